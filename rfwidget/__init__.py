@@ -1,0 +1,54 @@
+"""See what a convolutional network sees.
+
+``RFWidget(model)`` shows receptive fields live in a notebook; ``KerasReceptiveField(model)`` measures size, stride and
+offset of any Keras model by backpropagation. TensorFlow and matplotlib load when they are first needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from rfwidget._version import __version__
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.types import GridPoint, GridShape, ImageShape, ReceptiveFieldDescription, Rect, Size
+
+if TYPE_CHECKING:
+    from rfwidget.base import ReceptiveField
+    from rfwidget.image import get_default_image, get_default_images
+    from rfwidget.keras import KerasReceptiveField
+    from rfwidget.widget import RFWidget
+
+__all__ = [
+    "GridPoint",
+    "GridShape",
+    "ImageShape",
+    "KerasReceptiveField",
+    "RFWidget",
+    "ReceptiveField",
+    "ReceptiveFieldDescription",
+    "ReceptiveFieldError",
+    "Rect",
+    "Size",
+    "__version__",
+    "get_default_image",
+    "get_default_images",
+]
+
+_LAZY = {
+    "KerasReceptiveField": "rfwidget.keras",
+    "RFWidget": "rfwidget.widget",
+    "ReceptiveField": "rfwidget.base",
+    "get_default_image": "rfwidget.image",
+    "get_default_images": "rfwidget.image",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,20 @@
+"""The one exception family. A message says what was received, what was expected, and what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ReceptiveFieldError(ValueError):
+    """Something the caller gave cannot be used; the estimator, the model and the widget are as they were before."""
+
+
+class NotComputedError(ReceptiveFieldError):
+    """A question was asked before ``compute`` had run."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of an "unknown name" message: ``", did you mean 'feature_grid'?"`` or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f", did you mean {close[0]!r}?" if close else ""

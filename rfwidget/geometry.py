@@ -1,0 +1,158 @@
+"""Geometry of receptive fields in pure NumPy: from supports to extents, from extents to rectangles.
+
+Each axis stands alone. Along it the network repeats: after ``cells`` cells the receptive field has moved by exactly
+``pixels`` pixels, so the edges of the first ``cells`` cells give those of all. In a plain network ``cells`` is 1;
+branches with misaligned centres, transposed convolutions and resizing need more.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.types import GridPoint, ReceptiveFieldDescription, Rect, Size
+
+EMPTY = Rect(0, 0, 0, 0)
+
+
+class AxisField(NamedTuple):
+    """Theoretical receptive fields of all cells along one axis.
+
+    Attributes:
+        cells: number of cells after which the pattern repeats.
+        pixels: shift of the receptive field over that many cells.
+        edges: first and last edge of the cells 0 .. ``cells`` - 1, in pixels; they may lie outside the image. An
+            unbounded axis has ``(-inf, inf)`` in every place.
+
+    >>> AxisField(cells=1, pixels=4, edges=((0, 34),)).edges_at(2)
+    (8, 42)
+    """
+
+    cells: int
+    pixels: int
+    edges: tuple[tuple[float, float], ...]
+
+    def edges_at(self, cell: int) -> tuple[float, float]:
+        """First and last edge of the receptive field of a cell."""
+        period, phase = divmod(int(cell), self.cells)
+        low, high = self.edges[phase]
+        return low + period * self.pixels, high + period * self.pixels
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether the receptive field grows with the image."""
+        return any(math.isinf(low) or math.isinf(high) for low, high in self.edges)
+
+    @property
+    def stride(self) -> float:
+        """Mean shift per cell, in pixels."""
+        return self.pixels / self.cells
+
+    @property
+    def _box(self) -> tuple[float, float]:
+        """Edges, at cell 0, of the smallest box that contains every cell's field when moved by the stride."""
+        shifted = [(low - k * self.stride, high - k * self.stride) for k, (low, high) in enumerate(self.edges)]
+        return min(low for low, _ in shifted), max(high for _, high in shifted)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all cells see the same extent, shifted by the stride."""
+        if self.unbounded:
+            return all(math.isinf(low) and math.isinf(high) for low, high in self.edges)
+        return all(
+            low - k * self.stride == self.edges[0][0] and high - k * self.stride == self.edges[0][1]
+            for k, (low, high) in enumerate(self.edges)
+        )
+
+    @property
+    def size(self) -> float:
+        """Extent in pixels: an int wherever it is whole, inf when unbounded."""
+        if self.unbounded:
+            return math.inf
+        low, high = self._box
+        return plain(high - low)
+
+    @property
+    def offset(self) -> float:
+        """Centre of cell 0; along an unbounded axis the centre of the pixels its period covers."""
+        if self.unbounded:
+            return self.stride / 2
+        low, high = self._box
+        return (low + high) / 2
+
+
+class FieldGeometry(NamedTuple):
+    """Theoretical receptive fields of a whole grid: the two axes."""
+
+    x: AxisField
+    y: AxisField
+
+    def rect(self, point: GridPoint) -> Rect:
+        """Receptive field of a cell; it may overhang the image."""
+        (left, right), (top, bottom) = self.x.edges_at(point.x), self.y.edges_at(point.y)
+        return Rect(left, top, right, bottom)
+
+    @property
+    def description(self) -> ReceptiveFieldDescription:
+        """Offset, stride and size, in the printed form of the public contract."""
+        return ReceptiveFieldDescription(
+            offset=(float(self.x.offset), float(self.y.offset)),
+            stride=(float(self.x.stride), float(self.y.stride)),
+            size=Size(self.x.size, self.y.size),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for the browser; ``edges`` is None along an unbounded axis."""
+        return {
+            name: {
+                "cells": axis.cells,
+                "pixels": axis.pixels,
+                "edges": None if axis.unbounded else [list(pair) for pair in axis.edges],
+            }
+            for name, axis in (("x", self.x), ("y", self.y))
+        }
+
+
+def plain(value: float) -> float:
+    """An int wherever the number is whole, else a float: never a NumPy scalar."""
+    return int(value) if float(value).is_integer() else float(value)
+
+
+def extent(support: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """First and last edge of the True entries of a vector; ``(0, 0)`` if there are none."""
+    hits = np.flatnonzero(support)
+    return (int(hits[0]), int(hits[-1]) + 1) if hits.size else (0, 0)
+
+
+def rect_of_support(support: npt.NDArray[np.bool_]) -> Rect:
+    """Smallest rectangle around the True entries of a map ``(h, w)``; empty if there are none.
+
+    >>> rect_of_support(np.eye(3, 5, k=1, dtype=bool))
+    Rect(left=1, top=0, right=4, bottom=3)
+    """
+    left, right = extent(support.any(axis=0))
+    top, bottom = extent(support.any(axis=1))
+    return Rect(left, top, right, bottom) if right and bottom else EMPTY
+
+
+def check_point(point: object, grid: Size) -> GridPoint:
+    """A cell of the grid as a GridPoint of plain ints.
+
+    Raises:
+        ReceptiveFieldError: if it is no pair of whole numbers or lies outside the grid.
+    """
+    expected = f"expected (x, y) with 0 <= x < {int(grid.w)} and 0 <= y < {int(grid.h)}"
+    try:
+        x, y = point  # type: ignore[misc]
+        whole = [int(v) for v in (x, y)]
+        if any(isinstance(v, (bool, np.bool_, str, bytes)) or w != v for v, w in zip((x, y), whole, strict=True)):
+            raise ValueError(point)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ReceptiveFieldError(f"{point!r} is no cell of the grid: {expected}, both whole numbers") from error
+    if not (0 <= whole[0] < grid.w and 0 <= whole[1] < grid.h):
+        raise ReceptiveFieldError(f"cell {tuple(whole)} is outside the {int(grid.w)}x{int(grid.h)} grid: {expected}")
+    return GridPoint(*whole)

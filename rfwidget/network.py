@@ -1,0 +1,82 @@
+"""What the estimator must know of a network; a framework's wing supplies one of these.
+
+Nothing here measures or draws. An instance stands for one network from its image input to one layer, built once, that
+can be run on images of other sizes as well; it never changes the user's model.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget.types import GridPoint, GridShape, Size
+
+
+class Patch(NamedTuple):
+    """A gradient map where it can differ from zero.
+
+    Attributes:
+        values: float32 ``(h, w, c)``; outside the patch the gradient is zero.
+        left: column of the image at which ``values[:, 0]`` stands.
+        top: row of the image at which ``values[0]`` stands.
+    """
+
+    values: npt.NDArray[np.float32]
+    left: int
+    top: int
+
+
+class Network(ABC):
+    """A network from its image input to one layer.
+
+    Attributes:
+        input_layer: name of the image input.
+        output_layer: name (path in nested models) of the layer.
+        input_shape: the image: ``n`` None, width, height, channels.
+        output_shape: the grid of the layer at that image.
+        layers: grids ``Size(w, h)`` of all layers that have one, by name, in the order of the network.
+        resizable: whether the network runs on images of other sizes.
+        period: shift of the image, per axis, after which everything inside the network repeats: the least common
+            multiple of all inner strides.
+        linear: whether the probe is linear, so that forward and backward responses do not depend on the image.
+        global_context: whether the network mixes the whole image (global pooling, attention, ...) on the way.
+    """
+
+    input_layer: str
+    output_layer: str
+    input_shape: GridShape
+    output_shape: GridShape
+    layers: Mapping[str, Size]
+    resizable: bool = True
+    period: Size
+    global_context: bool = False
+
+    @abstractmethod
+    def grid_size(self, image: Size) -> Size:
+        """Grid of the layer on an image of that size; ``Size(0, 0)`` if the image is too small."""
+
+    @abstractmethod
+    def sensitivity(self, image: Size, points: Sequence[GridPoint]) -> npt.NDArray[np.float64]:
+        """What each pixel of an image of that size contributes to each cell, whatever the weights.
+
+        Returns:
+            ``(len(points), h, w)``, never negative, exactly zero where the pixel cannot influence the cell.
+        """
+
+    @abstractmethod
+    def gradient(self, image: npt.NDArray[np.float32], point: GridPoint, channel: int | None) -> Patch:
+        """d(cell)/d(image) with the model's own weights.
+
+        Args:
+            image: model input ``(h, w, c)`` of ``input_shape``.
+            point: the cell.
+            channel: output channel; None: the mean of all.
+        """
+
+    @abstractmethod
+    def feature_map(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Output of the layer, ``(h, w, c)``, for a model input ``(h, w, c)``."""
