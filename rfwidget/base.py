@@ -7,16 +7,45 @@ A framework's wing derives from `ReceptiveField` and says how a network is built
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rfwidget.network import Network
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget import measure
+from rfwidget.errors import NotComputedError, ReceptiveFieldError
+from rfwidget.geometry import FieldGeometry, check_point
+from rfwidget.image import as_model_input, default_input
+from rfwidget.network import Network, Patch
+from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Progress = Callable[[float, str], None]
+"""Called with the fraction done (0..1) and a few words; an exception it raises ends the work and reaches the caller."""
+
+
+def _silent(fraction: float, words: str) -> None:
+    """Report to nobody."""
+
+
+class _Computed(NamedTuple):
+    """What one successful ``compute`` leaves behind; replaced as a whole, so that a failed call changes nothing."""
+
+    network: Network
+    field: FieldGeometry
 
 
 class ReceptiveField(ABC):
-    """Exact theoretical receptive fields and gradient maps of one layer of a network."""
+    """Exact theoretical receptive fields, and gradient maps, of one layer of a network.
+
+    Call `compute` first. `rfwidget.keras.KerasReceptiveField` is the one for Keras models; to add a framework, derive
+    from this class and supply ``_build``.
+    """
+
+    _computed: _Computed | None = None
 
     @abstractmethod
     def _build(
@@ -28,7 +57,264 @@ class ReceptiveField(ABC):
         ignore_global_context: bool,
         progress: Progress,
     ) -> Network:
-        """Build the network from ``input_layer`` to ``output_layer``."""
+        """Build the network from an input to a layer.
 
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(name)
+        Args:
+            input_shape: ``(height, width, channels)``; None: the model's own, or a default.
+            input_layer: name of the image input; None: the model's first.
+            output_layer: name of the layer; None: the last one with a 2-D grid.
+            ignore_global_context: leave out paths through global context (global pooling, attention, ...) when the
+                receptive field is measured.
+            progress: told how far the work has come.
+        """
+
+    def compute(
+        self,
+        input_shape: Sequence[int | None] | None = None,
+        input_layer: str | None = None,
+        output_layer: str | None = None,
+        *,
+        ignore_global_context: bool = False,
+        progress: Progress | None = None,
+    ) -> ReceptiveFieldDescription:
+        """Measure the receptive fields of a layer.
+
+        Args:
+            input_shape: the image, ``(height, width, channels)`` as Keras writes it (``image.shape`` fits), or an
+                `rfwidget.types.ImageShape`; None: the model's own, or 96x96x3.
+            input_layer: name of the image input; None: the model's first.
+            output_layer: name of the layer, a path such as ``"backbone/block3_conv1"`` inside nested models; None: the
+                last layer with a 2-D grid.
+            ignore_global_context: measure the local path only, where global pooling, squeeze-and-excitation or
+                attention would make the receptive field unbounded.
+            progress: called with the fraction done (0..1) and a few words.
+
+        Returns:
+            Offset and stride in pixels ``(x, y)``, and size in pixels; infinite size where the receptive field grows
+            with the image.
+
+        Raises:
+            ReceptiveFieldError: if the model cannot be built, a layer is unknown or has no 2-D grid, or the shape does
+                not fit. The estimator keeps its earlier result.
+        """
+        report = progress or _silent
+        network = self._build(
+            input_shape,
+            input_layer,
+            output_layer,
+            ignore_global_context=ignore_global_context,
+            progress=lambda fraction, words: report(0.5 * fraction, words),
+        )
+        field = measure.measure(network, lambda fraction, words: report(0.5 + 0.5 * fraction, words))
+        self._computed = _Computed(network, field)
+        report(1.0, "done")
+        return field.description
+
+    @property
+    def network(self) -> Network:
+        """The network from the image to the layer."""
+        return self._require().network
+
+    @property
+    def field(self) -> FieldGeometry:
+        """Exact receptive fields of all cells, axis by axis."""
+        return self._require().field
+
+    @property
+    def rf_params(self) -> ReceptiveFieldDescription:
+        """What the last ``compute`` returned."""
+        return self.field.description
+
+    @property
+    def input_layer(self) -> str:
+        """Name of the image input."""
+        return self.network.input_layer
+
+    @property
+    def output_layer(self) -> str:
+        """Name of the layer, a path inside nested models."""
+        return self.network.output_layer
+
+    @property
+    def input_shape(self) -> GridShape:
+        """Shape of the image: width, height and channels."""
+        return self.network.input_shape
+
+    @property
+    def output_shape(self) -> GridShape:
+        """Shape of the layer's output: width and height of the grid, and channels."""
+        return self.network.output_shape
+
+    @property
+    def layers(self) -> Mapping[str, Size]:
+        """Grids of all layers that have one, by name, in the order of the network."""
+        return self.network.layers
+
+    @property
+    def uniform(self) -> tuple[bool, bool]:
+        """Whether all cells see the same extent, one stride apart, along ``(x, y)``.
+
+        If not (branches with misaligned centres, transposed convolutions, resizing), ``rf_params`` describes the
+        smallest box that, moved by the mean stride, contains every cell's receptive field; `rect_at` is exact for each.
+        """
+        return (self.field.x.uniform, self.field.y.uniform)
+
+    def rect_at(self, point: Sequence[int], clip: bool = False) -> Rect:
+        """Receptive field of a cell.
+
+        Args:
+            point: the cell, ``(x, y)``.
+            clip: give the first to the last pixel of the image that really influences the cell, instead of the
+                theoretical rectangle, which may overhang the image. A cell that sees only padding has the empty
+                rectangle, ``Rect(0, 0, 0, 0)``.
+
+        Raises:
+            ReceptiveFieldError: if the cell is outside the grid.
+        """
+        cell = self._cell(point)
+        return measure.visible_rect(self.network, self.field, cell) if clip else self.field.rect(cell)
+
+    def cells_seeing(self, pixel: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Which cells' receptive fields hold a pixel.
+
+        Args:
+            pixel: ``(x, y)``, whole numbers inside the image.
+
+        Returns:
+            Boolean grid ``(h, w)``; it may have holes where convolutions are dilated.
+
+        Raises:
+            ReceptiveFieldError: if the pixel is outside the image.
+        """
+        shape = self.input_shape
+        try:
+            inside = check_point(pixel, Size(shape.w, shape.h))
+        except ReceptiveFieldError as error:
+            raise ReceptiveFieldError(
+                f"{pixel!r} is no pixel of the {shape.w}x{shape.h} image: expected whole numbers (x, y) inside it"
+            ) from error
+        return measure.cells_seeing(self.network, self.field, inside)
+
+    def gradient_at(
+        self, point: Sequence[int], image: Any = None, channel: int | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Gradient of a cell with respect to the image, with the model's own weights.
+
+        Args:
+            point: the cell, ``(x, y)``.
+            image: model input ``(height, width, channels)``; None: the sample photograph.
+            channel: output channel; None: the mean of all.
+
+        Returns:
+            float32 ``(height, width, channels)``, zero outside the receptive field.
+
+        Raises:
+            ReceptiveFieldError: if the cell, the channel or the image does not fit, or the gradient is not finite.
+        """
+        shape = self.input_shape
+        patch = self.gradient_patch(point, image, channel)
+        h, w = patch.values.shape[:2]
+        if (h, w) == (shape.h, shape.w):
+            return patch.values
+        full = np.zeros((shape.h, shape.w, shape.c), np.float32)
+        full[patch.top : patch.top + h, patch.left : patch.left + w] = patch.values
+        return full
+
+    def gradient_patch(self, point: Sequence[int], image: Any = None, channel: int | None = None) -> Patch:
+        """As `gradient_at`, but only the part of the image outside which the gradient is zero."""
+        cell = self._cell(point)
+        patch = self.network.gradient(self._model_input(image), cell, self._channel(channel))
+        if not np.isfinite(patch.values).all():
+            raise ReceptiveFieldError(
+                f"the gradient of cell ({cell.x}, {cell.y}) is not finite: does the model give NaN or overflow on this "
+                "image? Check its weights and the range of the image (preprocess)"
+            )
+        return patch
+
+    def feature_map(self, image: Any = None, channel: int | None = None) -> npt.NDArray[np.float32]:
+        """Output of the layer for an image, ``(h, w)``: one channel, or the mean of all."""
+        values = self.network.feature_map(self._model_input(image))
+        index = self._channel(channel)
+        return values.mean(axis=2) if index is None else values[:, :, index]
+
+    def plot_gradient_at(
+        self,
+        point: Sequence[int],
+        image: Any = None,
+        channel: int | None = None,
+        ax: Axes | None = None,
+        figsize: tuple[float, float] = (7, 7),
+    ) -> Axes:
+        """Plot the gradient map of a cell: normalised, with the cell's receptive field outlined.
+
+        Args:
+            point: the cell, ``(x, y)``.
+            image: model input ``(height, width, channels)``, also shown underneath; None: the sample photograph.
+            channel: output channel; None: the mean of all.
+            ax: drawn into; a new figure if None.
+            figsize: width and height of a new figure in inches.
+        """
+        from rfwidget.plotting import plot_gradient
+
+        cell = self._cell(point)
+        return plot_gradient(
+            self.gradient_at(cell, image, channel),
+            self.field.rect(cell),
+            self.input_shape,
+            image=image,
+            title=f"{self.output_layer}, cell ({cell.x}, {cell.y})",
+            ax=ax,
+            figsize=figsize,
+        )
+
+    def plot_rf_grid(
+        self,
+        custom_image: Any = None,
+        plot_naive_rf: bool = False,
+        ax: Axes | None = None,
+        figsize: tuple[float, float] = (6, 6),
+    ) -> Axes:
+        """Plot the output grid over an image, with the receptive fields of the first, central and last cell.
+
+        Args:
+            custom_image: picture of the size of the input; None: the sample photograph.
+            plot_naive_rf: also draw where these cells would lie if the grid were stretched linearly over the image.
+            ax: drawn into; a new figure if None.
+            figsize: width and height of a new figure in inches.
+        """
+        from rfwidget.plotting import plot_grid
+
+        shape, grid = self.input_shape, Size(self.output_shape.w, self.output_shape.h)
+        image = default_input(shape) if custom_image is None else custom_image
+        as_model_input(image, shape)
+        return plot_grid(
+            self.field, shape, grid, image, plot_naive_rf=plot_naive_rf, title=self.output_layer, ax=ax, figsize=figsize
+        )
+
+    def _require(self) -> _Computed:
+        if self._computed is None:
+            raise NotComputedError(
+                "nothing has been measured yet: call compute(input_shape=(height, width, channels)) first"
+            )
+        return self._computed
+
+    def _cell(self, point: Sequence[int]) -> GridPoint:
+        return check_point(point, Size(self.output_shape.w, self.output_shape.h))
+
+    def _channel(self, channel: int | None) -> int | None:
+        count = self.output_shape.c
+        if channel is None:
+            return None
+        if (
+            isinstance(channel, (bool, np.bool_))
+            or not isinstance(channel, (int, np.integer))
+            or not 0 <= channel < count
+        ):
+            raise ReceptiveFieldError(
+                f"channel {channel!r} of layer {self.output_layer!r}: expected None (mean) or 0..{count - 1}"
+            )
+        return int(channel)
+
+    def _model_input(self, image: Any) -> npt.NDArray[np.float32]:
+        shape = self.input_shape
+        return as_model_input(default_input(shape) if image is None else image, shape)

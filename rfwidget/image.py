@@ -1,0 +1,257 @@
+"""Sample images, and the conversion between pictures and a model's input.
+
+Sizes here are ``(width, height)``, as everywhere; arrays are ``[y, x, c]``. No image is downloaded: the photograph is
+the public-domain portrait of Grace Hopper that matplotlib ships, the others are drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from rfwidget.errors import ReceptiveFieldError, suggest
+from rfwidget.types import GridShape, ImageShape, Size
+
+MAX_PIXELS = 2**26
+"""Largest image that is drawn, read or shown: 8192 x 8192 pixels."""
+
+
+@overload
+def get_default_image(
+    shape: Sequence[int],
+    tile_factor: int = ...,
+    shade: bool = ...,
+    as_image: Literal[False] = ...,
+    name: str = ...,
+) -> npt.NDArray[np.uint8]: ...
+
+
+@overload
+def get_default_image(
+    shape: Sequence[int], tile_factor: int = ..., shade: bool = ..., *, as_image: Literal[True], name: str = ...
+) -> Image.Image: ...
+
+
+def get_default_image(
+    shape: Sequence[int],
+    tile_factor: int = 0,
+    shade: bool = True,
+    as_image: bool = False,
+    name: str = "grace_hopper",
+) -> npt.NDArray[np.uint8] | Image.Image:
+    """A sample image of any size, on request surrounded by tiles of itself.
+
+    Args:
+        shape: ``(width, height)`` or ``(width, height, channels)`` in pixels, such as ``ImageShape(160, 96)``; three
+            channels are RGB (the default), one is grey.
+        tile_factor: rings of copies around the image: the result is ``2 * tile_factor + 1`` times as wide and high.
+        shade: show the surrounding tiles in grey, so that the central one stands out.
+        as_image: return a ``PIL.Image.Image`` instead of an array.
+        name: one of `get_default_images`.
+
+    Returns:
+        uint8 array ``(height, width, channels)``, or the same as a PIL image.
+
+    Raises:
+        ReceptiveFieldError: for an unknown name, a shape that is none, or one of more than `MAX_PIXELS`.
+
+    >>> get_default_image(shape=(32, 32), tile_factor=1).shape
+    (96, 96, 3)
+    >>> get_default_image(shape=(160, 96, 1), name="rings").shape
+    (96, 160, 1)
+    """
+    shape = _image_shape(shape)
+    tiles = 2 * _whole("tile_factor", tile_factor, low=0) + 1
+    check_pixels(shape.w * tiles, shape.h * tiles)
+    picture = _render(name, Size(shape.w, shape.h))
+    if tiles > 1:
+        around = picture.convert("L").convert("RGB") if shade else picture
+        tiled = Image.new("RGB", (shape.w * tiles, shape.h * tiles))
+        for row in range(tiles):
+            for column in range(tiles):
+                tile = picture if row == column == tile_factor else around
+                tiled.paste(tile, (column * shape.w, row * shape.h))
+        picture = tiled
+    if shape.c == 1:
+        picture = picture.convert("L")
+    if as_image:
+        return picture
+    return np.asarray(picture, dtype=np.uint8).reshape(picture.height, picture.width, shape.c)
+
+
+def get_default_images() -> list[str]:
+    """Names of the sample images, the photograph first.
+
+    >>> get_default_images()
+    ['grace_hopper', 'checkerboard', 'rings', 'text', 'gradient']
+    """
+    return list(_PICTURES)
+
+
+def as_array(image: Any) -> npt.NDArray[Any]:
+    """An image given as an array or a PIL image, as an array ``(h, w, c)`` with its own values.
+
+    Raises:
+        ReceptiveFieldError: if it is no image: not numeric, wrong number of axes, empty, NaN or infinite, too large.
+    """
+    if isinstance(image, Image.Image):
+        check_pixels(*image.size)
+        image = image if image.mode in ("L", "RGB", "F", "I", "I;16") else image.convert("RGB")
+    try:
+        array = np.asarray(image)
+    except (TypeError, ValueError) as error:
+        raise ReceptiveFieldError(
+            f"{type(image).__name__} is no image: give an array (height, width, channels)"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise ReceptiveFieldError(
+            f"an image of type {array.dtype} cannot be used: give numbers (height, width, channels), uint8 or float"
+        )
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or 0 in array.shape:
+        raise ReceptiveFieldError(
+            f"an image of shape {array.shape} cannot be used: expected (height, width, channels) or (height, width), "
+            "one image without a batch axis, no side of 0"
+        )
+    check_pixels(array.shape[1], array.shape[0])
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ReceptiveFieldError("the image holds NaN or infinite values: replace them, with np.nan_to_num say")
+    return array
+
+
+def as_model_input(image: Any, shape: GridShape) -> npt.NDArray[np.float32]:
+    """An image as the float32 input ``(h, w, c)`` of a model, values unchanged.
+
+    A grey image serves a model of any number of channels, and an RGB image one of a single channel.
+
+    Raises:
+        ReceptiveFieldError: if the image does not fit the input.
+    """
+    array = as_array(image)
+    h, w, c = array.shape
+    if (w, h) != (shape.w, shape.h):
+        raise ReceptiveFieldError(
+            f"the image is {w}x{h} pixels (width x height), the model input {shape.w}x{shape.h}: "
+            "resize the image, or compute again with input_shape=image.shape"
+        )
+    array = array.astype(np.float32)
+    if c == shape.c:
+        return array
+    if c == 1:
+        return np.repeat(array, shape.c, axis=2)
+    if shape.c == 1:
+        return array @ np.full((c, 1), 1 / c, dtype=np.float32)
+    raise ReceptiveFieldError(f"the image has {c} channels, the model input {shape.c}: give one with 1 or {shape.c}")
+
+
+def as_picture(image: Any) -> npt.NDArray[np.uint8]:
+    """What a person should see of an image array: uint8 RGB ``(h, w, 3)``.
+
+    uint8 and floats within 0..1 or 0..255 are shown as they are; any other range (an image after ``preprocess``, 16-bit
+    data) is stretched to 0..255. Of more than three channels the first three are shown, of two their mean.
+    """
+    array = as_array(image)
+    if array.shape[2] == 2:
+        array = array.mean(axis=2, keepdims=True)
+    array = array[:, :, [0, 0, 0]] if array.shape[2] == 1 else array[:, :, :3]
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    values = array.astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    if array.dtype == np.bool_ or (array.dtype.kind == "f" and low >= 0 and high <= 1):
+        low, high = 0.0, 1.0
+    elif low >= 0 and high <= 255:
+        low, high = 0.0, 255.0
+    return np.rint((values - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
+
+
+def default_input(shape: GridShape) -> npt.NDArray[np.uint8]:
+    """The photograph at the size of a model's input, ``(h, w, c)``; unusual channel counts repeat its colours."""
+    picture = get_default_image(ImageShape(shape.w, shape.h, 1 if shape.c == 1 else 3))
+    return picture if shape.c in (1, 3) else picture[:, :, np.arange(shape.c) % 3]
+
+
+def check_pixels(width: float, height: float) -> None:
+    """Refuse images of more than `MAX_PIXELS` before anything is allocated for them."""
+    if width * height > MAX_PIXELS:
+        raise ReceptiveFieldError(
+            f"an image of {width:.0f}x{height:.0f} pixels is too large: at most {MAX_PIXELS:,} pixels, resize it first"
+        )
+
+
+def _whole(name: str, value: Any, low: int) -> int:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < low:
+        raise ReceptiveFieldError(f"{name} is {value!r}: expected a whole number of at least {low}")
+    return int(value)
+
+
+def _image_shape(shape: Any) -> ImageShape:
+    if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence) or len(shape) not in (2, 3):
+        raise ReceptiveFieldError(f"shape is {shape!r}: expected (width, height) or (width, height, channels)")
+    values = ImageShape(*(_whole("each entry of shape", side, low=1) for side in shape))
+    if values.c not in (1, 3):
+        raise ReceptiveFieldError(f"shape asks for {values.c} channels: expected 3 (RGB) or 1 (grey)")
+    return values
+
+
+def _render(name: str, size: Size) -> Image.Image:
+    if name not in _PICTURES:
+        known = ", ".join(map(repr, _PICTURES))
+        raise ReceptiveFieldError(f"no sample image {name!r}; there are {known}{suggest(str(name), _PICTURES)}")
+    return _PICTURES[name](int(size.w), int(size.h))
+
+
+def _grace_hopper(w: int, h: int) -> Image.Image:
+    from matplotlib import cbook  # matplotlib is not needed by the drawn images
+
+    photo = Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)).convert("RGB")
+    return ImageOps.fit(photo, (w, h), Image.Resampling.LANCZOS, centering=(0.5, 0.15))
+
+
+def _checkerboard(w: int, h: int) -> Image.Image:
+    y, x = np.mgrid[:h, :w]
+    side = max(1, min(w, h) // 8)
+    dark = ((x // side + y // side) % 2).astype(bool)
+    colours = np.where(dark[:, :, None], np.array([38, 50, 72]), np.array([236, 228, 208]))
+    return Image.fromarray(colours.astype(np.uint8), "RGB")
+
+
+def _rings(w: int, h: int) -> Image.Image:
+    y, x = np.mgrid[:h, :w]
+    radius = np.hypot(x + 0.5 - w / 2, y + 0.5 - h / 2) / (min(w, h) / 2)
+    wave = 0.5 + 0.5 * np.cos(2 * math.pi * 5 * radius)
+    inner, outer = np.array([250, 214, 120]), np.array([30, 84, 124])
+    return Image.fromarray(np.rint(outer + wave[:, :, None] * (inner - outer)).astype(np.uint8), "RGB")
+
+
+def _text(w: int, h: int) -> Image.Image:
+    picture = Image.new("RGB", (w, h), (248, 246, 240))
+    draw = ImageDraw.Draw(picture)
+    height = max(6, min(w, h) // 6)
+    font = ImageFont.load_default(size=height)
+    line = "receptive field "
+    for row in range(h // height + 1):
+        words = (line[row * 5 % len(line) :] + line * (2 + 4 * w // (height * len(line)))).upper()
+        draw.text((2, row * height), words, font=font, fill=((24, 24, 28), (150, 40, 40), (36, 74, 140))[row % 3])
+    return picture
+
+
+def _gradient(w: int, h: int) -> Image.Image:
+    x = np.broadcast_to(np.linspace(0, 255, w), (h, w))
+    y = np.broadcast_to(np.linspace(0, 255, h)[:, None], (h, w))
+    return Image.fromarray(np.rint(np.stack([x, y, 255 - (x + y) / 2], axis=2)).astype(np.uint8), "RGB")
+
+
+_PICTURES: dict[str, Callable[[int, int], Image.Image]] = {
+    "grace_hopper": _grace_hopper,
+    "checkerboard": _checkerboard,
+    "rings": _rings,
+    "text": _text,
+    "gradient": _gradient,
+}
