@@ -1,0 +1,173 @@
+"""A scene onto an ipycanvas MultiCanvas: picture below, heat map between, marks on top.
+
+ipycanvas shares one manager among all canvases of a kernel, and an error while drawing through it, anywhere, silences
+them all. Ours has a manager of its own, collects the commands of one drawing, and throws them away if drawing fails.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+from ipycanvas import Canvas, MultiCanvas
+from ipycanvas.canvas import _CanvasManager
+
+from rfwidget.types import Rect, Size
+from rfwidget.widget.scene import Box, Scene
+
+PICTURE, HEAT, MARKS = range(3)
+"""Layers of the canvas, back to front. The overlay in the browser paints the heat map."""
+
+_MOST_PIXELS = 6_000_000
+"""Backing pixels of one layer; larger stages get fewer per CSS pixel."""
+
+_DOT_COLOUR = "limegreen"
+
+
+class _OwnedMultiCanvas(MultiCanvas):  # type: ignore[misc]
+    """A MultiCanvas whose commands go through a manager of its own, as do those of its layers."""
+
+    def __init__(self, layers: int) -> None:
+        manager = _CanvasManager()
+        # MultiCanvas.__init__ makes its layers with the manager that all canvases of the kernel share.
+        super(MultiCanvas, self).__init__(
+            _canvases=[Canvas(_canvas_manager=manager) for _ in range(layers)], _canvas_manager=manager
+        )
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Send what is drawn inside as one message; discard it if drawing raises."""
+        manager = self._canvas_manager
+        manager._caching = True
+        # A page that has just been loaded knows no current canvas: name it again in every drawing.
+        manager._current_canvas = None
+        try:
+            yield
+            manager.flush()
+        finally:
+            manager._commands_cache, manager._buffers_cache = [], []
+            manager._caching = False
+
+    def close(self) -> None:
+        for layer in self._canvases:
+            layer.close()
+        self._canvas_manager.close()
+        super().close()
+
+
+class SceneCanvas:
+    """The widget that shows a scene; `widget` goes into a notebook's layout."""
+
+    def __init__(self) -> None:
+        self.widget = _OwnedMultiCanvas(3)
+        self._scene: Scene | None = None
+        # The page asks for a redraw in a message handler, which can run beside a cell that draws.
+        self._lock = threading.Lock()
+        # Only the top layer hears that a page has loaded.
+        self.widget[MARKS].on_client_ready(self.redraw)
+
+    @property
+    def density(self) -> float:
+        """Backing pixels per CSS pixel."""
+        if self._scene is None:
+            return 1.0
+        return _density(self._scene.layout.size)
+
+    def show(self, scene: Scene) -> None:
+        """Draw a scene in place of the one before."""
+        with self._lock:
+            before, self._scene = self._scene, scene
+            size, density = scene.layout.size, _density(scene.layout.size)
+            if before is None or before.layout.size != size:
+                self.widget.width, self.widget.height = round(size.w * density), round(size.h * density)
+                self.widget.layout.width, self.widget.layout.height = f"{size.w:g}px", f"{size.h:g}px"
+                before = None
+            self._draw(scene, picture=before is None or before.picture is not scene.picture)
+
+    def redraw(self) -> None:
+        """Draw everything again, for a page that has just loaded."""
+        with self._lock:
+            if self._scene is not None:
+                self._draw(self._scene, picture=True)
+
+    def close(self) -> None:
+        """Free the widget; nothing is drawn any more."""
+        self.widget[MARKS].on_client_ready(self.redraw, remove=True)
+        with self._lock:
+            self._scene = None
+        self.widget.close()
+
+    def _draw(self, scene: Scene, *, picture: bool) -> None:
+        with self.widget.drawing():
+            if picture:
+                _draw_on(self.widget[PICTURE], _density(scene.layout.size), lambda layer: _picture(layer, scene))
+            _draw_on(self.widget[MARKS], _density(scene.layout.size), lambda layer: _marks(layer, scene))
+
+
+def _density(size: Size) -> float:
+    """2, sharp on common screens, unless that needs too much memory."""
+    return float(min(2.0, (_MOST_PIXELS / (size.w * size.h)) ** 0.5))
+
+
+def _draw_on(layer: Canvas, density: float, draw: Callable[[Canvas], None]) -> None:
+    layer.clear()
+    layer.save()
+    layer.scale(density, density)
+    draw(layer)
+    layer.restore()
+
+
+def _picture(layer: Canvas, scene: Scene) -> None:
+    layout = scene.layout
+    layer.translate(layout.margin.left, layout.margin.top)
+    layer.scale(layout.scale, layout.scale)
+    layer.image_smoothing_enabled = layout.scale < 1
+    layer.put_image_data(_rgba(scene.picture), 0, 0)
+
+
+def _rgba(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """With an alpha channel: ipycanvas sends RGB as JPEG, which would change the picture."""
+    return np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
+
+
+def _marks(layer: Canvas, scene: Scene) -> None:
+    if len(scene.dots):
+        layer.fill_style = _DOT_COLOUR
+        layer.fill_circles(scene.dots[:, 0], scene.dots[:, 1], 1.6)
+    for box in scene.boxes:
+        _outline(layer, box)
+    for box in scene.boxes:
+        if box.label:
+            _label(layer, box)
+
+
+def _outline(layer: Canvas, box: Box) -> None:
+    """The rectangle with its line inside, over a pale halo that sets it off from any picture."""
+    rect = inset(box.rect, box.width / 2)
+    layer.set_line_dash([])
+    layer.stroke_style = "rgba(255, 255, 255, 0.7)"
+    layer.line_width = box.width + 2
+    layer.stroke_rect(rect.left, rect.top, rect.size.w, rect.size.h)
+    layer.set_line_dash(list(box.dash))
+    layer.stroke_style = box.colour
+    layer.line_width = box.width
+    layer.stroke_rect(rect.left, rect.top, rect.size.w, rect.size.h)
+    layer.set_line_dash([])
+
+
+def _label(layer: Canvas, box: Box) -> None:
+    x, y, width = box.rect.left, max(0.0, box.rect.top), 8 + 6.5 * len(box.label)
+    layer.fill_style = box.colour
+    layer.fill_rect(max(0.0, x), y, width, 16)
+    layer.fill_style = "white"
+    layer.font = "600 11px sans-serif"
+    layer.text_baseline = "middle"
+    layer.fill_text(box.label, max(0.0, x) + 4, y + 8.5)
+
+
+def inset(rect: Rect, by: float) -> Rect:
+    """The rectangle made smaller by the same width on all sides."""
+    return Rect(rect.left + by, rect.top + by, rect.right - by, rect.bottom - by)

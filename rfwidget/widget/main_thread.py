@@ -1,0 +1,46 @@
+"""Back from the worker to the thread that made the widget.
+
+Synced traits may be set on that thread and in message handlers only: set anywhere else, updates get lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+
+
+class MainThread:
+    """Runs calls on the thread it was made on, as soon as that thread's event loop is free.
+
+    Without an event loop (a plain script, a test) the calls wait for `drain`.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._thread = threading.current_thread()
+        self._lock = threading.RLock()
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Run a call on the thread, in the order in which calls were posted; from any thread."""
+        self._waiting.append(call)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.drain)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Run a call on the thread after some time; never without an event loop."""
+        if self._loop is not None and not self._loop.is_closed():
+            loop = self._loop
+            loop.call_soon_threadsafe(lambda: loop.call_later(seconds, call))
+
+    def drain(self) -> None:
+        """Run what waits, if this is the thread."""
+        if threading.current_thread() is not self._thread:
+            return
+        while self._waiting:
+            self._waiting.popleft()()
