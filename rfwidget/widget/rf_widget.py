@@ -70,7 +70,9 @@ class RFWidget(VBox):  # type: ignore[misc]
     show_heat = traitlets.Bool(True, help="Show the gradient map.")
     show_dots = traitlets.Bool(True, help="Show the centres of all receptive fields.")
     show_rectangles = traitlets.Bool(True, help="Show the fields of the first, central and last cell.")
-    show_naive = traitlets.Bool(False, help="Show where those cells would be if the grid were stretched over the image.")
+    show_naive = traitlets.Bool(
+        False, help="Show where those cells would be if the grid were stretched over the image."
+    )
     heat_opacity = traitlets.Float(0.8, min=0.0, max=1.0, help="Opacity of the gradient map, 0..1.")
     colormap = traitlets.Unicode("coolwarm", help="Name of a matplotlib colour map.")
     signed = traitlets.Bool(True, help="Show the sign of the gradient; otherwise its magnitude.")
@@ -335,9 +337,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             values = as_model_input(self._preprocess(values.copy()), shape)
         grid = Size(output.w, output.h)
         picture = as_picture(pixels)
-        return View(
-            revision, self.rf.field, shape, grid, output.c, self.rf.output_layer, values, picture, style
-        )
+        return View(revision, self.rf.field, shape, grid, output.c, self.rf.output_layer, values, picture, style)
 
     # What is shown; on the main thread -------------------------------------------------------------------------------
 
