@@ -1,0 +1,199 @@
+"""The overlay: an anywidget over the image that draws hover and heat map, and asks for cells.
+
+State travels as the traits below, requests and answers as custom messages. Both are mirrored by ``js/model.ts``, name by
+name and in the same order (``tests/widget/test_overlay.py`` compares them). Nothing here computes: `Overlay.on_request`
+hands each well-formed request on, and the functions at the end make the messages of the kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anywidget
+import traitlets as t
+
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.geometry import FieldGeometry
+from rfwidget.types import GridPoint, Rect
+
+_STATIC = Path(__file__).parent / "static"
+_LONGEST_CLIENT = 64
+_LARGEST = 2**53 - 1  # beyond it JavaScript's numbers are not whole
+REASONS = ("click", "scrub", "refresh")
+
+
+def _read(name: str) -> str:
+    """A built file as text: anywidget keeps every instance alive that it serves from a path."""
+    path = _STATIC / name
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ReceptiveFieldError(
+            f"the browser side of the widget is not built: {path.name} is missing; in a clone run `npm install && npm run"
+            " build`, or install the package with `pip install .`"
+        ) from error
+
+
+class Request(NamedTuple):
+    """A page asks for a cell.
+
+    Attributes:
+        client: name of the page, unique among all pages.
+        seq: number of the request on that page, from 1.
+        revision: the `Overlay.revision` that the page knew.
+        cell: the cell; not yet checked against the grid.
+        reason: one of `REASONS`.
+    """
+
+    client: str
+    seq: int
+    revision: int
+    cell: GridPoint
+    reason: str
+
+
+class Overlay(anywidget.AnyWidget):  # type: ignore[misc]
+    """Pointer, keys, read-out and heat map over an image; the traits are its whole state."""
+
+    canvas = t.Unicode("").tag(sync=True)
+    """Model id of the MultiCanvas under the overlay; empty: none."""
+    heat_layer = t.Int(0).tag(sync=True)
+    """Index of the layer of that canvas that holds the heat map."""
+    image_size = t.List(t.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
+    """Width and height in image pixels."""
+    scale = t.Float(1.0).tag(sync=True)
+    """CSS pixels per image pixel."""
+    margin = t.List(t.Float(), [0.0, 0.0, 0.0, 0.0], minlen=4, maxlen=4).tag(sync=True)
+    """CSS pixels around the image: left, top, right, bottom."""
+    grid = t.List(t.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
+    """Width and height in cells."""
+    field = t.Dict(None, allow_none=True).tag(sync=True)
+    """`FieldGeometry.to_json`, or None while it is not known."""
+    selected = t.List(t.Int(), None, allow_none=True, minlen=2, maxlen=2).tag(sync=True)
+    """The selected cell (x, y), or None."""
+    revision = t.Int(0).tag(sync=True)
+    """Grows with every change of layer, image, channel or colours; heat maps of an older one are never shown."""
+    state = t.Enum(["ready", "busy", "error"], "ready").tag(sync=True)
+    """What the kernel is doing."""
+    status = t.Unicode("").tag(sync=True)
+    """Plain text for the read-out."""
+    progress = t.Float(-1.0).tag(sync=True)
+    """0 .. 1, or -1 if nothing is under way."""
+    error = t.Dict(None, allow_none=True).tag(sync=True)
+    """``{"message": plain words, "details": traceback}``, or None."""
+    label = t.Unicode("").tag(sync=True)
+    """Accessible name."""
+    layer = t.Unicode("").tag(sync=True)
+    """Name of the output layer."""
+    feature_map = t.Dict(None, allow_none=True).tag(sync=True)
+    """``{"size": [w, h], "rgba": bytes}``, one pixel per cell, or None."""
+    show_heat = t.Bool(True).tag(sync=True)
+    """Whether the heat map is drawn."""
+    heat_opacity = t.Float(0.7, min=0.0, max=1.0).tag(sync=True)
+    """Opacity of the heat map."""
+    show_hover = t.Bool(True).tag(sync=True)
+    """Whether the rectangle of the cell under the pointer is drawn."""
+
+    def __init__(self, **traits: Any) -> None:
+        self._esm = _read("overlay.js")
+        self._css = _read("overlay.css")
+        super().__init__(**traits)
+
+    def on_request(self, handler: Callable[[Request], None]) -> None:
+        """Call a handler with every well-formed request of a page; others are dropped."""
+
+        def receive(_: object, content: object, __: object) -> None:
+            request = parse_request(content)
+            if request is not None:
+                handler(request)
+
+        self.on_msg(receive)
+
+    def acknowledge(self, request: Request) -> None:
+        """Tell the page that its request has arrived: from here on its time-out runs."""
+        self.send({"kind": "ack", "client": request.client, "seq": request.seq})
+
+    def supersede(self, request: Request) -> None:
+        """Tell the page that a newer request has taken the place of this one."""
+        self.send({"kind": "superseded", "client": request.client, "seq": request.seq})
+
+    def answer(
+        self,
+        request: Request | None,
+        *,
+        serial: int,
+        revision: int,
+        cell: GridPoint,
+        box: tuple[int, int, int, int],
+        rect: Rect,
+        milliseconds: float,
+        rgba: bytes | memoryview,
+    ) -> None:
+        """Send a heat map to all pages.
+
+        Args:
+            request: the request it answers; None: the kernel draws of its own accord.
+            serial: greater than that of every earlier answer and failure.
+            revision: the revision the heat map belongs to.
+            cell: its cell.
+            box: left, top, width, height of the heat map in image pixels.
+            rect: the cell's receptive field.
+            milliseconds: what the computation took.
+            rgba: ``width * height * 4`` bytes, straight alpha.
+
+        Raises:
+            ReceptiveFieldError: if the bytes do not fit the box.
+        """
+        size = memoryview(rgba).nbytes
+        if size != box[2] * box[3] * 4:
+            raise ReceptiveFieldError(f"a heat map of {size} bytes does not fill {box[2]}x{box[3]} pixels of 4 bytes")
+        content = {
+            "kind": "answer",
+            **_address(request),
+            "serial": serial,
+            "revision": revision,
+            "cell": list(cell),
+            "box": list(box),
+            "rect": [edge if math.isfinite(edge) else None for edge in rect],
+            "milliseconds": milliseconds,
+        }
+        self.send(content, [rgba])
+
+    def fail(self, request: Request | None, *, serial: int, revision: int, message: str, details: str = "") -> None:
+        """Tell all pages that a heat map could not be made: in plain words, with a traceback to unfold."""
+        failure = {"serial": serial, "revision": revision, "message": message, "details": details}
+        self.send({"kind": "failure", **_address(request), **failure})
+
+    def show_field(self, field: FieldGeometry | None) -> None:
+        """Set the receptive fields that hovering draws."""
+        self.field = None if field is None else field.to_json()
+
+
+def parse_request(content: object) -> Request | None:
+    """A page's message as a Request; None if it is malformed or none of ours.
+
+    >>> parse_request({"kind": "request", "client": "a", "seq": 1, "revision": 0, "cell": [2, 3], "reason": "click"})
+    Request(client='a', seq=1, revision=0, cell=GridPoint(x=2, y=3), reason='click')
+    >>> parse_request({"kind": "request", "client": "a", "seq": True}) is None
+    True
+    """
+    if not isinstance(content, dict) or content.get("kind") != "request":
+        return None
+    client, cell, reason = (content.get(name) for name in ("client", "cell", "reason"))
+    if not isinstance(client, str) or not 0 < len(client) <= _LONGEST_CLIENT or reason not in REASONS:
+        return None
+    if not isinstance(cell, list) or len(cell) != 2:
+        return None
+    numbers = [content.get("seq"), content.get("revision"), *cell]
+    if not all(type(number) is int and 0 <= number <= _LARGEST for number in numbers) or not numbers[0]:
+        return None
+    seq, revision, x, y = numbers
+    return Request(client, seq, revision, GridPoint(x, y), reason)
+
+
+def _address(request: Request | None) -> dict[str, Any]:
+    """Whose request a message answers; the empty client: nobody's."""
+    return {"client": request.client if request else "", "seq": request.seq if request else 0}
