@@ -32,6 +32,12 @@ class Heat(NamedTuple):
     top: int
     rgba: npt.NDArray[np.uint8]
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height in image pixels."""
+        h, w = self.rgba.shape[:2]
+        return self.left, self.top, w, h
+
 
 def heat_map(patch: Patch, colormap: str = "coolwarm", signed: bool = True) -> Heat:
     """Colour a gradient map.
@@ -66,8 +72,8 @@ def lookup_table(colormap: str) -> npt.NDArray[np.uint8]:
 
     if not isinstance(colormap, str) or colormap not in colormaps:
         raise ReceptiveFieldError(
-            f"no colour map {colormap!r}{suggest(str(colormap), colormaps)}; expected a name from matplotlib.colormaps, "
-            "'coolwarm' or 'viridis' say"
+            f"no colour map {colormap!r}{suggest(str(colormap), colormaps)}; "
+            "expected a name from matplotlib.colormaps, 'coolwarm' or 'viridis' say"
         )
     table: npt.NDArray[np.uint8] = colormaps[colormap](np.linspace(0, 1, 256), bytes=True)
     table.setflags(write=False)
