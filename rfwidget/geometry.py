@@ -134,8 +134,8 @@ def rect_of_support(support: npt.NDArray[np.bool_]) -> Rect:
     >>> rect_of_support(np.eye(3, 5, k=1, dtype=bool))
     Rect(left=1, top=0, right=4, bottom=3)
     """
-    left, right = extent(support.any(axis=0))
-    top, bottom = extent(support.any(axis=1))
+    left, right = extent(np.any(support, axis=0))
+    top, bottom = extent(np.any(support, axis=1))
     return Rect(left, top, right, bottom) if right and bottom else EMPTY
 
 
@@ -147,9 +147,12 @@ def check_point(point: object, grid: Size) -> GridPoint:
     """
     expected = f"expected (x, y) with 0 <= x < {int(grid.w)} and 0 <= y < {int(grid.h)}"
     try:
-        x, y = point  # type: ignore[misc]
-        whole = [int(v) for v in (x, y)]
-        if any(isinstance(v, (bool, np.bool_, str, bytes)) or w != v for v, w in zip((x, y), whole, strict=True)):
+        given: tuple[Any, ...] = tuple(point)  # type: ignore[arg-type]
+        whole = [int(value) for value in given]
+        if len(given) != 2 or any(
+            isinstance(value, (bool, np.bool_, str, bytes)) or value != number
+            for value, number in zip(given, whole, strict=True)
+        ):
             raise ValueError(point)
     except (TypeError, ValueError, OverflowError) as error:
         raise ReceptiveFieldError(f"{point!r} is no cell of the grid: {expected}, both whole numbers") from error

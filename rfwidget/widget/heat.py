@@ -48,7 +48,7 @@ def heat_map(patch: Patch, colormap: str = "coolwarm", signed: bool = True) -> H
         signed: run the map from the most negative to the most positive response; otherwise from none to the strongest.
     """
     values = patch.values.mean(axis=2)
-    responds = patch.values.any(axis=2)
+    responds: npt.NDArray[np.bool_] = np.any(patch.values, axis=2)
     box = rect_of_support(responds)
     rows, columns = slice(int(box.top), int(box.bottom)), slice(int(box.left), int(box.right))
     values, responds = values[rows, columns], responds[rows, columns]

@@ -233,7 +233,7 @@ class RFWidget(VBox):  # type: ignore[misc]
     def _on_selected(self, change: dict[str, Any]) -> None:
         if self._from_browser or self._view is None:
             return
-        self._overlay.selected = None if change["new"] is None else list(change["new"])
+        self._tell(selected=None if change["new"] is None else list(change["new"]))
         if change["new"] is not None:
             self._ask(self._view, change["new"])
 
@@ -398,14 +398,21 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def _scene(self) -> Scene:
         view = self._view
-        shown = {"dots": self.show_dots, "rectangles": self.show_rectangles, "naive": self.show_naive}
         if view is not None:
-            return build_scene(view.picture, view.input_shape, view.field, view.grid, **shown)
+            return build_scene(
+                view.picture,
+                view.input_shape,
+                view.field,
+                view.grid,
+                dots=self.show_dots,
+                rectangles=self.show_rectangles,
+                naive=self.show_naive,
+            )
         shape = _grid_shape(self._input_shape)
         pixels = self.image
         if isinstance(pixels, str):
             pixels = get_default_image(ImageShape(shape.w, shape.h), name=pixels)
-        return build_scene(as_picture(pixels), shape, **shown)
+        return build_scene(as_picture(pixels), shape)
 
     def _show_scene(self) -> None:
         scene = self._scene()
@@ -434,7 +441,8 @@ def _estimator(model: Any, init_weights: bool) -> ReceptiveField:
         return model
     from rfwidget.keras import KerasReceptiveField
 
-    return KerasReceptiveField(model, init_weights=init_weights)
+    estimator: ReceptiveField = KerasReceptiveField(model, init_weights=init_weights)
+    return estimator
 
 
 def _image_shape(input_shape: Any, image: Any, rf: ReceptiveField) -> tuple[int, ...]:
