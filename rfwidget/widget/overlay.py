@@ -71,9 +71,9 @@ class Overlay(anywidget.AnyWidget):
     """CSS pixels around the image: left, top, right, bottom."""
     grid = t.List(t.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
     """Width and height in cells."""
-    field = t.Dict(None, allow_none=True).tag(sync=True)
+    field = t.Dict(default_value=None, allow_none=True).tag(sync=True)
     """`rfwidget.geometry.FieldGeometry.to_json`, or None while it is not known."""
-    selected = t.List(t.Int(), None, allow_none=True, minlen=2, maxlen=2).tag(sync=True)
+    selected = t.List(t.Int(), default_value=None, allow_none=True, minlen=2, maxlen=2).tag(sync=True)
     """The selected cell (x, y), or None."""
     revision = t.Int(0).tag(sync=True)
     """Grows with every change of layer, image, channel or colours; heat maps of an older one are never shown."""
@@ -83,13 +83,13 @@ class Overlay(anywidget.AnyWidget):
     """Plain text for the read-out."""
     progress = t.Float(-1.0).tag(sync=True)
     """0 .. 1, or -1 if nothing is under way."""
-    error = t.Dict(None, allow_none=True).tag(sync=True)
+    error = t.Dict(default_value=None, allow_none=True).tag(sync=True)
     """``{"message": plain words, "details": traceback}``, or None."""
     label = t.Unicode("").tag(sync=True)
     """Accessible name."""
     layer = t.Unicode("").tag(sync=True)
     """Name of the output layer."""
-    feature_map = t.Dict(None, allow_none=True).tag(sync=True)
+    feature_map = t.Dict(default_value=None, allow_none=True).tag(sync=True)
     """``{"size": [w, h], "rgba": bytes}``, one pixel per cell, or None."""
     show_heat = t.Bool(True).tag(sync=True)
     """Whether the heat map is drawn."""

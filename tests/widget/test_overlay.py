@@ -156,3 +156,9 @@ def test_traits_set_together_reach_the_browser_together():
     overlay.set(grid=[16, 9], selected=GridPoint(8, 4), revision=3)
     assert states == [{"grid", "selected", "revision"}]
     assert overlay.selected == [8, 4]
+
+
+def test_new_overlay_knows_nothing_and_has_no_error():
+    overlay = Overlay()
+    assert (overlay.field, overlay.selected, overlay.error, overlay.feature_map) == (None, None, None, None)
+    assert (overlay.state, overlay.progress) == ("ready", -1.0)
