@@ -132,8 +132,8 @@ class View {
       "data-state": host.activity.state,
     });
     toggle(this.#root, "aria-busy", host.activity.state === "busy" ? "true" : null);
-    toggle(this.#root, "data-selected", host.selected && host.selected.join(","));
-    toggle(this.#root, "data-painted", painted && painted.join(","));
+    toggle(this.#root, "data-selected", host.selected?.join(",") ?? null);
+    toggle(this.#root, "data-painted", painted?.join(",") ?? null);
   }
 
   /** The heat map on the view's own canvas, if the host does not paint. */

@@ -35,7 +35,10 @@ export class Marks {
       width: margin[0] + image_size[0] * scale + margin[2],
       height: margin[1] + image_size[1] * scale + margin[3],
     });
-    this.#selected.draw(stage, field && selected && { rect: rect ?? rectOf(field, selected), centre: centreOf(field, selected) });
+    this.#selected.draw(
+      stage,
+      field && selected && { rect: rect ?? rectOf(field, selected), centre: centreOf(field, selected) },
+    );
     this.#hovered.draw(stage, field && hovered && { rect: rectOf(field, hovered), centre: centreOf(field, hovered) });
   }
 }
@@ -73,7 +76,8 @@ class Mark {
       height: height + 2 * BLEED,
     });
     for (const line of this.#inside) assign(line, { x: horizontal[0] + BLEED, y: vertical[0] + BLEED, ...size });
-    for (const line of this.#overhang) assign(line, { x: horizontal[0] + margin[0], y: vertical[0] + margin[1], ...size });
+    for (const line of this.#overhang)
+      assign(line, { x: horizontal[0] + margin[0], y: vertical[0] + margin[1], ...size });
     const move = `translate(${margin[0] + at.centre[0] * scale} ${margin[1] + at.centre[1] * scale})`;
     for (const path of this.#centre) assign(path, { transform: move });
   }

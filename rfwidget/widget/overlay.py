@@ -1,8 +1,8 @@
 """The overlay: an anywidget over the image that draws hover and heat map, and asks for cells.
 
-State travels as the traits below, requests and answers as custom messages. Both are mirrored by ``js/model.ts``, name by
-name and in the same order (``tests/widget/test_overlay.py`` compares them). Nothing here computes: `Overlay.on_request`
-hands each well-formed request on, and the functions at the end make the messages of the kernel.
+State travels as the traits below, requests and answers as custom messages. Both are mirrored by ``js/model.ts``, name
+by name and in the same order (``tests/widget/test_overlay.py`` compares them). Nothing here computes or decides; the
+messages of a page are checked here and nowhere else.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anywidget
+import numpy as np
+import numpy.typing as npt
 import traitlets as t
 
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.geometry import FieldGeometry
 from rfwidget.types import GridPoint, Rect
 
 _STATIC = Path(__file__).parent / "static"
@@ -32,7 +33,7 @@ def _read(name: str) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ReceptiveFieldError(
-            f"the browser side of the widget is not built: {path.name} is missing; in a clone run `npm install && npm run"
+            f"the browser side of the widget is not built: {path.name} is missing; in a clone run `npm ci && npm run"
             " build`, or install the package with `pip install .`"
         ) from error
 
@@ -55,7 +56,7 @@ class Request(NamedTuple):
     reason: str
 
 
-class Overlay(anywidget.AnyWidget):  # type: ignore[misc]
+class Overlay(anywidget.AnyWidget):
     """Pointer, keys, read-out and heat map over an image; the traits are its whole state."""
 
     canvas = t.Unicode("").tag(sync=True)
@@ -70,9 +71,9 @@ class Overlay(anywidget.AnyWidget):  # type: ignore[misc]
     """CSS pixels around the image: left, top, right, bottom."""
     grid = t.List(t.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
     """Width and height in cells."""
-    field = t.Dict(None, allow_none=True).tag(sync=True)
-    """`FieldGeometry.to_json`, or None while it is not known."""
-    selected = t.List(t.Int(), None, allow_none=True, minlen=2, maxlen=2).tag(sync=True)
+    field = t.Dict(default_value=None, allow_none=True).tag(sync=True)
+    """`rfwidget.geometry.FieldGeometry.to_json`, or None while it is not known."""
+    selected = t.List(t.Int(), default_value=None, allow_none=True, minlen=2, maxlen=2).tag(sync=True)
     """The selected cell (x, y), or None."""
     revision = t.Int(0).tag(sync=True)
     """Grows with every change of layer, image, channel or colours; heat maps of an older one are never shown."""
@@ -82,13 +83,13 @@ class Overlay(anywidget.AnyWidget):  # type: ignore[misc]
     """Plain text for the read-out."""
     progress = t.Float(-1.0).tag(sync=True)
     """0 .. 1, or -1 if nothing is under way."""
-    error = t.Dict(None, allow_none=True).tag(sync=True)
+    error = t.Dict(default_value=None, allow_none=True).tag(sync=True)
     """``{"message": plain words, "details": traceback}``, or None."""
     label = t.Unicode("").tag(sync=True)
     """Accessible name."""
     layer = t.Unicode("").tag(sync=True)
     """Name of the output layer."""
-    feature_map = t.Dict(None, allow_none=True).tag(sync=True)
+    feature_map = t.Dict(default_value=None, allow_none=True).tag(sync=True)
     """``{"size": [w, h], "rgba": bytes}``, one pixel per cell, or None."""
     show_heat = t.Bool(True).tag(sync=True)
     """Whether the heat map is drawn."""
@@ -102,74 +103,83 @@ class Overlay(anywidget.AnyWidget):  # type: ignore[misc]
         self._css = _read("overlay.css")
         super().__init__(**traits)
 
-    def on_request(self, handler: Callable[[Request], None]) -> None:
-        """Call a handler with every well-formed request of a page; others are dropped."""
+    def set(self, **traits: Any) -> None:
+        """Set several traits in one message to the browser."""
+        with self.hold_sync():
+            for name, value in traits.items():
+                setattr(self, name, value)
 
-        def receive(_: object, content: object, __: object) -> None:
+    def on_request(self, handler: Callable[[Request], None]) -> None:
+        """Call a handler with every well-formed request of a page, and acknowledge it; malformed ones are dropped."""
+
+        def receive(_widget: object, content: object, _buffers: object) -> None:
             request = parse_request(content)
             if request is not None:
+                # From here on the page's time-out runs, so whatever the handler does comes second.
+                self.send({"kind": "ack", "client": request.client, "seq": request.seq})
                 handler(request)
 
         self.on_msg(receive)
 
-    def acknowledge(self, request: Request) -> None:
-        """Tell the page that its request has arrived: from here on its time-out runs."""
-        self.send({"kind": "ack", "client": request.client, "seq": request.seq})
-
-    def supersede(self, request: Request) -> None:
-        """Tell the page that a newer request has taken the place of this one."""
-        self.send({"kind": "superseded", "client": request.client, "seq": request.seq})
+    def superseded(self, client: str, seq: int) -> None:
+        """Tell a page that its request will not be answered, because something newer has taken its place."""
+        self.send({"kind": "superseded", "client": client, "seq": seq})
 
     def answer(
         self,
-        request: Request | None,
+        client: str,
+        seq: int,
         *,
         serial: int,
         revision: int,
         cell: GridPoint,
-        box: tuple[int, int, int, int],
         rect: Rect,
+        left: int,
+        top: int,
+        rgba: npt.NDArray[np.uint8],
         milliseconds: float,
-        rgba: bytes | memoryview,
     ) -> None:
         """Send a heat map to all pages.
 
         Args:
-            request: the request it answers; None: the kernel draws of its own accord.
+            client: the page that asked; empty: the kernel draws of its own accord.
+            seq: number of the request there.
             serial: greater than that of every earlier answer and failure.
             revision: the revision the heat map belongs to.
             cell: its cell.
-            box: left, top, width, height of the heat map in image pixels.
             rect: the cell's receptive field.
+            left: column of the image at which the heat map stands.
+            top: row of the image at which it stands.
+            rgba: ``(h, w, 4)``, straight alpha.
             milliseconds: what the computation took.
-            rgba: ``width * height * 4`` bytes, straight alpha.
-
-        Raises:
-            ReceptiveFieldError: if the bytes do not fit the box.
         """
-        size = memoryview(rgba).nbytes
-        if size != box[2] * box[3] * 4:
-            raise ReceptiveFieldError(f"a heat map of {size} bytes does not fill {box[2]}x{box[3]} pixels of 4 bytes")
+        height, width = rgba.shape[:2]
         content = {
             "kind": "answer",
-            **_address(request),
+            "client": client,
+            "seq": seq,
             "serial": serial,
             "revision": revision,
             "cell": list(cell),
-            "box": list(box),
+            "box": [left, top, width, height],
             "rect": [edge if math.isfinite(edge) else None for edge in rect],
             "milliseconds": milliseconds,
         }
-        self.send(content, [rgba])
+        self.send(content, [np.ascontiguousarray(rgba, np.uint8).tobytes()])
 
-    def fail(self, request: Request | None, *, serial: int, revision: int, message: str, details: str = "") -> None:
-        """Tell all pages that a heat map could not be made: in plain words, with a traceback to unfold."""
-        failure = {"serial": serial, "revision": revision, "message": message, "details": details}
-        self.send({"kind": "failure", **_address(request), **failure})
+    def failure(self, client: str, seq: int, serial: int, revision: int, message: str, details: str) -> None:
+        """Tell all pages that a heat map could not be made.
 
-    def show_field(self, field: FieldGeometry | None) -> None:
-        """Set the receptive fields that hovering draws."""
-        self.field = None if field is None else field.to_json()
+        Args:
+            client: the page that asked; empty: nobody.
+            seq: number of the request there.
+            serial: greater than that of every earlier answer and failure.
+            revision: the revision the heat map would have belonged to.
+            message: what happened, in plain words.
+            details: the traceback, shown on demand.
+        """
+        address = {"kind": "failure", "client": client, "seq": seq}
+        self.send({**address, "serial": serial, "revision": revision, "message": message, "details": details})
 
 
 def parse_request(content: object) -> Request | None:
@@ -192,8 +202,3 @@ def parse_request(content: object) -> Request | None:
         return None
     seq, revision, x, y = numbers
     return Request(client, seq, revision, GridPoint(x, y), reason)
-
-
-def _address(request: Request | None) -> dict[str, Any]:
-    """Whose request a message answers; the empty client: nobody's."""
-    return {"client": request.client if request else "", "seq": request.seq if request else 0}
