@@ -26,7 +26,7 @@ class AxisField(NamedTuple):
         cells: number of cells after which the pattern repeats.
         pixels: shift of the receptive field over that many cells.
         edges: first and last edge of the cells 0 .. ``cells`` - 1, in pixels; they may lie outside the image. An
-            unbounded axis has ``(-inf, inf)`` in every place.
+            unbounded axis has ``(-inf, inf)`` in every place; a cell that sees nothing has ``(0, 0)``.
 
     >>> AxisField(cells=1, pixels=4, edges=((0, 34),)).edges_at(2)
     (8, 42)
@@ -40,6 +40,8 @@ class AxisField(NamedTuple):
         """First and last edge of the receptive field of a cell."""
         period, phase = divmod(int(cell), self.cells)
         low, high = self.edges[phase]
+        if low == high:
+            return (0, 0)
         return low + period * self.pixels, high + period * self.pixels
 
     @property
@@ -55,7 +57,9 @@ class AxisField(NamedTuple):
     @property
     def _box(self) -> tuple[float, float]:
         """Edges, at cell 0, of the smallest box that contains every cell's field when moved by the stride."""
-        shifted = [(low - k * self.stride, high - k * self.stride) for k, (low, high) in enumerate(self.edges)]
+        shifted = [
+            (low - k * self.stride, high - k * self.stride) for k, (low, high) in enumerate(self.edges) if low != high
+        ]
         return min(low for low, _ in shifted), max(high for _, high in shifted)
 
     @property
@@ -94,6 +98,8 @@ class FieldGeometry(NamedTuple):
     def rect(self, point: GridPoint) -> Rect:
         """Receptive field of a cell; it may overhang the image."""
         (left, right), (top, bottom) = self.x.edges_at(point.x), self.y.edges_at(point.y)
+        if left == right or top == bottom:
+            return EMPTY
         return Rect(left, top, right, bottom)
 
     @property
