@@ -146,8 +146,13 @@ class ReceptiveField(ABC):
 
     @property
     def output_shape(self) -> GridShape:
-        """Shape of the layer's output: width and height of the grid, and channels."""
-        return self.network.output_shape
+        """Shape of what a point addresses: width and height of the grid, one value per cell (see `channels`)."""
+        return self.network.output_shape._replace(c=1)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the layer's output; a cell's value is the mean of all, or one of them."""
+        return self.network.output_shape.c
 
     @property
     def layers(self) -> Mapping[str, Size]:
@@ -176,7 +181,7 @@ class ReceptiveField(ABC):
             ReceptiveFieldError: if the cell is outside the grid.
         """
         cell = self._cell(point)
-        return measure.visible_rect(self.network, self.field, cell) if clip else self.field.rect(cell)
+        return measure.visible_rect(self.network, cell) if clip else self.field.rect(cell)
 
     def cells_seeing(self, pixel: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold a pixel.
@@ -197,7 +202,7 @@ class ReceptiveField(ABC):
             raise ReceptiveFieldError(
                 f"{pixel!r} is no pixel of the {shape.w}x{shape.h} image: expected whole numbers (x, y) inside it"
             ) from error
-        return measure.cells_seeing(self.network, self.field, inside)
+        return measure.cells_seeing(self.network, inside)
 
     def gradient_at(
         self, point: Sequence[int], image: Any = None, channel: int | None = None
@@ -306,7 +311,7 @@ class ReceptiveField(ABC):
         return check_point(point, Size(self.output_shape.w, self.output_shape.h))
 
     def _channel(self, channel: int | None) -> int | None:
-        count = self.output_shape.c
+        count = self.channels
         if channel is None:
             return None
         if (

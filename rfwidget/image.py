@@ -171,10 +171,16 @@ def as_picture(image: Any) -> npt.NDArray[np.uint8]:
     return np.rint((values - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
 
 
-def default_input(shape: GridShape) -> npt.NDArray[np.uint8]:
-    """The photograph at the size of a model's input, ``(h, w, c)``; unusual channel counts repeat its colours."""
-    picture = get_default_image(ImageShape(shape.w, shape.h, 1 if shape.c == 1 else 3))
+def default_input(shape: GridShape, name: str = "grace_hopper") -> npt.NDArray[np.uint8]:
+    """A sample image at the size of a model's input, ``(h, w, c)``; unusual channel counts repeat its colours."""
+    picture = get_default_image(ImageShape(shape.w, shape.h, 1 if shape.c == 1 else 3), name=name)
     return picture if shape.c in (1, 3) else picture[:, :, np.arange(shape.c) % 3]
+
+
+def fit_picture(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
+    """An RGB picture ``(h, w, 3)`` scaled to fill a size, its overhanging sides cut off equally."""
+    filled = ImageOps.fit(Image.fromarray(pixels, "RGB"), (int(size.w), int(size.h)), Image.Resampling.LANCZOS)
+    return np.asarray(filled)
 
 
 def check_pixels(width: float, height: float) -> None:

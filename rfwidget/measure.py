@@ -228,5 +228,3 @@ def _nothing(network: Network) -> str:
         f"the image does not influence {network.output_layer!r} at all. If only global context (pooling over the whole "
         "image, attention) leads there, leave out ignore_global_context; else check that input_layer is the image"
     )
-
-

@@ -17,7 +17,9 @@ from rfwidget.keras.twin import Inputs
 DEFAULT_SHAPE = (96, 96, 3)
 
 
-def build_model(source: keras.Model | Callable[[Any], keras.Model], input_shape: Sequence[int | None] | None) -> keras.Model:
+def build_model(
+    source: keras.Model | Callable[[Any], keras.Model], input_shape: Sequence[int | None] | None
+) -> keras.Model:
     """The model: as given, or from the build function.
 
     Raises:

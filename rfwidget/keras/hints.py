@@ -89,7 +89,8 @@ class Effect(NamedTuple):
             ),
             reach=_pair(
                 max(hint.reach[i] for hint in hints)
-                + self.reach[i] * max((hint.scale[i] for hint in hints if hint.scale[i] is not None), default=Fraction(1))
+                + self.reach[i]
+                * max((hint.scale[i] for hint in hints if hint.scale[i] is not None), default=Fraction(1))
                 for i in (0, 1)
             ),
             exact=self.exact and all(hint.exact for hint in hints),

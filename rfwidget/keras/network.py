@@ -37,7 +37,9 @@ class KerasNetwork(Network):
         input_shape: the image.
     """
 
-    def __init__(self, twin: Twin, real: RealNetwork, input_layer: str, output_layer: str, input_shape: GridShape) -> None:
+    def __init__(
+        self, twin: Twin, real: RealNetwork, input_layer: str, output_layer: str, input_shape: GridShape
+    ) -> None:
         self._twin = twin
         self._real = real
         entry = twin.entries[output_layer]
@@ -125,4 +127,3 @@ class KerasNetwork(Network):
             some = places[start : start + batch]
             parts.append(sum(backprop.sensitivity(function, image, some) for image in self._ramps(len(some), *sizes)))
         return np.concatenate(parts)
-

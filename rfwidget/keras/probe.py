@@ -95,7 +95,12 @@ class Probe:
     # -- windows -----------------------------------------------------------------------------------------------------
 
     def window(
-        self, x: Any, size: Sequence[int], strides: Sequence[int], dilation: Sequence[int] = (1, 1), padding: str = "valid"
+        self,
+        x: Any,
+        size: Sequence[int],
+        strides: Sequence[int],
+        dilation: Sequence[int] = (1, 1),
+        padding: str = "valid",
     ) -> Any:
         """Each channel averaged over a moving window: what is left of a convolution or a pooling."""
         size, strides, dilation = self._kept(size, 1), self._kept(strides, 1), self._kept(dilation, 1)

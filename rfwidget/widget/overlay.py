@@ -181,6 +181,14 @@ class Overlay(anywidget.AnyWidget):
         address = {"kind": "failure", "client": client, "seq": seq}
         self.send({**address, "serial": serial, "revision": revision, "message": message, "details": details})
 
+    def download(self, name: str, content: bytes) -> None:
+        """Have the browser save a PNG file."""
+        self.send({"kind": "download", "name": name}, [content])
+
+    def copy(self, text: str) -> None:
+        """Have the browser put a text on the clipboard."""
+        self.send({"kind": "copy", "text": text})
+
 
 def parse_request(content: object) -> Request | None:
     """A page's message as a Request; None if it is malformed or none of ours.

@@ -91,7 +91,7 @@ LAB = (
     "--ip=127.0.0.1",
     "--ServerApp.token=",
     "--ServerApp.port_retries=0",
-    "--LabApp.news_url=",
+    "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.expose_app_in_browser=True",
 )

@@ -27,7 +27,9 @@ def quiet(fraction: float, words: str) -> None:
 
 
 def build(model: Any, shape: Any = None, layer: str | None = None, init_weights: bool = False) -> KerasNetwork:
-    return KerasReceptiveField(model, init_weights)._build(shape, None, layer, ignore_global_context=False, progress=quiet)
+    return KerasReceptiveField(model, init_weights)._build(
+        shape, None, layer, ignore_global_context=False, progress=quiet
+    )
 
 
 def field(network: KerasNetwork) -> FieldGeometry:
