@@ -126,8 +126,10 @@ export class Session implements Host {
       cell,
       reason,
     };
+    // Idle again after this very message: the handler has run, so an acknowledgement that has not come is lost.
+    const status = (reply: unknown) => isIdle(reply) && this.#queue.alive();
     try {
-      this.#model.send(message);
+      this.#model.send(message, { iopub: { status } });
       return true;
     } catch {
       // Only a kernel that is gone makes this throw.
@@ -180,9 +182,11 @@ export class Session implements Host {
     void this.#repaint();
   }
 
-  /** Python has chosen a cell; while a request of ours is under way, that one counts. */
+  /** Python has chosen a cell, or none; while a request of ours is under way, that one counts. */
   #follow(): void {
-    if (!this.#queue.wanted) this.#selected = this.#model.get("selected");
+    if (this.#queue.wanted) return;
+    this.#selected = this.#model.get("selected");
+    if (!this.#selected) this.#dropPicture();
   }
 
   #changed(): void {
@@ -192,7 +196,8 @@ export class Session implements Host {
 
   #checkConnection(): void {
     this.#connected = [...this.#elements].some((element) => !element.classList.contains(GONE));
-    if (!this.#connected) this.#queue.reset();
+    // Whatever was under way went to a kernel, or a connection, that is no more.
+    this.#queue.reset();
     this.#notify();
   }
 
@@ -223,6 +228,11 @@ export class Session implements Host {
   #notify(): void {
     for (const changed of this.#watchers) changed();
   }
+}
+
+/** Whether a kernel's status message says that it is idle. */
+function isIdle(reply: unknown): boolean {
+  return (reply as { content?: { execution_state?: unknown } } | null)?.content?.execution_state === "idle";
 }
 
 /** A name that no other page has; also where the page is not served securely, as `randomUUID` demands. */

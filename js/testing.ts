@@ -32,6 +32,8 @@ export class FakeModel {
   readonly sent: Request[] = [];
   readonly stack = new FakeStack(3);
   reachable = true;
+  /** The kernel's status while it handles the last request. */
+  status: (state: "busy" | "idle") => void = () => {};
   readonly #state: Model;
   readonly #listeners = new Map<string, Set<(...args: unknown[]) => void>>();
 
@@ -56,9 +58,10 @@ export class FakeModel {
     return this.#state[name];
   }
 
-  send(content: Request): void {
+  send(content: Request, callbacks: { iopub: { status: (message: unknown) => void } }): void {
     if (!this.reachable) throw new Error("Cannot send");
     this.sent.push(content);
+    this.status = (state) => callbacks.iopub.status({ content: { execution_state: state } });
   }
 
   on(name: string, callback: (...args: unknown[]) => void): void {
