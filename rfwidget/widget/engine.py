@@ -19,7 +19,7 @@ from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import as_model_input, as_picture, default_input
 from rfwidget.types import GridPoint, Size
 from rfwidget.widget.main_thread import MainThread
-from rfwidget.widget.overlay import Overlay
+from rfwidget.widget.overlay import Overlay, Request
 from rfwidget.widget.view import Answer, Style, View, answer, colour_feature_map
 from rfwidget.widget.worker import Cancelled, Urgency, Worker
 
@@ -97,17 +97,16 @@ class Engine:
         """Measure the wanted layer and prepare the wanted image; an older wish under way is given up."""
         self.worker.submit(Urgency.SETUP, partial(self._fulfil, wish))
 
-    def ask(self, view: View, cell: GridPoint, client: str = "", seq: int = 0) -> None:
-        """Have a cell answered.
+    def ask(self, view: View, cell: GridPoint, request: Request | None = None) -> None:
+        """Have a cell answered; all pages show the answer.
 
         Args:
             view: what is shown.
             cell: the cell.
-            client: the page that asked; empty: nobody, all pages are told all the same.
-            seq: number of the request there.
+            request: of the page that asked; None: nobody did.
         """
-        dropped = partial(self._overlay.superseded, client, seq) if client else None
-        self.worker.submit(Urgency.REQUEST, partial(self._answer, view, cell, client, seq), dropped)
+        dropped = partial(self._overlay.supersede, request) if request else None
+        self.worker.submit(Urgency.REQUEST, partial(self._answer, view, cell, request), dropped)
 
     def _fulfil(self, wish: Wish) -> None:
         try:
@@ -122,27 +121,25 @@ class Engine:
         else:
             self._main.post(partial(self._listener.on_view, view, features))
 
-    def _answer(self, view: View, cell: GridPoint, client: str, seq: int) -> None:
+    def _answer(self, view: View, cell: GridPoint, request: Request | None) -> None:
         begin = time.perf_counter()
         self._serial += 1
         try:
             answered = answer(self._rf, view, cell)
         except Exception as error:
             message, details = explain(error)
-            self._overlay.failure(client, seq, self._serial, view.revision, message, details)
+            self._overlay.fail(request, serial=self._serial, revision=view.revision, message=message, details=details)
             self._main.post(partial(self._listener.on_failure, message, details))
             return
         self._overlay.answer(
-            client,
-            seq,
+            request,
             serial=self._serial,
             revision=view.revision,
             cell=cell,
+            box=answered.heat.box,
             rect=answered.rect,
-            left=answered.heat.left,
-            top=answered.heat.top,
-            rgba=answered.heat.rgba,
             milliseconds=1000 * (time.perf_counter() - begin),
+            rgba=answered.heat.rgba.tobytes(),
         )
         self._main.post(partial(self._listener.on_answer, answered))
 

@@ -32,6 +32,12 @@ class Heat(NamedTuple):
     top: int
     rgba: npt.NDArray[np.uint8]
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height in image pixels."""
+        h, w = self.rgba.shape[:2]
+        return self.left, self.top, w, h
+
 
 def heat_map(patch: Patch, colormap: str = "coolwarm", signed: bool = True) -> Heat:
     """Colour a gradient map.

@@ -101,6 +101,12 @@ class Overlay(anywidget.AnyWidget):
         self._css = _read("overlay.css")
         super().__init__(**traits)
 
+    def set(self, **traits: Any) -> None:
+        """Set several traits in one message to the browser."""
+        with self.hold_sync():
+            for name, value in traits.items():
+                setattr(self, name, value)
+
     def on_request(self, handler: Callable[[Request], None]) -> None:
         """Call a handler with every well-formed request of a page; others are dropped."""
 

@@ -261,10 +261,11 @@ class RFWidget(VBox):  # type: ignore[misc]
         """A page asks for a cell; runs in a message handler."""
         view, (x, y) = self._view, request.cell
         if view is None or request.revision != view.revision or x >= view.grid.w or y >= view.grid.h:
-            self._overlay.superseded(request.client, request.seq)
+            self._overlay.supersede(request)
             return
+        self._overlay.acknowledge(request)
         self._follow(selected=request.cell)
-        self._engine.ask(view, request.cell, request.client, request.seq)
+        self._engine.ask(view, request.cell, request)
 
     def _wish(self) -> None:
         """Have the present traits shown."""

@@ -19,7 +19,7 @@ import nbformat
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 90_000
+PATIENCE = 30_000
 """Milliseconds to wait for a kernel that starts TensorFlow on a busy machine."""
 
 _ANY_CELL = re.compile(r"^\d+,\d+$")
@@ -123,9 +123,13 @@ class LabPage:
         self.wait_for_kernel()
 
     def wait_for_kernel(self) -> None:
-        """Wait until the kernel has nothing to do."""
-        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(
-            timeout=PATIENCE, state="attached"
+        """Wait until the kernel is connected and has nothing to do."""
+        self.page.wait_for_function(
+            """() => {
+                const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+                return kernel?.connectionStatus === "connected" && kernel.status === "idle";
+            }""",
+            timeout=PATIENCE,
         )
 
     def command(self, name: str) -> None:
@@ -134,7 +138,6 @@ class LabPage:
 
     def run_all(self) -> None:
         """Run all cells of the notebook."""
-        self.page.locator(".jp-Notebook").click(position={"x": 5, "y": 5})
         self.command("notebook:run-all-cells")
 
     def overlay(self, index: int = 0) -> Locator:
