@@ -68,6 +68,10 @@ class ReceptiveField(ABC):
             progress: told how far the work has come.
         """
 
+    def default_input_shape(self) -> tuple[int, int, int]:
+        """Image shape ``(height, width, channels)`` used where none is given."""
+        return (96, 96, 3)
+
     def compute(
         self,
         input_shape: Sequence[int | None] | None = None,

@@ -18,3 +18,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """The end of an "unknown name" message: ``", did you mean 'feature_grid'?"`` or nothing."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f", did you mean {close[0]!r}?" if close else ""
+
+
+def unknown_layer(name: str, with_grid: Iterable[str]) -> ReceptiveFieldError:
+    """The error for a layer that is not there, naming those that could be meant."""
+    known = list(with_grid)
+    shown = ", ".join(map(repr, known if len(known) <= 12 else [*known[:6], *known[-6:]]))
+    some = "" if len(known) <= 12 else f" ({len(known)} in all, the first and last six here)"
+    return ReceptiveFieldError(f"no layer {name!r}; layers with a grid: {shown}{some}{suggest(name, known)}")

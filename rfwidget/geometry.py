@@ -26,7 +26,7 @@ class AxisField(NamedTuple):
         cells: number of cells after which the pattern repeats.
         pixels: shift of the receptive field over that many cells.
         edges: first and last edge of the cells 0 .. ``cells`` - 1, in pixels; they may lie outside the image. An
-            unbounded axis has ``(-inf, inf)`` in every place.
+            unbounded axis has ``(-inf, inf)`` in every place; a cell that sees nothing has ``(0, 0)``.
 
     >>> AxisField(cells=1, pixels=4, edges=((0, 34),)).edges_at(2)
     (8, 42)
@@ -40,6 +40,8 @@ class AxisField(NamedTuple):
         """First and last edge of the receptive field of a cell."""
         period, phase = divmod(int(cell), self.cells)
         low, high = self.edges[phase]
+        if low == high:
+            return (0, 0)
         return low + period * self.pixels, high + period * self.pixels
 
     @property
@@ -55,7 +57,9 @@ class AxisField(NamedTuple):
     @property
     def _box(self) -> tuple[float, float]:
         """Edges, at cell 0, of the smallest box that contains every cell's field when moved by the stride."""
-        shifted = [(low - k * self.stride, high - k * self.stride) for k, (low, high) in enumerate(self.edges)]
+        shifted = [
+            (low - k * self.stride, high - k * self.stride) for k, (low, high) in enumerate(self.edges) if low != high
+        ]
         return min(low for low, _ in shifted), max(high for _, high in shifted)
 
     @property
@@ -94,6 +98,8 @@ class FieldGeometry(NamedTuple):
     def rect(self, point: GridPoint) -> Rect:
         """Receptive field of a cell; it may overhang the image."""
         (left, right), (top, bottom) = self.x.edges_at(point.x), self.y.edges_at(point.y)
+        if left == right or top == bottom:
+            return EMPTY
         return Rect(left, top, right, bottom)
 
     @property
@@ -134,8 +140,8 @@ def rect_of_support(support: npt.NDArray[np.bool_]) -> Rect:
     >>> rect_of_support(np.eye(3, 5, k=1, dtype=bool))
     Rect(left=1, top=0, right=4, bottom=3)
     """
-    left, right = extent(support.any(axis=0))
-    top, bottom = extent(support.any(axis=1))
+    left, right = extent(np.any(support, axis=0))
+    top, bottom = extent(np.any(support, axis=1))
     return Rect(left, top, right, bottom) if right and bottom else EMPTY
 
 
@@ -147,9 +153,12 @@ def check_point(point: object, grid: Size) -> GridPoint:
     """
     expected = f"expected (x, y) with 0 <= x < {int(grid.w)} and 0 <= y < {int(grid.h)}"
     try:
-        x, y = point  # type: ignore[misc]
-        whole = [int(v) for v in (x, y)]
-        if any(isinstance(v, (bool, np.bool_, str, bytes)) or w != v for v, w in zip((x, y), whole, strict=True)):
+        given: tuple[Any, ...] = tuple(point)  # type: ignore[arg-type]
+        whole = [int(value) for value in given]
+        if len(given) != 2 or any(
+            isinstance(value, (bool, np.bool_, str, bytes)) or value != number
+            for value, number in zip(given, whole, strict=True)
+        ):
             raise ValueError(point)
     except (TypeError, ValueError, OverflowError) as error:
         raise ReceptiveFieldError(f"{point!r} is no cell of the grid: {expected}, both whole numbers") from error

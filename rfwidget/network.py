@@ -42,8 +42,10 @@ class Network(ABC):
         resizable: whether the network runs on images of other sizes.
         period: shift of the image, per axis, after which everything inside the network repeats: the least common
             multiple of all inner strides.
-        linear: whether the probe is linear, so that forward and backward responses do not depend on the image.
+        reach: proven bound: no cell looks further than this many pixels beyond its own place, global context apart;
+            None where unknown code makes such a bound impossible.
         global_context: whether the network mixes the whole image (global pooling, attention, ...) on the way.
+        notes: plain sentences about what the estimator could not see through; the measurement warns with them.
     """
 
     input_layer: str
@@ -53,7 +55,9 @@ class Network(ABC):
     layers: Mapping[str, Size]
     resizable: bool = True
     period: Size
+    reach: Size | None = None
     global_context: bool = False
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def grid_size(self, image: Size) -> Size:
@@ -65,6 +69,39 @@ class Network(ABC):
 
         Returns:
             ``(len(points), h, w)``, never negative, exactly zero where the pixel cannot influence the cell.
+        """
+
+    def axis_sensitivity(self, axis: str, length: int, cells: Sequence[int]) -> npt.NDArray[np.float64]:
+        """What each pixel column (row) contributes to cells far from the borders of the other axis.
+
+        This general way runs strips of the image: as long as asked along ``axis``, as short as the requested image
+        across it. A framework's wing may know a cheaper one.
+
+        Args:
+            axis: ``"x"`` or ``"y"``.
+            length: image width (height), congruent to the requested one modulo the period.
+            cells: columns (rows) of the grid.
+
+        Returns:
+            ``(len(cells), length)``, never negative.
+        """
+        image = Size(length, self.input_shape.h) if axis == "x" else Size(self.input_shape.w, length)
+        grid = self.grid_size(image)
+        if axis == "x":
+            points = [GridPoint(cell, int(grid.h) // 2) for cell in cells]
+            return self.sensitivity(image, points).sum(axis=1)
+        points = [GridPoint(int(grid.w) // 2, cell) for cell in cells]
+        return self.sensitivity(image, points).sum(axis=2)
+
+    @abstractmethod
+    def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        """What the marked pixels of the real image together contribute to each cell.
+
+        Args:
+            masks: ``(n, h, w)`` of the size of ``input_shape``.
+
+        Returns:
+            ``(n, grid h, grid w)``, never negative, exactly zero where a cell sees no marked pixel.
         """
 
     @abstractmethod

@@ -32,6 +32,12 @@ class Heat(NamedTuple):
     top: int
     rgba: npt.NDArray[np.uint8]
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, width and height in image pixels."""
+        h, w = self.rgba.shape[:2]
+        return self.left, self.top, w, h
+
 
 def heat_map(patch: Patch, colormap: str = "coolwarm", signed: bool = True) -> Heat:
     """Colour a gradient map.
@@ -42,7 +48,7 @@ def heat_map(patch: Patch, colormap: str = "coolwarm", signed: bool = True) -> H
         signed: run the map from the most negative to the most positive response; otherwise from none to the strongest.
     """
     values = patch.values.mean(axis=2)
-    responds = patch.values.any(axis=2)
+    responds: npt.NDArray[np.bool_] = np.any(patch.values, axis=2)
     box = rect_of_support(responds)
     rows, columns = slice(int(box.top), int(box.bottom)), slice(int(box.left), int(box.right))
     values, responds = values[rows, columns], responds[rows, columns]
@@ -66,8 +72,8 @@ def lookup_table(colormap: str) -> npt.NDArray[np.uint8]:
 
     if not isinstance(colormap, str) or colormap not in colormaps:
         raise ReceptiveFieldError(
-            f"no colour map {colormap!r}{suggest(str(colormap), colormaps)}; expected a name from matplotlib.colormaps, "
-            "'coolwarm' or 'viridis' say"
+            f"no colour map {colormap!r}{suggest(str(colormap), colormaps)}; "
+            "expected a name from matplotlib.colormaps, 'coolwarm' or 'viridis' say"
         )
     table: npt.NDArray[np.uint8] = colormaps[colormap](np.linspace(0, 1, 256), bytes=True)
     table.setflags(write=False)

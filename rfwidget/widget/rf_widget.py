@@ -1,29 +1,31 @@
 """RFWidget: receptive fields live on an image in a notebook.
 
 This module wires the parts: the estimator on a worker thread, the static scene on a canvas, the overlay that listens to
-mouse and keys in the browser, and the controls. Message handlers and trait observers only note what is wanted; the worker
-measures and backpropagates; `MainThread` carries results back to where traits may be set.
+mouse and keys in the browser, and the controls. Message handlers and trait observers only note what is wanted; the
+worker measures and backpropagates; `MainThread` carries results back to where traits may be set.
 """
 
 from __future__ import annotations
 
 import time
 import traceback
-import uuid
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import traitlets
+from IPython.display import display
 from ipywidgets import Box, VBox
 
 from rfwidget.base import ReceptiveField
-from rfwidget.errors import ReceptiveFieldError
+from rfwidget.errors import ReceptiveFieldError, unknown_layer
 from rfwidget.geometry import check_point
 from rfwidget.image import as_array, as_model_input, as_picture, get_default_image, get_default_images
+from rfwidget.plotting import finite_rect
 from rfwidget.types import GridPoint, GridShape, ImageShape, ReceptiveFieldDescription, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
 from rfwidget.widget.heat import lookup_table
@@ -31,24 +33,22 @@ from rfwidget.widget.main_thread import MainThread
 from rfwidget.widget.overlay import Overlay, Request
 from rfwidget.widget.png import paint, png_bytes
 from rfwidget.widget.scene import Scene, build_scene
+from rfwidget.widget.still import Still
 from rfwidget.widget.view import Answer, Style, View, answer, colour_feature_map, full_gradient, nearest_cell
-from rfwidget.widget.worker import Urgency, Worker
+from rfwidget.widget.worker import Cancelled, Urgency, Worker
 
 Preprocess = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
-
-_STILL_DELAY = 1.0
-"""Seconds without a change after which the saved picture is renewed."""
 
 
 class RFWidget(VBox):  # type: ignore[misc]
     """Shows what each cell of a convolutional network sees, live on an image.
 
-    Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow keys
-    move the selected cell. Measuring runs beside the notebook; errors appear inside the widget.
+    Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow
+    keys move the selected cell. Measuring runs beside the notebook; errors appear inside the widget.
 
     Args:
-        model: a function of ``input_shape`` that builds a Keras model, a built ``keras.Model``, or any `ReceptiveField`.
-        input_shape: ``(height, width, channels)`` of the model's input; None: the image's, or the model's own, or 96x96x3.
+        model: a function of ``input_shape`` that builds a Keras model, a built model, or any `ReceptiveField`.
+        input_shape: ``(height, width, channels)`` of the model's input; None: the image's, the model's own, or 96x96x3.
         input_layer: name of the image input; None: the model's first.
         output_layer: name of the layer to look at; None: the last one with a 2-D grid.
         image: array ``(height, width, channels)``, or the name of a sample image; None: the sample photograph.
@@ -70,7 +70,9 @@ class RFWidget(VBox):  # type: ignore[misc]
     show_heat = traitlets.Bool(True, help="Show the gradient map.")
     show_dots = traitlets.Bool(True, help="Show the centres of all receptive fields.")
     show_rectangles = traitlets.Bool(True, help="Show the fields of the first, central and last cell.")
-    show_naive = traitlets.Bool(False, help="Show where those cells would be if the grid were stretched over the image.")
+    show_naive = traitlets.Bool(
+        False, help="Show where those cells would be if the grid were stretched over the image."
+    )
     heat_opacity = traitlets.Float(0.8, min=0.0, max=1.0, help="Opacity of the gradient map, 0..1.")
     colormap = traitlets.Unicode("coolwarm", help="Name of a matplotlib colour map.")
     signed = traitlets.Bool(True, help="Show the sign of the gradient; otherwise its magnitude.")
@@ -102,9 +104,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._canvas = SceneCanvas()
         self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT)
         self._overlay.on_request(self._on_request)
-        self._still_id = uuid.uuid4().hex
-        self._still_shown = False
-        self._still_due = 0.0
+        self._still = Still(self._png, self._main)
         stage = Box([self._canvas.widget, self._overlay])
         stage.add_class("rfwidget-stage")
         super().__init__([stage])
@@ -123,7 +123,7 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     @property
     def rf_params(self) -> ReceptiveFieldDescription | None:
-        """Offset, stride and size of the shown layer's receptive fields; None while it is measured for the first time."""
+        """Offset, stride and size of the shown layer's receptive fields; None until it has been measured."""
         self._main.drain()
         return None if self._view is None else self._view.field.description
 
@@ -153,7 +153,8 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def save_png(self, path: str | Path) -> None:
         """Save what the widget shows as a PNG file."""
-        Path(path).write_bytes(self._still())
+        self._main.drain()
+        Path(path).write_bytes(self._png())
 
     def close(self) -> None:
         """Stop the worker and free everything in the browser."""
@@ -202,7 +203,7 @@ class RFWidget(VBox):  # type: ignore[misc]
     def _check_output_layer(self, proposal: dict[str, Any]) -> str | None:
         value: str | None = proposal["value"]
         if self._view is not None and value is not None and value not in self.rf.layers:
-            self.rf.check_layer(value)
+            raise unknown_layer(value, self.rf.layers)
         return value
 
     def _on_layer(self, change: dict[str, Any]) -> None:
@@ -223,16 +224,16 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def _on_scene(self, change: dict[str, Any]) -> None:  # noqa: ARG002
         self._show_scene()
-        self._renew_still()
+        self._still.renew()
 
     def _on_heat(self, change: dict[str, Any]) -> None:
         setattr(self._overlay, change["name"], change["new"])
-        self._renew_still()
+        self._still.renew()
 
     def _on_selected(self, change: dict[str, Any]) -> None:
         if self._from_browser or self._view is None:
             return
-        self._overlay.selected = change["new"]
+        self._tell(selected=None if change["new"] is None else list(change["new"]))
         if change["new"] is not None:
             self._ask(self._view, change["new"])
 
@@ -241,14 +242,15 @@ class RFWidget(VBox):  # type: ignore[misc]
         view = self._view
         fits = view is not None and request.revision == view.revision
         if view is None or not fits or request.cell.x >= view.grid.w or request.cell.y >= view.grid.h:
-            self._overlay.superseded(request.client, request.seq)
+            self._overlay.supersede(request)
             return
+        self._overlay.acknowledge(request)
         self._from_browser = True
         try:
             self.selected = request.cell
         finally:
             self._from_browser = False
-        self._ask(view, request.cell, request.client, request.seq)
+        self._ask(view, request.cell, request)
 
     # The worker's jobs -----------------------------------------------------------------------------------------------
 
@@ -257,11 +259,11 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._revision += 1
         revision, layer, shape = self._revision, self.output_layer, self._input_shape
         wanted, style = self.image, self._style()
-        self._overlay.set(state="busy", status="building the model", progress=0.0, error=None)
+        self._tell(state="busy", status="building the model", progress=0.0, error=None)
 
         def progress(fraction: float, words: str) -> None:
             self._worker.check()
-            self._main.post(lambda: self._overlay.set(progress=fraction, status=words))
+            self._main.post(lambda: self._tell(progress=fraction, status=words))
 
         def job() -> None:
             try:
@@ -269,9 +271,10 @@ class RFWidget(VBox):  # type: ignore[misc]
                     self.rf.compute(shape, self._input_layer, layer, progress=progress)
                 view = self._make_view(revision, wanted, style)
                 features = colour_feature_map(self.rf.feature_map(view.image, style.channel))
+            except Cancelled:
+                raise
             except Exception as error:
-                failed = error
-                self._main.post(lambda: self._fail(failed))
+                self._main.post(partial(self._fail, error))
             else:
                 self._main.post(lambda: self._adopt(view, features))
 
@@ -283,7 +286,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             return
         self._measure()
 
-    def _ask(self, view: View, cell: GridPoint, client: str = "", seq: int = 0) -> None:
+    def _ask(self, view: View, cell: GridPoint, request: Request | None = None) -> None:
         """Have a cell answered, to whoever asked; all pages show the answer."""
 
         def job() -> None:
@@ -292,28 +295,27 @@ class RFWidget(VBox):  # type: ignore[misc]
             try:
                 answered = answer(self.rf, view, cell)
             except Exception as error:
-                failed = error
-                self._overlay.failure(client, seq, self._serial, view.revision, *_explain(failed))
-                self._main.post(lambda: self._fail(failed))
+                message, details = _explain(error)
+                self._overlay.fail(
+                    request, serial=self._serial, revision=view.revision, message=message, details=details
+                )
+                self._main.post(partial(self._fail, error))
                 return
+            spent = 1000 * (time.perf_counter() - begin)
+            heat = answered.heat
             self._overlay.answer(
-                client,
-                seq,
+                request,
                 serial=self._serial,
                 revision=view.revision,
                 cell=cell,
+                box=heat.box,
                 rect=answered.rect,
-                left=answered.heat.left,
-                top=answered.heat.top,
-                rgba=answered.heat.rgba,
-                milliseconds=1000 * (time.perf_counter() - begin),
+                milliseconds=spent,
+                rgba=heat.rgba.tobytes(),
             )
-            self._main.post(lambda: self._settle(answered))
+            self._main.post(partial(self._settle, answered))
 
-        def dropped() -> None:
-            if client:
-                self._overlay.superseded(client, seq)
-
+        dropped = partial(self._overlay.supersede, request) if request else None
         self._worker.submit(Urgency.REQUEST, job, dropped)
 
     def _is_computed(self, layer: str | None, shape: tuple[int | None, ...]) -> bool:
@@ -335,9 +337,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             values = as_model_input(self._preprocess(values.copy()), shape)
         grid = Size(output.w, output.h)
         picture = as_picture(pixels)
-        return View(
-            revision, self.rf.field, shape, grid, output.c, self.rf.output_layer, values, picture, style
-        )
+        return View(revision, self.rf.field, shape, grid, output.c, self.rf.output_layer, values, picture, style)
 
     # What is shown; on the main thread -------------------------------------------------------------------------------
 
@@ -352,11 +352,11 @@ class RFWidget(VBox):  # type: ignore[misc]
         if before is None and self.selected is not None:
             cell = GridPoint(min(self.selected.x, int(view.grid.w) - 1), min(self.selected.y, int(view.grid.h) - 1))
         self._show_scene()
-        self._overlay.set(
+        self._tell(
             grid=[int(view.grid.w), int(view.grid.h)],
             field=view.field.to_json(),
             revision=view.revision,
-            selected=cell,
+            selected=list(cell),
             layer=view.layer,
             feature_map={"size": [int(view.grid.w), int(view.grid.h)], "rgba": features.tobytes()},
             label=f"Receptive fields of layer {view.layer}",
@@ -378,72 +378,62 @@ class RFWidget(VBox):  # type: ignore[misc]
             return
         self._answer = answered
         if self._worker.idle:
-            self._overlay.selected = answered.cell
+            self._overlay.selected = list(answered.cell)
         if self._overlay.state == "error":
-            self._overlay.set(state="ready", error=None)
-        self._renew_still()
+            self._tell(state="ready", error=None)
+        self._still.renew()
 
     def _fail(self, error: Exception) -> None:
         message, details = _explain(error)
-        self._overlay.set(state="error", progress=-1.0, status="", error={"message": message, "details": details})
+        self._tell(state="error", progress=-1.0, status="", error={"message": message, "details": details})
+
+    def _tell(self, **state: Any) -> None:
+        """Set traits of the overlay, in one message."""
+        with self._overlay.hold_sync():
+            for name, value in state.items():
+                setattr(self._overlay, name, value)
 
     def _style(self) -> Style:
         return Style(self.channel, self.colormap, self.signed)
 
     def _scene(self) -> Scene:
         view = self._view
-        shown = {"dots": self.show_dots, "rectangles": self.show_rectangles, "naive": self.show_naive}
         if view is not None:
-            return build_scene(view.picture, view.input_shape, view.field, view.grid, **shown)
+            return build_scene(
+                view.picture,
+                view.input_shape,
+                view.field,
+                view.grid,
+                dots=self.show_dots,
+                rectangles=self.show_rectangles,
+                naive=self.show_naive,
+            )
         shape = _grid_shape(self._input_shape)
         pixels = self.image
         if isinstance(pixels, str):
             pixels = get_default_image(ImageShape(shape.w, shape.h), name=pixels)
-        return build_scene(as_picture(pixels), shape, **shown)
+        return build_scene(as_picture(pixels), shape)
 
     def _show_scene(self) -> None:
         scene = self._scene()
         layout = scene.layout
         self._canvas.show(scene)
-        self._overlay.set(
+        self._tell(
             image_size=[int(layout.image.w), int(layout.image.h)], scale=layout.scale, margin=list(layout.margin)
         )
 
-    # The saved picture -----------------------------------------------------------------------------------------------
-
     def _ipython_display_(self, **_: Any) -> None:
-        """Two outputs: the live view, and a picture that is left when there is no kernel."""
-        from IPython.display import display
+        """Two outputs: the live view, and the picture that is left when there is no kernel."""
+        display({**self._repr_mimebundle_(), "text/plain": ""}, raw=True)
+        self._still.show()
 
-        bundle = self._repr_mimebundle_()
-        bundle["text/plain"] = ""
-        display(bundle, raw=True)
-        display({"image/png": self._still(), "text/plain": ""}, raw=True, display_id=self._still_id)
-        self._still_shown = True
-
-    def _still(self) -> bytes:
-        self._main.drain()
+    def _png(self) -> bytes:
+        """What the widget shows, as a PNG file."""
         scene, answered = self._scene(), self._answer
         if answered is None or not self.show_heat:
             return png_bytes(paint(scene))
-        from rfwidget.plotting import finite_rect
-
         rect = scene.layout.place(finite_rect(answered.rect, answered.view.input_shape))
         return png_bytes(paint(scene, answered.heat, rect, self.heat_opacity))
-
-    def _renew_still(self) -> None:
-        """Renew the saved picture once nothing has changed for a while."""
-        if not self._still_shown:
-            return
-        self._still_due = time.monotonic() + _STILL_DELAY
-        self._main.later(_STILL_DELAY, self._renew_still_if_due)
-
-    def _renew_still_if_due(self) -> None:
-        if time.monotonic() < self._still_due - 0.01 or not self._worker.idle:
-            return
-        from IPython.display import update_display
-
-        update_display({"image/png": self._still(), "text/plain": ""}, raw=True, display_id=self._still_id)
 
 
 def _estimator(model: Any, init_weights: bool) -> ReceptiveField:
@@ -451,7 +441,8 @@ def _estimator(model: Any, init_weights: bool) -> ReceptiveField:
         return model
     from rfwidget.keras import KerasReceptiveField
 
-    return KerasReceptiveField(model, init_weights=init_weights)
+    estimator: ReceptiveField = KerasReceptiveField(model, init_weights=init_weights)
+    return estimator
 
 
 def _image_shape(input_shape: Any, image: Any, rf: ReceptiveField) -> tuple[int, ...]:

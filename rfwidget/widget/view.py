@@ -88,4 +88,5 @@ def colour_feature_map(values: npt.NDArray[np.float32], colormap: str = "viridis
     """A feature map ``(h, w)`` as opaque RGBA, from its lowest to its highest value."""
     low, high = float(values.min()), float(values.max())
     index = np.rint((values - low) * (255 / ((high - low) or 1.0)))
-    return lookup_table(colormap)[np.nan_to_num(index).astype(np.uint8)]
+    coloured: npt.NDArray[np.uint8] = lookup_table(colormap)[np.nan_to_num(index).astype(np.uint8)]
+    return coloured

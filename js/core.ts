@@ -1,0 +1,197 @@
+/**
+ * The overlay on a page: builds its elements, listens to pointer and keys, and shows what a host knows.
+ *
+ * A host is whoever owns the state and answers requests: a kernel's model (live.ts) or pictures embedded in a page
+ * (static.ts). This module knows neither.
+ */
+
+import { assign, html, place, toggle } from "./dom.js";
+import { FeatureMapView } from "./featuremap.js";
+import { cellAt, describe, inGrid, rectOf, sameCell } from "./geometry.js";
+import { keyAction } from "./keys.js";
+import { Marks } from "./marks.js";
+import type { Cell, Model, Picture, Reason } from "./model.js";
+import { CanvasPainter, type Stage } from "./painter.js";
+import { trackPointer } from "./pointer.js";
+import { Readout } from "./readout.js";
+
+/** What the host is doing. */
+export interface Activity {
+  state: "ready" | "busy" | "error" | "disconnected";
+  text: string;
+  error: { message: string; details: string } | null;
+}
+
+/** Whoever owns the state that a view shows. */
+export interface Host {
+  get<K extends keyof Model>(name: K): Model[K];
+  /** The selected cell: the one asked for last. */
+  readonly selected: Cell | null;
+  /** The heat map to show; null: none. */
+  readonly picture: Picture | null;
+  /** Cell of the heat map that the host itself has put on the screen; undefined: the view is to paint. */
+  readonly painted: Cell | null | undefined;
+  readonly activity: Activity;
+  /** Select a cell and show its heat map. */
+  request(cell: Cell, reason: Reason): void;
+  /** Calls back after every change, until the signal aborts. */
+  watch(changed: () => void, signal: AbortSignal): void;
+}
+
+const HELP =
+  "Arrow keys move to the next cell, with Shift five cells; Home and End go to the corners; Enter draws the cell anew; " +
+  "Escape and Tab leave.";
+
+/** Shows a host in an element, until the signal aborts. */
+export function mount(element: HTMLElement, host: Host, signal: AbortSignal): void {
+  const view = new View(host, signal);
+  element.append(view.element);
+  signal.addEventListener("abort", () => view.element.remove());
+}
+
+class View {
+  readonly element: HTMLElement;
+  readonly #host: Host;
+  readonly #root: HTMLElement;
+  readonly #area: HTMLElement;
+  readonly #heat = html("canvas", "rfwidget-heat", { "aria-hidden": "true" });
+  readonly #painter = new CanvasPainter(this.#heat);
+  readonly #marks = new Marks();
+  readonly #map: FeatureMapView;
+  readonly #readout = new Readout();
+  #hovered: Cell | null = null;
+  #onHeat: { picture: Picture | null; opacity: number } | null = null;
+
+  constructor(host: Host, signal: AbortSignal) {
+    this.#host = host;
+    this.#root = html("div", "rfwidget-overlay", {
+      tabindex: 0,
+      role: "application",
+      "aria-roledescription": "receptive field map",
+      "aria-description": HELP,
+    });
+    const pointer = {
+      hover: (cell: Cell | null) => this.#hover(cell),
+      press: (cell: Cell) => host.request(cell, "click"),
+      scrub: (cell: Cell) => host.request(cell, "scrub"),
+    };
+    this.#map = new FeatureMapView(pointer, signal);
+    this.#area = html("div", "rfwidget-area", {}, [this.#heat, this.#marks.element, this.#root]);
+    const row = html("div", "rfwidget-row", {}, [this.#area, this.#map.element]);
+    this.element = html("div", "rfwidget-view", {}, [row, this.#readout.element]);
+
+    trackPointer(this.#root, { ...pointer, cellAt: (fraction) => this.#cellAt(fraction) }, signal);
+    this.#root.addEventListener("keydown", (event) => this.#keyDown(event), { signal });
+    this.#root.addEventListener("keyup", (event) => this.#keyUp(event), { signal });
+    host.watch(() => this.#update(), signal);
+    this.#update();
+  }
+
+  #cellAt([x, y]: readonly [number, number]): Cell | null {
+    const field = this.#host.get("field");
+    const grid = this.#host.get("grid");
+    const [width, height] = this.#host.get("image_size");
+    return field && inGrid([0, 0], grid) ? cellAt(field, grid, [x * width, y * height]) : null;
+  }
+
+  #hover(cell: Cell | null): void {
+    if (sameCell(cell, this.#hovered)) return;
+    this.#hovered = cell;
+    this.#drawMarks();
+    this.#report();
+  }
+
+  #keyDown(event: KeyboardEvent): void {
+    const action = keyAction(event, this.#host.selected, this.#host.get("grid"));
+    if (action.kind === "pass") return;
+    event.stopPropagation();
+    event.preventDefault();
+    if (action.kind === "select") this.#host.request(action.cell, "click");
+    if (action.kind === "leave") leave(this.#root);
+  }
+
+  #keyUp(event: KeyboardEvent): void {
+    if (keyAction(event, null, [0, 0]).kind !== "pass") event.stopPropagation();
+  }
+
+  #update(): void {
+    const host = this.#host;
+    const { image_size, margin, scale } = this.#stage;
+    const [width, height] = [image_size[0] * scale, image_size[1] * scale];
+    place(this.#area, { width: margin[0] + width + margin[2], height: margin[1] + height + margin[3] });
+    for (const child of [this.#root, this.#heat]) place(child, { left: margin[0], top: margin[1], width, height });
+    this.#paint();
+    this.#map.draw(host.get("feature_map"), this.#stage, host.get("layer"));
+    this.#drawMarks();
+    this.#report();
+    const grid = host.get("grid");
+    const painted = host.painted === undefined ? (this.#onHeat?.picture?.cell ?? null) : host.painted;
+    assign(this.#root, {
+      "aria-label": host.get("label") || "Receptive fields",
+      "data-grid": grid.join("x"),
+      "data-state": host.activity.state,
+    });
+    toggle(this.#root, "aria-busy", host.activity.state === "busy" ? "true" : null);
+    toggle(this.#root, "data-selected", host.selected?.join(",") ?? null);
+    toggle(this.#root, "data-painted", painted?.join(",") ?? null);
+  }
+
+  /** The heat map on the view's own canvas, if the host does not paint. */
+  #paint(): void {
+    const host = this.#host;
+    const mine = host.painted === undefined;
+    this.#heat.hidden = !mine;
+    const want = { picture: mine && host.get("show_heat") ? host.picture : null, opacity: host.get("heat_opacity") };
+    if (want.picture === this.#onHeat?.picture && want.opacity === this.#onHeat.opacity) return;
+    this.#onHeat = want;
+    void this.#painter.paint(want.picture, want.opacity, this.#stage);
+  }
+
+  #drawMarks(): void {
+    const { selected } = this.#host;
+    const hovered = this.#host.get("show_hover") ? this.#hovered : null;
+    const told = this.#pictureOf(selected)?.rect ?? null;
+    this.#marks.draw(this.#stage, this.#host.get("field"), selected, hovered, told);
+    this.#map.mark(selected, hovered);
+  }
+
+  #report(): void {
+    const { selected, activity } = this.#host;
+    const picture = this.#pictureOf(selected);
+    const chosen = selected ? this.#describe(selected, picture) : "";
+    this.#readout.show({
+      hovered: this.#hovered ? this.#describe(this.#hovered, null) : "",
+      selected: chosen || activity.text,
+      detail: picture && Number.isFinite(picture.milliseconds) ? `${picture.milliseconds.toFixed(1)} ms` : "",
+      activity: chosen ? activity.text : "",
+      progress: this.#host.get("progress"),
+      error: activity.error,
+    });
+  }
+
+  /** The heat map on show, if it is that cell's. */
+  #pictureOf(cell: Cell | null): Picture | null {
+    const { picture } = this.#host;
+    return picture && sameCell(picture.cell, cell) ? picture : null;
+  }
+
+  #describe(cell: Cell, picture: Picture | null): string {
+    const field = this.#host.get("field");
+    const rect = picture?.rect ?? (field && rectOf(field, cell));
+    return `cell (${cell[0]}, ${cell[1]})${rect ? `: ${describe(rect)}` : ""}`;
+  }
+
+  get #stage(): Stage {
+    return {
+      image_size: this.#host.get("image_size"),
+      margin: this.#host.get("margin"),
+      scale: this.#host.get("scale"),
+    };
+  }
+}
+
+/** Gives the focus back to what holds the widget, such as the notebook's cell, so that its keys work again. */
+function leave(element: HTMLElement): void {
+  element.blur();
+  element.parentElement?.closest<HTMLElement>("[tabindex]")?.focus({ preventScroll: true });
+}

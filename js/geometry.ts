@@ -1,0 +1,93 @@
+/**
+ * Cells, rectangles and pixels: pure functions, no DOM.
+ *
+ * Coordinates are pixel edges: pixel column k covers the interval [k, k + 1). The same rules as in rfwidget/geometry.py,
+ * so that hovering needs no kernel.
+ */
+
+import type { AxisField, Cell, Field, Rect } from "./model.js";
+
+/** First and last edge of a cell's receptive field along an axis; infinite if the axis is unbounded. */
+export function edgesAt(axis: AxisField, cell: number): [low: number, high: number] {
+  const edges = axis.edges?.[mod(cell, axis.cells)];
+  if (!edges) return [-Infinity, Infinity];
+  const shift = Math.floor(cell / axis.cells) * axis.pixels;
+  return [edges[0] + shift, edges[1] + shift];
+}
+
+/** Receptive field of a cell; it may overhang the image. */
+export function rectOf(field: Field, [x, y]: Cell): Rect {
+  const [left, right] = edgesAt(field.x, x);
+  const [top, bottom] = edgesAt(field.y, y);
+  return [left, top, right, bottom];
+}
+
+/** Centre of a cell's receptive field along an axis; of the pixels its stride covers, if the axis is unbounded. */
+export function centreAt(axis: AxisField, cell: number): number {
+  if (!axis.edges) return ((cell + 0.5) * axis.pixels) / axis.cells;
+  const [low, high] = edgesAt(axis, cell);
+  return (low + high) / 2;
+}
+
+/** Centre of a cell's receptive field. */
+export function centreOf(field: Field, [x, y]: Cell): [x: number, y: number] {
+  return [centreAt(field.x, x), centreAt(field.y, y)];
+}
+
+/** The cell, of `count` along an axis, whose receptive field has its centre nearest to a coordinate. */
+export function nearest(axis: AxisField, coordinate: number, count: number): number {
+  let best = 0;
+  let distance = Infinity;
+  // Within one phase the centres are evenly spaced, so each phase has one candidate.
+  for (let phase = 0; phase < Math.min(axis.cells, count); phase++) {
+    const last = Math.floor((count - 1 - phase) / axis.cells);
+    const turn = clamp(Math.round((coordinate - centreAt(axis, phase)) / axis.pixels), 0, last);
+    const cell = phase + turn * axis.cells;
+    const away = Math.abs(coordinate - centreAt(axis, cell));
+    if (away < distance) [best, distance] = [cell, away];
+  }
+  return best;
+}
+
+/** The cell whose receptive field has its centre nearest to a point of the image, in pixels. */
+export function cellAt(field: Field, grid: Cell, [x, y]: readonly [number, number]): Cell {
+  return [nearest(field.x, x, grid[0]), nearest(field.y, y, grid[1])];
+}
+
+/** The cell drawn at a point of a picture of the grid, given as fractions of its width and height. */
+export function cellAtFraction(grid: Cell, [x, y]: readonly [number, number]): Cell {
+  return [clamp(Math.floor(x * grid[0]), 0, grid[0] - 1), clamp(Math.floor(y * grid[1]), 0, grid[1] - 1)];
+}
+
+/** The cell moved by some cells, kept in the grid. */
+export function moved([x, y]: Cell, dx: number, dy: number, grid: Cell): Cell {
+  return [clamp(x + dx, 0, grid[0] - 1), clamp(y + dy, 0, grid[1] - 1)];
+}
+
+/** Whether a cell lies in the grid. */
+export function inGrid([x, y]: Cell, grid: Cell): boolean {
+  return x >= 0 && y >= 0 && x < grid[0] && y < grid[1];
+}
+
+export function sameCell(a: Cell | null, b: Cell | null): boolean {
+  return a === b || (a !== null && b !== null && a[0] === b[0] && a[1] === b[1]);
+}
+
+/** A rectangle and its place in words: "x 32 to 66, y 30 to 64, 34 x 34 pixels". */
+export function describe([left, top, right, bottom]: Rect): string {
+  const span = (low: number, high: number) => (Number.isFinite(high - low) ? `${tidy(low)} to ${tidy(high)}` : "all");
+  const length = (low: number, high: number) => (Number.isFinite(high - low) ? `${tidy(high - low)}` : "\u221e");
+  return `x ${span(left, right)}, y ${span(top, bottom)}, ${length(left, right)} \u00d7 ${length(top, bottom)} px`;
+}
+
+export function clamp(value: number, low: number, high: number): number {
+  return Math.max(low, Math.min(high, value));
+}
+
+function mod(value: number, modulus: number): number {
+  return ((value % modulus) + modulus) % modulus;
+}
+
+function tidy(value: number): number {
+  return Math.round(value * 100) / 100;
+}

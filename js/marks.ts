@@ -1,0 +1,94 @@
+/**
+ * The two rectangles over the image: of the cell under the pointer and of the selected one.
+ *
+ * Vector graphics, so that they are sharp at any zoom and device scale. A rectangle is solid over the image and dashed
+ * where it overhangs; every line has a dark halo, to be read on any photo; a cross marks the centre of the selected
+ * field, a ring that of the other.
+ */
+
+import { assign, place, svg } from "./dom.js";
+import { centreOf, clamp, rectOf } from "./geometry.js";
+import type { Cell, Field, Rect } from "./model.js";
+import type { Stage } from "./painter.js";
+
+/** CSS pixels: half the widest line, so that a rectangle flush with the image keeps its whole line. */
+const BLEED = 2.5;
+/** CSS pixels beyond the stage at which the edge of an unbounded rectangle is out of sight. */
+const BEYOND = 20;
+const CROSS = "M-5 0H5M0-5V5";
+const RING = "M-3.5 0A3.5 3.5 0 1 1 3.5 0A3.5 3.5 0 1 1-3.5 0Z";
+
+export class Marks {
+  readonly element: SVGSVGElement;
+  readonly #selected = new Mark("selected", CROSS);
+  readonly #hovered = new Mark("hovered", RING);
+
+  constructor() {
+    this.element = svg("svg", "rfwidget-marks", [this.#selected.element, this.#hovered.element]);
+    assign(this.element, { "aria-hidden": "true" });
+  }
+
+  /** Draws both cells anew; null: none. `rect` is the selected cell's own rectangle if the kernel has told it. */
+  draw(stage: Stage, field: Field | null, selected: Cell | null, hovered: Cell | null, rect: Rect | null): void {
+    const { image_size, margin, scale } = stage;
+    place(this.element, {
+      width: margin[0] + image_size[0] * scale + margin[2],
+      height: margin[1] + image_size[1] * scale + margin[3],
+    });
+    this.#selected.draw(
+      stage,
+      field && selected && { rect: rect ?? rectOf(field, selected), centre: centreOf(field, selected) },
+    );
+    this.#hovered.draw(stage, field && hovered && { rect: rectOf(field, hovered), centre: centreOf(field, hovered) });
+  }
+}
+
+/** One cell's rectangle and the mark at its centre. */
+class Mark {
+  readonly element: SVGGElement;
+  readonly #overhang = outline("rfwidget-overhang");
+  readonly #inside = outline("rfwidget-inside");
+  readonly #window = svg("svg", "rfwidget-window", this.#inside);
+  readonly #centre: SVGPathElement[];
+
+  constructor(name: string, centre: string) {
+    this.#centre = ["rfwidget-halo", "rfwidget-line"].map((layer) => {
+      const path = svg("path", layer);
+      path.setAttribute("d", centre);
+      return path;
+    });
+    this.element = svg("g", `rfwidget-${name}`, [...this.#overhang, this.#window, ...this.#centre]);
+  }
+
+  draw({ image_size, margin, scale }: Stage, at: { rect: Rect; centre: readonly [number, number] } | null): void {
+    this.element.style.display = at ? "" : "none";
+    if (!at) return;
+    const [width, height] = [image_size[0] * scale, image_size[1] * scale];
+    const [left, top, right, bottom] = at.rect;
+    const horizontal = span(left * scale, right * scale, -margin[0] - BEYOND, width + margin[2] + BEYOND);
+    const vertical = span(top * scale, bottom * scale, -margin[1] - BEYOND, height + margin[3] + BEYOND);
+    const size = { width: horizontal[1] - horizontal[0], height: vertical[1] - vertical[0] };
+    // The nested drawing clips at the image, and its origin is the image's corner less the bleed.
+    assign(this.#window, {
+      x: margin[0] - BLEED,
+      y: margin[1] - BLEED,
+      width: width + 2 * BLEED,
+      height: height + 2 * BLEED,
+    });
+    for (const line of this.#inside) assign(line, { x: horizontal[0] + BLEED, y: vertical[0] + BLEED, ...size });
+    for (const line of this.#overhang)
+      assign(line, { x: horizontal[0] + margin[0], y: vertical[0] + margin[1], ...size });
+    const move = `translate(${margin[0] + at.centre[0] * scale} ${margin[1] + at.centre[1] * scale})`;
+    for (const path of this.#centre) assign(path, { transform: move });
+  }
+}
+
+/** A rectangle drawn twice: the halo under the line. */
+function outline(name: string): SVGRectElement[] {
+  return [svg("rect", `rfwidget-halo ${name}`), svg("rect", `rfwidget-line ${name}`)];
+}
+
+function span(low: number, high: number, least: number, most: number): [number, number] {
+  const start = clamp(low, least, most);
+  return [start, clamp(high, start, most)];
+}

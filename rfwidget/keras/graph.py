@@ -1,0 +1,173 @@
+"""Walking a Keras model operation by operation, without touching it.
+
+A `Walker` runs a model's graph with an operation table of the caller's choice: the probe replaces every operation, the
+gradient runs them as they are. Nested models are entered, so that layers inside them have paths
+(``"backbone/block3_conv1"``), and the walk stops as soon as the wanted layer has its output. Nothing here knows what
+an operation does, and nothing is ever added to the user's layers: Keras' own sub-models and clones would do that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+SEPARATOR = "/"
+
+Apply = Callable[[Any, str, tuple[Any, ...], dict[str, Any]], Any]
+Observe = Callable[[Any, str, Any], None]
+
+
+class Reached(Exception):  # noqa: N818  (control flow, not an error: the wanted layer has its output)
+    """Ends a walk at the wanted layer."""
+
+    def __init__(self, outputs: Any) -> None:
+        super().__init__("the wanted layer was reached")
+        self.outputs = outputs
+
+
+def owner(operation: Any) -> type:
+    """The class that defines what ``operation`` computes: a subclass that overrides ``call`` is code of its own."""
+    return next(cls for cls in type(operation).__mro__ if "call" in vars(cls))
+
+
+def is_keras_own(operation: Any) -> bool:
+    """Whether Keras itself defines what the operation computes."""
+    return owner(operation).__module__.startswith("keras.")
+
+
+def is_graph(operation: Any) -> bool:
+    """Whether the operation is a model whose graph can be walked: functional, or Sequential once it is built."""
+    if not isinstance(operation, keras.Model) or owner(operation).__name__ not in {"Functional", "Sequential"}:
+        return False
+    return is_keras_own(operation) and bool(_tensors(operation, "inputs")) and bool(_tensors(operation, "outputs"))
+
+
+def _tensors(model: Any, which: str) -> list[Any]:
+    try:
+        return list(getattr(model, which) or ())
+    except (AttributeError, ValueError):  # a Sequential that is not built, a subclassed model
+        return []
+
+
+def _node(tensor: Any) -> Any:
+    """The call that made a symbolic tensor. Keras keeps it in private attributes only."""
+    history = tensor._keras_history
+    return history.operation._inbound_nodes[history.node_index]
+
+
+def nodes_before(outputs: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
+    """The calls that ``outputs`` need, in an order in which they can run; ``inputs`` are given."""
+    given = {id(tensor) for tensor in inputs}
+    order: list[Any] = []
+    done: set[int] = set()
+    stack = [(tensor, False) for tensor in reversed(outputs)]
+    while stack:
+        tensor, expanded = stack.pop()
+        node = _node(tensor)
+        if id(tensor) in given or id(node) in done or node.is_input:
+            continue
+        if expanded:
+            done.add(id(node))
+            order.append(node)
+        else:
+            stack.append((tensor, True))
+            stack.extend((argument, False) for argument in reversed(node.input_tensors))
+    return order
+
+
+def all_nodes(model: Any) -> list[Any]:
+    """All calls of a graph model, in an order in which they can run."""
+    return nodes_before(model.outputs, model.inputs)
+
+
+def symbolic_output(model: Any, path: str) -> Any | None:
+    """The symbolic output of the layer at ``path``; None inside models that have no graph."""
+    first, _, rest = path.partition(SEPARATOR)
+    if not is_graph(model):
+        return None
+    node = next((node for node in all_nodes(model) if node.operation.name == first), None)
+    if node is None or not rest:
+        return node and node.outputs[0]
+    return symbolic_output(node.operation, rest)
+
+
+class Walker:
+    """Runs a model one operation at a time.
+
+    Args:
+        apply: called as ``apply(operation, path, args, kwargs)`` for every operation that is no graph model; returns
+            its outputs.
+        target: path of the layer at which to stop; None: run the whole model.
+        observe: called as ``observe(operation, path, outputs)`` after every operation and nested model.
+    """
+
+    def __init__(self, apply: Apply, *, target: str | None = None, observe: Observe | None = None) -> None:
+        self._apply = apply
+        self._target = target
+        self._observe = observe
+        self._prefix: tuple[str, ...] = ()
+
+    def run(self, model: Any, inputs: Sequence[Any]) -> Any:
+        """Output of the wanted layer (of the model, if none) for the flat list of the model's inputs."""
+        try:
+            outputs = self._graph(model, inputs) if is_graph(model) else self._call(model, tuple(inputs), {})
+        except Reached as reached:
+            return reached.outputs
+        return outputs
+
+    def apply(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Outputs of one operation inside the model that is being walked."""
+        path = SEPARATOR.join((*self._prefix, operation.name))
+        if is_graph(operation):
+            outer, self._prefix = self._prefix, (*self._prefix, operation.name)
+            try:
+                outputs = self._graph(operation, _graph_inputs(operation, args, kwargs))
+            finally:
+                self._prefix = outer
+        else:
+            outputs = self._call(operation, args, kwargs)
+        if self._observe is not None:
+            self._observe(operation, path, outputs)
+        if path == self._target:
+            raise Reached(outputs)
+        return outputs
+
+    def _call(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        is_root = not self._prefix and isinstance(operation, keras.Model) and not is_graph(operation)
+        path = "" if is_root else SEPARATOR.join((*self._prefix, operation.name))
+        return self._apply(operation, path, args, kwargs)
+
+    def _graph(self, model: Any, inputs: Sequence[Any]) -> Any:
+        values: dict[int, Any] = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
+        for node in self._needed(model):
+            args, kwargs = node.arguments.fill_in(values)
+            outputs = self.apply(node.operation, args, kwargs)
+            values.update((id(t), v) for t, v in zip(node.outputs, keras.tree.flatten(outputs), strict=False))
+        outputs = [values[id(tensor)] for tensor in model.outputs]
+        structure = getattr(model, "_outputs_struct", None)
+        if structure is None:
+            return outputs[0] if len(outputs) == 1 else outputs
+        return keras.tree.pack_sequence_as(structure, outputs)
+
+    def _needed(self, model: Any) -> list[Any]:
+        """The calls of a graph on the way to the target; all of them if it is elsewhere."""
+        prefix = "".join(name + SEPARATOR for name in self._prefix)
+        if self._target is None or not self._target.startswith(prefix):
+            return all_nodes(model)
+        wanted = self._target[len(prefix) :].split(SEPARATOR)[0]
+        for node in all_nodes(model):
+            if node.operation.name == wanted:
+                return nodes_before(node.outputs, model.inputs)
+        return all_nodes(model)
+
+
+def _graph_inputs(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
+    """The flat inputs of a nested model from the arguments it is called with."""
+    given = args[0] if args else kwargs["inputs"]
+    names = [tensor.name for tensor in model.inputs]
+    if isinstance(given, dict) and set(names) <= set(given):
+        return [given[name] for name in names]
+    return list(keras.tree.flatten(given))
+

@@ -1,0 +1,128 @@
+"""A Keras model's sub-network from the image to one layer, as the estimator sees it.
+
+Built once; the probe and the real network are both run from the user's own graph, at any size, and nothing is added
+to it. The theoretical side runs in float64 through the probe, the gradient with the model's own weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget.keras import gradient as backprop
+from rfwidget.keras.real import RealNetwork
+from rfwidget.keras.twin import Twin, ramp
+from rfwidget.network import Network, Patch
+from rfwidget.types import GridPoint, GridShape, Size
+
+_AXES = {"y": 0, "x": 1}
+
+# Images measured in one go hold at most this many numbers, so that memory stays small.
+_BATCH = 1 << 22
+
+
+class KerasNetwork(Network):
+    """One layer of a model.
+
+    Args:
+        twin: the surveyed probe of the model.
+        real: the model itself up to the layer.
+        input_layer: name of the image input.
+        output_layer: path of the layer.
+        input_shape: the image.
+    """
+
+    def __init__(self, twin: Twin, real: RealNetwork, input_layer: str, output_layer: str, input_shape: GridShape) -> None:
+        self._twin = twin
+        self._real = real
+        entry = twin.entries[output_layer]
+        hint = entry.hint
+        self.input_layer, self.output_layer, self.input_shape = input_layer, output_layer, input_shape
+        self.output_shape = GridShape(None, entry.width, entry.height, entry.channels)
+        self.layers = {path: Size(e.width, e.height) for path, e in twin.entries.items() if e.named}
+        self.period = Size(hint.period[1], hint.period[0])
+        self.reach = Size(float(hint.reach[1]), float(hint.reach[0])) if hint.exact else None
+        self.global_context = any(hint.context)
+        self.resizable = hint.resizable
+        self.notes = twin.notes
+        self._hint = hint
+
+    def grid_size(self, image: Size) -> Size:
+        sizes = (int(image.h), int(image.w))
+        if self._hint.exact and (cells := self._congruent_grid(sizes)) is not None:
+            return Size(cells[1], cells[0])
+        try:
+            outputs = backprop.evaluate(self._function(None), ramp(1, *sizes, self._twin.channels()))
+        except Exception:  # too small for some window: whatever the framework raises then
+            return Size(0, 0)
+        return Size(outputs.shape[2], outputs.shape[1])
+
+    def _congruent_grid(self, sizes: tuple[int, int]) -> tuple[int, int] | None:
+        """Rows and columns at a size that differs from the requested one by whole periods."""
+        asked = (self.input_shape.h, self.input_shape.w)
+        grid = (self.output_shape.h, self.output_shape.w)
+        cells = []
+        for i in (0, 1):
+            periods, rest = divmod(sizes[i] - asked[i], self._hint.period[i])
+            if rest or periods < 0:
+                return None
+            scale = self._hint.scale[i]
+            cells.append(grid[i] if scale is None else grid[i] + int(periods * self._hint.period[i] / scale))
+        return cells[0], cells[1]
+
+    def sensitivity(self, image: Size, points: Sequence[GridPoint]) -> npt.NDArray[np.float64]:
+        sizes = (int(image.h), int(image.w))
+        return self._sensitivity(None, sizes, [(point.y, point.x) for point in points])
+
+    def axis_sensitivity(self, axis: str, length: int, cells: Sequence[int]) -> npt.NDArray[np.float64]:
+        if not self._hint.separable:
+            return super().axis_sensitivity(axis, length, cells)
+        kept = _AXES[axis]
+        sizes = (length, 1) if kept == 0 else (1, length)
+        places = [(cell, 0) if kept == 0 else (0, cell) for cell in cells]
+        return self._sensitivity(kept, sizes, places).sum(axis=2 - kept)
+
+    def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        directions = np.repeat(masks[..., None], self._twin.channels(), axis=-1).astype(np.float64)
+        function = self._function(None)
+        if self._hint.linear:
+            return np.abs(backprop.evaluate(function, directions)).sum(axis=-1)
+        return sum(backprop.response(function, image, directions) for image in self._ramps(*masks.shape))
+
+    def gradient(self, image: npt.NDArray[np.float32], point: GridPoint, channel: int | None) -> Patch:
+        return Patch(self._compiled.gradient(image, point.y, point.x, channel), 0, 0)
+
+    def feature_map(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return self._compiled.feature_map(image)
+
+    @cached_property
+    def _compiled(self) -> backprop.CompiledNetwork:
+        shape = self.input_shape
+        return backprop.CompiledNetwork(self._real.run, (shape.h, shape.w, shape.c))
+
+    def _function(self, axis: int | None) -> Any:
+        return self._twin.function(self.output_layer, axis)
+
+    def _ramps(self, n: int, height: int, width: int) -> list[npt.NDArray[np.float64]]:
+        """Images to linearise at; code that selects a maximum selects the other end in the second one."""
+        rising = ramp(n, height, width, self._twin.channels())
+        if self._hint.linear:
+            return [rising]
+        return [rising, ramp(n, height, width, self._twin.channels(), falling=True)]
+
+    def _sensitivity(
+        self, axis: int | None, sizes: tuple[int, int], places: Sequence[tuple[int, int]]
+    ) -> npt.NDArray[np.float64]:
+        function = self._function(axis)
+        batch = max(1, _BATCH // math.prod(sizes))
+        parts = []
+        for start in range(0, len(places), batch):
+            some = places[start : start + batch]
+            parts.append(sum(backprop.sensitivity(function, image, some) for image in self._ramps(len(some), *sizes)))
+        return np.concatenate(parts)
+

@@ -1,0 +1,65 @@
+"""The user's network as it is, from the image to one layer: its own operations and weights, in inference mode.
+
+It runs inside Keras' stateless scope, so that no weight, seed, metric or loss of the model can change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from rfwidget.keras.graph import Walker
+from rfwidget.keras.twin import Inputs
+
+
+class RealNetwork:
+    """The model up to a layer.
+
+    Args:
+        model: the user's model, only read.
+        inputs: how it is fed.
+        target: path of the layer.
+        init_weights: use constant positive kernels and zero biases instead of the model's weights.
+    """
+
+    def __init__(self, model: Any, inputs: Inputs, target: str, *, init_weights: bool) -> None:
+        self._model = model
+        self._inputs = inputs
+        self._target = target
+        self._init_weights = init_weights
+
+    def run(self, image: Any) -> Any:
+        """Output of the layer for an image ``[1, h, w, c]``; the other inputs of the model are zero."""
+        feeds: list[Any] = [ops.zeros((1, *shape)) for shape in self._inputs.shapes]
+        feeds[self._inputs.image] = image
+        with keras.StatelessScope(self._replaced_weights()):
+            return Walker(_as_it_is, target=self._target).run(self._model, feeds)
+
+    def _replaced_weights(self) -> list[tuple[Any, Any]]:
+        if not self._init_weights:
+            return []
+        return [(variable, ops.full(variable.shape, value, variable.dtype)) for variable, value in _plain(self._model.weights)]
+
+
+def _as_it_is(operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ARG001
+    return operation(*args, **kwargs)
+
+
+def _plain(variables: Sequence[Any]) -> list[tuple[Any, float]]:
+    """Positive values for kernels, such that a layer conserves mass, and neutral ones for what shifts and scales."""
+    values = []
+    for variable in variables:
+        name = variable.path.rsplit("/", 1)[-1]
+        if "depthwise_kernel" in name:
+            values.append((variable, 1 / math.prod(variable.shape[:-2])))
+        elif "kernel" in name:
+            values.append((variable, 1 / max(math.prod(variable.shape[:-1]), 1)))
+        elif name in {"bias", "beta", "moving_mean"}:
+            values.append((variable, 0.0))
+        elif name in {"gamma", "moving_variance"}:
+            values.append((variable, 1.0))
+    return values

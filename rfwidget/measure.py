@@ -1,0 +1,232 @@
+"""Measuring theoretical receptive fields of any `Network`, one axis at a time.
+
+Each axis is measured on an image long enough for the cells in its middle to see no border: their first and last
+influenced pixels are the edges of the receptive field, overhang included. The image grows by whole periods only, so
+that the padding stays what it is at the requested size. Nothing here knows a framework.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.geometry import AxisField, FieldGeometry, extent, rect_of_support
+from rfwidget.network import Network
+from rfwidget.types import GridPoint, Rect, Size
+
+Progress = Callable[[float, str], None]
+
+# Unknown code gives no bound to trust, so images grow until the field fits; beyond this many pixels we say so instead.
+LONGEST = 1 << 14
+
+
+class _Edges(NamedTuple):
+    """First and last edge of consecutive cells along one axis, and the image they were seen on."""
+
+    first_cell: int
+    length: int
+    pairs: tuple[tuple[float, float], ...]
+
+    @property
+    def inside(self) -> bool:
+        """Whether no field touches a border of the image."""
+        return all(low > 0 and high < self.length for low, high in self.pairs if low != high)
+
+    @property
+    def fills(self) -> bool:
+        """Whether every field covers the whole image."""
+        return all((low, high) == (0, self.length) for low, high in self.pairs)
+
+
+def measure(network: Network, progress: Progress) -> FieldGeometry:
+    """Receptive fields of all cells of a network's layer.
+
+    Args:
+        network: what to measure.
+        progress: called with a fraction 0..1 and a few words; what it raises ends the measurement.
+
+    Raises:
+        ReceptiveFieldError: if the image does not influence the layer at all, or no honest number can be given.
+    """
+    for note in network.notes:
+        warnings.warn(note, stacklevel=3)
+    progress(0.0, "measuring along x")
+    x = measure_axis(network, "x")
+    progress(0.5, "measuring along y")
+    y = measure_axis(network, "y")
+    progress(1.0, "measured")
+    return FieldGeometry(x, y)
+
+
+def measure_axis(network: Network, axis: str) -> AxisField:
+    """Receptive fields along one axis, ``"x"`` or ``"y"``."""
+    if not network.resizable:
+        return _measure_fixed(network, axis)
+    start, cells_at_start = _lengths(network, axis)
+    period = int(_along(network.period, axis))
+    cells = _grid_cells(network, axis, start + period) - cells_at_start
+    if cells < 1:
+        return _measure_fixed(network, axis)
+    reach = _along(network.reach, axis) if network.reach is not None else 0.0
+    # Cells in the middle, this far from both ends, see no border of the image nor of anything inside the network.
+    length = start + period * max(0, math.ceil((4 * reach + 2 * period - start) / period))
+    seen: _Edges | None = None
+    while True:
+        grid = cells_at_start + cells * ((length - start) // period)
+        if grid >= cells:
+            first = (grid - cells) // 2
+            latest = _edges(network, axis, length, range(first, first + cells))
+            if all(low == high for low, high in latest.pairs):
+                raise ReceptiveFieldError(_nothing(network))
+            if network.reach is not None and latest.inside:
+                return _periodic(latest, period)
+            if network.reach is not None and network.global_context:
+                return _unbounded(cells, period)
+            if seen is not None and latest.inside and _periodic(seen, period) == _periodic(latest, period):
+                return _periodic(latest, period)
+            if seen is not None and latest.fills and seen.fills and (network.global_context or 2 * length > LONGEST):
+                return _unbounded(cells, period)
+            seen = latest
+        if 2 * length > LONGEST:
+            raise ReceptiveFieldError(
+                f"the receptive field of {network.output_layer!r} along {axis} still grows on an image of {length} pixels, "
+                "but does not fill it: no exact size can be given. Choose a layer before the operations that look so far"
+            )
+        length += period * math.ceil(length / period)
+
+
+def visible_rect(network: Network, point: GridPoint) -> Rect:
+    """First to last pixel of the real image that influences a cell; the empty rectangle if none does."""
+    image = Size(network.input_shape.w, network.input_shape.h)
+    return rect_of_support(network.sensitivity(image, [point])[0] != 0)
+
+
+def cells_seeing(network: Network, pixel: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Cells ``[y, x]`` whose visible rectangle holds a pixel ``(x, y)`` of the image.
+
+    A cell's rectangle holds the pixel if the cell sees something at or left of it, at or right of it, at or above it
+    and at or below it: four responses answer for all cells at once.
+    """
+    x, y = pixel
+    masks = np.zeros((4, network.input_shape.h, network.input_shape.w), bool)
+    masks[0, :, : x + 1] = True
+    masks[1, :, x:] = True
+    masks[2, : y + 1] = True
+    masks[3, y:] = True
+    return np.all(network.response(masks) != 0, axis=0)
+
+
+def _along(size: Size, axis: str) -> float:
+    return size.w if axis == "x" else size.h
+
+
+def _grid_cells(network: Network, axis: str, length: int) -> int:
+    shape = network.input_shape
+    image = Size(length, shape.h) if axis == "x" else Size(shape.w, length)
+    return int(_along(network.grid_size(image), axis))
+
+
+def _lengths(network: Network, axis: str) -> tuple[int, int]:
+    """The requested image and its grid along an axis."""
+    image = Size(network.input_shape.w, network.input_shape.h)
+    grid = Size(network.output_shape.w, network.output_shape.h)
+    return int(_along(image, axis)), int(_along(grid, axis))
+
+
+def _edges(network: Network, axis: str, length: int, cells: Sequence[int]) -> _Edges:
+    sensitivity = network.axis_sensitivity(axis, length, cells)
+    if not np.isfinite(sensitivity).all():
+        raise ReceptiveFieldError(
+            f"the gradient of {network.output_layer!r} is not finite on an image of {length} pixels along {axis}: "
+            "some operation on the way overflows. Choose an earlier layer to find out which"
+        )
+    return _Edges(cells[0], length, tuple(extent(row != 0) for row in sensitivity))
+
+
+def _periodic(edges: _Edges, period: int) -> AxisField:
+    """The field of all cells from that of one whole period, in its shortest form."""
+    cells = len(edges.pairs)
+    pairs: list[tuple[float, float]] = []
+    for cell in range(cells):
+        place = (cell - edges.first_cell) % cells
+        shift = (edges.first_cell + place - cell) // cells * period
+        low, high = edges.pairs[place]
+        pairs.append((low - shift, high - shift) if low != high else (0, 0))
+    for count in range(1, cells):
+        pixels, rest = divmod(period * count, cells)
+        if rest == 0 and cells % count == 0 and _repeats(pairs, count, pixels):
+            return AxisField(count, pixels, tuple(pairs[:count]))
+    return AxisField(cells, period, tuple(pairs))
+
+
+def _repeats(pairs: Sequence[tuple[float, float]], count: int, pixels: int) -> bool:
+    """Whether each field is that of ``count`` cells before, moved by ``pixels``."""
+    return all(
+        pair == ((low + pixels, high + pixels) if low != high else (0, 0))
+        for (low, high), pair in zip(pairs, pairs[count:], strict=False)
+    )
+
+
+def _unbounded(cells: int, period: int) -> AxisField:
+    common = math.gcd(cells, period)
+    count = cells // common
+    return AxisField(count, period // common, ((-math.inf, math.inf),) * count)
+
+
+def _measure_fixed(network: Network, axis: str) -> AxisField:
+    """The best that can be said when only the requested size can be run: interior cells tell the pattern."""
+    length, grid = _lengths(network, axis)
+    seen = _edges(network, axis, length, range(grid))
+    if all(low == high for low, high in seen.pairs):
+        raise ReceptiveFieldError(_nothing(network))
+    if seen.fills and network.global_context:
+        return _unbounded(grid, length)
+    field = _interior_pattern(seen)
+    if field is not None:
+        return field
+    warnings.warn(
+        f"{network.output_layer!r} can only be run on images of the requested size, and none of its cells lies clear of "
+        f"the borders along {axis}: the receptive field given there is the part inside the image. Ask for a larger "
+        "input_shape, if the model can be built for it",
+        stacklevel=4,
+    )
+    return AxisField(grid, length, seen.pairs)
+
+
+def _interior_pattern(seen: _Edges) -> AxisField | None:
+    """The shortest pattern that the cells away from the borders repeat at least once and that explains all others."""
+    grid, length = len(seen.pairs), seen.length
+    clear = [cell for cell, (low, high) in enumerate(seen.pairs) if 0 < low < high < length]
+    for count in range(1, grid // 2 + 1):
+        run = [cell for cell in clear if cell + count in clear]
+        shifts = {seen.pairs[cell + count][side] - seen.pairs[cell][side] for cell in run for side in (0, 1)}
+        if len(run) < count or len(shifts) != 1 or (pixels := int(shifts.pop())) < 1:
+            continue
+        window = next((c for c in run if all(c + k in clear for k in range(count))), None)
+        if window is None:
+            continue
+        pairs = tuple(seen.pairs[window + k] for k in range(count))
+        field = _periodic(_Edges(window, length, pairs), pixels)
+        if all(_clip(field.edges_at(cell), length) == pair for cell, pair in enumerate(seen.pairs)):
+            return field
+    return None
+
+
+def _clip(pair: tuple[float, float], length: int) -> tuple[float, float]:
+    low, high = max(pair[0], 0), min(pair[1], length)
+    return (low, high) if low < high else (0, 0)
+
+
+def _nothing(network: Network) -> str:
+    return (
+        f"the image does not influence {network.output_layer!r} at all. If only global context (pooling over the whole "
+        "image, attention) leads there, leave out ignore_global_context; else check that input_layer is the image"
+    )
+
+

@@ -1,0 +1,204 @@
+"""The overlay: an anywidget over the image that draws hover and heat map, and asks for cells.
+
+State travels as the traits below, requests and answers as custom messages. Both are mirrored by ``js/model.ts``, name
+by name and in the same order (``tests/widget/test_overlay.py`` compares them). Nothing here computes or decides; the
+messages of a page are checked here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anywidget
+import numpy as np
+import numpy.typing as npt
+import traitlets as t
+
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.types import GridPoint, Rect
+
+_STATIC = Path(__file__).parent / "static"
+_LONGEST_CLIENT = 64
+_LARGEST = 2**53 - 1  # beyond it JavaScript's numbers are not whole
+REASONS = ("click", "scrub", "refresh")
+
+
+def _read(name: str) -> str:
+    """A built file as text: anywidget keeps every instance alive that it serves from a path."""
+    path = _STATIC / name
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ReceptiveFieldError(
+            f"the browser side of the widget is not built: {path.name} is missing; in a clone run `npm ci && npm run"
+            " build`, or install the package with `pip install .`"
+        ) from error
+
+
+class Request(NamedTuple):
+    """A page asks for a cell.
+
+    Attributes:
+        client: name of the page, unique among all pages.
+        seq: number of the request on that page, from 1.
+        revision: the `Overlay.revision` that the page knew.
+        cell: the cell; not yet checked against the grid.
+        reason: one of `REASONS`.
+    """
+
+    client: str
+    seq: int
+    revision: int
+    cell: GridPoint
+    reason: str
+
+
+class Overlay(anywidget.AnyWidget):
+    """Pointer, keys, read-out and heat map over an image; the traits are its whole state."""
+
+    canvas = t.Unicode("").tag(sync=True)
+    """Model id of the MultiCanvas under the overlay; empty: none."""
+    heat_layer = t.Int(0).tag(sync=True)
+    """Index of the layer of that canvas that holds the heat map."""
+    image_size = t.List(t.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
+    """Width and height in image pixels."""
+    scale = t.Float(1.0).tag(sync=True)
+    """CSS pixels per image pixel."""
+    margin = t.List(t.Float(), [0.0, 0.0, 0.0, 0.0], minlen=4, maxlen=4).tag(sync=True)
+    """CSS pixels around the image: left, top, right, bottom."""
+    grid = t.List(t.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
+    """Width and height in cells."""
+    field = t.Dict(default_value=None, allow_none=True).tag(sync=True)
+    """`rfwidget.geometry.FieldGeometry.to_json`, or None while it is not known."""
+    selected = t.List(t.Int(), default_value=None, allow_none=True, minlen=2, maxlen=2).tag(sync=True)
+    """The selected cell (x, y), or None."""
+    revision = t.Int(0).tag(sync=True)
+    """Grows with every change of layer, image, channel or colours; heat maps of an older one are never shown."""
+    state = t.Enum(["ready", "busy", "error"], "ready").tag(sync=True)
+    """What the kernel is doing."""
+    status = t.Unicode("").tag(sync=True)
+    """Plain text for the read-out."""
+    progress = t.Float(-1.0).tag(sync=True)
+    """0 .. 1, or -1 if nothing is under way."""
+    error = t.Dict(default_value=None, allow_none=True).tag(sync=True)
+    """``{"message": plain words, "details": traceback}``, or None."""
+    label = t.Unicode("").tag(sync=True)
+    """Accessible name."""
+    layer = t.Unicode("").tag(sync=True)
+    """Name of the output layer."""
+    feature_map = t.Dict(default_value=None, allow_none=True).tag(sync=True)
+    """``{"size": [w, h], "rgba": bytes}``, one pixel per cell, or None."""
+    show_heat = t.Bool(True).tag(sync=True)
+    """Whether the heat map is drawn."""
+    heat_opacity = t.Float(0.7, min=0.0, max=1.0).tag(sync=True)
+    """Opacity of the heat map."""
+    show_hover = t.Bool(True).tag(sync=True)
+    """Whether the rectangle of the cell under the pointer is drawn."""
+
+    def __init__(self, **traits: Any) -> None:
+        self._esm = _read("overlay.js")
+        self._css = _read("overlay.css")
+        super().__init__(**traits)
+
+    def set(self, **traits: Any) -> None:
+        """Set several traits in one message to the browser."""
+        with self.hold_sync():
+            for name, value in traits.items():
+                setattr(self, name, value)
+
+    def on_request(self, handler: Callable[[Request], None]) -> None:
+        """Call a handler with every well-formed request of a page, and acknowledge it; malformed ones are dropped."""
+
+        def receive(_widget: object, content: object, _buffers: object) -> None:
+            request = parse_request(content)
+            if request is not None:
+                # From here on the page's time-out runs, so whatever the handler does comes second.
+                self.send({"kind": "ack", "client": request.client, "seq": request.seq})
+                handler(request)
+
+        self.on_msg(receive)
+
+    def superseded(self, client: str, seq: int) -> None:
+        """Tell a page that its request will not be answered, because something newer has taken its place."""
+        self.send({"kind": "superseded", "client": client, "seq": seq})
+
+    def answer(
+        self,
+        client: str,
+        seq: int,
+        *,
+        serial: int,
+        revision: int,
+        cell: GridPoint,
+        rect: Rect,
+        left: int,
+        top: int,
+        rgba: npt.NDArray[np.uint8],
+        milliseconds: float,
+    ) -> None:
+        """Send a heat map to all pages.
+
+        Args:
+            client: the page that asked; empty: the kernel draws of its own accord.
+            seq: number of the request there.
+            serial: greater than that of every earlier answer and failure.
+            revision: the revision the heat map belongs to.
+            cell: its cell.
+            rect: the cell's receptive field.
+            left: column of the image at which the heat map stands.
+            top: row of the image at which it stands.
+            rgba: ``(h, w, 4)``, straight alpha.
+            milliseconds: what the computation took.
+        """
+        height, width = rgba.shape[:2]
+        content = {
+            "kind": "answer",
+            "client": client,
+            "seq": seq,
+            "serial": serial,
+            "revision": revision,
+            "cell": list(cell),
+            "box": [left, top, width, height],
+            "rect": [edge if math.isfinite(edge) else None for edge in rect],
+            "milliseconds": milliseconds,
+        }
+        self.send(content, [np.ascontiguousarray(rgba, np.uint8).tobytes()])
+
+    def failure(self, client: str, seq: int, serial: int, revision: int, message: str, details: str) -> None:
+        """Tell all pages that a heat map could not be made.
+
+        Args:
+            client: the page that asked; empty: nobody.
+            seq: number of the request there.
+            serial: greater than that of every earlier answer and failure.
+            revision: the revision the heat map would have belonged to.
+            message: what happened, in plain words.
+            details: the traceback, shown on demand.
+        """
+        address = {"kind": "failure", "client": client, "seq": seq}
+        self.send({**address, "serial": serial, "revision": revision, "message": message, "details": details})
+
+
+def parse_request(content: object) -> Request | None:
+    """A page's message as a Request; None if it is malformed or none of ours.
+
+    >>> parse_request({"kind": "request", "client": "a", "seq": 1, "revision": 0, "cell": [2, 3], "reason": "click"})
+    Request(client='a', seq=1, revision=0, cell=GridPoint(x=2, y=3), reason='click')
+    >>> parse_request({"kind": "request", "client": "a", "seq": True}) is None
+    True
+    """
+    if not isinstance(content, dict) or content.get("kind") != "request":
+        return None
+    client, cell, reason = (content.get(name) for name in ("client", "cell", "reason"))
+    if not isinstance(client, str) or not 0 < len(client) <= _LONGEST_CLIENT or reason not in REASONS:
+        return None
+    if not isinstance(cell, list) or len(cell) != 2:
+        return None
+    numbers = [content.get("seq"), content.get("revision"), *cell]
+    if not all(type(number) is int and 0 <= number <= _LARGEST for number in numbers) or not numbers[0]:
+        return None
+    seq, revision, x, y = numbers
+    return Request(client, seq, revision, GridPoint(x, y), reason)

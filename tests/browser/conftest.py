@@ -1,0 +1,56 @@
+"""Fixtures of the browser tests: one JupyterLab and one Chromium for all of them, a fresh page for each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.jupyter import LabPage, Server, serve_lab
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=os.environ.get("RFWIDGET_CHROMIUM") or None, args=CHROMIUM_FLAGS
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve_lab(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture
+def lab_page(browser: Browser, lab: Server) -> Iterator[LabPage]:
+    """A fresh page; at the end, nothing must stand in its console."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    page = LabPage(context.new_page(), lab)
+    yield page
+    context.close()
+    assert page.problems == []
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Path:
+    """Where the tests leave screenshots to look at."""
+    folder = Path(__file__).parents[1] / "artifacts"
+    folder.mkdir(exist_ok=True)
+    return folder

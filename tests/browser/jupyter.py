@@ -1,0 +1,184 @@
+"""A real notebook server on a port of its own, and a page of it driven through Playwright."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 90_000
+"""Milliseconds to wait for a kernel that starts TensorFlow on a busy machine."""
+
+_ANY_CELL = re.compile(r"^\d+,\d+$")
+
+_HARMLESS = (
+    "Failed to load resource: the server responded with a status of 404",  # a workspace or setting not saved yet
+    "net::ERR_INTERNET_DISCONNECTED",
+)
+
+
+class Server:
+    """A running notebook server."""
+
+    def __init__(self, url: str, folder: Path, process: subprocess.Popen[bytes]) -> None:
+        self.url, self.folder, self.process = url, folder, process
+
+    def add_notebook(self, name: str, cells: Sequence[str]) -> str:
+        """Write a notebook of code cells; its name."""
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        nbformat.write(notebook, self.folder / name)
+        return name
+
+
+@contextmanager
+def serve(folder: Path, *command: str, ready: str = "/api") -> Iterator[Server]:
+    """Start ``python -m COMMAND`` in a folder, on a free loopback port, without tokens, news or a browser."""
+    port = _free_port()
+    settings = folder / ".jupyter"
+    environment = {
+        **os.environ,
+        "JUPYTER_CONFIG_DIR": str(settings),
+        "JUPYTER_DATA_DIR": str(settings / "data"),
+        "JUPYTER_RUNTIME_DIR": str(settings / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(settings / "lab"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(settings / "workspaces"),
+        "IPYTHONDIR": str(settings / "ipython"),
+        "PYTHONPATH": str(ROOT),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    log = (folder / "server.log").open("wb")
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command, f"--port={port}"],
+        cwd=folder,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    server = Server(f"http://127.0.0.1:{port}", folder, process)
+    try:
+        _wait_until_up(server, ready)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+LAB = (
+    "jupyter",
+    "lab",
+    "--no-browser",
+    "--allow-root",
+    "--ip=127.0.0.1",
+    "--ServerApp.token=",
+    "--ServerApp.port_retries=0",
+    "--LabApp.news_url=",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.expose_app_in_browser=True",
+)
+
+
+@contextmanager
+def serve_lab(folder: Path) -> Iterator[Server]:
+    """A JupyterLab with the repository's notebooks in it."""
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        shutil.copy(notebook, folder)
+    with serve(folder, *LAB) as server:
+        yield server
+
+
+class LabPage:
+    """A page of JupyterLab with one notebook open."""
+
+    def __init__(self, page: Page, server: Server) -> None:
+        self.page, self.server = page, server
+        self.problems: list[str] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
+
+    def open(self, notebook: str, *, reset: bool = True) -> None:
+        """Open a notebook in a workspace of its own and wait for its kernel."""
+        workspace = notebook.removesuffix(".ipynb")
+        self.page.goto(f"{self.server.url}/lab/workspaces/{workspace}/tree/{notebook}{'?reset' if reset else ''}")
+        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=PATIENCE)
+        self.wait_for_kernel()
+
+    def wait_for_kernel(self) -> None:
+        """Wait until the kernel has nothing to do."""
+        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(
+            timeout=PATIENCE, state="attached"
+        )
+
+    def command(self, name: str) -> None:
+        """Run a command of JupyterLab, such as ``notebook:run-all-cells``."""
+        self.page.evaluate("name => window.jupyterapp.commands.execute(name)", name)
+
+    def run_all(self) -> None:
+        """Run all cells of the notebook."""
+        self.page.locator(".jp-Notebook").click(position={"x": 5, "y": 5})
+        self.command("notebook:run-all-cells")
+
+    def overlay(self, index: int = 0) -> Locator:
+        """The overlay of a widget, scrolled into view, when its first heat map is painted."""
+        overlay = self.page.locator(".rfwidget-overlay").nth(index)
+        overlay.wait_for(timeout=PATIENCE, state="attached")
+        expect(overlay).to_have_attribute("data-state", "ready", timeout=PATIENCE)
+        expect(overlay).to_have_attribute("data-painted", _ANY_CELL, timeout=PATIENCE)
+        overlay.scroll_into_view_if_needed()
+        return overlay
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(words in message.text for words in _HARMLESS):
+            self.problems.append(message.text)
+
+
+def click_cell(overlay: Locator, x: int, y: int, centre: tuple[float, float], scale: float) -> None:
+    """Click where the receptive field of a cell is centred, and wait until its heat map is on the canvas.
+
+    Args:
+        overlay: the overlay, which covers exactly the image.
+        x: column of the cell.
+        y: row of the cell.
+        centre: centre of the cell's receptive field in image pixels.
+        scale: CSS pixels per image pixel.
+    """
+    overlay.click(position={"x": centre[0] * scale, "y": centre[1] * scale})
+    expect(overlay).to_have_attribute("data-painted", f"{x},{y}", timeout=30_000)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _wait_until_up(server: Server, path: str) -> None:
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        if server.process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(server.url + path, timeout=5):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise RuntimeError("the notebook server did not start:\n" + (server.folder / "server.log").read_text()[-3000:])

@@ -1,0 +1,75 @@
+"""Edges, extents and rectangles."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.geometry import EMPTY, AxisField, FieldGeometry, check_point, extent, rect_of_support
+from rfwidget.types import GridPoint, Rect, Size
+
+PLAIN = AxisField(1, 4, ((0, 34),))
+UPSAMPLED = AxisField(2, 1, ((-1, 2), (-1, 3)))
+WITH_HOLE = AxisField(2, 1, ((0, 3), (0, 0)))
+ENDLESS = AxisField(2, 4, ((-math.inf, math.inf),) * 2)
+
+
+def test_a_plain_axis_moves_its_edges_by_the_stride() -> None:
+    assert [PLAIN.edges_at(k) for k in (0, 1, 10)] == [(0, 34), (4, 38), (40, 74)]
+    assert (PLAIN.size, PLAIN.stride, PLAIN.offset, PLAIN.uniform) == (34, 4, 17, True)
+
+
+def test_a_box_moved_by_the_stride_contains_every_cell_of_a_field_that_is_not_uniform() -> None:
+    assert not UPSAMPLED.uniform
+    low, high = UPSAMPLED.offset - UPSAMPLED.size / 2, UPSAMPLED.offset + UPSAMPLED.size / 2
+    margins = []
+    for cell in range(6):
+        left, right = UPSAMPLED.edges_at(cell)
+        margins.append((left - low - cell * UPSAMPLED.stride, high + cell * UPSAMPLED.stride - right))
+    assert np.min(margins, axis=0).tolist() == [0, 0]
+
+
+def test_a_cell_that_sees_nothing_has_no_rectangle_and_does_not_widen_the_box() -> None:
+    assert WITH_HOLE.size == 3
+    assert WITH_HOLE.edges_at(4) == (2, 5)
+    assert WITH_HOLE.edges_at(5) == (0, 0)
+    assert not WITH_HOLE.uniform
+    assert FieldGeometry(WITH_HOLE, PLAIN).rect(GridPoint(1, 7)) == EMPTY
+
+
+def test_an_unbounded_axis_is_infinite_and_leaves_the_other_alone() -> None:
+    geometry = FieldGeometry(PLAIN, ENDLESS)
+    assert geometry.description.size == Size(34, math.inf)
+    assert geometry.description.stride == (4, 2)
+    assert geometry.rect(GridPoint(1, 1)) == Rect(4, -math.inf, 38, math.inf)
+    assert geometry.to_json() == {
+        "x": {"cells": 1, "pixels": 4, "edges": [[0, 34]]},
+        "y": {"cells": 2, "pixels": 4, "edges": None},
+    }
+
+
+def test_extent_counts_from_the_first_to_the_last_hit_whatever_lies_between() -> None:
+    assert extent(np.array([0, 1, 0, 0, 1, 0], bool)) == (1, 5)
+    assert extent(np.zeros(4, bool)) == (0, 0)
+
+
+def test_rectangles_are_x_before_y() -> None:
+    support = np.zeros((5, 9), bool)
+    support[1, 2], support[3, 7] = True, True
+    assert rect_of_support(support) == Rect(2, 1, 8, 4)
+    assert rect_of_support(np.zeros((5, 9), bool)) == EMPTY
+
+
+@pytest.mark.parametrize("point", [(9, 0), (0, 5), (-1, 0), (0.5, 0), "ab", (1, 2, 3), None, (True, 0), (math.nan, 0)])
+def test_what_is_no_cell_of_the_grid_is_refused(point: object) -> None:
+    with pytest.raises(ReceptiveFieldError, match="expected"):
+        check_point(point, Size(9, 5))
+
+
+def test_cells_come_back_as_plain_numbers() -> None:
+    point = check_point((np.int64(8), 4.0), Size(9, 5))
+    assert point == GridPoint(8, 4)
+    assert all(type(value) is int for value in point)

@@ -1,0 +1,164 @@
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.types import GridPoint, Rect
+from rfwidget.widget import overlay as module
+from rfwidget.widget.overlay import Overlay, Request, parse_request
+
+MODEL_TS = Path(__file__).parents[2] / "js" / "model.ts"
+GOOD = {"kind": "request", "client": "page", "seq": 3, "revision": 2, "cell": [5, 7], "reason": "scrub"}
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    messages = []
+    monkeypatch.setattr(Overlay, "send", lambda _, content, buffers=None: messages.append((content, buffers)))
+    return messages
+
+
+def own_traits():
+    return [name for name in vars(Overlay) if Overlay.class_traits(sync=True).get(name) is vars(Overlay)[name]]
+
+
+def interface(name):
+    body = re.search(rf"export interface {name} \{{\n(.*?)\n\}}", MODEL_TS.read_text(), re.DOTALL)[1]
+    return re.findall(r"^  (\w+): ", body, re.MULTILINE)
+
+
+def test_traits_are_those_of_the_typescript_model_in_the_same_order():
+    assert own_traits() == interface("Model")
+
+
+def test_request_has_the_fields_that_the_page_sends():
+    assert ["kind", *Request._fields] == interface("Request")
+
+
+def test_reasons_are_those_of_the_page():
+    alternatives = re.search(r"export type Reason = (.*);", MODEL_TS.read_text())[1]
+    assert set(re.findall(r'"(\w+)"', alternatives)) == set(module.REASONS)
+
+
+def test_built_files_travel_as_text():
+    overlay = Overlay()
+    assert isinstance(overlay._esm, str)
+    assert "export" in overlay._esm
+    assert ".rfwidget-overlay" in overlay._css
+
+
+def test_missing_build_says_what_to_run(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "_STATIC", tmp_path)
+    with pytest.raises(ReceptiveFieldError, match=r"overlay\.js is missing.*npm run build"):
+        Overlay()
+
+
+def test_well_formed_request_arrives_once_after_its_acknowledgement(sent):
+    overlay, seen = Overlay(), []
+    overlay.on_request(lambda request: seen.append((request, len(sent))))
+    overlay._handle_custom_msg(GOOD, [])
+    assert seen == [(Request("page", 3, 2, GridPoint(5, 7), "scrub"), 1)]
+    assert sent == [({"kind": "ack", "client": "page", "seq": 3}, None)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "answer"},
+        {"client": ""},
+        {"client": "x" * 65},
+        {"client": 1},
+        {"seq": 0},
+        {"seq": True},
+        {"seq": 1.0},
+        {"seq": 2**53},
+        {"revision": -1},
+        {"revision": None},
+        {"cell": [1]},
+        {"cell": [1, 2, 3]},
+        {"cell": [1, -2]},
+        {"cell": [1.5, 2]},
+        {"cell": ["1", "2"]},
+        {"cell": {"0": 1, "1": 2}},
+        {"reason": "other"},
+        {"reason": ["click"]},
+    ],
+)
+def test_malformed_request_is_dropped_without_a_word(sent, change):
+    overlay, seen = Overlay(), []
+    overlay.on_request(seen.append)
+    overlay._handle_custom_msg({**GOOD, **change}, [])
+    assert (seen, sent) == ([], [])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(list(GOOD)), inner),
+)
+
+
+@given(JSON | st.fixed_dictionaries({name: JSON | st.just(value) for name, value in GOOD.items()}))
+def test_any_message_is_a_request_within_limits_or_nothing(content):
+    request = parse_request(content)
+    if request is not None:
+        assert content["kind"] == "request"
+        assert 0 < len(request.client) <= 64
+        assert all(type(number) is int for number in (request.seq, request.revision, *request.cell))
+        assert request.seq >= 1
+        assert min(request.revision, *request.cell) >= 0
+
+
+def test_answer_carries_its_pixels_row_by_row_with_their_box(sent):
+    rgba = np.arange(3 * 5 * 4, dtype=np.uint8).reshape(3, 5, 4)
+    rect = Rect(-2, 4, 5, math.inf)
+    Overlay().answer(
+        "page", 4, serial=9, revision=2, cell=GridPoint(1, 2), rect=rect, left=6, top=8, rgba=rgba, milliseconds=1.5
+    )
+    [(content, buffers)] = sent
+    assert content["box"] == [6, 8, 5, 3]
+    assert content["rect"] == [-2, 4, 5, None]
+    assert (content["client"], content["seq"], content["serial"], content["cell"]) == ("page", 4, 9, [1, 2])
+    assert buffers == [bytes(range(60))]
+
+
+def test_answer_of_a_view_into_a_larger_array_holds_only_that_view(sent):
+    whole = np.arange(4 * 6 * 4, dtype=np.uint8).reshape(4, 6, 4)
+    part = whole[1:3, 2:5]
+    Overlay().answer(
+        "",
+        0,
+        serial=1,
+        revision=0,
+        cell=GridPoint(0, 0),
+        rect=Rect(0, 0, 3, 2),
+        left=0,
+        top=0,
+        rgba=part,
+        milliseconds=0,
+    )
+    assert np.array_equal(np.frombuffer(sent[0][1][0], np.uint8).reshape(2, 3, 4), part)
+
+
+def test_failure_keeps_words_and_traceback_apart(sent):
+    Overlay().failure("page", 4, 9, 2, "the layer is gone", "Traceback ...")
+    assert sent[0][0]["message"] == "the layer is gone"
+    assert sent[0][0]["details"] == "Traceback ..."
+
+
+def test_traits_set_together_reach_the_browser_together():
+    overlay, states = Overlay(), []
+    overlay.send_state = lambda key=None: states.append(set(key))
+    overlay.set(grid=[16, 9], selected=GridPoint(8, 4), revision=3)
+    assert states == [{"grid", "selected", "revision"}]
+    assert overlay.selected == [8, 4]
+
+
+def test_new_overlay_knows_nothing_and_has_no_error():
+    overlay = Overlay()
+    assert (overlay.field, overlay.selected, overlay.error, overlay.feature_map) == (None, None, None, None)
+    assert (overlay.state, overlay.progress) == ("ready", -1.0)
