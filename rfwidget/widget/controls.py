@@ -1,0 +1,215 @@
+"""The controls around the image. They set the widget's traits and follow them; they decide nothing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+import numpy as np
+import numpy.typing as npt
+import traitlets
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.image import check_pixels, get_default_images
+from rfwidget.types import Size
+
+if TYPE_CHECKING:
+    from rfwidget.widget.rf_widget import RFWidget
+
+_MANY_LAYERS = 12
+"""From this many layers on they can be searched."""
+
+_COLORMAPS = ("coolwarm", "RdBu_r", "seismic", "PiYG", "viridis", "magma", "inferno", "hot", "gray")
+
+_OWN_IMAGE = "your image"
+
+_NARROW = w.Layout(width="auto", min_width="0")
+
+
+class Controls(w.VBox):  # type: ignore[misc]
+    """Rows of ipywidgets bound to an `RFWidget`.
+
+    Args:
+        widget: whose traits to set and follow.
+        save: called when the picture is to be saved.
+        copy: called when the code is to be copied.
+    """
+
+    def __init__(self, widget: RFWidget, save: Callable[[], None], copy: Callable[[], None]) -> None:
+        self._widget = widget
+        self._grids: dict[str, Size] = {}
+        self._layer = w.Dropdown(options=[], description="Layer", layout=w.Layout(width="300px"))
+        self._search = w.Text(
+            placeholder="search layers", continuous_update=True, layout=w.Layout(width="130px", display="none")
+        )
+        self._image = w.Dropdown(options=get_default_images(), description="Image", layout=w.Layout(width="230px"))
+        self._upload = w.FileUpload(accept="image/*", description="Upload", layout=w.Layout(width="100px"))
+        self._channel = w.Dropdown(
+            options=[("mean of all channels", None), ("one channel", 0)],
+            description="Channel",
+            layout=w.Layout(width="240px"),
+        )
+        self._channel_index = w.BoundedIntText(min=0, max=0, layout=w.Layout(width="80px", display="none"))
+        self._colormap = w.Dropdown(
+            options=_with(_COLORMAPS, widget.colormap), description="Colours", layout=w.Layout(width="200px")
+        )
+        self._sign = w.ToggleButtons(
+            options=[("signed", True), ("magnitude", False)], style={"button_width": "90px"}, layout=_NARROW
+        )
+        self._opacity = w.FloatSlider(
+            min=0, max=1, step=0.05, description="Opacity", readout_format=".0%", layout=w.Layout(width="250px")
+        )
+        self._message = w.Label(layout=w.Layout(display="none"))
+        toggles = [
+            (w.ToggleButton(description=words, tooltip=hint, layout=w.Layout(width="auto")), name)
+            for name, words, hint in (
+                ("show_heat", "gradient", "The gradient map of the selected cell"),
+                ("show_rectangles", "rectangles", "Receptive fields of the first, central and last cell"),
+                ("show_dots", "centres", "Centres of the receptive fields of all cells"),
+                ("show_naive", "naive grid", "The same cells if the grid were stretched over the image"),
+            )
+        ]
+        save_button = w.Button(description="Save PNG", icon="download", layout=w.Layout(width="auto"))
+        copy_button = w.Button(description="Copy code", icon="copy", layout=w.Layout(width="auto"))
+        save_button.on_click(lambda _: save())
+        copy_button.on_click(lambda _: copy())
+        more = w.Accordion([w.VBox([_row(self._channel, self._channel_index, self._colormap),
+                                    _row(self._sign, self._opacity)])], titles=("More",))
+        super().__init__(
+            [
+                _row(self._layer, self._search, self._image, self._upload),
+                _row(*(button for button, _ in toggles), save_button, copy_button),
+                self._message,
+                more,
+            ]
+        )
+        self.add_class("rfwidget-controls")
+        for button, name in toggles:
+            traitlets.link((widget, name), (button, "value"))
+        traitlets.link((widget, "signed"), (self._sign, "value"))
+        traitlets.link((widget, "heat_opacity"), (self._opacity, "value"))
+        self._follow()
+        widget.observe(lambda _: self._follow(), ["image", "channel", "colormap", "output_layer"])
+        self._search.observe(lambda _: self._list_layers(), "value")
+        self._layer.observe(self._try("output_layer", lambda: self._layer.value), "value")
+        self._image.observe(self._choose_image, "value")
+        self._upload.observe(self._take_upload, "value")
+        self._channel.observe(self._try("channel", lambda: self._channel.value), "value")
+        self._channel_index.observe(self._try("channel", lambda: self._channel_index.value), "value")
+        self._colormap.observe(self._try("colormap", lambda: self._colormap.value), "value")
+
+    def show_layers(self, grids: Mapping[str, Size], channels: int) -> None:
+        """Offer these layers, and this many channels of the current one."""
+        self._grids = dict(grids)
+        self._search.layout.display = None if len(grids) > _MANY_LAYERS else "none"
+        self._channel_index.max = channels - 1
+        self._list_layers()
+        self._follow()
+
+    def say(self, words: str) -> None:
+        """Show a line of plain text below the controls; none if empty."""
+        self._message.value = words
+        self._message.layout.display = None if words else "none"
+
+    def _list_layers(self) -> None:
+        wanted = self._search.value.strip().lower()
+        current = self._widget.output_layer
+        shown = [name for name in self._grids if wanted in name.lower() or name == current]
+        with self._layer.hold_trait_notifications():
+            self._layer.options = [(_layer_line(name, self._grids[name]), name) for name in shown]
+            if current in shown:
+                self._layer.value = current
+
+    def _follow(self) -> None:
+        """Show the widget's traits."""
+        widget = self._widget
+        if widget.output_layer in self._grids:
+            self._list_layers()
+        name = widget.image if isinstance(widget.image, str) else _OWN_IMAGE
+        self._image.options = _with(get_default_images(), name)
+        self._image.value = name
+        self._channel.value = None if widget.channel is None else 0
+        self._channel_index.layout.display = "none" if widget.channel is None else None
+        if widget.channel is not None:
+            self._channel_index.value = widget.channel
+        self._colormap.options = _with(_COLORMAPS, widget.colormap)
+        self._colormap.value = widget.colormap
+
+    def _try(self, trait: str, value: Callable[[], Any]) -> Callable[[object], None]:
+        def assign(_: object) -> None:
+            wanted = value()
+            if wanted is None and trait == "output_layer":
+                return
+            self._assign(trait, wanted)
+
+        return assign
+
+    def _assign(self, trait: str, value: Any) -> None:
+        """Set a trait of the widget; if it is refused, say why and show what holds."""
+        try:
+            setattr(self._widget, trait, value)
+        except ReceptiveFieldError as error:
+            self.say(str(error))
+            self._follow()
+        else:
+            self.say("")
+
+    def _choose_image(self, change: dict[str, Any]) -> None:
+        if change["new"] is not None and change["new"] != _OWN_IMAGE:
+            self._assign("image", change["new"])
+
+    def _take_upload(self, change: dict[str, Any]) -> None:
+        if not change["new"]:
+            return
+        try:
+            pixels = read_upload(bytes(change["new"][0]["content"]))
+        except ReceptiveFieldError as error:
+            self.say(str(error))
+        else:
+            self._assign("image", self._widget.fit(pixels))
+        self._upload.value = ()
+
+
+def read_upload(content: bytes) -> npt.NDArray[np.uint8]:
+    """An image file of any common kind as RGB ``(h, w, 3)``, turned as its camera held it.
+
+    Raises:
+        ReceptiveFieldError: if it is no image, damaged, or too large.
+    """
+    try:
+        with Image.open(io.BytesIO(content)) as file:
+            check_pixels(*file.size)
+            upright = ImageOps.exif_transpose(file)
+            return np.asarray(_to_rgb(upright))
+    except UnidentifiedImageError as error:
+        raise ReceptiveFieldError("the uploaded file is no image: expected a PNG, JPEG, GIF, WebP, TIFF...") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if isinstance(error, ReceptiveFieldError):
+            raise
+        raise ReceptiveFieldError(f"the uploaded image cannot be read: {error}") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """RGB; 16-bit grey is scaled down to 8 bits, transparency laid on white."""
+    if image.mode in ("I", "I;16", "I;16B", "I;16L"):
+        values = np.asarray(image).astype(np.float64)
+        return Image.fromarray((values / max(values.max(), 1) * 255).astype(np.uint8), "L").convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        clear = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    return image.convert("RGB")
+
+
+def _layer_line(name: str, grid: Size) -> str:
+    return f"{name}  ({grid.w:g}×{grid.h:g})"  # noqa: RUF001 - the multiplication sign is meant
+
+
+def _with(options: Any, value: str) -> list[str]:
+    return [*options] if value in options else [*options, value]
+
+
+def _row(*children: w.Widget) -> w.HBox:
+    return w.HBox(list(children), layout=w.Layout(flex_flow="row wrap", align_items="center"))
