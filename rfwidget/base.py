@@ -176,7 +176,7 @@ class ReceptiveField(ABC):
             ReceptiveFieldError: if the cell is outside the grid.
         """
         cell = self._cell(point)
-        return measure.visible_rect(self.network, self.field, cell) if clip else self.field.rect(cell)
+        return measure.visible_rect(self.network, cell) if clip else self.field.rect(cell)
 
     def cells_seeing(self, pixel: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold a pixel.
@@ -197,7 +197,7 @@ class ReceptiveField(ABC):
             raise ReceptiveFieldError(
                 f"{pixel!r} is no pixel of the {shape.w}x{shape.h} image: expected whole numbers (x, y) inside it"
             ) from error
-        return measure.cells_seeing(self.network, self.field, inside)
+        return measure.cells_seeing(self.network, inside)
 
     def gradient_at(
         self, point: Sequence[int], image: Any = None, channel: int | None = None

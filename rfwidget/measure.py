@@ -95,8 +95,9 @@ def measure_axis(network: Network, axis: str) -> AxisField:
             seen = latest
         if 2 * length > LONGEST:
             raise ReceptiveFieldError(
-                f"the receptive field of {network.output_layer!r} along {axis} still grows on an image of {length} pixels, "
-                "but does not fill it: no exact size can be given. Choose a layer before the operations that look so far"
+                f"the receptive field of {network.output_layer!r} along {axis} still grows on an image of {length} "
+                "pixels, but does not fill it: no exact size can be given. Choose a layer before the operations that "
+                "look so far"
             )
         length += period * math.ceil(length / period)
 
@@ -119,7 +120,8 @@ def cells_seeing(network: Network, pixel: tuple[int, int]) -> npt.NDArray[np.boo
     masks[1, :, x:] = True
     masks[2, : y + 1] = True
     masks[3, y:] = True
-    return np.all(network.response(masks) != 0, axis=0)
+    seen: npt.NDArray[np.bool_] = np.all(network.response(masks) != 0, axis=0)
+    return seen
 
 
 def _along(size: Size, axis: str) -> float:
@@ -191,9 +193,9 @@ def _measure_fixed(network: Network, axis: str) -> AxisField:
     if field is not None:
         return field
     warnings.warn(
-        f"{network.output_layer!r} can only be run on images of the requested size, and none of its cells lies clear of "
-        f"the borders along {axis}: the receptive field given there is the part inside the image. Ask for a larger "
-        "input_shape, if the model can be built for it",
+        f"{network.output_layer!r} can only be run on images of the requested size, and its cells are not clear enough "
+        f"of the borders along {axis}: the receptive fields given there are the parts inside the image. Ask for a "
+        "larger input_shape, if the model can be built for it",
         stacklevel=4,
     )
     return AxisField(grid, length, seen.pairs)
@@ -228,5 +230,3 @@ def _nothing(network: Network) -> str:
         f"the image does not influence {network.output_layer!r} at all. If only global context (pooling over the whole "
         "image, attention) leads there, leave out ignore_global_context; else check that input_layer is the image"
     )
-
-

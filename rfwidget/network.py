@@ -89,9 +89,10 @@ class Network(ABC):
         grid = self.grid_size(image)
         if axis == "x":
             points = [GridPoint(cell, int(grid.h) // 2) for cell in cells]
-            return self.sensitivity(image, points).sum(axis=1)
-        points = [GridPoint(int(grid.w) // 2, cell) for cell in cells]
-        return self.sensitivity(image, points).sum(axis=2)
+        else:
+            points = [GridPoint(int(grid.w) // 2, cell) for cell in cells]
+        result: npt.NDArray[np.float64] = self.sensitivity(image, points).sum(axis=1 if axis == "x" else 2)
+        return result
 
     @abstractmethod
     def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

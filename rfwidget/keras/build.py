@@ -17,7 +17,9 @@ from rfwidget.keras.twin import Inputs
 DEFAULT_SHAPE = (96, 96, 3)
 
 
-def build_model(source: keras.Model | Callable[[Any], keras.Model], input_shape: Sequence[int | None] | None) -> keras.Model:
+def build_model(
+    source: keras.Model | Callable[[Any], keras.Model], input_shape: Sequence[int | None] | None
+) -> keras.Model:
     """The model: as given, or from the build function.
 
     Raises:
@@ -36,7 +38,8 @@ def build_model(source: keras.Model | Callable[[Any], keras.Model], input_shape:
             ) from error
     if not isinstance(model, keras.Model):
         raise ReceptiveFieldError(
-            f"the build function returned {model!r} for input_shape={shape}: expected a keras.Model. Does it end with return?"
+            f"the build function returned {model!r} for input_shape={shape}: expected a keras.Model. "
+            "Does the function end with return?"
         )
     return model
 
@@ -77,8 +80,8 @@ def _fit(own: Sequence[int | None], asked: Sequence[int | None] | None, name: st
     whole = len(given) == 3 and all(isinstance(d, (int, np.integer)) and d > 0 for d in given)
     if not whole or any(d not in (None, e) for d, e in zip(own, given, strict=True)):
         raise ReceptiveFieldError(
-            f"input_shape={asked} does not fit the model: its input {name!r} takes (height, width, channels) = {tuple(own)}. "
-            "Ask for that shape, or give a build function instead of a built model"
+            f"input_shape={asked} does not fit the model: its input {name!r} takes (height, width, channels) = "
+            f"{tuple(own)}. Ask for that shape, or give a build function instead of a built model"
         )
     height, width, channels = (int(d) for d in given if d is not None)
     return height, width, channels

@@ -78,7 +78,9 @@ class CompiledNetwork:
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(x)
                 cell = forward(x)[0, row, column]
-                value = tf.cond(channel < 0, lambda: tf.reduce_mean(cell), lambda: tf.gather(cell, tf.maximum(channel, 0)))
+                value = tf.cond(
+                    channel < 0, lambda: tf.reduce_mean(cell), lambda: tf.gather(cell, tf.maximum(channel, 0))
+                )
             return tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
         self._forward = tf.function(forward, input_signature=[image], autograph=False)

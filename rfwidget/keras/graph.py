@@ -170,4 +170,3 @@ def _graph_inputs(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     if isinstance(given, dict) and set(names) <= set(given):
         return [given[name] for name in names]
     return list(keras.tree.flatten(given))
-

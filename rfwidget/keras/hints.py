@@ -80,30 +80,21 @@ class Effect(NamedTuple):
     def after(self, inputs: Sequence[Hint | None]) -> Hint:
         """Hint of the outputs, from those of the inputs."""
         hints = [hint for hint in inputs if hint is not None] or [Hint()]
-        scales = [self._scale(i, [hint.scale[i] for hint in hints]) for i in (0, 1)]
+        before = [max((s for hint in hints if (s := hint.scale[i]) is not None), default=None) for i in (0, 1)]
+        scale = [None if s is None or self.flat[i] else s * self.step[i] for i, s in enumerate(before)]
         return Hint(
-            scale=_pair(scales),
+            scale=_pair(scale),
             period=_pair(
-                math.lcm(*(hint.period[i] for hint in hints), 1 if scales[i] is None else scales[i].numerator)
-                for i in (0, 1)
+                math.lcm(*(hint.period[i] for hint in hints), 1 if s is None else s.numerator)
+                for i, s in enumerate(scale)
             ),
-            reach=_pair(
-                max(hint.reach[i] for hint in hints)
-                + self.reach[i] * max((hint.scale[i] for hint in hints if hint.scale[i] is not None), default=Fraction(1))
-                for i in (0, 1)
-            ),
+            reach=_pair(max(hint.reach[i] for hint in hints) + self.reach[i] * (s or 1) for i, s in enumerate(before)),
             exact=self.exact and all(hint.exact for hint in hints),
             context=_pair(self.context[i] or any(hint.context[i] for hint in hints) for i in (0, 1)),
             linear=self.linear and all(hint.linear for hint in hints),
             separable=self.separable and all(hint.separable for hint in hints),
             resizable=self.resizable and all(hint.resizable for hint in hints),
         )
-
-    def _scale(self, axis: int, scales: Sequence[Fraction | None]) -> Fraction | None:
-        known = [scale for scale in scales if scale is not None]
-        if not known or self.flat[axis]:
-            return None
-        return max(known) * self.step[axis]
 
 
 def _pair(values: Any) -> Any:

@@ -20,6 +20,8 @@ from rfwidget.keras.twin import Twin, ramp
 from rfwidget.network import Network, Patch
 from rfwidget.types import GridPoint, GridShape, Size
 
+Floats = npt.NDArray[np.float64]
+
 _AXES = {"y": 0, "x": 1}
 
 # Images measured in one go hold at most this many numbers, so that memory stays small.
@@ -37,7 +39,9 @@ class KerasNetwork(Network):
         input_shape: the image.
     """
 
-    def __init__(self, twin: Twin, real: RealNetwork, input_layer: str, output_layer: str, input_shape: GridShape) -> None:
+    def __init__(
+        self, twin: Twin, real: RealNetwork, input_layer: str, output_layer: str, input_shape: GridShape
+    ) -> None:
         self._twin = twin
         self._real = real
         entry = twin.entries[output_layer]
@@ -53,6 +57,7 @@ class KerasNetwork(Network):
         self._hint = hint
 
     def grid_size(self, image: Size) -> Size:
+        """Computed where the layer's scale is known, else by running the probe."""
         sizes = (int(image.h), int(image.w))
         if self._hint.exact and (cells := self._congruent_grid(sizes)) is not None:
             return Size(cells[1], cells[0])
@@ -75,29 +80,37 @@ class KerasNetwork(Network):
             cells.append(grid[i] if scale is None else grid[i] + int(periods * self._hint.period[i] / scale))
         return cells[0], cells[1]
 
-    def sensitivity(self, image: Size, points: Sequence[GridPoint]) -> npt.NDArray[np.float64]:
+    def sensitivity(self, image: Size, points: Sequence[GridPoint]) -> Floats:
+        """Backpropagated through the probe, one image per point."""
         sizes = (int(image.h), int(image.w))
         return self._sensitivity(None, sizes, [(point.y, point.x) for point in points])
 
-    def axis_sensitivity(self, axis: str, length: int, cells: Sequence[int]) -> npt.NDArray[np.float64]:
+    def axis_sensitivity(self, axis: str, length: int, cells: Sequence[int]) -> Floats:
+        """Backpropagated through a probe of one axis only, on images one pixel high (wide)."""
         if not self._hint.separable:
             return super().axis_sensitivity(axis, length, cells)
         kept = _AXES[axis]
         sizes = (length, 1) if kept == 0 else (1, length)
         places = [(cell, 0) if kept == 0 else (0, cell) for cell in cells]
-        return self._sensitivity(kept, sizes, places).sum(axis=2 - kept)
+        result: Floats = self._sensitivity(kept, sizes, places).sum(axis=2 - kept)
+        return result
 
-    def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    def response(self, masks: npt.NDArray[np.bool_]) -> Floats:
+        """The probe's own output if it is linear, else its directional derivative."""
         directions = np.repeat(masks[..., None], self._twin.channels(), axis=-1).astype(np.float64)
         function = self._function(None)
         if self._hint.linear:
-            return np.abs(backprop.evaluate(function, directions)).sum(axis=-1)
-        return sum(backprop.response(function, image, directions) for image in self._ramps(*masks.shape))
+            result: Floats = np.abs(backprop.evaluate(function, directions)).sum(axis=-1)
+            return result
+        changes = [backprop.response(function, image, directions) for image in self._ramps(*masks.shape)]
+        return np.sum(changes, axis=0)  # type: ignore[no-any-return]
 
     def gradient(self, image: npt.NDArray[np.float32], point: GridPoint, channel: int | None) -> Patch:
+        """On the whole image, compiled at the first call."""
         return Patch(self._compiled.gradient(image, point.y, point.x, channel), 0, 0)
 
     def feature_map(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Compiled at the first call."""
         return self._compiled.feature_map(image)
 
     @cached_property
@@ -108,16 +121,14 @@ class KerasNetwork(Network):
     def _function(self, axis: int | None) -> Any:
         return self._twin.function(self.output_layer, axis)
 
-    def _ramps(self, n: int, height: int, width: int) -> list[npt.NDArray[np.float64]]:
+    def _ramps(self, n: int, height: int, width: int) -> list[Floats]:
         """Images to linearise at; code that selects a maximum selects the other end in the second one."""
         rising = ramp(n, height, width, self._twin.channels())
         if self._hint.linear:
             return [rising]
         return [rising, ramp(n, height, width, self._twin.channels(), falling=True)]
 
-    def _sensitivity(
-        self, axis: int | None, sizes: tuple[int, int], places: Sequence[tuple[int, int]]
-    ) -> npt.NDArray[np.float64]:
+    def _sensitivity(self, axis: int | None, sizes: tuple[int, int], places: Sequence[tuple[int, int]]) -> Floats:
         function = self._function(axis)
         batch = max(1, _BATCH // math.prod(sizes))
         parts = []
@@ -125,4 +136,3 @@ class KerasNetwork(Network):
             some = places[start : start + batch]
             parts.append(sum(backprop.sensitivity(function, image, some) for image in self._ramps(len(some), *sizes)))
         return np.concatenate(parts)
-

@@ -95,7 +95,12 @@ class Probe:
     # -- windows -----------------------------------------------------------------------------------------------------
 
     def window(
-        self, x: Any, size: Sequence[int], strides: Sequence[int], dilation: Sequence[int] = (1, 1), padding: str = "valid"
+        self,
+        x: Any,
+        size: Sequence[int],
+        strides: Sequence[int],
+        dilation: Sequence[int] = (1, 1),
+        padding: str = "valid",
     ) -> Any:
         """Each channel averaged over a moving window: what is left of a convolution or a pooling."""
         size, strides, dilation = self._kept(size, 1), self._kept(strides, 1), self._kept(dilation, 1)
@@ -179,7 +184,7 @@ class Probe:
         return ops.mean(x, axis=tuple(axes), keepdims=True) * (0.0 if self.local else 1.0)
 
 
-def _convolve(image: Any, kernel: Any, strides: Pair, dilation: Pair, padding: str) -> Any:
+def _convolve(image: Any, kernel: Any, strides: Sequence[int], dilation: Sequence[int], padding: str) -> Any:
     if max(strides) == 1 or max(dilation) == 1:
         return ops.conv(image, kernel, strides, padding, "channels_last", dilation)
     # No backend runs strides together with dilation: take every s-th result instead.

@@ -42,7 +42,10 @@ class RealNetwork:
     def _replaced_weights(self) -> list[tuple[Any, Any]]:
         if not self._init_weights:
             return []
-        return [(variable, ops.full(variable.shape, value, variable.dtype)) for variable, value in _plain(self._model.weights)]
+        return [
+            (variable, ops.full(variable.shape, value, variable.dtype))
+            for variable, value in _plain(self._model.weights)
+        ]
 
 
 def _as_it_is(operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ARG001

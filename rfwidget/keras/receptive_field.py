@@ -15,8 +15,6 @@ from rfwidget.keras.real import RealNetwork
 from rfwidget.keras.twin import Inputs, Twin
 from rfwidget.types import GridShape
 
-ModelOrBuilder = keras.Model | Callable[[Any], keras.Model]
-
 
 class KerasReceptiveField(ReceptiveField):
     """Exact receptive fields of a Keras model's layers.
@@ -36,11 +34,11 @@ class KerasReceptiveField(ReceptiveField):
     ReceptiveFieldDescription(offset=(2.5, 1.5), stride=(2.0, 2.0), size=Size(w=5, h=3))
     """
 
-    def __init__(self, model: ModelOrBuilder, init_weights: bool = False) -> None:
+    def __init__(self, model: keras.Model | Callable[[Any], keras.Model], init_weights: bool = False) -> None:
         if not callable(model):
             raise ReceptiveFieldError(
-                f"model is {model!r}: expected a function of one parameter input_shape that returns a keras.Model, or a "
-                "built keras.Model"
+                f"model is {model!r}: expected a function of one parameter input_shape that returns a keras.Model, "
+                "or a built keras.Model"
             )
         super().__init__()
         self._model = model

@@ -43,9 +43,9 @@ def spatial(rule: Rule) -> Rule:
     return wrapped
 
 
-def pair(value: Any) -> tuple[Any, Any]:
+def pair(value: Any) -> Any:
     """A number for both axes, or one for each."""
-    return (value, value) if isinstance(value, int) else tuple(value)  # type: ignore[return-value]
+    return (value, value) if isinstance(value, int) else tuple(value)
 
 
 def identity(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG001

@@ -137,4 +137,3 @@ def ramp(n: int, height: int, width: int, channels: int, *, falling: bool = Fals
     y, x = np.linspace(0, 0.5, height)[:, None], np.linspace(0, 0.5, width)[None, :]
     image = 1.5 - (x + y) if falling else 0.5 + (x + y)
     return np.broadcast_to(image[None, :, :, None], (n, height, width, channels)).astype(DTYPE)
-

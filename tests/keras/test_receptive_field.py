@@ -27,7 +27,9 @@ def quiet(fraction: float, words: str) -> None:
 
 
 def build(model: Any, shape: Any = None, layer: str | None = None, init_weights: bool = False) -> KerasNetwork:
-    return KerasReceptiveField(model, init_weights)._build(shape, None, layer, ignore_global_context=False, progress=quiet)
+    return KerasReceptiveField(model, init_weights)._build(
+        shape, None, layer, ignore_global_context=False, progress=quiet
+    )
 
 
 def field(network: KerasNetwork) -> FieldGeometry:
@@ -56,19 +58,19 @@ def test_the_gradient_map_fills_the_receptive_field_of_a_linear_model(init_weigh
 
 def test_constant_weights_give_a_positive_gradient_and_leave_the_model_alone() -> None:
     model = readme_model((96, 160, 3))
-    before = [np.array(weight) for weight in model.weights]
+    before = [np.asarray(weight.value) for weight in model.weights]
     network = build(model, None, "feature_grid", init_weights=True)
     patch = network.gradient(np.ones((96, 160, 3), np.float32), GridPoint(3, 9), 5)
     assert patch.values.min() == 0
     assert patch.values.sum() == pytest.approx(1, rel=1e-4)  # every layer conserves mass
-    assert all(np.array_equal(old, new) for old, new in zip(before, model.weights, strict=True))
+    assert all(np.array_equal(old, new) for old, new in zip(before, (w.value for w in model.weights), strict=True))
 
 
 def test_the_gradient_of_one_channel_is_that_channels_kernel() -> None:
     model = chain((9, 14, 2), layers.Conv2D(4, (3, 5), use_bias=False))
     network = build(model)
     patch = network.gradient(np.ones((9, 14, 2), np.float32), GridPoint(6, 2), 3)
-    np.testing.assert_array_equal(patch.values[2:5, 6:11], np.array(model.layers[0].kernel)[..., 3])
+    np.testing.assert_array_equal(patch.values[2:5, 6:11], np.asarray(model.layers[0].kernel.value)[..., 3])
     assert np.count_nonzero(patch.values) == 3 * 5 * 2
 
 
@@ -99,14 +101,18 @@ def test_a_shape_left_open_by_the_model_is_filled_by_the_caller_or_96() -> None:
 
 
 def broken(input_shape: Any) -> keras.Model:
-    raise RuntimeError("out of cheese")
+    raise RuntimeError(f"out of cheese at {input_shape}")
+
+
+def forgetful(input_shape: Any) -> Any:
+    readme_model(input_shape)
 
 
 @pytest.mark.parametrize(
     ("model", "arguments", "message"),
     [
         (broken, {}, "raised RuntimeError.*out of cheese.*Expected a function"),
-        (lambda input_shape: None, {}, "returned None.*expected a keras.Model"),
+        (forgetful, {}, "returned None.*expected a keras.Model"),
         (readme_model, {"layer": "feature_map"}, "no layer 'feature_map'.*did you mean 'feature_grid'"),
         (chain((20, 24, 3), layers.Conv2D(2, 3)), {"shape": (20, 25, 3)}, r"\(20, 25, 3\) does not fit"),
         (chain((20, 24, 3), layers.Conv2D(2, 3)), {"shape": (20, 24)}, "does not fit"),
