@@ -24,7 +24,7 @@ def disagreements(blueprint: Blueprint) -> list[str]:
     rf.compute(input_shape=blueprint.image_shape)
     forward = _twin(blueprint)
     found: list[str] = []
-    for patience in (3, 40) if blueprint.selects else (1, 5):
+    for patience in (2, 40) if blueprint.selects else (0, 5):
         found = _compare(rf, blueprint, forward, patience)
         if not found:
             break

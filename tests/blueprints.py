@@ -199,7 +199,8 @@ def _apply(layers: tuple[Layer, ...], x: Any, how: dict[str, str]) -> Any:
 
 def _apply_fork(fork: Fork, x: Any, how: dict[str, str]) -> Any:
     ends = [_apply(path, x, how) for path in fork.paths]
-    if fork.merge != "concatenate" and len({end.shape[-1] for end in ends}) > 1:
+    hides_zeros = fork.merge == "multiply"  # a bias keeps a factor that is all padding from hiding the others
+    if hides_zeros or (fork.merge != "concatenate" and len({end.shape[-1] for end in ends}) > 1):
         ends = [keras.layers.Conv2D(FILTERS, 1, dtype=how["dtype"])(end) for end in ends]
     merges = {
         "add": keras.layers.Add,

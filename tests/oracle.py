@@ -17,7 +17,7 @@ Changes = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.float64]
 Forward = Callable[[Values], Values]
 
-_LARGE = 1e6  # far above the values of the image, so that a change survives many small weights and wins maxima
+_LARGE = 1e6  # changes are up to so much larger than the image: they survive many small weights and win maxima
 
 
 class AxisTruth(NamedTuple):
@@ -71,21 +71,21 @@ def changed_cells(
         ``(pixels, grid height, grid width)``: one map of cells for each column or row.
     """
     lines = image_shape["yx".index(axis)]
-    image = rng.normal(size=(lines, *image_shape))
-    quiet = forward(image)
-    changes = np.zeros(quiet.shape[:3], dtype=bool)
+    line = np.arange(lines)
+    changes: Changes | None = None
     futile = 0
-    while futile < patience:
-        loud = image.copy()
-        line = np.arange(lines)
-        strokes = _LARGE * rng.normal(size=(lines, image_shape["xy".index(axis)], image_shape[2]))
+    while changes is None or futile < patience:
+        image = rng.normal(size=(lines, *image_shape))
+        quiet = forward(image)
+        strokes = rng.normal(size=(lines, image_shape["xy".index(axis)], image_shape[2]))
+        strokes *= _LARGE ** rng.uniform(size=(lines, 1, 1))
         if axis == "x":
-            loud[line, :, line, :] = strokes
+            image[line, :, line, :] = strokes
         else:
-            loud[line, line, :, :] = strokes
-        seen = changes | (forward(loud) != quiet).any(axis=-1)
-        futile = futile + 1 if (seen == changes).all() else 0
-        changes = seen
+            image[line, line, :, :] = strokes
+        seen = (forward(image) != quiet).any(axis=-1)
+        futile = futile + 1 if changes is not None and not (seen & ~changes).any() else 0
+        changes = seen if changes is None else seen | changes
     return changes
 
 
