@@ -1,0 +1,133 @@
+"""What the estimator says about a blueprint, held against the black-box oracle.
+
+The estimator gets the model as users build it (float32, ReLU, fixed size); the oracle runs a twin in float64 with leaky
+activations, since a dead ReLU hides pixels from it.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget.keras import KerasReceptiveField
+from tests.blueprints import Blueprint, build, randomise
+from tests.oracle import AxisTruth, Changes, Forward, axis_truth, changed_cells, visible_rects
+
+
+def disagreements(blueprint: Blueprint) -> list[str]:
+    """Where estimator and oracle differ; no entry if they agree.
+
+    An oracle that saw too little is given many more trials before anything is called a difference.
+    """
+    rf = KerasReceptiveField(build(blueprint))
+    rf.compute(input_shape=blueprint.image_shape)
+    forward = _twin(blueprint)
+    found: list[str] = []
+    for patience in (2, 40) if blueprint.selects else (0, 5):
+        found = _compare(rf, blueprint, forward, patience)
+        if not found:
+            break
+    keras.backend.clear_session(free_memory=False)
+    return found
+
+
+def simplest(blueprint: Blueprint) -> Blueprint:
+    """A disagreeing blueprint with as few layers as leave it disagreeing."""
+    for index in range(len(blueprint.layers)):
+        smaller = blueprint.without(index)
+        if smaller is not None and _fails(smaller):
+            return simplest(smaller)
+    return blueprint
+
+
+def _fails(blueprint: Blueprint) -> bool:
+    try:
+        return bool(disagreements(blueprint))
+    except Exception:
+        return True
+
+
+def _twin(blueprint: Blueprint) -> Forward:
+    model = build(blueprint, activation="leaky_relu", dtype="float64", fixed_size=False)
+    randomise(model, np.random.default_rng(0))
+
+    def forward(images: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(model(images, training=False))
+
+    return forward
+
+
+def _compare(rf: KerasReceptiveField, blueprint: Blueprint, forward: Forward, patience: int) -> list[str]:
+    rng = np.random.default_rng(1)
+    columns, rows = (changed_cells(forward, blueprint.image_shape, axis, rng, patience) for axis in "xy")
+    x, y = (
+        axis_truth(forward, blueprint.image_shape, name, blueprint.period(axis), rng, patience, blueprint.lengths(axis))
+        for axis, name in enumerate("xy")
+    )
+    grid = (columns.shape[2], columns.shape[1])
+    if (rf.output_shape.w, rf.output_shape.h) != grid:
+        return [f"grid {rf.output_shape} instead of {grid}"]
+    return [
+        *_description(rf, x, y),
+        *_theoretical(rf, grid, x, y),
+        *_visible(rf, visible_rects(columns, rows)),
+        *_seeing(rf, blueprint, columns, rows),
+    ]
+
+
+def _description(rf: KerasReceptiveField, x: AxisTruth, y: AxisTruth) -> list[str]:
+    boxes = x.box, y.box
+    expected = {
+        "uniform": (x.uniform, y.uniform),
+        "stride": (x.stride, y.stride),
+        "size": tuple(high - low for low, high in boxes),
+        "offset": tuple((low + high) / 2 for low, high in boxes),
+    }
+    said = {"uniform": rf.uniform, **rf.rf_params._asdict()}
+    return [
+        f"{name} {said[name]} instead of {value}"
+        for name, value in expected.items()
+        if not np.allclose(said[name], value, rtol=0, atol=1e-9)
+    ]
+
+
+def _theoretical(rf: KerasReceptiveField, grid: tuple[int, int], x: AxisTruth, y: AxisTruth) -> list[str]:
+    found = []
+    for j, i in np.ndindex(grid[1], grid[0]):
+        (left, right), (top, bottom) = x.edges_at(i), y.edges_at(j)
+        if rf.rect_at((i, j)) != (left, top, right, bottom):
+            found.append(f"rect_at(({i}, {j})) is {rf.rect_at((i, j))} instead of {(left, top, right, bottom)}")
+    return found[:3]
+
+
+def _visible(rf: KerasReceptiveField, rects: npt.NDArray[np.int64]) -> list[str]:
+    found = []
+    for j, i in _some_cells(*rects.shape[:2]):
+        said, truth = rf.rect_at((i, j), clip=True), tuple(rects[j, i].tolist())
+        if said != truth:
+            found.append(f"rect_at(({i}, {j}), clip=True) is {said} instead of {truth}")
+    return found[:3]
+
+
+def _seeing(rf: KerasReceptiveField, blueprint: Blueprint, columns: Changes, rows: Changes) -> list[str]:
+    """Cells whose column and row both reach the pixel must be there, cells whose rectangle lacks it must not."""
+    rects = visible_rects(columns, rows)
+    width, height = blueprint.width, blueprint.height
+    found = []
+    for x, y in {(0, 0), (width // 2, height // 3), (width - 1, height - 1), (width // 3, height - 1)}:
+        inside = (rects[..., 0] <= x) & (x < rects[..., 2]) & (rects[..., 1] <= y) & (y < rects[..., 3])
+        said = rf.cells_seeing((x, y))
+        if said.shape != inside.shape or said.dtype != bool:
+            found.append(f"cells_seeing(({x}, {y})) is {said.dtype} {said.shape} instead of bool {inside.shape}")
+            continue
+        missing, surplus = columns[x] & rows[y] & ~said, said & ~inside
+        found += [f"cells_seeing(({x}, {y})) lacks (x, y) = ({i}, {j})" for j, i in np.argwhere(missing)[:2]]
+        found += [f"cells_seeing(({x}, {y})) has (x, y) = ({i}, {j}) too many" for j, i in np.argwhere(surplus)[:2]]
+    return found
+
+
+def _some_cells(height: int, width: int) -> list[tuple[int, int]]:
+    """Corners, centre and border cells of both axes: every kind of cell, in an order that never varies."""
+    lines = [sorted({0, 1, n // 3, n // 2, n - 2, n - 1} & set(range(n))) for n in (height, width)]
+    return [(j, i) for j in lines[0] for i in lines[1]]

@@ -1,0 +1,241 @@
+"""Convolutional networks as plain data, and the Keras models they stand for.
+
+A `Blueprint` prints as the expression that makes it again, so a failure can be pasted into a test. Pairs are
+``(x, y)``; only `build` turns them into Keras' order. The geometry here serves to choose image sizes that fit; it is
+no source of truth about receptive fields.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+Pair = tuple[int, int]
+
+FILTERS = 2
+
+
+class Conv(NamedTuple):
+    """A convolution: "conv", "grouped", "depthwise", "separable" or "transposed"."""
+
+    kind: str
+    kernel: Pair
+    stride: Pair = (1, 1)
+    dilation: Pair = (1, 1)
+    same: bool = False
+
+
+class Pool(NamedTuple):
+    """A pooling: "max" or "average"."""
+
+    kind: str
+    kernel: Pair
+    stride: Pair
+    same: bool = False
+
+
+class Upsample(NamedTuple):
+    """Nearest or bilinear upsampling."""
+
+    factor: Pair
+    bilinear: bool = False
+
+
+class Pad(NamedTuple):
+    """Zeros added around the map; negative numbers crop."""
+
+    left: int = 0
+    right: int = 0
+    top: int = 0
+    bottom: int = 0
+
+
+class Fork(NamedTuple):
+    """Parallel paths from one map, merged by "add", "concatenate", "multiply" or "maximum"."""
+
+    merge: str
+    paths: tuple[tuple[Any, ...], ...]
+
+
+Layer = Conv | Pool | Upsample | Pad | Fork
+
+
+class Blueprint(NamedTuple):
+    """A network and the image it is asked about."""
+
+    layers: tuple[Layer, ...]
+    width: int
+    height: int
+    channels: int
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self.height, self.width, self.channels
+
+    @property
+    def selects(self) -> bool:
+        """Whether a maximum hides most of its arguments."""
+        return _selects(self.layers)
+
+    def period(self, axis: int) -> int:
+        return period(self.layers, axis)
+
+    def lengths(self, along: int) -> Pair:
+        """Width and height of an image that holds any cell's field twice along an axis, and across it lets cells see
+        more than padding (through the holes of dilated kernels too).
+        """
+        extents = [math.ceil(reach(self.layers, axis)[0]) + 1 for axis in (0, 1)]
+        extents[along] *= 2
+        return fitting_length(self.layers, 0, extents[0]), fitting_length(self.layers, 1, extents[1])
+
+    def without(self, index: int) -> Blueprint | None:
+        """The network less one layer, on the next larger image that it accepts; None if nothing is left."""
+        layers = self.layers[:index] + self.layers[index + 1 :]
+        if not layers:
+            return None
+        width, height = (fitting_length(layers, axis, self[1 + axis]) for axis in (0, 1))
+        return Blueprint(layers, width, height, self.channels)
+
+
+def _selects(layers: tuple[Layer, ...]) -> bool:
+    return any(
+        (isinstance(layer, Pool) and layer.kind == "max")
+        or (isinstance(layer, Fork) and (layer.merge == "maximum" or any(map(_selects, layer.paths))))
+        for layer in layers
+    )
+
+
+def grid_length(layers: tuple[Layer, ...], axis: int, length: int) -> int:
+    """Cells along an axis (0: x, 1: y) for an image of so many pixels; 0 if the network cannot be built for it."""
+    for layer in layers:
+        match layer:
+            case Conv(kind="transposed"):
+                stride, kernel = layer.stride[axis], layer.kernel[axis]
+                length = length * stride + (0 if layer.same else max(kernel - stride, 0))
+            case Conv() | Pool():
+                span = (layer.kernel[axis] - 1) * (layer.dilation[axis] if isinstance(layer, Conv) else 1)
+                length = (length - 1 - (0 if layer.same else span)) // layer.stride[axis] + 1
+            case Upsample():
+                length *= layer.factor[axis]
+            case Pad():
+                length += sum(layer[:2] if axis == 0 else layer[2:])
+            case Fork():
+                lengths = {grid_length(path, axis, length) for path in layer.paths}
+                length = lengths.pop() if len(lengths) == 1 else 0
+        if length < 1:
+            return 0
+    return length
+
+
+def period(layers: tuple[Layer, ...], axis: int) -> int:
+    """A shift of the image after which everything inside the network repeats; not always the smallest."""
+    total = 1
+    for layer in layers:
+        if isinstance(layer, Fork):
+            total *= math.lcm(*(period(path, axis) for path in layer.paths))
+        elif isinstance(layer, Pool) or (isinstance(layer, Conv) and layer.kind != "transposed"):
+            total *= layer.stride[axis]
+    return total
+
+
+def reach(layers: tuple[Layer, ...], axis: int, step: Fraction = Fraction(1)) -> tuple[Fraction, Fraction]:
+    """An upper bound of the receptive field's growth, and the step from cell to cell, in pixels."""
+    growth = Fraction(0)
+    for layer in layers:
+        match layer:
+            case Conv(kind="transposed"):
+                step /= layer.stride[axis]
+                growth += (layer.kernel[axis] - 1) * step
+            case Conv() | Pool():
+                dilation = layer.dilation[axis] if isinstance(layer, Conv) else 1
+                growth += (layer.kernel[axis] - 1) * dilation * step
+                step *= layer.stride[axis]
+            case Upsample():
+                growth += step if layer.bilinear else 0
+                step /= layer.factor[axis]
+            case Pad():
+                growth += sum(map(abs, layer[:2] if axis == 0 else layer[2:])) * step
+            case Fork():
+                ends = [reach(path, axis, step) for path in layer.paths]
+                growth += sum(more for more, _ in ends)
+                step = ends[0][1]
+    return growth, step
+
+
+def fitting_length(layers: tuple[Layer, ...], axis: int, at_least: int = 1) -> int:
+    """The smallest image length from ``at_least`` on for which the network can be built."""
+    return next(n for n in range(at_least, at_least + 10_000) if grid_length(layers, axis, n))
+
+
+# -- the Keras model --------------------------------------------------------------------------------------------------
+
+
+def build(
+    blueprint: Blueprint, activation: str = "relu", dtype: str = "float32", fixed_size: bool = True
+) -> keras.Model:
+    """The model of a blueprint, for its own image size or (``fixed_size=False``) for any."""
+    shape = blueprint.image_shape if fixed_size else (None, None, blueprint.channels)
+    image = keras.Input(shape, dtype=dtype)
+    return keras.Model(image, _apply(blueprint.layers, image, {"activation": activation, "dtype": dtype}))
+
+
+def randomise(model: keras.Model, rng: np.random.Generator) -> None:
+    """Random weights of both signs, none of them close to zero, that keep the size of the values."""
+    for weight in model.weights:
+        shape = tuple(weight.shape)
+        scale = 1 / math.sqrt(max(math.prod(shape[:-1]), 1))
+        weight.assign(scale * rng.uniform(0.5, 1.5, size=shape) * rng.choice([-1, 1], size=shape))
+
+
+def _apply(layers: tuple[Layer, ...], x: Any, how: dict[str, str]) -> Any:
+    for layer in layers:
+        x = _apply_fork(layer, x, how) if isinstance(layer, Fork) else _keras_layer(layer, x.shape[-1], how)(x)
+    return x
+
+
+def _apply_fork(fork: Fork, x: Any, how: dict[str, str]) -> Any:
+    ends = [_apply(path, x, how) for path in fork.paths]
+    hides_zeros = fork.merge == "multiply"  # a bias keeps a factor that is all padding from hiding the others
+    if hides_zeros or (fork.merge != "concatenate" and len({end.shape[-1] for end in ends}) > 1):
+        ends = [keras.layers.Conv2D(FILTERS, 1, dtype=how["dtype"])(end) for end in ends]
+    merges = {
+        "add": keras.layers.Add,
+        "concatenate": keras.layers.Concatenate,
+        "multiply": keras.layers.Multiply,
+        "maximum": keras.layers.Maximum,
+    }
+    return merges[fork.merge](dtype=how["dtype"])(ends)
+
+
+def _keras_layer(layer: Conv | Pool | Upsample | Pad, channels: int, how: dict[str, str]) -> keras.Layer:
+    dtype = {"dtype": how["dtype"]}
+    match layer:
+        case Conv():
+            kernel, stride, dilation = layer.kernel[::-1], layer.stride[::-1], layer.dilation[::-1]
+            common = {**how, "strides": stride, "padding": "same" if layer.same else "valid"}
+            match layer.kind:
+                case "depthwise":
+                    return keras.layers.DepthwiseConv2D(kernel, dilation_rate=dilation, **common)
+                case "separable":
+                    return keras.layers.SeparableConv2D(FILTERS, kernel, dilation_rate=dilation, **common)
+                case "transposed":
+                    return keras.layers.Conv2DTranspose(FILTERS, kernel, **common)
+                case "grouped":
+                    groups = math.gcd(channels, FILTERS)
+                    return keras.layers.Conv2D(FILTERS, kernel, dilation_rate=dilation, groups=groups, **common)
+            return keras.layers.Conv2D(FILTERS, kernel, dilation_rate=dilation, **common)
+        case Pool():
+            kind = keras.layers.MaxPooling2D if layer.kind == "max" else keras.layers.AveragePooling2D
+            return kind(layer.kernel[::-1], layer.stride[::-1], "same" if layer.same else "valid", **dtype)
+        case Upsample():
+            return keras.layers.UpSampling2D(
+                layer.factor[::-1], interpolation="bilinear" if layer.bilinear else "nearest", **dtype
+            )
+    sides = ((layer.top, layer.bottom), (layer.left, layer.right))
+    if min(layer) >= 0:
+        return keras.layers.ZeroPadding2D(sides, **dtype)
+    return keras.layers.Cropping2D([[-side for side in pair] for pair in sides], **dtype)
