@@ -16,7 +16,7 @@ import numpy.typing as npt
 from rfwidget import measure
 from rfwidget.errors import NotComputedError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry, check_point
-from rfwidget.image import as_model_input, default_input
+from rfwidget.image import as_input_shape, as_model_input, default_input
 from rfwidget.network import Network, Patch
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 
@@ -103,7 +103,7 @@ class ReceptiveField(ABC):
         """
         report = progress or _silent
         network = self._build(
-            input_shape,
+            None if input_shape is None else as_input_shape(input_shape),
             input_layer,
             output_layer,
             ignore_global_context=ignore_global_context,

@@ -93,6 +93,25 @@ def get_default_images() -> list[str]:
     return list(_PICTURES)
 
 
+def as_input_shape(shape: Any) -> tuple[int | None, int | None, int | None]:
+    """The argument ``input_shape``: ``(height, width, channels)``, or an `ImageShape`, whose fields have names.
+
+    Raises:
+        ReceptiveFieldError: if it is neither; each entry is a whole number of at least 1, or None for any.
+
+    >>> as_input_shape(ImageShape(w=160, h=96))
+    (96, 160, 3)
+    """
+    if isinstance(shape, ImageShape):
+        shape = (shape.h, shape.w, shape.c)
+    if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence) or len(shape) != 3:
+        raise ReceptiveFieldError(f"input_shape is {shape!r}: expected (height, width, channels), image.shape say")
+    h, w, c = (None if side is None else _whole("each entry of input_shape", side, low=1) for side in shape)
+    if h is not None and w is not None:
+        check_pixels(w, h)
+    return h, w, c
+
+
 def as_array(image: Any) -> npt.NDArray[Any]:
     """An image given as an array or a PIL image, as an array ``(h, w, c)`` with its own values.
 

@@ -21,9 +21,9 @@ from ipywidgets import Box, VBox
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.geometry import check_point
-from rfwidget.image import as_array, as_model_input, as_picture, default_input, get_default_images
+from rfwidget.image import as_array, as_input_shape, as_model_input, as_picture, default_input, get_default_images
 from rfwidget.plotting import finite_rect
-from rfwidget.types import GridPoint, GridShape, ImageShape, ReceptiveFieldDescription, Size
+from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
 from rfwidget.widget.controls import Controls
 from rfwidget.widget.engine import Engine, Preprocess, Wish
@@ -393,11 +393,8 @@ def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField) -> tuple[int
     own = rf.default_input_shape()
     if input_shape is None:
         return own if image is None or isinstance(image, str) else (*as_array(image).shape[:2], own[2])
-    if isinstance(input_shape, ImageShape):
-        return (input_shape.h, input_shape.w, input_shape.c)
-    if isinstance(input_shape, (str, bytes)) or not isinstance(input_shape, Sequence) or len(input_shape) != 3:
-        raise ReceptiveFieldError(f"input_shape is {input_shape!r}: expected (height, width, channels)")
-    return tuple(default if side is None else int(side) for side, default in zip(input_shape, own, strict=True))
+    given = as_input_shape(input_shape)
+    return tuple(default if side is None else side for side, default in zip(given, own, strict=True))
 
 
 def _grid_shape(shape: tuple[int, ...]) -> GridShape:

@@ -60,6 +60,9 @@ def serve(folder: Path, *command: str, ready: str = "/api") -> Iterator[Server]:
         "PYTHONPATH": str(ROOT),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
+    page_settings = settings / "labconfig" / "page_config.json"
+    page_settings.parent.mkdir(parents=True)
+    page_settings.write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}')
     log = (folder / "server.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", *command, f"--port={port}"],
@@ -91,8 +94,6 @@ LAB = (
     "--ip=127.0.0.1",
     "--ServerApp.token=",
     "--ServerApp.port_retries=0",
-    "--LabApp.news_url=None",
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.expose_app_in_browser=True",
 )
 
