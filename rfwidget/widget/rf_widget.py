@@ -181,9 +181,10 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """Stop all work and free everything in the browser."""
-        self._engine.worker.stop()
-        self._overlay.close()
-        self._canvas.close()
+        if "_engine" in self.__dict__:  # ipywidgets also closes what a refused constructor leaves behind
+            self._engine.worker.stop()
+            self._overlay.close()
+            self._canvas.close()
         super().close()
 
     # What is wanted: checks and observers of the traits, and requests from the browser --------------------------------
@@ -234,6 +235,9 @@ class RFWidget(VBox):  # type: ignore[misc]
             self._wish()
 
     def _on_image(self, change: dict[str, Any]) -> None:
+        if change["new"] is None:  # as in the constructor; traitlets does not ask validators about None
+            self.image = get_default_images()[0]
+            return
         if not isinstance(change["new"], str):
             self._shape = (*change["new"].shape[:2], self._shape[2])
         self._wish()
