@@ -1,5 +1,5 @@
 /**
- * Starts the overlay on a page without a kernel: for every `script.rfwidget-page`, which holds a list of layers as
+ * Starts the overlay on a page without a kernel: for every `script.rfwidget-data`, which holds a list of layers as
  * JSON, it builds the same stage as in a notebook right behind it, and a choice of layers if there are several.
  */
 
@@ -7,7 +7,7 @@ import { mount } from "./core.js";
 import { assign, html, place } from "./dom.js";
 import { type PageLayer, StaticHost } from "./static.js";
 
-for (const script of document.querySelectorAll("script.rfwidget-page")) {
+for (const script of document.querySelectorAll("script.rfwidget-data")) {
   const layers: PageLayer[] = JSON.parse(script.textContent ?? "[]");
   const [first] = layers;
   if (first) script.after(page(layers, first));
