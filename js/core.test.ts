@@ -185,16 +185,28 @@ describe("a finger", () => {
     expect(host.request.mock.calls).toEqual([[[20, 5], "click"]]);
   });
 
-  it("scrubs by moving, and selects no more when it is lifted", () => {
+  it("scrubs by moving sideways, then in any direction, and selects no more when it is lifted", () => {
     pointer("pointerdown", at([20, 5]), touch);
     pointer("pointermove", at([22, 5]), touch);
-    pointer("pointerup", at([22, 5]), touch);
-    expect(host.request.mock.calls).toEqual([[[22, 5], "scrub"]]);
+    pointer("pointermove", at([22, 9]), touch);
+    pointer("pointerup", at([22, 9]), touch);
+    expect(host.request.mock.calls).toEqual([
+      [[22, 5], "scrub"],
+      [[22, 9], "scrub"],
+    ]);
   });
 
-  it("that scrolls the page selects nothing", () => {
+  it("that scrolls the page selects nothing, neither before the browser takes over nor after", () => {
     pointer("pointerdown", at([20, 5]), touch);
-    pointer("pointercancel", at([20, 5]), touch);
+    pointer("pointermove", at([20, 6]), touch);
+    pointer("pointercancel", at([20, 6]), touch);
+    pointer("pointermove", at([24, 9]), touch);
+    pointer("pointerup", at([20, 9]), touch);
+    expect(host.request).not.toHaveBeenCalled();
+  });
+
+  it("that is lifted far up from where it was put down selects nothing", () => {
+    pointer("pointerdown", at([20, 5]), touch);
     pointer("pointerup", at([20, 9]), touch);
     expect(host.request).not.toHaveBeenCalled();
   });

@@ -295,13 +295,14 @@ describe("trouble", () => {
   });
 
   it("a kernel that restarts shows by ipywidgets' mark on the views", async () => {
-    const element = await open();
+    const box = document.createElement("div");
+    box.append(await open());
     session.request([20, 5], "click");
-    element.classList.add("jupyter-widgets-disconnected");
-    model.emit("comm_live_update");
+    model.emit("comm_live_update"); // before the mark: the models are told one after the other
+    box.classList.add("jupyter-widgets-disconnected");
     await settled();
     expect(session.activity.state).toBe("disconnected");
-    element.classList.remove("jupyter-widgets-disconnected");
+    box.classList.remove("jupyter-widgets-disconnected");
     model.emit("comm_live_update");
     await settled();
     expect(session.activity.state).toBe("ready");

@@ -15,8 +15,8 @@ import { RequestQueue, type Timer } from "./requests.js";
 
 /** Traits that the kernel's layer shows or that move it. */
 const PAINTED = ["image_size", "margin", "scale", "show_heat", "heat_opacity"] as const;
-/** ipywidgets' mark on the element of a view whose kernel has gone. */
-const GONE = "jupyter-widgets-disconnected";
+/** ipywidgets' mark on the views of a kernel that has gone; anywidget's own view misses it, the box around it does not. */
+const GONE = ".jupyter-widgets-disconnected";
 
 const timer: Timer = (milliseconds, callback) => {
   const id = setTimeout(callback, milliseconds);
@@ -105,7 +105,7 @@ export class Session implements Host {
     this.#elements.add(element);
     if (!this.#painter) void this.#findLayer(); // after a reload the canvas may have come after this model
     signal.addEventListener("abort", () => this.#elements.delete(element));
-    if (element.classList.contains(GONE)) this.#checkConnection();
+    if (element.closest(GONE)) this.#checkConnection();
     else if (this.#selected && !this.#picture && this.#queue.phase === "idle") this.request(this.#selected, "refresh");
   }
 
@@ -195,7 +195,7 @@ export class Session implements Host {
   }
 
   #checkConnection(): void {
-    this.#connected = [...this.#elements].some((element) => !element.classList.contains(GONE));
+    this.#connected = [...this.#elements].some((element) => !element.closest(GONE));
     // Whatever was under way went to a kernel, or a connection, that is no more.
     this.#queue.reset();
     this.#notify();

@@ -1,3 +1,4 @@
+import gzip
 import math
 import re
 from pathlib import Path
@@ -167,3 +168,10 @@ def test_new_overlay_knows_nothing_and_has_no_error():
     overlay = Overlay()
     assert (overlay.field, overlay.selected, overlay.error, overlay.feature_map) == (None, None, None, None)
     assert (overlay.state, overlay.progress) == ("ready", -1.0)
+
+
+@pytest.mark.parametrize("name", ["overlay.js", "standalone.js"])
+def test_bundle_is_small_and_loads_nothing_from_elsewhere(name):
+    code = (Path(module.__file__).parent / "static" / name).read_bytes()
+    assert len(gzip.compress(code)) < 20_000
+    assert not re.search(rb"""\bimport\b\s*\(|from\s*["']https?:|["']https?://(?!www\.w3\.org/2000/svg)""", code)
