@@ -32,7 +32,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], Any]]:
 
 
 @pytest.fixture
-def widget(sent: object) -> Iterator[RFWidget]:
+def widget(sent: list[Any]) -> Iterator[RFWidget]:  # noqa: ARG001 - its messages are caught
     made = RFWidget(BoxReceptiveField(), input_shape=SHAPE)
     assert made.wait(20)
     yield made
@@ -264,7 +264,7 @@ def test_the_saved_picture_shows_the_heat_map_only_inside_the_field(widget: RFWi
     assert not differs[~fields].any()
 
 
-def test_a_closed_widget_ends_its_thread_and_can_be_collected(sent: object) -> None:
+def test_a_closed_widget_ends_its_thread_and_can_be_collected() -> None:
     widget = RFWidget(BoxReceptiveField())
     assert widget.wait(20)
     worker, alive = widget._engine.worker, weakref.ref(widget)
