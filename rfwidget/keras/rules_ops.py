@@ -165,11 +165,11 @@ def _table() -> dict[str, Rule]:
     names: dict[Rule, str] = {
         identity: """
             Relu Relu6 Sigmoid SparseSigmoid Softplus Softsign SoftShrink SparsePlus Silu Squareplus LogSigmoid
-            LeakyRelu HardSigmoid HardSilu Elu Selu Gelu Celu TanhShrink HardTanh HardShrink Threshold Absolute Abs Fabs
-            Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cbrt Ceil Clip Copy Cos Cosh Erf Erfc Erfinv Exp Exp2 Expm1 Floor Log
-            Log10 Log1p Log2 LogicalNot Isfinite Isinf Isnan NanToNum Negative Reciprocal Round Rsqrt Sign Signbit Sin
-            Sinc Sinh Sqrt Square Tan Tanh Trunc StopGradient Cast SaturateCast ConvertToTensor BatchNorm Deg2rad
-            Rad2deg Array""",
+            LeakyRelu HardSigmoid HardSilu Elu Selu Gelu Celu TanhShrink HardTanh HardShrink Threshold Absolute
+            Abs Fabs Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cbrt Ceil Clip Copy Cos Cosh Erf Erfc Erfinv
+            Exp Exp2 Expm1 Floor Log Log10 Log1p Log2 LogicalNot Isfinite Isinf Isnan NanToNum Negative
+            Reciprocal Round Rsqrt Sign Signbit Sin Sinc Sinh Sqrt Square Tan Tanh Trunc StopGradient Cast
+            SaturateCast ConvertToTensor BatchNorm Deg2rad Rad2deg Array""",
         _merge: """
             Add Subtract Multiply Divide DivideNoNan TrueDivide FloorDivide Power Maximum Minimum Fmax Fmin Mod Fmod
             Arctan2 Hypot Logaddexp Logaddexp2 LogicalAnd LogicalOr LogicalXor Greater GreaterEqual Less LessEqual Equal
