@@ -73,10 +73,11 @@ export function sameCell(a: Cell | null, b: Cell | null): boolean {
   return a === b || (a !== null && b !== null && a[0] === b[0] && a[1] === b[1]);
 }
 
-/** A rectangle and its place in words: "x 32 to 66, y 30 to 64, 34 x 34 pixels". */
+/** A rectangle's place and size in words: "x 32 to 66, y 30 to 64, 34 \u00d7 34 px". */
 export function describe([left, top, right, bottom]: Rect): string {
+  if (left === right || top === bottom) return "sees only padding";
   const span = (low: number, high: number) => (Number.isFinite(high - low) ? `${tidy(low)} to ${tidy(high)}` : "all");
-  const length = (low: number, high: number) => (Number.isFinite(high - low) ? `${tidy(high - low)}` : "\u221e");
+  const length = (low: number, high: number) => (Number.isFinite(high - low) ? tidy(high - low) : "\u221e");
   return `x ${span(left, right)}, y ${span(top, bottom)}, ${length(left, right)} \u00d7 ${length(top, bottom)} px`;
 }
 
@@ -88,6 +89,6 @@ function mod(value: number, modulus: number): number {
   return ((value % modulus) + modulus) % modulus;
 }
 
-function tidy(value: number): number {
-  return Math.round(value * 100) / 100;
+function tidy(value: number): string {
+  return `${Math.round(value * 100) / 100}`.replace("-", "\u2212");
 }

@@ -5,20 +5,20 @@
  * the last picture) lives in one session.
  */
 
-import type { AnyModel, AnyWidget } from "@anywidget/types";
+import type { AnyWidget, InitializeProps, RenderProps } from "@anywidget/types";
 import { mount } from "./core.js";
 import type { Model } from "./model.js";
 import { Session } from "./session.js";
 import { settle } from "./stage.js";
 
-export default (): ReturnType<Extract<AnyWidget<Model>, () => unknown>> => {
+function widget() {
   let session: Session | null = null;
   return {
-    initialize({ model }: { model: AnyModel<Model> }) {
+    initialize({ model }: Pick<InitializeProps<Model>, "model">) {
       session = new Session(model);
       return () => session?.close();
     },
-    render({ model, el }: { model: AnyModel<Model>; el: HTMLElement }) {
+    render({ model, el }: Pick<RenderProps<Model>, "model" | "el">) {
       session ??= new Session(model);
       const life = new AbortController();
       mount(el, session, life.signal);
@@ -27,4 +27,6 @@ export default (): ReturnType<Extract<AnyWidget<Model>, () => unknown>> => {
       return () => life.abort();
     },
   };
-};
+}
+
+export default widget satisfies AnyWidget<Model>;

@@ -130,16 +130,21 @@ function parsePicture(content: Record<string, unknown>, buffer: DataView | undef
   const [left = 0, top = 0, width = 0, height = 0] = box;
   if (width < 0 || height < 0 || (buffer?.byteLength ?? 0) !== width * height * 4) return null;
   if (!Array.isArray(rect) || rect.length !== 4) return null;
-  const edge = (k: number): number => (typeof rect[k] === "number" ? rect[k] : k < 2 ? -Infinity : Infinity);
   return {
     serial,
     revision,
     cell: [cell[0] ?? 0, cell[1] ?? 0],
     box: [left, top, width, height],
-    rect: [edge(0), edge(1), edge(2), edge(3)],
+    rect: rectFrom(rect),
     milliseconds: typeof milliseconds === "number" ? milliseconds : NaN,
     rgba: bytesOf(buffer),
   };
+}
+
+/** A rectangle as it travels: JSON has no infinity, so an edge that is no number is infinite. */
+export function rectFrom(edges: readonly unknown[]): Rect {
+  const edge = (value: unknown, otherwise: number) => (typeof value === "number" ? value : otherwise);
+  return [edge(edges[0], -Infinity), edge(edges[1], -Infinity), edge(edges[2], Infinity), edge(edges[3], Infinity)];
 }
 
 /** The bytes of a binary buffer, without a copy. */

@@ -20,9 +20,23 @@ export interface PointerOptions {
   scrub: (cell: Cell) => void;
 }
 
+/** A press that lasts. */
+interface Press {
+  id: number;
+  x: number;
+  y: number;
+  /** The cell told last. */
+  cell: Cell | null;
+  /** Whether it may scrub: a finger must first show that it does not want to scroll. */
+  scrubs: boolean;
+}
+
+/** CSS pixels that a finger may stray and still tap. */
+const SLOP = 8;
+
 /** Listens until the signal aborts. */
 export function trackPointer(element: HTMLElement, options: PointerOptions, signal: AbortSignal): void {
-  let pressed: { id: number; cell: Cell | null } | null = null;
+  let pressed: Press | null = null;
   let frame = 0;
 
   const cellAt = ({ clientX, clientY }: PointerEvent): Cell | null => {
@@ -43,22 +57,26 @@ export function trackPointer(element: HTMLElement, options: PointerOptions, sign
 
   const down = (event: PointerEvent) => {
     if (!event.isPrimary || event.button !== 0 || event.shiftKey || event.ctrlKey) return;
-    pressed = { id: event.pointerId, cell: null };
+    const touch = event.pointerType === "touch";
+    pressed = { id: event.pointerId, x: event.clientX, y: event.clientY, cell: null, scrubs: !touch };
     element.setPointerCapture(event.pointerId);
     element.focus({ preventScroll: true });
     hover(event);
-    if (event.pointerType === "touch") return;
+    if (touch) return;
     event.preventDefault(); // no text selection, no drag of the picture
     visit(event, options.press);
   };
   const move = (event: PointerEvent) => {
     hover(event);
-    if (pressed?.id === event.pointerId) visit(event, options.scrub);
+    if (pressed?.id !== event.pointerId) return;
+    const [across, along] = strayed(pressed, event);
+    pressed.scrubs ||= across > SLOP && across > along;
+    if (pressed.scrubs) visit(event, options.scrub);
   };
   const up = (event: PointerEvent) => {
     if (pressed?.id !== event.pointerId) return;
     if (event.pointerType === "touch") {
-      if (!pressed.cell) visit(event, options.press);
+      if (!pressed.scrubs && Math.max(...strayed(pressed, event)) <= SLOP) visit(event, options.press);
       hover(null);
     }
     pressed = null;
@@ -75,4 +93,9 @@ export function trackPointer(element: HTMLElement, options: PointerOptions, sign
   element.addEventListener("lostpointercapture", () => (pressed = null), { signal });
   element.addEventListener("pointerleave", () => pressed || hover(null), { signal });
   signal.addEventListener("abort", () => cancelAnimationFrame(frame));
+}
+
+/** How far a pointer has come from where it was pressed, in CSS pixels. */
+function strayed({ x, y }: Press, { clientX, clientY }: PointerEvent): [across: number, along: number] {
+  return [Math.abs(clientX - x), Math.abs(clientY - y)];
 }

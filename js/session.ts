@@ -15,8 +15,8 @@ import { RequestQueue, type Timer } from "./requests.js";
 
 /** Traits that the kernel's layer shows or that move it. */
 const PAINTED = ["image_size", "margin", "scale", "show_heat", "heat_opacity"] as const;
-/** ipywidgets' mark on the element of a view whose kernel has gone. */
-const GONE = "jupyter-widgets-disconnected";
+/** ipywidgets' mark on the views of a kernel that has gone; anywidget's own view misses it, the box around it does not. */
+const GONE = ".jupyter-widgets-disconnected";
 
 const timer: Timer = (milliseconds, callback) => {
   const id = setTimeout(callback, milliseconds);
@@ -105,7 +105,7 @@ export class Session implements Host {
     this.#elements.add(element);
     if (!this.#painter) void this.#findLayer(); // after a reload the canvas may have come after this model
     signal.addEventListener("abort", () => this.#elements.delete(element));
-    if (element.classList.contains(GONE)) this.#checkConnection();
+    if (element.closest(GONE)) this.#checkConnection();
     else if (this.#selected && !this.#picture && this.#queue.phase === "idle") this.request(this.#selected, "refresh");
   }
 
@@ -126,8 +126,10 @@ export class Session implements Host {
       cell,
       reason,
     };
+    // Idle again after this very message: the handler has run, so an acknowledgement that has not come is lost.
+    const status = (reply: unknown) => isIdle(reply) && this.#queue.alive();
     try {
-      this.#model.send(message);
+      this.#model.send(message, { iopub: { status } });
       return true;
     } catch {
       // Only a kernel that is gone makes this throw.
@@ -180,9 +182,11 @@ export class Session implements Host {
     void this.#repaint();
   }
 
-  /** Python has chosen a cell; while a request of ours is under way, that one counts. */
+  /** Python has chosen a cell, or none; while a request of ours is under way, that one counts. */
   #follow(): void {
-    if (!this.#queue.wanted) this.#selected = this.#model.get("selected");
+    if (this.#queue.wanted) return;
+    this.#selected = this.#model.get("selected");
+    if (!this.#selected) this.#dropPicture();
   }
 
   #changed(): void {
@@ -191,8 +195,9 @@ export class Session implements Host {
   }
 
   #checkConnection(): void {
-    this.#connected = [...this.#elements].some((element) => !element.classList.contains(GONE));
-    if (!this.#connected) this.#queue.reset();
+    this.#connected = [...this.#elements].some((element) => !element.closest(GONE));
+    // Whatever was under way went to a kernel, or a connection, that is no more.
+    this.#queue.reset();
     this.#notify();
   }
 
@@ -223,6 +228,11 @@ export class Session implements Host {
   #notify(): void {
     for (const changed of this.#watchers) changed();
   }
+}
+
+/** Whether a kernel's status message says that it is idle. */
+function isIdle(reply: unknown): boolean {
+  return (reply as { content?: { execution_state?: unknown } } | null)?.content?.execution_state === "idle";
 }
 
 /** A name that no other page has; also where the page is not served securely, as `randomUUID` demands. */

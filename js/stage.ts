@@ -1,18 +1,23 @@
-/** The overlay's surroundings: the box that it shares with ipycanvas' canvas. */
+/** The overlay's surroundings: the box that it shares with ipycanvas' canvas, and the outputs of a notebook. */
+
+import { hideStill } from "./still.js";
 
 /**
- * Makes the canvases beside an element inert, also those that come later, until the signal aborts.
+ * Settles an element in its surroundings as soon as it is put into the page, until the signal aborts.
  *
- * Otherwise ipycanvas sends a message for every move of the mouse, swallows the wheel and traps Tab.
+ * The canvases beside it become inert, also those that come later: otherwise ipycanvas sends a message for every move
+ * of the mouse, swallows the wheel and traps Tab.
  */
 export function settle(element: HTMLElement, signal: AbortSignal): void {
   const watcher = new MutationObserver(() => quieten(element));
-  // The element is rendered before it is put into the page; it gets its first size once it is there.
+  // anywidget renders before the element is in the page; once it is, it has a size.
   const arrival = new ResizeObserver(() => {
     const stage = element.parentElement;
     if (!stage) return;
+    arrival.disconnect();
     watcher.observe(stage, { childList: true });
     quieten(element);
+    hideStill(element, signal);
   });
   arrival.observe(element);
   signal.addEventListener("abort", () => {

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from rfwidget import measure
 from rfwidget.errors import NotComputedError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry, check_point
-from rfwidget.image import as_model_input, default_input
+from rfwidget.image import as_input_shape, as_model_input, default_input
 from rfwidget.network import Network, Patch
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 
@@ -103,7 +103,7 @@ class ReceptiveField(ABC):
         """
         report = progress or _silent
         network = self._build(
-            input_shape,
+            None if input_shape is None else as_input_shape(input_shape),
             input_layer,
             output_layer,
             ignore_global_context=ignore_global_context,
@@ -146,8 +146,13 @@ class ReceptiveField(ABC):
 
     @property
     def output_shape(self) -> GridShape:
-        """Shape of the layer's output: width and height of the grid, and channels."""
-        return self.network.output_shape
+        """Shape of what a point addresses: width and height of the grid, one value per cell (see `channels`)."""
+        return self.network.output_shape._replace(c=1)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the layer's output; a cell's value is the mean of all, or one of them."""
+        return self.network.output_shape.c
 
     @property
     def layers(self) -> Mapping[str, Size]:
@@ -306,7 +311,7 @@ class ReceptiveField(ABC):
         return check_point(point, Size(self.output_shape.w, self.output_shape.h))
 
     def _channel(self, channel: int | None) -> int | None:
-        count = self.output_shape.c
+        count = self.channels
         if channel is None:
             return None
         if (

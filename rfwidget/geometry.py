@@ -8,6 +8,7 @@ branches with misaligned centres, transposed convolutions and resizing need more
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,22 +56,26 @@ class AxisField(NamedTuple):
         return self.pixels / self.cells
 
     @property
-    def _box(self) -> tuple[float, float]:
-        """Edges, at cell 0, of the smallest box that contains every cell's field when moved by the stride."""
-        shifted = [
-            (low - k * self.stride, high - k * self.stride) for k, (low, high) in enumerate(self.edges) if low != high
+    def _shifted(self) -> list[tuple[Fraction, Fraction]]:
+        """Edges of the cells that see anything, moved back to cell 0 by the stride; exact."""
+        step = Fraction(self.pixels, self.cells)
+        return [
+            (Fraction(low) - k * step, Fraction(high) - k * step)
+            for k, (low, high) in enumerate(self.edges)
+            if low != high
         ]
-        return min(low for low, _ in shifted), max(high for _, high in shifted)
+
+    @property
+    def _box(self) -> tuple[Fraction, Fraction]:
+        """Edges, at cell 0, of the smallest box that contains every cell's field when moved by the stride."""
+        return min(low for low, _ in self._shifted), max(high for _, high in self._shifted)
 
     @property
     def uniform(self) -> bool:
         """Whether all cells see the same extent, shifted by the stride."""
         if self.unbounded:
             return all(math.isinf(low) and math.isinf(high) for low, high in self.edges)
-        return all(
-            low - k * self.stride == self.edges[0][0] and high - k * self.stride == self.edges[0][1]
-            for k, (low, high) in enumerate(self.edges)
-        )
+        return len(self._shifted) == self.cells and len(set(self._shifted)) == 1
 
     @property
     def size(self) -> float:
@@ -78,7 +83,7 @@ class AxisField(NamedTuple):
         if self.unbounded:
             return math.inf
         low, high = self._box
-        return plain(high - low)
+        return plain(float(high - low))
 
     @property
     def offset(self) -> float:
@@ -86,7 +91,7 @@ class AxisField(NamedTuple):
         if self.unbounded:
             return self.stride / 2
         low, high = self._box
-        return (low + high) / 2
+        return float((low + high) / 2)
 
 
 class FieldGeometry(NamedTuple):

@@ -93,6 +93,25 @@ def get_default_images() -> list[str]:
     return list(_PICTURES)
 
 
+def as_input_shape(shape: Any) -> tuple[int | None, int | None, int | None]:
+    """The argument ``input_shape``: ``(height, width, channels)``, or an `ImageShape`, whose fields have names.
+
+    Raises:
+        ReceptiveFieldError: if it is neither; each entry is a whole number of at least 1, or None for any.
+
+    >>> as_input_shape(ImageShape(w=160, h=96))
+    (96, 160, 3)
+    """
+    if isinstance(shape, ImageShape):
+        shape = (shape.h, shape.w, shape.c)
+    if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence) or len(shape) != 3:
+        raise ReceptiveFieldError(f"input_shape is {shape!r}: expected (height, width, channels), image.shape say")
+    h, w, c = (None if side is None else _whole("each entry of input_shape", side, low=1) for side in shape)
+    if h is not None and w is not None:
+        check_pixels(w, h)
+    return h, w, c
+
+
 def as_array(image: Any) -> npt.NDArray[Any]:
     """An image given as an array or a PIL image, as an array ``(h, w, c)`` with its own values.
 
@@ -171,10 +190,16 @@ def as_picture(image: Any) -> npt.NDArray[np.uint8]:
     return np.rint((values - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
 
 
-def default_input(shape: GridShape) -> npt.NDArray[np.uint8]:
-    """The photograph at the size of a model's input, ``(h, w, c)``; unusual channel counts repeat its colours."""
-    picture = get_default_image(ImageShape(shape.w, shape.h, 1 if shape.c == 1 else 3))
+def default_input(shape: GridShape, name: str = "grace_hopper") -> npt.NDArray[np.uint8]:
+    """A sample image at the size of a model's input, ``(h, w, c)``; unusual channel counts repeat its colours."""
+    picture = get_default_image(ImageShape(shape.w, shape.h, 1 if shape.c == 1 else 3), name=name)
     return picture if shape.c in (1, 3) else picture[:, :, np.arange(shape.c) % 3]
+
+
+def fit_picture(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
+    """An RGB picture ``(h, w, 3)`` scaled to fill a size, its overhanging sides cut off equally."""
+    filled = ImageOps.fit(Image.fromarray(pixels, "RGB"), (int(size.w), int(size.h)), Image.Resampling.LANCZOS)
+    return np.asarray(filled)
 
 
 def check_pixels(width: float, height: float) -> None:

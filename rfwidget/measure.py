@@ -22,9 +22,6 @@ from rfwidget.types import GridPoint, Rect, Size
 
 Progress = Callable[[float, str], None]
 
-# Unknown code gives no bound to trust, so images grow until the field fits; beyond this many pixels we say so instead.
-LONGEST = 1 << 14
-
 
 class _Edges(NamedTuple):
     """First and last edge of consecutive cells along one axis, and the image they were seen on."""
@@ -60,8 +57,27 @@ def measure(network: Network, progress: Progress) -> FieldGeometry:
     x = measure_axis(network, "x")
     progress(0.5, "measuring along y")
     y = measure_axis(network, "y")
+    geometry = FieldGeometry(x, y)
+    if network.reach is None:
+        _check(network, geometry)
     progress(1.0, "measured")
-    return FieldGeometry(x, y)
+    return geometry
+
+
+def _check(network: Network, geometry: FieldGeometry) -> None:
+    """Compare with one cell on the whole image: only then is it sure that the axes can be measured one at a time."""
+    shape, grid = network.input_shape, network.output_shape
+    point = GridPoint(grid.w // 2, grid.h // 2)
+    rect = geometry.rect(point)
+    if rect.left < 0 or rect.top < 0 or rect.right > shape.w or rect.bottom > shape.h:
+        return
+    seen = visible_rect(network, point)
+    if seen != rect:
+        warnings.warn(
+            f"measured along each axis alone, cell ({point.x}, {point.y}) of {network.output_layer!r} sees {rect}, but "
+            f"on the whole image {seen}: the axes depend on each other. rect_at(point, clip=True) is exact",
+            stacklevel=4,
+        )
 
 
 def measure_axis(network: Network, axis: str) -> AxisField:
@@ -90,10 +106,15 @@ def measure_axis(network: Network, axis: str) -> AxisField:
                 return _unbounded(cells, period)
             if seen is not None and latest.inside and _periodic(seen, period) == _periodic(latest, period):
                 return _periodic(latest, period)
-            if seen is not None and latest.fills and seen.fills and (network.global_context or 2 * length > LONGEST):
+            if (
+                seen is not None
+                and latest.fills
+                and seen.fills
+                and (network.global_context or 2 * length > network.longest)
+            ):
                 return _unbounded(cells, period)
             seen = latest
-        if 2 * length > LONGEST:
+        if 2 * length > network.longest:
             raise ReceptiveFieldError(
                 f"the receptive field of {network.output_layer!r} along {axis} still grows on an image of {length} "
                 "pixels, but does not fill it: no exact size can be given. Choose a layer before the operations that "
@@ -142,7 +163,23 @@ def _lengths(network: Network, axis: str) -> tuple[int, int]:
 
 
 def _edges(network: Network, axis: str, length: int, cells: Sequence[int]) -> _Edges:
-    sensitivity = network.axis_sensitivity(axis, length, cells)
+    return _supports(network, axis, length, cells, network.axis_sensitivity(axis, length, cells))
+
+
+def _edges_on_image(network: Network, axis: str) -> _Edges:
+    """Of all cells of the central row (column), on the real image."""
+    shape, grid = network.input_shape, network.output_shape
+    if axis == "x":
+        points = [GridPoint(cell, grid.h // 2) for cell in range(grid.w)]
+    else:
+        points = [GridPoint(grid.w // 2, cell) for cell in range(grid.h)]
+    sensitivity = network.sensitivity(Size(shape.w, shape.h), points).sum(axis=1 if axis == "x" else 2)
+    return _supports(network, axis, sensitivity.shape[1], range(len(points)), sensitivity)
+
+
+def _supports(
+    network: Network, axis: str, length: int, cells: Sequence[int], sensitivity: npt.NDArray[np.float64]
+) -> _Edges:
     if not np.isfinite(sensitivity).all():
         raise ReceptiveFieldError(
             f"the gradient of {network.output_layer!r} is not finite on an image of {length} pixels along {axis}: "
@@ -184,7 +221,7 @@ def _unbounded(cells: int, period: int) -> AxisField:
 def _measure_fixed(network: Network, axis: str) -> AxisField:
     """The best that can be said when only the requested size can be run: interior cells tell the pattern."""
     length, grid = _lengths(network, axis)
-    seen = _edges(network, axis, length, range(grid))
+    seen = _edges_on_image(network, axis)
     if all(low == high for low, high in seen.pairs):
         raise ReceptiveFieldError(_nothing(network))
     if seen.fills and network.global_context:

@@ -44,6 +44,7 @@ class Network(ABC):
             multiple of all inner strides.
         reach: proven bound: no cell looks further than this many pixels beyond its own place, global context apart;
             None where unknown code makes such a bound impossible.
+        longest: longest image worth trying along an axis when ``reach`` is None.
         global_context: whether the network mixes the whole image (global pooling, attention, ...) on the way.
         notes: plain sentences about what the estimator could not see through; the measurement warns with them.
     """
@@ -56,6 +57,7 @@ class Network(ABC):
     resizable: bool = True
     period: Size
     reach: Size | None = None
+    longest: int = 2048
     global_context: bool = False
     notes: tuple[str, ...] = ()
 
@@ -85,7 +87,7 @@ class Network(ABC):
         Returns:
             ``(len(cells), length)``, never negative.
         """
-        image = Size(length, self.input_shape.h) if axis == "x" else Size(self.input_shape.w, length)
+        image = Size(length, self._short("y")) if axis == "x" else Size(self._short("x"), length)
         grid = self.grid_size(image)
         if axis == "x":
             points = [GridPoint(cell, int(grid.h) // 2) for cell in cells]
@@ -93,6 +95,19 @@ class Network(ABC):
             points = [GridPoint(int(grid.w) // 2, cell) for cell in cells]
         result: npt.NDArray[np.float64] = self.sensitivity(image, points).sum(axis=1 if axis == "x" else 2)
         return result
+
+    def _short(self, axis: str) -> int:
+        """A short but safe side of a strip: a few periods more than the network needs to have any output."""
+        full, period = (
+            (self.input_shape.w, int(self.period.w)) if axis == "x" else (self.input_shape.h, int(self.period.h))
+        )
+        if not self.resizable:
+            return full
+        for side in range(full % period or period, full, period):
+            image = Size(side, self.input_shape.h) if axis == "x" else Size(self.input_shape.w, side)
+            if min(self.grid_size(image)) > 0:
+                return min(full, side + 4 * period)
+        return full
 
     @abstractmethod
     def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

@@ -15,6 +15,7 @@ from rfwidget.keras.graph import is_graph
 from rfwidget.keras.twin import Inputs
 
 DEFAULT_SHAPE = (96, 96, 3)
+SUBCLASSED_INPUT = "input"
 
 
 def build_model(
@@ -26,11 +27,18 @@ def build_model(
         ReceptiveFieldError: if the function raises or returns something else.
     """
     if isinstance(source, keras.Model):
+        if not source.built:
+            raise ReceptiveFieldError(
+                f"the model {source.name!r} has no weights yet: call it once on an image, or give a function that "
+                "builds it"
+            )
         return source
     shape = tuple(input_shape or DEFAULT_SHAPE)
     with _random_state_kept():
         try:
             model = source(shape)
+            if isinstance(model, keras.Model) and not model.built:
+                model(np.zeros((1, *(n or 1 for n in shape)), np.float32))
         except Exception as error:
             raise ReceptiveFieldError(
                 f"the build function raised {type(error).__name__} for input_shape={shape}: {error}. "
@@ -52,10 +60,12 @@ def read_inputs(
     Raises:
         ReceptiveFieldError: if the input is unknown, is no image, or does not take the shape.
     """
-    if not is_graph(model):
-        raise ReceptiveFieldError(f"{model!r} is no functional model")
-    names = [tensor.name for tensor in model.inputs]
-    shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    if is_graph(model):
+        names = [tensor.name for tensor in model.inputs]
+        shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+    else:
+        # A subclassed model names no inputs: it has one, and its first call said how many channels that takes.
+        names, shapes = [input_layer or SUBCLASSED_INPUT], [(None, None, None)]
     if input_layer is not None and input_layer not in names:
         raise ReceptiveFieldError(
             f"no input layer {input_layer!r}; input layers: {', '.join(names)}{suggest(str(input_layer), names)}"

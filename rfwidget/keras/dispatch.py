@@ -1,4 +1,4 @@
-"""Sends every operation of a model to its replacement in the probe."""
+"""Sends every operation of a model to its replacement in the probe, and looks into what has none."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from rfwidget.keras.graph import Observe, Walker
-from rfwidget.keras.probe import Probe
+from rfwidget.keras.graph import Observe, Walker, is_keras_own
+from rfwidget.keras.hints import Effect, Hint, hints_of
+from rfwidget.keras.inside import intercepted, unwrap, wrap
+from rfwidget.keras.probe import DTYPE, Probe
 from rfwidget.keras.rules import rule_for
+from rfwidget.keras.rules_ops import rule_for_operation
+from rfwidget.keras.rules_shapes import as_it_is
+
+_GUESS = Effect(exact=False, linear=False, separable=False)
 
 
 class Dispatch:
@@ -25,6 +31,7 @@ class Dispatch:
         self._probe = probe
         self._observe = observe
         self._notes: dict[str, None] = {}
+        self._walker: Walker
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -33,11 +40,137 @@ class Dispatch:
 
     def run(self, model: Any, inputs: Sequence[Any], target: str | None = None) -> Any:
         """Output of the layer ``target`` (of the model, if None) for the flat list of the model's inputs."""
-        return Walker(self._apply, target=target, observe=self._observe).run(model, inputs)
+        self._walker = Walker(self._apply, target=target, observe=self._observe)
+        with keras.StatelessScope():  # whatever code runs as it is must not change the model
+            return self._walker.run(model, inputs)
 
     def _apply(self, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not isinstance(operation, keras.Layer):
+            return self._operation(operation, args, kwargs)
         rule = rule_for(operation)
         if rule is None:
-            raise NotImplementedError(f"{path}: no rule for {type(operation).__name__}")
-        inputs = [tensor for tensor in keras.tree.flatten((args, kwargs)) if ops.is_tensor(tensor)]
-        return self._probe.run(lambda: rule(self._probe, operation, *args, **kwargs), inputs)
+            return self._inside(operation, path, args, kwargs)
+        outputs = self._replaced(lambda: rule(self._probe, operation, *args, **kwargs), (args, kwargs))
+        function = getattr(operation, "activation", None)
+        return outputs if _is_pointwise(function) else self._activated(function, path, outputs)
+
+    def _replaced(self, function: Any, arguments: Any) -> Any:
+        return self._probe.run(function, [leaf for leaf in keras.tree.flatten(arguments) if ops.is_tensor(leaf)])
+
+    def _operation(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        rule = rule_for_operation(operation)
+        if not any(Hint.of(leaf) for leaf in keras.tree.flatten((args, kwargs))):
+            return as_it_is(operation, args, kwargs)  # the image has no part in it
+        if rule is not None:
+            return self._replaced(lambda: rule(self._probe, operation, *args, **kwargs), (args, kwargs))
+        self._probe.need_full_width()
+        self._notes[
+            f"the operation {operation.name!r} ({type(operation).__name__}) has no linear twin: it was measured as it "
+            "is, by its gradient at a few images"
+        ] = None
+        return self._guessed(lambda: as_it_is(operation, args, kwargs), (args, kwargs))
+
+    def _activated(self, function: Any, path: str, x: Any) -> Any:
+        """An activation that Keras does not know: any code may hide in it."""
+        try:
+            with intercepted(self._inner):
+                return unwrap(function(self._wrap(x)))
+        except Exception:
+            self._probe.need_full_width()
+            self._warn_opaque(path, function)
+            return self._guessed(lambda: ops.cast(function(x), DTYPE), x)
+
+    def _inside(self, layer: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A layer whose code must be run to know what it does."""
+        with self._walker.entered(path):
+            try:
+                with intercepted(self._inner):
+                    return unwrap(layer.call(*self._wrap(args), **self._wrap(kwargs)))
+            except Exception:
+                self._probe.need_full_width()
+                self._warn_opaque(path, layer)
+                return self._opaque(layer, args, kwargs)
+
+    def _inner(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A layer or operation met inside code that runs on values."""
+        return self._wrap(self._walker.apply(operation, unwrap(args), unwrap(kwargs)))
+
+    def _wrap(self, structure: Any) -> Any:
+        return wrap(structure, thin=self._probe.thin)
+
+    def _opaque(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The layer's code on real numbers; the layers inside are still replaced.
+
+        Hints do not survive foreign code between two layers, so the last one known goes on, marked as a guess.
+        """
+        latest = _GUESS.after(hints_of((args, kwargs)))
+
+        def inner(operation: Any, inner_args: tuple[Any, ...], inner_kwargs: dict[str, Any]) -> Any:
+            nonlocal latest
+            arguments = (inner_args, inner_kwargs)
+            kind = next((t.dtype for t in keras.tree.flatten(arguments) if ops.is_tensor(t)), DTYPE)
+            inner_args, inner_kwargs = _cast(arguments, DTYPE)
+            if latest is not None and not any(hints_of((inner_args, inner_kwargs))):
+                _label((inner_args, inner_kwargs), latest)
+            outputs = self._walker.apply(operation, inner_args, inner_kwargs)
+            latest = _GUESS.after(hints_of(outputs)) or latest
+            return _cast(outputs, kind)
+
+        with intercepted(inner):
+            try:
+                outputs = layer.call(*args, **kwargs)
+            except Exception:  # code that insists on the layer's own precision
+                kind = layer.compute_dtype
+                outputs = _cast(layer.call(*_cast(args, kind), **_cast(kwargs, kind)), DTYPE)
+        if latest is not None:
+            _label(outputs, latest)
+        return outputs
+
+    def _guessed(self, function: Any, arguments: Any) -> Any:
+        """Outputs of code that runs as it is."""
+        outputs = function()
+        hint = _GUESS.after(hints_of(arguments))
+        if hint is not None:
+            _label(outputs, hint)
+        return outputs
+
+    def _warn_opaque(self, path: str, code: Any) -> None:
+        kind = getattr(code, "__name__", type(code).__name__)
+        self._notes[
+            f"{path or 'the model'} ({kind}) runs code that cannot be seen through: it was measured as it is, by its "
+            "gradient at a few images, so a path that none of them opens would be missed"
+        ] = None
+
+
+def _label(structure: Any, hint: Hint) -> None:
+    for leaf in keras.tree.flatten(structure):
+        if _is_float(leaf):
+            hint.put_on(leaf)
+
+
+def _cast(structure: Any, dtype: Any) -> Any:
+    """All float tensors of a nested structure in another precision, with their hints."""
+
+    def cast(leaf: Any) -> Any:
+        if not _is_float(leaf):
+            return leaf
+        result = ops.cast(leaf, dtype)
+        if (hint := Hint.of(leaf)) is not None:
+            hint.put_on(result)
+        return result
+
+    return keras.tree.map_structure(cast, structure)
+
+
+def _is_float(leaf: Any) -> bool:
+    return bool(ops.is_tensor(leaf)) and "float" in keras.backend.standardize_dtype(leaf.dtype)
+
+
+def _is_pointwise(function: Any) -> bool:
+    """Whether an activation is one of Keras' own: each of them acts on a cell alone."""
+    return function is None or getattr(function, "__module__", "").startswith("keras.") or is_keras_activation(function)
+
+
+def is_keras_activation(function: Any) -> bool:
+    """Whether an activation is a layer that Keras defines."""
+    return isinstance(function, keras.Layer) and is_keras_own(function) and rule_for(function) is not None

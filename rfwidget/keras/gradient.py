@@ -86,6 +86,11 @@ class CompiledNetwork:
         self._forward = tf.function(forward, input_signature=[image], autograph=False)
         self._backward = tf.function(backward, input_signature=[image, number, number, number], autograph=False)
 
+    @property
+    def channels(self) -> int:
+        """Channels of the layer."""
+        return int(self._forward.get_concrete_function().output_shapes[-1])
+
     def feature_map(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Output ``[gh, gw, channels]`` for an image ``[h, w, c]``."""
         result: npt.NDArray[np.float32] = self._forward(tf.constant(image[None], tf.float32))[0].numpy()

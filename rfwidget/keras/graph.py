@@ -8,7 +8,8 @@ an operation does, and nothing is ever added to the user's layers: Keras' own su
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -19,7 +20,7 @@ Apply = Callable[[Any, str, tuple[Any, ...], dict[str, Any]], Any]
 Observe = Callable[[Any, str, Any], None]
 
 
-class Reached(Exception):  # noqa: N818  (control flow, not an error: the wanted layer has its output)
+class Reached(BaseException):
     """Ends a walk at the wanted layer."""
 
     def __init__(self, outputs: Any) -> None:
@@ -112,32 +113,35 @@ class Walker:
     def run(self, model: Any, inputs: Sequence[Any]) -> Any:
         """Output of the wanted layer (of the model, if none) for the flat list of the model's inputs."""
         try:
-            outputs = self._graph(model, inputs) if is_graph(model) else self._call(model, tuple(inputs), {})
+            outputs = self._graph(model, inputs) if is_graph(model) else self._apply(model, "", tuple(inputs), {})
         except Reached as reached:
             return reached.outputs
+        if self._target is not None:
+            raise LookupError(f"the model ran without calling {self._target!r}")
         return outputs
 
     def apply(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Outputs of one operation inside the model that is being walked."""
         path = SEPARATOR.join((*self._prefix, operation.name))
         if is_graph(operation):
-            outer, self._prefix = self._prefix, (*self._prefix, operation.name)
-            try:
+            with self.entered(path):
                 outputs = self._graph(operation, _graph_inputs(operation, args, kwargs))
-            finally:
-                self._prefix = outer
         else:
-            outputs = self._call(operation, args, kwargs)
+            outputs = self._apply(operation, path, args, kwargs)
         if self._observe is not None:
             self._observe(operation, path, outputs)
         if path == self._target:
             raise Reached(outputs)
         return outputs
 
-    def _call(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        is_root = not self._prefix and isinstance(operation, keras.Model) and not is_graph(operation)
-        path = "" if is_root else SEPARATOR.join((*self._prefix, operation.name))
-        return self._apply(operation, path, args, kwargs)
+    @contextmanager
+    def entered(self, path: str) -> Iterator[None]:
+        """While the code of the layer at ``path`` runs: the layers it calls are inside it."""
+        outer, self._prefix = self._prefix, tuple(path.split(SEPARATOR)) if path else ()
+        try:
+            yield
+        finally:
+            self._prefix = outer
 
     def _graph(self, model: Any, inputs: Sequence[Any]) -> Any:
         values: dict[int, Any] = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}

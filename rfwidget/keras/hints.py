@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+import keras
+
 _ATTRIBUTE = "_rfwidget_hint"
 
 
@@ -48,6 +50,11 @@ class Hint(NamedTuple):
         setattr(tensor, _ATTRIBUTE, self)
 
 
+def hints_of(structure: Any) -> list[Hint]:
+    """The hints of all labelled tensors in a nested structure."""
+    return [hint for leaf in keras.tree.flatten(structure) if (hint := Hint.of(leaf)) is not None]
+
+
 class Effect(NamedTuple):
     """What one operation does to the hints.
 
@@ -77,9 +84,11 @@ class Effect(NamedTuple):
             resizable=self.resizable and other.resizable,
         )
 
-    def after(self, inputs: Sequence[Hint | None]) -> Hint:
-        """Hint of the outputs, from those of the inputs."""
-        hints = [hint for hint in inputs if hint is not None] or [Hint()]
+    def after(self, inputs: Sequence[Hint | None]) -> Hint | None:
+        """Hint of the outputs, from those of the inputs; None if the image is not among them."""
+        hints = [hint for hint in inputs if hint is not None]
+        if not hints:
+            return None
         before = [max((s for hint in hints if (s := hint.scale[i]) is not None), default=None) for i in (0, 1)]
         scale = [None if s is None or self.flat[i] else s * self.step[i] for i, s in enumerate(before)]
         return Hint(

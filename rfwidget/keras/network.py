@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget.keras import gradient as backprop
+from rfwidget.keras.period import find_period
 from rfwidget.keras.real import RealNetwork
-from rfwidget.keras.twin import Twin, ramp
+from rfwidget.keras.twin import Twin, ramp, selecting_images
 from rfwidget.network import Network, Patch
 from rfwidget.types import GridPoint, GridShape, Size
 
@@ -47,12 +48,17 @@ class KerasNetwork(Network):
         entry = twin.entries[output_layer]
         hint = entry.hint
         self.input_layer, self.output_layer, self.input_shape = input_layer, output_layer, input_shape
-        self.output_shape = GridShape(None, entry.width, entry.height, entry.channels)
+        channels = entry.channels or self._compiled.channels
+        self.output_shape = GridShape(None, entry.width, entry.height, channels)
         self.layers = {path: Size(e.width, e.height) for path, e in twin.entries.items() if e.named}
-        self.period = Size(hint.period[1], hint.period[0])
         self.reach = Size(float(hint.reach[1]), float(hint.reach[0])) if hint.exact else None
         self.global_context = any(hint.context)
         self.resizable = hint.resizable
+        self._period = hint.period
+        if not hint.exact and hint.resizable:
+            found = find_period(twin, output_layer, (input_shape.h, input_shape.w), hint.period)
+            self._period, self.resizable = found or hint.period, found is not None
+        self.period = Size(self._period[1], self._period[0])
         self.notes = twin.notes
         self._hint = hint
 
@@ -122,11 +128,10 @@ class KerasNetwork(Network):
         return self._twin.function(self.output_layer, axis)
 
     def _ramps(self, n: int, height: int, width: int) -> list[Floats]:
-        """Images to linearise at; code that selects a maximum selects the other end in the second one."""
-        rising = ramp(n, height, width, self._twin.channels())
+        """Images to linearise at."""
         if self._hint.linear:
-            return [rising]
-        return [rising, ramp(n, height, width, self._twin.channels(), falling=True)]
+            return [ramp(n, height, width, self._twin.channels())]
+        return selecting_images(n, height, width, self._twin.channels())
 
     def _sensitivity(self, axis: int | None, sizes: tuple[int, int], places: Sequence[tuple[int, int]]) -> Floats:
         function = self._function(axis)

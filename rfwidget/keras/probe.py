@@ -17,6 +17,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from rfwidget.keras.hints import NEUTRAL, Effect, Hint
@@ -27,7 +28,7 @@ DTYPE = "float64"
 _TAPS = {"nearest": 0, "bilinear": 1, "bicubic": 2, "lanczos3": 3, "lanczos5": 5}
 
 
-class NeedsFullWidth(Exception):  # noqa: N818  (control flow: the walk starts again with all channels)
+class NeedsFullWidth(BaseException):
     """Raised where an operation tells channels apart, so that one channel per tensor does not do."""
 
 
@@ -52,9 +53,12 @@ class Probe:
 
     def run(self, function: Callable[[], Any], inputs: Sequence[Any]) -> Any:
         """Result of ``function``, labelled with what it does to the hints of its inputs."""
-        self.effect = NEUTRAL
+        outer, self.effect = self.effect, NEUTRAL
         outputs = function()
-        hint = self.effect.after([Hint.of(tensor) for tensor in inputs])
+        effect, self.effect = self.effect, outer
+        hint = effect.after([Hint.of(tensor) for tensor in inputs])
+        if hint is None:
+            return outputs
         for tensor in keras.tree.flatten(outputs):
             if keras.ops.is_tensor(tensor):
                 hint.put_on(tensor)
@@ -92,6 +96,13 @@ class Probe:
         weights = self._random.uniform(0.9, 1.1, x.shape[-1])
         return x if self.thin else x * ops.convert_to_tensor(weights, DTYPE)
 
+    def positive(self, constant: Any) -> Any:
+        """Positive numbers in the place of a constant; anything that is no array, or comes from the image, stays."""
+        shape = tuple(getattr(constant, "shape", ()))
+        if not shape or Hint.of(constant) is not None:
+            return constant
+        return ops.convert_to_tensor(self._random.uniform(0.9, 1.1, shape) / shape[-1], DTYPE)
+
     # -- windows -----------------------------------------------------------------------------------------------------
 
     def window(
@@ -110,7 +121,7 @@ class Probe:
         )
         if size == strides == (1, 1):
             return x
-        return self._per_channel(x, lambda image: _convolve(image, self._kernel(size), strides, dilation, padding))
+        return self._per_channel(x, lambda image: _convolve(image, self._weights(size), strides, dilation, padding))
 
     def transposed(
         self,
@@ -128,14 +139,19 @@ class Probe:
             reach=tuple(-(-k * d // s) + 1 for k, d, s in zip(size, dilation, strides, strict=True)),
             step=tuple(Fraction(1, s) for s in strides),
         )
-        kernel = self._kernel(size) * float(np.prod(strides))
+        # No backend runs this dilated on a CPU: zeros between the weights do the same.
+        spaced = np.zeros(tuple((k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)))
+        spaced[:: dilation[0], :: dilation[1]] = self._weights(size) * np.prod(strides)
+        kernel = ops.convert_to_tensor(spaced[:, :, None, None], DTYPE)
         return self._per_channel(
-            x, lambda image: ops.conv_transpose(image, kernel, strides, padding, extra, "channels_last", dilation)
+            x, lambda image: ops.conv_transpose(image, kernel, strides, padding, extra, "channels_last")
         )
 
-    def _kernel(self, size: Sequence[int]) -> Any:
-        weights = self._random.uniform(0.9, 1.1, (*size, 1, 1))
-        return ops.convert_to_tensor(weights / weights.sum(), DTYPE)
+    def _weights(self, size: Sequence[int]) -> npt.NDArray[np.float64]:
+        """Positive weights that sum to one, slightly random so that nothing can cancel by symmetry."""
+        weights = self._random.uniform(0.9, 1.1, tuple(size))
+        result: npt.NDArray[np.float64] = weights / weights.sum()
+        return result
 
     @staticmethod
     def _per_channel(x: Any, function: Callable[[Any], Any]) -> Any:
@@ -171,6 +187,12 @@ class Probe:
                 x = _resample(x, axis, int(x.shape[axis] * factor), taps)
         return x
 
+    def resize_to(self, x: Any, size: Sequence[int], interpolation: str) -> Any:
+        """The map at a fixed size, which forbids images of other sizes than the one asked for."""
+        self.note(resizable=False)
+        factors = tuple(Fraction(int(new), x.shape[axis]) for axis, new in enumerate(size, start=1))
+        return self.resize(x, factors, interpolation)
+
     # -- branches and the whole image --------------------------------------------------------------------------------
 
     def average(self, tensors: Sequence[Any]) -> Any:
@@ -184,13 +206,16 @@ class Probe:
         return ops.mean(x, axis=tuple(axes), keepdims=True) * (0.0 if self.local else 1.0)
 
 
-def _convolve(image: Any, kernel: Any, strides: Sequence[int], dilation: Sequence[int], padding: str) -> Any:
+def _convolve(
+    image: Any, weights: npt.NDArray[np.float64], strides: Sequence[int], dilation: Sequence[int], padding: str
+) -> Any:
+    kernel = ops.convert_to_tensor(weights[:, :, None, None], DTYPE)
     if max(strides) == 1 or max(dilation) == 1:
         return ops.conv(image, kernel, strides, padding, "channels_last", dilation)
     # No backend runs strides together with dilation: take every s-th result instead.
     if padding == "same":
         amounts = []
-        for length, k, s, d in zip(image.shape[1:3], kernel.shape[:2], strides, dilation, strict=True):
+        for length, k, s, d in zip(image.shape[1:3], weights.shape, strides, dilation, strict=True):
             total = max((-(-length // s) - 1) * s + (k - 1) * d + 1 - length, 0)
             amounts.append((total // 2, total - total // 2))
         image = ops.pad(image, ((0, 0), *amounts, (0, 0)))

@@ -5,14 +5,17 @@ It runs inside Keras' stateless scope, so that no weight, seed, metric or loss o
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import keras
 from keras import ops
 
-from rfwidget.keras.graph import Walker
+from rfwidget.keras.graph import SEPARATOR, Walker
+from rfwidget.keras.inside import call_as_keras_does, intercepted
 from rfwidget.keras.twin import Inputs
 
 
@@ -33,11 +36,22 @@ class RealNetwork:
         self._init_weights = init_weights
 
     def run(self, image: Any) -> Any:
-        """Output of the layer for an image ``[1, h, w, c]``; the other inputs of the model are zero."""
-        feeds: list[Any] = [ops.zeros((1, *shape)) for shape in self._inputs.shapes]
+        """Output of the layer for an image ``[1, h, w, c]``; the other inputs of the model are ones."""
+        feeds: list[Any] = [ops.ones((1, *shape)) for shape in self._inputs.shapes]
         feeds[self._inputs.image] = image
         with keras.StatelessScope(self._replaced_weights()):
-            return Walker(_as_it_is, target=self._target).run(self._model, feeds)
+            walker = Walker(lambda *call: self._as_it_is(walker, *call), target=self._target)
+            return walker.run(self._model, feeds)
+
+    def _as_it_is(
+        self, walker: Walker, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if "training" in _parameters(type(operation).call) and kwargs.get("training") is None:
+            kwargs = {**kwargs, "training": False}
+        if path and not self._target.startswith(path + SEPARATOR):
+            return call_as_keras_does(operation, args, kwargs)
+        with walker.entered(path), intercepted(walker.apply):  # the layer is somewhere in this one's code
+            return call_as_keras_does(operation, args, kwargs)
 
     def _replaced_weights(self) -> list[tuple[Any, Any]]:
         if not self._init_weights:
@@ -48,8 +62,10 @@ class RealNetwork:
         ]
 
 
-def _as_it_is(operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ARG001
-    return operation(*args, **kwargs)
+@cache
+def _parameters(call: Any) -> frozenset[str]:
+    """Names of the parameters of a layer class's ``call``."""
+    return frozenset(inspect.signature(call).parameters)
 
 
 def _plain(variables: Sequence[Any]) -> list[tuple[Any, float]]:

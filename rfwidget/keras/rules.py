@@ -16,6 +16,7 @@ from keras import layers, ops
 
 from rfwidget.keras.graph import is_keras_own
 from rfwidget.keras.probe import Probe
+from rfwidget.keras.rules_shapes import reshape
 
 Rule = Callable[..., Any]
 
@@ -121,6 +122,13 @@ def _enlarge(probe: Probe, layer: Any, x: Any) -> Any:
     return probe.resize(x, tuple(Fraction(factor) for factor in layer.size), layer.interpolation)
 
 
+@spatial
+def _resizing(probe: Probe, layer: Any, x: Any) -> Any:
+    if layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio or layer.antialias:
+        raise NotImplementedError(f"{layer.name}: resizing that keeps the aspect ratio, or with antialias")
+    return probe.resize_to(x, (layer.height, layer.width), layer.interpolation)
+
+
 def _dense(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:
     return probe.mix(x, layer.units)
 
@@ -129,6 +137,13 @@ def _flatten(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:  # no
     if len(x.shape) > 2:
         probe.note(flat=(True, True), context=(not probe.local, not probe.local), separable=False)
     return ops.reshape(x, (x.shape[0], -1))
+
+
+def _spectral(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:
+    rule = rule_for(layer.layer)
+    if rule is None:
+        raise NotImplementedError(f"SpectralNormalization of {type(layer.layer).__name__}")
+    return rule(probe, layer.layer, x)
 
 
 def _feature_norm(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:
@@ -145,7 +160,7 @@ def _group_norm(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:
     return probe.average([x, probe.everywhere(x, places)])
 
 
-def _attention(probe: Probe, layer: Any, query: Any, *others: Any, **named: Any) -> Any:  # noqa: ARG001
+def attention(probe: Probe, layer: Any, query: Any, *others: Any, **named: Any) -> Any:  # noqa: ARG001
     """Every query sees itself and, on the average, every value."""
     flat = [t for t in keras.tree.flatten((query, others, named.get("value"), named.get("key"))) if ops.is_tensor(t)]
     query = flat[0]
@@ -165,18 +180,22 @@ _RULES: tuple[tuple[Any, Rule], ...] = (
     ((layers.ZeroPadding2D,), _pad),
     ((layers.Cropping2D,), _crop),
     ((layers.UpSampling2D,), _enlarge),
+    ((layers.Resizing,), _resizing),
     ((layers.Concatenate,), concatenate),
     ((layers.Add, layers.Subtract, layers.Multiply, layers.Average, layers.Maximum, layers.Minimum), merge),
     ((layers.Dense,), _dense),
     ((layers.Flatten,), _flatten),
     ((layers.LayerNormalization, layers.UnitNormalization, layers.RMSNormalization), _feature_norm),
     ((layers.GroupNormalization,), _group_norm),
-    ((layers.MultiHeadAttention, layers.GroupQueryAttention, layers.Attention, layers.AdditiveAttention), _attention),
+    ((layers.Softmax,), _feature_norm),
+    ((layers.SpectralNormalization,), _spectral),
+    ((layers.Reshape,), reshape),
+    ((layers.MultiHeadAttention, layers.GroupQueryAttention, layers.Attention, layers.AdditiveAttention), attention),
     (
         (
             layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.BatchNormalization, layers.Identity,
             layers.Dropout, layers.SpatialDropout2D, layers.GaussianDropout, layers.GaussianNoise, layers.AlphaDropout,
-            layers.ActivityRegularization, layers.Rescaling, layers.Normalization, layers.Masking,
+            layers.ActivityRegularization, layers.Activation, layers.Rescaling, layers.Normalization, layers.Masking,
         ),
         identity,
     ),

@@ -27,14 +27,14 @@ class Entry(NamedTuple):
     Attributes:
         height: rows of the grid.
         width: columns of the grid.
-        channels: channels of the real layer.
+        channels: channels of the real layer; None where only running the real network can tell.
         hint: how the grid depends on the image.
         named: whether it is a layer (not a bare operation such as ``x + y``).
     """
 
     height: int
     width: int
-    channels: int
+    channels: int | None
     hint: Hint
     named: bool
 
@@ -73,10 +73,26 @@ class Twin:
             self.thin = False
             self.entries = self._survey()
 
+    def sizes(self, target: str, height: int, width: int) -> dict[str, tuple[int, int]]:
+        """Rows and columns of every map inside the network, up to a layer, on an image of that size."""
+        sizes: dict[str, tuple[int, int]] = {}
+
+        def observe(operation: Any, path: str, outputs: Any) -> None:  # noqa: ARG001  (names of operations vary)
+            for place, tensor in enumerate(keras.tree.flatten(outputs)):
+                if ops.is_tensor(tensor) and len(tensor.shape) == 4:
+                    sizes[f"{len(sizes)} {place}"] = tuple(tensor.shape[1:3])
+
+        dispatch = Dispatch(Probe(thin=self.thin, local=self._local), observe)
+        images = ops.convert_to_tensor(ramp(1, height, width, self.channels()))
+        Hint().put_on(images)
+        dispatch.run(self._model, self._feed(images, None), target)
+        return sizes
+
     def function(self, target: str, axis: int | None) -> Callable[[Any], Any]:
         """The twin from ``[n, h, w, c]`` to the layer; with ``axis``, of that axis alone (the other has length 1)."""
 
         def run(images: Any) -> Any:
+            Hint().put_on(images)
             dispatch = Dispatch(Probe(thin=self.thin, axis=axis, local=self._local))
             return dispatch.run(self._model, self._feed(images, axis), target=target)
 
@@ -110,11 +126,13 @@ class Twin:
             if not ops.is_tensor(outputs) or len(outputs.shape) != 4:
                 return
             hint = Hint.of(outputs)
-            if hint is not None and path not in entries:
+            symbolic = symbolic_output(self._model, path)
+            is_layer = isinstance(operation, keras.Layer)
+            # Operations in code get a new name at every call; those of a graph can be found again.
+            if hint is not None and path not in entries and (is_layer or symbolic is not None):
                 _, height, width, channels = outputs.shape
-                symbolic = symbolic_output(self._model, path)
-                channels = channels if symbolic is None else int(symbolic.shape[-1])
-                entries[path] = Entry(height, width, channels, hint, isinstance(operation, keras.Layer))
+                channels = int(symbolic.shape[-1]) if symbolic is not None else None if self.thin else channels
+                entries[path] = Entry(height, width, channels, hint, is_layer)
 
         dispatch = Dispatch(Probe(thin=self.thin, local=self._local), observe)
         height, width, _ = self._inputs.shapes[self._inputs.image]
@@ -123,8 +141,6 @@ class Twin:
         self.failure = None
         try:
             dispatch.run(self._model, self._feed(images, None))
-        except NeedsFullWidth:
-            raise
         except Exception as error:
             # What lies behind (a head for another size, say) need not run; the layers before it can be measured.
             self.failure = error
@@ -132,8 +148,25 @@ class Twin:
         return entries
 
 
-def ramp(n: int, height: int, width: int, channels: int, *, falling: bool = False) -> npt.NDArray[np.float64]:
-    """Images in 0.5..1.5 that grow along both axes, so that code which selects always selects one end."""
+def ramp(n: int, height: int, width: int, channels: int) -> npt.NDArray[np.float64]:
+    """Images in 0.5..1.5 that grow along both axes."""
     y, x = np.linspace(0, 0.5, height)[:, None], np.linspace(0, 0.5, width)[None, :]
-    image = 1.5 - (x + y) if falling else 0.5 + (x + y)
-    return np.broadcast_to(image[None, :, :, None], (n, height, width, channels)).astype(DTYPE)
+    return _images(0.5 + x + y, n, channels)
+
+
+def selecting_images(n: int, height: int, width: int, channels: int) -> list[npt.NDArray[np.float64]]:
+    """Positive images of moderate size that between them let code that selects (a maximum, say) select every path.
+
+    Ramps select one end of a window; a bright frame selects the borders, which padding would darken; sparse noise
+    selects here and there.
+    """
+    y, x = np.arange(height)[:, None], np.arange(width)[None, :]
+    border = np.minimum(np.minimum(y, height - 1 - y), np.minimum(x, width - 1 - x))
+    random = np.random.default_rng(7)
+    rising = y / max(height - 1, 1) + x / max(width - 1, 1)
+    shapes = [rising, 2 - rising, 2 * np.exp(-border / 3), *(2 * random.random((3, height, width)) ** 4)]
+    return [_images(0.1 + 0.7 * shape, n, channels) for shape in shapes]
+
+
+def _images(image: npt.NDArray[np.float64], n: int, channels: int) -> npt.NDArray[np.float64]:
+    return np.broadcast_to(image[None, :, :, None], (n, *image.shape, channels)).astype(DTYPE)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
@@ -13,7 +14,7 @@ import traitlets
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.image import check_pixels, get_default_images
+from rfwidget.image import check_pixels, fit_picture, get_default_images
 from rfwidget.types import Size
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Controls(w.VBox):  # type: ignore[misc]
     def __init__(self, widget: RFWidget, save: Callable[[], None], copy: Callable[[], None]) -> None:
         self._widget = widget
         self._grids: dict[str, Size] = {}
+        self._following = False
         self._layer = w.Dropdown(options=[], description="Layer", layout=w.Layout(width="300px"))
         self._search = w.Text(
             placeholder="search layers", continuous_update=True, layout=w.Layout(width="130px", display="none")
@@ -76,8 +78,10 @@ class Controls(w.VBox):  # type: ignore[misc]
         copy_button = w.Button(description="Copy code", icon="copy", layout=w.Layout(width="auto"))
         save_button.on_click(lambda _: save())
         copy_button.on_click(lambda _: copy())
-        more = w.Accordion([w.VBox([_row(self._channel, self._channel_index, self._colormap),
-                                    _row(self._sign, self._opacity)])], titles=("More",))
+        more = w.Accordion(
+            [w.VBox([_row(self._channel, self._channel_index, self._colormap), _row(self._sign, self._opacity)])],
+            titles=("More",),
+        )
         super().__init__(
             [
                 _row(self._layer, self._search, self._image, self._upload),
@@ -118,7 +122,7 @@ class Controls(w.VBox):  # type: ignore[misc]
         wanted = self._search.value.strip().lower()
         current = self._widget.output_layer
         shown = [name for name in self._grids if wanted in name.lower() or name == current]
-        with self._layer.hold_trait_notifications():
+        with self._quietly():
             self._layer.options = [(_layer_line(name, self._grids[name]), name) for name in shown]
             if current in shown:
                 self._layer.value = current
@@ -129,21 +133,28 @@ class Controls(w.VBox):  # type: ignore[misc]
         if widget.output_layer in self._grids:
             self._list_layers()
         name = widget.image if isinstance(widget.image, str) else _OWN_IMAGE
-        self._image.options = _with(get_default_images(), name)
-        self._image.value = name
-        self._channel.value = None if widget.channel is None else 0
         self._channel_index.layout.display = "none" if widget.channel is None else None
-        if widget.channel is not None:
-            self._channel_index.value = widget.channel
-        self._colormap.options = _with(_COLORMAPS, widget.colormap)
-        self._colormap.value = widget.colormap
+        with self._quietly():
+            self._image.options = _with(get_default_images(), name)
+            self._image.value = name
+            self._channel.value = None if widget.channel is None else 0
+            self._channel_index.value = widget.channel or 0
+            self._colormap.options = _with(_COLORMAPS, widget.colormap)
+            self._colormap.value = widget.colormap
+
+    @contextmanager
+    def _quietly(self) -> Iterator[None]:
+        """While the controls follow the widget, their changes are not the user's."""
+        self._following = True
+        try:
+            yield
+        finally:
+            self._following = False
 
     def _try(self, trait: str, value: Callable[[], Any]) -> Callable[[object], None]:
         def assign(_: object) -> None:
-            wanted = value()
-            if wanted is None and trait == "output_layer":
-                return
-            self._assign(trait, wanted)
+            if not self._following:
+                self._assign(trait, value())
 
         return assign
 
@@ -158,7 +169,7 @@ class Controls(w.VBox):  # type: ignore[misc]
             self.say("")
 
     def _choose_image(self, change: dict[str, Any]) -> None:
-        if change["new"] is not None and change["new"] != _OWN_IMAGE:
+        if not self._following and change["new"] != _OWN_IMAGE:
             self._assign("image", change["new"])
 
     def _take_upload(self, change: dict[str, Any]) -> None:
@@ -169,7 +180,8 @@ class Controls(w.VBox):  # type: ignore[misc]
         except ReceptiveFieldError as error:
             self.say(str(error))
         else:
-            self._assign("image", self._widget.fit(pixels))
+            height, width = self._widget.model_input_shape[:2]
+            self._assign("image", fit_picture(pixels, Size(width, height)))
         self._upload.value = ()
 
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anywidget
-import numpy as np
-import numpy.typing as npt
 import traitlets as t
 
 from rfwidget.errors import ReceptiveFieldError
@@ -110,76 +108,77 @@ class Overlay(anywidget.AnyWidget):
                 setattr(self, name, value)
 
     def on_request(self, handler: Callable[[Request], None]) -> None:
-        """Call a handler with every well-formed request of a page, and acknowledge it; malformed ones are dropped."""
+        """Call a handler with every well-formed request of a page; others are dropped."""
 
         def receive(_widget: object, content: object, _buffers: object) -> None:
             request = parse_request(content)
             if request is not None:
-                # From here on the page's time-out runs, so whatever the handler does comes second.
-                self.send({"kind": "ack", "client": request.client, "seq": request.seq})
                 handler(request)
 
         self.on_msg(receive)
 
-    def superseded(self, client: str, seq: int) -> None:
-        """Tell a page that its request will not be answered, because something newer has taken its place."""
-        self.send({"kind": "superseded", "client": client, "seq": seq})
+    def acknowledge(self, request: Request) -> None:
+        """Tell the page that its request has arrived: from here on its time-out runs."""
+        self.send({"kind": "ack", "client": request.client, "seq": request.seq})
+
+    def supersede(self, request: Request) -> None:
+        """Tell the page that a newer request has taken the place of this one."""
+        self.send({"kind": "superseded", "client": request.client, "seq": request.seq})
 
     def answer(
         self,
-        client: str,
-        seq: int,
+        request: Request | None,
         *,
         serial: int,
         revision: int,
         cell: GridPoint,
+        box: tuple[int, int, int, int],
         rect: Rect,
-        left: int,
-        top: int,
-        rgba: npt.NDArray[np.uint8],
         milliseconds: float,
+        rgba: bytes | memoryview,
     ) -> None:
         """Send a heat map to all pages.
 
         Args:
-            client: the page that asked; empty: the kernel draws of its own accord.
-            seq: number of the request there.
+            request: the request it answers; None: the kernel draws of its own accord.
             serial: greater than that of every earlier answer and failure.
             revision: the revision the heat map belongs to.
             cell: its cell.
+            box: left, top, width, height of the heat map in image pixels.
             rect: the cell's receptive field.
-            left: column of the image at which the heat map stands.
-            top: row of the image at which it stands.
-            rgba: ``(h, w, 4)``, straight alpha.
             milliseconds: what the computation took.
+            rgba: ``width * height * 4`` bytes, straight alpha.
+
+        Raises:
+            ReceptiveFieldError: if the bytes do not fit the box.
         """
-        height, width = rgba.shape[:2]
+        size = memoryview(rgba).nbytes
+        if size != box[2] * box[3] * 4:
+            raise ReceptiveFieldError(f"a heat map of {size} bytes does not fill {box[2]}x{box[3]} pixels of 4 bytes")
         content = {
             "kind": "answer",
-            "client": client,
-            "seq": seq,
+            **_address(request),
             "serial": serial,
             "revision": revision,
             "cell": list(cell),
-            "box": [left, top, width, height],
+            "box": list(box),
             "rect": [edge if math.isfinite(edge) else None for edge in rect],
             "milliseconds": milliseconds,
         }
-        self.send(content, [np.ascontiguousarray(rgba, np.uint8).tobytes()])
+        self.send(content, [rgba])
 
-    def failure(self, client: str, seq: int, serial: int, revision: int, message: str, details: str) -> None:
-        """Tell all pages that a heat map could not be made.
+    def fail(self, request: Request | None, *, serial: int, revision: int, message: str, details: str = "") -> None:
+        """Tell all pages that a heat map could not be made: in plain words, with a traceback to unfold."""
+        failure = {"serial": serial, "revision": revision, "message": message, "details": details}
+        self.send({"kind": "failure", **_address(request), **failure})
 
-        Args:
-            client: the page that asked; empty: nobody.
-            seq: number of the request there.
-            serial: greater than that of every earlier answer and failure.
-            revision: the revision the heat map would have belonged to.
-            message: what happened, in plain words.
-            details: the traceback, shown on demand.
-        """
-        address = {"kind": "failure", "client": client, "seq": seq}
-        self.send({**address, "serial": serial, "revision": revision, "message": message, "details": details})
+    def download(self, name: str, content: bytes) -> None:
+        """Have the browser save a PNG file."""
+        self.send({"kind": "download", "name": name}, [content])
+
+    def copy(self, text: str) -> None:
+        """Have the browser put a text on the clipboard."""
+        self.send({"kind": "copy", "text": text})
 
 
 def parse_request(content: object) -> Request | None:
@@ -202,3 +201,8 @@ def parse_request(content: object) -> Request | None:
         return None
     seq, revision, x, y = numbers
     return Request(client, seq, revision, GridPoint(x, y), reason)
+
+
+def _address(request: Request | None) -> dict[str, Any]:
+    """Whose request a message answers; the empty client: nobody's."""
+    return {"client": request.client if request else "", "seq": request.seq if request else 0}

@@ -6,6 +6,7 @@ import io
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from rfwidget.types import Rect
 from rfwidget.widget.heat import Heat
@@ -50,9 +51,11 @@ def paint(scene: Scene, heat: Heat | None = None, selected: Rect | None = None, 
 
 
 def png_bytes(image: Image.Image) -> bytes:
-    """The picture as a PNG file."""
+    """The picture as a PNG file that names its maker: by that the overlay knows the still it hides (js/still.ts)."""
+    maker = PngInfo()
+    maker.add_text("Software", "rfwidget")
     file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
+    image.save(file, "PNG", optimize=True, pnginfo=maker)
     return file.getvalue()
 
 

@@ -1,17 +1,14 @@
 """RFWidget: receptive fields live on an image in a notebook.
 
-This module wires the parts: the estimator on a worker thread, the static scene on a canvas, the overlay that listens to
-mouse and keys in the browser, and the controls. Message handlers and trait observers only note what is wanted; the
-worker measures and backpropagates; `MainThread` carries results back to where traits may be set.
+This module wires the parts and holds the public traits. Trait observers and message handlers only note what is wanted;
+the engine does the work, and tells this class on the main thread what has come of it.
 """
 
 from __future__ import annotations
 
 import time
-import traceback
 import weakref
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +19,23 @@ from IPython.display import display
 from ipywidgets import Box, VBox
 
 from rfwidget.base import ReceptiveField
-from rfwidget.errors import ReceptiveFieldError, unknown_layer
+from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.geometry import check_point
-from rfwidget.image import as_array, as_model_input, as_picture, get_default_image, get_default_images
+from rfwidget.image import as_array, as_input_shape, as_model_input, as_picture, default_input, get_default_images
 from rfwidget.plotting import finite_rect
-from rfwidget.types import GridPoint, GridShape, ImageShape, ReceptiveFieldDescription, Size
+from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
+from rfwidget.widget.controls import Controls
+from rfwidget.widget.engine import Engine, Preprocess, Wish
 from rfwidget.widget.heat import lookup_table
 from rfwidget.widget.main_thread import MainThread
 from rfwidget.widget.overlay import Overlay, Request
 from rfwidget.widget.png import paint, png_bytes
 from rfwidget.widget.scene import Scene, build_scene
 from rfwidget.widget.still import Still
-from rfwidget.widget.view import Answer, Style, View, answer, colour_feature_map, full_gradient, nearest_cell
-from rfwidget.widget.worker import Cancelled, Urgency, Worker
+from rfwidget.widget.view import Answer, Style, View, full_gradient, nearest_cell
 
-Preprocess = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+_BEYOND_ANY_GRID = Size(2**31, 2**31)
 
 
 class RFWidget(VBox):  # type: ignore[misc]
@@ -54,9 +52,10 @@ class RFWidget(VBox):  # type: ignore[misc]
         image: array ``(height, width, channels)``, or the name of a sample image; None: the sample photograph.
         init_weights: use constant positive weights for the gradient maps as well.
         preprocess: called with the float32 image ``(height, width, channels)`` before it goes into the model.
+        **view: any of the other traits, such as ``selected=(8, 8)`` or ``show_dots=False``.
 
     Raises:
-        ReceptiveFieldError: if ``model``, ``input_shape`` or ``image`` cannot be used.
+        ReceptiveFieldError: if an argument cannot be used.
 
     Example::
 
@@ -64,18 +63,21 @@ class RFWidget(VBox):  # type: ignore[misc]
     """
 
     selected = traitlets.Any(None, help="The cell (x, y) whose gradient map is shown; None: none.")
-    output_layer = traitlets.Unicode(None, allow_none=True, help="Name of the layer; setting it measures that layer.")
+    output_layer = traitlets.Any(None, help="Name of the layer; setting it measures that layer.")
     image = traitlets.Any(None, help="Array (height, width, channels) or the name of a sample image.")
     channel = traitlets.Any(None, help="Output channel of the gradient maps; None: the mean of all.")
     show_heat = traitlets.Bool(True, help="Show the gradient map.")
     show_dots = traitlets.Bool(True, help="Show the centres of all receptive fields.")
     show_rectangles = traitlets.Bool(True, help="Show the fields of the first, central and last cell.")
-    show_naive = traitlets.Bool(
-        False, help="Show where those cells would be if the grid were stretched over the image."
-    )
+    show_naive = traitlets.Bool(False, help="Show those cells if the grid were stretched linearly over the image.")
     heat_opacity = traitlets.Float(0.8, min=0.0, max=1.0, help="Opacity of the gradient map, 0..1.")
-    colormap = traitlets.Unicode("coolwarm", help="Name of a matplotlib colour map.")
+    colormap = traitlets.Any("coolwarm", help="Name of a matplotlib colour map.")
     signed = traitlets.Bool(True, help="Show the sign of the gradient; otherwise its magnitude.")
+
+    _VIEW = (
+        *("selected", "channel", "show_heat", "show_dots", "show_rectangles", "show_naive"),
+        *("heat_opacity", "colormap", "signed"),
+    )
 
     def __init__(
         self,
@@ -86,40 +88,41 @@ class RFWidget(VBox):  # type: ignore[misc]
         image: Any = None,
         init_weights: bool = False,
         preprocess: Preprocess | None = None,
+        **view: Any,
     ) -> None:
         if preprocess is not None and not callable(preprocess):
             raise ReceptiveFieldError(f"preprocess is {preprocess!r}: expected a function of the image, or None")
+        for name in set(view).difference(self._VIEW):
+            raise ReceptiveFieldError(f"RFWidget has no {name!r}{suggest(name, self._VIEW)}; see help(RFWidget)")
         self.rf = _estimator(model, init_weights)
-        self._preprocess = preprocess
-        self._input_layer = input_layer
-        self._input_shape = _image_shape(input_shape, image, self.rf)
         self._fixed_shape = input_shape is not None
+        self._shape = _wanted_shape(input_shape, image, self.rf)
         self._revision = 0
-        self._serial = 0
         self._view: View | None = None
         self._answer: Answer | None = None
-        self._from_browser = False
+        self._follow_only = False
         self._main = MainThread()
-        self._worker = Worker(name="rfwidget")
         self._canvas = SceneCanvas()
         self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT)
         self._overlay.on_request(self._on_request)
+        self._engine = Engine(self.rf, input_layer, preprocess, self._overlay, self._main, self)
         self._still = Still(self._png, self._main)
         stage = Box([self._canvas.widget, self._overlay])
         stage.add_class("rfwidget-stage")
-        super().__init__([stage])
+        super().__init__(output_layer=output_layer, image=get_default_images()[0] if image is None else image, **view)
         self.add_class("rfwidget")
-        self.set_trait("image", get_default_images()[0] if image is None else image)
-        self.set_trait("output_layer", output_layer)
+        self._controls = Controls(self, save=self._download, copy=self._copy)
+        self.children = [stage, self._controls]
         self.observe(self._on_layer, "output_layer")
         self.observe(self._on_image, "image")
         self.observe(self._on_selected, "selected")
         self.observe(self._on_style, ["channel", "colormap", "signed"])
         self.observe(self._on_scene, ["show_dots", "show_rectangles", "show_naive"])
         self.observe(self._on_heat, ["show_heat", "heat_opacity"])
-        weakref.finalize(self, self._worker.stop)
+        self._overlay.set(show_heat=self.show_heat, heat_opacity=self.heat_opacity)
+        weakref.finalize(self, self._engine.worker.stop)
         self._show_scene()
-        self._measure()
+        self._wish()
 
     @property
     def rf_params(self) -> ReceptiveFieldDescription | None:
@@ -133,6 +136,11 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._main.drain()
         return None if self._answer is None else full_gradient(self._answer)
 
+    @property
+    def model_input_shape(self) -> tuple[int, ...]:
+        """Wanted shape of the model's input, ``(height, width, channels)``."""
+        return self._shape
+
     def wait(self, timeout: float = 60.0) -> bool:
         """Block until the shown layer is measured and the selected cell answered; for scripts and tests.
 
@@ -140,13 +148,13 @@ class RFWidget(VBox):  # type: ignore[misc]
             timeout: seconds to wait at most.
 
         Returns:
-            Whether all work was done in time. Errors are in the widget's read-out.
+            Whether all work was done in time; a failure counts as done and stands in the read-out.
         """
         end = time.monotonic() + timeout
         while True:
-            done = self._worker.wait_idle(max(0.0, end - time.monotonic()))
+            done = self._engine.worker.wait_idle(max(0.0, end - time.monotonic()))
             self._main.drain()
-            if done and self._worker.idle:
+            if done and self._engine.worker.idle:
                 return True
             if time.monotonic() >= end:
                 return False
@@ -156,22 +164,36 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._main.drain()
         Path(path).write_bytes(self._png())
 
+    def code(self) -> str:
+        """The line of Python that shows this view again; ``model`` stands for the model, ``image`` for an own image."""
+        arguments = ["model"]
+        if self.output_layer is not None:
+            arguments.append(f"output_layer={self.output_layer!r}")
+        if not isinstance(self.image, str):
+            arguments.append("image=image")
+        elif self.image != get_default_images()[0]:
+            arguments.append(f"image={self.image!r}")
+        for name in self._VIEW:
+            value = getattr(self, name)
+            if value != self.traits()[name].default_value:
+                arguments.append(f"{name}={tuple(value) if name == 'selected' else value!r}")
+        return f"RFWidget({', '.join(arguments)})"
+
     def close(self) -> None:
-        """Stop the worker and free everything in the browser."""
-        self._worker.stop()
-        self._overlay.close()
-        self._canvas.close()
+        """Stop all work and free everything in the browser."""
+        if "_engine" in self.__dict__:  # ipywidgets also closes what a refused constructor leaves behind
+            self._engine.worker.stop()
+            self._overlay.close()
+            self._canvas.close()
         super().close()
 
-    # What the user wants ---------------------------------------------------------------------------------------------
+    # What is wanted: checks and observers of the traits, and requests from the browser --------------------------------
 
     @traitlets.validate("selected")
     def _check_selected(self, proposal: dict[str, Any]) -> GridPoint | None:
         if proposal["value"] is None:
             return None
-        if self._view is None:
-            return check_point(proposal["value"], Size(2**31, 2**31))
-        return check_point(proposal["value"], self._view.grid)
+        return check_point(proposal["value"], _BEYOND_ANY_GRID if self._view is None else self._view.grid)
 
     @traitlets.validate("channel")
     def _check_channel(self, proposal: dict[str, Any]) -> int | None:
@@ -187,11 +209,11 @@ class RFWidget(VBox):  # type: ignore[misc]
     def _check_image(self, proposal: dict[str, Any]) -> Any:
         value = proposal["value"]
         if isinstance(value, str):
-            get_default_image((1, 1), name=value)
+            default_input(GridShape(None, 1, 1, 3), value)
             return value
         pixels = as_array(value)
         if self._fixed_shape:
-            as_model_input(pixels, _grid_shape(self._input_shape))
+            as_model_input(pixels, _grid_shape(self._shape))
         return pixels
 
     @traitlets.validate("colormap")
@@ -201,225 +223,145 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     @traitlets.validate("output_layer")
     def _check_output_layer(self, proposal: dict[str, Any]) -> str | None:
-        value: str | None = proposal["value"]
+        value = proposal["value"]
+        if value is not None and not isinstance(value, str):
+            raise ReceptiveFieldError(f"output_layer is {value!r}: expected the name of a layer")
         if self._view is not None and value is not None and value not in self.rf.layers:
             raise unknown_layer(value, self.rf.layers)
         return value
 
     def _on_layer(self, change: dict[str, Any]) -> None:
         if self._view is None or change["new"] != self._view.layer:
-            self._measure()
+            self._wish()
 
     def _on_image(self, change: dict[str, Any]) -> None:
+        if change["new"] is None:  # as in the constructor; traitlets does not ask validators about None
+            self.image = get_default_images()[0]
+            return
         if not isinstance(change["new"], str):
-            h, w = change["new"].shape[:2]
-            if (h, w) != self._input_shape[:2]:
-                self._input_shape = (h, w, self._input_shape[2])
-                self._measure()
-                return
-        self._restyle()
+            self._shape = (*change["new"].shape[:2], self._shape[2])
+        self._wish()
 
-    def _on_style(self, change: dict[str, Any]) -> None:  # noqa: ARG002 - the signature of an observer
-        self._restyle()
+    def _on_style(self, _: dict[str, Any]) -> None:
+        self._wish()
 
-    def _on_scene(self, change: dict[str, Any]) -> None:  # noqa: ARG002
+    def _on_scene(self, _: dict[str, Any]) -> None:
         self._show_scene()
         self._still.renew()
 
     def _on_heat(self, change: dict[str, Any]) -> None:
-        setattr(self._overlay, change["name"], change["new"])
+        self._overlay.set(**{change["name"]: change["new"]})
         self._still.renew()
 
     def _on_selected(self, change: dict[str, Any]) -> None:
-        if self._from_browser or self._view is None:
+        cell = change["new"]
+        if self._follow_only or self._view is None:
             return
-        self._tell(selected=None if change["new"] is None else list(change["new"]))
-        if change["new"] is not None:
-            self._ask(self._view, change["new"])
+        self._overlay.set(selected=None if cell is None else list(cell))
+        if cell is not None:
+            self._engine.ask(self._view, cell)
 
     def _on_request(self, request: Request) -> None:
-        """A cell was clicked in the browser; runs in a message handler."""
-        view = self._view
-        fits = view is not None and request.revision == view.revision
-        if view is None or not fits or request.cell.x >= view.grid.w or request.cell.y >= view.grid.h:
+        """A page asks for a cell; runs in a message handler."""
+        view, (x, y) = self._view, request.cell
+        if view is None or request.revision != view.revision or x >= view.grid.w or y >= view.grid.h:
             self._overlay.supersede(request)
             return
         self._overlay.acknowledge(request)
-        self._from_browser = True
-        try:
-            self.selected = request.cell
-        finally:
-            self._from_browser = False
-        self._ask(view, request.cell, request)
+        self._follow(selected=request.cell)
+        self._engine.ask(view, request.cell, request)
 
-    # The worker's jobs -----------------------------------------------------------------------------------------------
-
-    def _measure(self) -> None:
-        """Measure the wanted layer on the wanted image; the newest wish replaces an older one."""
+    def _wish(self) -> None:
+        """Have the present traits shown."""
         self._revision += 1
-        revision, layer, shape = self._revision, self.output_layer, self._input_shape
-        wanted, style = self.image, self._style()
-        self._tell(state="busy", status="building the model", progress=0.0, error=None)
+        self._overlay.set(state="busy", status="preparing", progress=0.0, error=None)
+        style = Style(self.channel, self.colormap, self.signed)
+        self._engine.fulfil(Wish(self._revision, self.output_layer, self._shape, self.image, style))
 
-        def progress(fraction: float, words: str) -> None:
-            self._worker.check()
-            self._main.post(lambda: self._tell(progress=fraction, status=words))
-
-        def job() -> None:
-            try:
-                if not self._is_computed(layer, shape):
-                    self.rf.compute(shape, self._input_layer, layer, progress=progress)
-                view = self._make_view(revision, wanted, style)
-                features = colour_feature_map(self.rf.feature_map(view.image, style.channel))
-            except Cancelled:
-                raise
-            except Exception as error:
-                self._main.post(partial(self._fail, error))
-            else:
-                self._main.post(lambda: self._adopt(view, features))
-
-        self._worker.submit(Urgency.SETUP, job)
-
-    def _restyle(self) -> None:
-        """Show another image, channel or colour; the network stays."""
-        if self._view is None:
-            return
-        self._measure()
-
-    def _ask(self, view: View, cell: GridPoint, request: Request | None = None) -> None:
-        """Have a cell answered, to whoever asked; all pages show the answer."""
-
-        def job() -> None:
-            begin = time.perf_counter()
-            self._serial += 1
-            try:
-                answered = answer(self.rf, view, cell)
-            except Exception as error:
-                message, details = _explain(error)
-                self._overlay.fail(
-                    request, serial=self._serial, revision=view.revision, message=message, details=details
-                )
-                self._main.post(partial(self._fail, error))
-                return
-            spent = 1000 * (time.perf_counter() - begin)
-            heat = answered.heat
-            self._overlay.answer(
-                request,
-                serial=self._serial,
-                revision=view.revision,
-                cell=cell,
-                box=heat.box,
-                rect=answered.rect,
-                milliseconds=spent,
-                rgba=heat.rgba.tobytes(),
-            )
-            self._main.post(partial(self._settle, answered))
-
-        dropped = partial(self._overlay.supersede, request) if request else None
-        self._worker.submit(Urgency.REQUEST, job, dropped)
-
-    def _is_computed(self, layer: str | None, shape: tuple[int | None, ...]) -> bool:
+    def _follow(self, **traits: Any) -> None:
+        """Set public traits to what is shown already, so that nothing is asked for again."""
+        self._follow_only = True
         try:
-            known = self.rf.input_shape
-        except ReceptiveFieldError:
-            return False
-        return layer in (None, self.rf.output_layer) and shape == (known.h, known.w, known.c)
+            for name, value in traits.items():
+                setattr(self, name, value)
+        finally:
+            self._follow_only = False
 
-    def _make_view(self, revision: int, wanted: Any, style: Style) -> View:
-        shape, output = self.rf.input_shape, self.rf.output_shape
-        pixels = wanted
-        if isinstance(wanted, str):
-            pixels = get_default_image(ImageShape(shape.w, shape.h, 1 if shape.c == 1 else 3), name=wanted)
-            if shape.c > 3:
-                pixels = pixels[:, :, np.arange(shape.c) % 3]
-        values = as_model_input(pixels, shape)
-        if self._preprocess is not None:
-            values = as_model_input(self._preprocess(values.copy()), shape)
-        grid = Size(output.w, output.h)
-        picture = as_picture(pixels)
-        return View(revision, self.rf.field, shape, grid, output.c, self.rf.output_layer, values, picture, style)
+    # What has come of it; the engine's listener, on the main thread ---------------------------------------------------
 
-    # What is shown; on the main thread -------------------------------------------------------------------------------
+    def on_progress(self, fraction: float, words: str) -> None:
+        """Show how far a measurement has come."""
+        if self._overlay.state == "busy":
+            self._overlay.set(progress=fraction, status=words)
 
-    def _adopt(self, view: View, features: npt.NDArray[np.uint8]) -> None:
+    def on_view(self, view: View, features: npt.NDArray[np.uint8]) -> None:
+        """Show another layer, image or style; the selection stays where it was on the image."""
         if view.revision != self._revision:
             return
         before, self._view, self._answer = self._view, view, None
-        centre = None
-        if before is not None and self.selected is not None:
-            centre = before.field.rect(self.selected).center
-        cell = nearest_cell(view, centre)
-        if before is None and self.selected is not None:
+        if self.selected is None:
+            cell = nearest_cell(view, None) if before is None else None
+        elif before is None:
             cell = GridPoint(min(self.selected.x, int(view.grid.w) - 1), min(self.selected.y, int(view.grid.h) - 1))
+        else:
+            cell = nearest_cell(view, finite_rect(before.field.rect(self.selected), before.input_shape).center)
         self._show_scene()
-        self._tell(
-            grid=[int(view.grid.w), int(view.grid.h)],
+        size = [int(view.grid.w), int(view.grid.h)]
+        self._overlay.set(
+            grid=size,
             field=view.field.to_json(),
             revision=view.revision,
-            selected=list(cell),
+            selected=None if cell is None else list(cell),
             layer=view.layer,
-            feature_map={"size": [int(view.grid.w), int(view.grid.h)], "rgba": features.tobytes()},
+            feature_map={"size": size, "rgba": features.tobytes()},
             label=f"Receptive fields of layer {view.layer}",
             state="ready",
             status="",
             progress=-1.0,
             error=None,
         )
-        self._from_browser = True
-        try:
-            self.output_layer = view.layer
-            self.selected = cell
-        finally:
-            self._from_browser = False
-        self._ask(view, cell)
+        self._follow(output_layer=view.layer, selected=cell)
+        self._controls.show_layers(self.rf.layers, view.channels)
+        if cell is not None:
+            self._engine.ask(view, cell)
 
-    def _settle(self, answered: Answer) -> None:
+    def on_answer(self, answered: Answer) -> None:
+        """Keep the newest gradient map; pages that did not ask are told of the cell once dragging has ended."""
         if self._view is None or answered.view.revision != self._view.revision:
             return
         self._answer = answered
-        if self._worker.idle:
-            self._overlay.selected = list(answered.cell)
+        if self._engine.worker.idle:
+            self._overlay.set(selected=list(answered.cell))
         if self._overlay.state == "error":
-            self._tell(state="ready", error=None)
+            self._overlay.set(state="ready", error=None)
         self._still.renew()
 
-    def _fail(self, error: Exception) -> None:
-        message, details = _explain(error)
-        self._tell(state="error", progress=-1.0, status="", error={"message": message, "details": details})
+    def on_failure(self, message: str, details: str) -> None:
+        """Show what went wrong; what was shown before stays usable."""
+        self._overlay.set(state="error", progress=-1.0, status="", error={"message": message, "details": details})
 
-    def _tell(self, **state: Any) -> None:
-        """Set traits of the overlay, in one message."""
-        with self._overlay.hold_sync():
-            for name, value in state.items():
-                setattr(self._overlay, name, value)
-
-    def _style(self) -> Style:
-        return Style(self.channel, self.colormap, self.signed)
-
-    def _scene(self) -> Scene:
-        view = self._view
-        if view is not None:
-            return build_scene(
-                view.picture,
-                view.input_shape,
-                view.field,
-                view.grid,
-                dots=self.show_dots,
-                rectangles=self.show_rectangles,
-                naive=self.show_naive,
-            )
-        shape = _grid_shape(self._input_shape)
-        pixels = self.image
-        if isinstance(pixels, str):
-            pixels = get_default_image(ImageShape(shape.w, shape.h), name=pixels)
-        return build_scene(as_picture(pixels), shape)
+    # What is shown ----------------------------------------------------------------------------------------------------
 
     def _show_scene(self) -> None:
         scene = self._scene()
-        layout = scene.layout
+        size, layout = scene.layout.image, scene.layout
         self._canvas.show(scene)
-        self._tell(
-            image_size=[int(layout.image.w), int(layout.image.h)], scale=layout.scale, margin=list(layout.margin)
+        self._overlay.set(image_size=[int(size.w), int(size.h)], scale=layout.scale, margin=list(layout.margin))
+
+    def _scene(self) -> Scene:
+        view = self._view
+        if view is None:
+            shape = _grid_shape(self._shape)
+            pixels = default_input(shape, self.image) if isinstance(self.image, str) else self.image
+            return build_scene(as_picture(pixels), shape)
+        return build_scene(
+            view.picture,
+            view.input_shape,
+            view.field,
+            view.grid,
+            dots=self.show_dots,
+            rectangles=self.show_rectangles,
+            naive=self.show_naive,
         )
 
     def _ipython_display_(self, **_: Any) -> None:
@@ -435,37 +377,29 @@ class RFWidget(VBox):  # type: ignore[misc]
         rect = scene.layout.place(finite_rect(answered.rect, answered.view.input_shape))
         return png_bytes(paint(scene, answered.heat, rect, self.heat_opacity))
 
+    def _download(self) -> None:
+        self._overlay.download("receptive-field.png", self._png())
+
+    def _copy(self) -> None:
+        self._overlay.copy(self.code())
+
 
 def _estimator(model: Any, init_weights: bool) -> ReceptiveField:
     if isinstance(model, ReceptiveField):
         return model
     from rfwidget.keras import KerasReceptiveField
 
-    estimator: ReceptiveField = KerasReceptiveField(model, init_weights=init_weights)
-    return estimator
+    return KerasReceptiveField(model, init_weights=init_weights)
 
 
-def _image_shape(input_shape: Any, image: Any, rf: ReceptiveField) -> tuple[int, ...]:
-    """The wanted model input ``(h, w, c)``."""
-    height, width, channels = rf.default_input_shape()
-    if input_shape is not None:
-        if isinstance(input_shape, ImageShape):
-            input_shape = (input_shape.h, input_shape.w, input_shape.c)
-        given = tuple(input_shape)
-        if len(given) != 3:
-            raise ReceptiveFieldError(f"input_shape is {input_shape!r}: expected (height, width, channels)")
-        defaults = (height, width, channels)
-        return tuple(int(default if side is None else side) for side, default in zip(given, defaults, strict=True))
-    if image is not None and not isinstance(image, str):
-        return (*as_array(image).shape[:2], channels)
-    return (height, width, channels)
+def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField) -> tuple[int, ...]:
+    """The model's input ``(h, w, c)`` that the arguments ask for."""
+    own = rf.default_input_shape()
+    if input_shape is None:
+        return own if image is None or isinstance(image, str) else (*as_array(image).shape[:2], own[2])
+    given = as_input_shape(input_shape)
+    return tuple(default if side is None else side for side, default in zip(given, own, strict=True))
 
 
 def _grid_shape(shape: tuple[int, ...]) -> GridShape:
     return GridShape(None, shape[1], shape[0], shape[2])
-
-
-def _explain(error: Exception) -> tuple[str, str]:
-    """Plain words for the read-out, and the traceback behind them."""
-    words = str(error) if isinstance(error, ReceptiveFieldError) else f"{type(error).__name__}: {error}"
-    return words, "".join(traceback.format_exception(error))

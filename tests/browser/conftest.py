@@ -39,11 +39,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def lab_page(browser: Browser, lab: Server) -> Iterator[LabPage]:
-    """A fresh page; at the end, nothing must stand in its console."""
+def lab_page(browser: Browser, lab: Server, artifacts: Path, request: pytest.FixtureRequest) -> Iterator[LabPage]:
+    """A fresh page; at the end, it leaves a screenshot, and nothing must stand in its console."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     page = LabPage(context.new_page(), lab)
     yield page
+    page.page.screenshot(path=artifacts / f"{request.node.name}.png")
     context.close()
     assert page.problems == []
 

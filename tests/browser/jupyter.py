@@ -19,7 +19,7 @@ import nbformat
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 90_000
+PATIENCE = 30_000
 """Milliseconds to wait for a kernel that starts TensorFlow on a busy machine."""
 
 _ANY_CELL = re.compile(r"^\d+,\d+$")
@@ -60,6 +60,9 @@ def serve(folder: Path, *command: str, ready: str = "/api") -> Iterator[Server]:
         "PYTHONPATH": str(ROOT),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
+    page_settings = settings / "labconfig" / "page_config.json"
+    page_settings.parent.mkdir(parents=True)
+    page_settings.write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}')
     log = (folder / "server.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", *command, f"--port={port}"],
@@ -91,8 +94,6 @@ LAB = (
     "--ip=127.0.0.1",
     "--ServerApp.token=",
     "--ServerApp.port_retries=0",
-    "--LabApp.news_url=",
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.expose_app_in_browser=True",
 )
 
@@ -123,9 +124,13 @@ class LabPage:
         self.wait_for_kernel()
 
     def wait_for_kernel(self) -> None:
-        """Wait until the kernel has nothing to do."""
-        self.page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(
-            timeout=PATIENCE, state="attached"
+        """Wait until the kernel is connected and has nothing to do."""
+        self.page.wait_for_function(
+            """() => {
+                const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+                return kernel?.connectionStatus === "connected" && kernel.status === "idle";
+            }""",
+            timeout=PATIENCE,
         )
 
     def command(self, name: str) -> None:
@@ -134,7 +139,6 @@ class LabPage:
 
     def run_all(self) -> None:
         """Run all cells of the notebook."""
-        self.page.locator(".jp-Notebook").click(position={"x": 5, "y": 5})
         self.command("notebook:run-all-cells")
 
     def overlay(self, index: int = 0) -> Locator:

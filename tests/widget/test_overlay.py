@@ -1,8 +1,8 @@
+import gzip
 import math
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,12 +58,17 @@ def test_missing_build_says_what_to_run(monkeypatch, tmp_path):
         Overlay()
 
 
-def test_well_formed_request_arrives_once_after_its_acknowledgement(sent):
+def test_well_formed_request_arrives_as_a_value(sent):
     overlay, seen = Overlay(), []
-    overlay.on_request(lambda request: seen.append((request, len(sent))))
+    overlay.on_request(seen.append)
     overlay._handle_custom_msg(GOOD, [])
-    assert seen == [(Request("page", 3, 2, GridPoint(5, 7), "scrub"), 1)]
-    assert sent == [({"kind": "ack", "client": "page", "seq": 3}, None)]
+    assert seen == [Request("page", 3, 2, GridPoint(5, 7), "scrub")]
+    overlay.acknowledge(seen[0])
+    overlay.supersede(seen[0])
+    assert [content for content, _ in sent] == [
+        {"kind": "ack", "client": "page", "seq": 3},
+        {"kind": "superseded", "client": "page", "seq": 3},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -113,52 +118,60 @@ def test_any_message_is_a_request_within_limits_or_nothing(content):
         assert min(request.revision, *request.cell) >= 0
 
 
-def test_answer_carries_its_pixels_row_by_row_with_their_box(sent):
-    rgba = np.arange(3 * 5 * 4, dtype=np.uint8).reshape(3, 5, 4)
+REQUEST = Request("page", 4, 2, GridPoint(1, 2), "click")
+ANSWER = {"serial": 9, "revision": 2, "cell": GridPoint(1, 2), "milliseconds": 1.5}
+
+
+def test_answer_carries_its_pixels_as_a_buffer_and_infinite_edges_as_null(sent):
     rect = Rect(-2, 4, 5, math.inf)
-    Overlay().answer(
-        "page", 4, serial=9, revision=2, cell=GridPoint(1, 2), rect=rect, left=6, top=8, rgba=rgba, milliseconds=1.5
-    )
+    Overlay().answer(REQUEST, box=(6, 8, 5, 3), rect=rect, rgba=bytes(range(60)), **ANSWER)
     [(content, buffers)] = sent
-    assert content["box"] == [6, 8, 5, 3]
-    assert content["rect"] == [-2, 4, 5, None]
-    assert (content["client"], content["seq"], content["serial"], content["cell"]) == ("page", 4, 9, [1, 2])
+    assert content == {
+        "kind": "answer",
+        "client": "page",
+        "seq": 4,
+        "serial": 9,
+        "revision": 2,
+        "cell": [1, 2],
+        "box": [6, 8, 5, 3],
+        "rect": [-2, 4, 5, None],
+        "milliseconds": 1.5,
+    }
     assert buffers == [bytes(range(60))]
 
 
-def test_answer_of_a_view_into_a_larger_array_holds_only_that_view(sent):
-    whole = np.arange(4 * 6 * 4, dtype=np.uint8).reshape(4, 6, 4)
-    part = whole[1:3, 2:5]
-    Overlay().answer(
-        "",
-        0,
-        serial=1,
-        revision=0,
-        cell=GridPoint(0, 0),
-        rect=Rect(0, 0, 3, 2),
-        left=0,
-        top=0,
-        rgba=part,
-        milliseconds=0,
-    )
-    assert np.array_equal(np.frombuffer(sent[0][1][0], np.uint8).reshape(2, 3, 4), part)
+def test_answer_to_nobody_has_the_empty_client(sent):
+    Overlay().answer(None, box=(0, 0, 1, 1), rect=Rect(0, 0, 1, 1), rgba=bytes(4), **ANSWER)
+    assert (sent[0][0]["client"], sent[0][0]["seq"]) == ("", 0)
+
+
+def test_answer_whose_pixels_do_not_fill_its_box_is_refused(sent):
+    with pytest.raises(ReceptiveFieldError, match="59 bytes does not fill 5x3 pixels"):
+        Overlay().answer(REQUEST, box=(6, 8, 5, 3), rect=Rect(0, 0, 1, 1), rgba=bytes(59), **ANSWER)
+    assert sent == []
 
 
 def test_failure_keeps_words_and_traceback_apart(sent):
-    Overlay().failure("page", 4, 9, 2, "the layer is gone", "Traceback ...")
-    assert sent[0][0]["message"] == "the layer is gone"
-    assert sent[0][0]["details"] == "Traceback ..."
-
-
-def test_traits_set_together_reach_the_browser_together():
-    overlay, states = Overlay(), []
-    overlay.send_state = lambda key=None: states.append(set(key))
-    overlay.set(grid=[16, 9], selected=GridPoint(8, 4), revision=3)
-    assert states == [{"grid", "selected", "revision"}]
-    assert overlay.selected == [8, 4]
+    Overlay().fail(REQUEST, serial=9, revision=2, message="the layer is gone", details="Traceback ...")
+    assert sent[0][0] == {
+        "kind": "failure",
+        "client": "page",
+        "seq": 4,
+        "serial": 9,
+        "revision": 2,
+        "message": "the layer is gone",
+        "details": "Traceback ...",
+    }
 
 
 def test_new_overlay_knows_nothing_and_has_no_error():
     overlay = Overlay()
     assert (overlay.field, overlay.selected, overlay.error, overlay.feature_map) == (None, None, None, None)
     assert (overlay.state, overlay.progress) == ("ready", -1.0)
+
+
+@pytest.mark.parametrize("name", ["overlay.js", "standalone.js"])
+def test_bundle_is_small_and_loads_nothing_from_elsewhere(name):
+    code = (Path(module.__file__).parent / "static" / name).read_bytes()
+    assert len(gzip.compress(code)) < 20_000
+    assert not re.search(rb"""\bimport\b\s*\(|from\s*["']https?:|["']https?://(?!www\.w3\.org/2000/svg)""", code)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from functools import partial
 
 import pytest
 
@@ -20,7 +21,12 @@ def worker():
 def held(worker: Worker, urgency: Urgency = Urgency.REQUEST) -> threading.Event:
     """Occupy the worker until the event is set."""
     started, release = threading.Event(), threading.Event()
-    worker.submit(urgency, lambda: (started.set(), release.wait(5)) and None)
+
+    def occupy() -> None:
+        started.set()
+        release.wait(5)
+
+    worker.submit(urgency, occupy)
     assert started.wait(5)
     return release
 
@@ -102,7 +108,7 @@ def test_an_idle_worker_keeps_nothing_alive(worker: Worker) -> None:
 
     thing = Thing()
     seen = weakref.ref(thing)
-    worker.submit(Urgency.REQUEST, lambda thing=thing: None)
+    worker.submit(Urgency.REQUEST, partial(id, thing))
     assert worker.wait_idle(5)
     del thing
     gc.collect()

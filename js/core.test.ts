@@ -1,0 +1,368 @@
+// @vitest-environment happy-dom
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type Activity, type Host, mount } from "./core.js";
+import type { Cell, Model, Picture } from "./model.js";
+import { placeAt, STATE } from "./testing.js";
+
+/** A host that a test moves by hand. */
+class FakeHost implements Host {
+  state: Model = { ...STATE, margin: [...STATE.margin] };
+  selected: Cell | null = null;
+  picture: Picture | null = null;
+  painted: Cell | null | undefined = null;
+  activity: Activity = { state: "ready", text: "", error: null };
+  request = vi.fn();
+  changed = () => {};
+
+  get<K extends keyof Model>(name: K): Model[K] {
+    return this.state[name];
+  }
+
+  watch(changed: () => void): void {
+    this.changed = changed;
+  }
+}
+
+let host: FakeHost;
+let element: HTMLElement;
+let life: AbortController;
+let frames: (() => void)[];
+
+const find = <E extends Element = HTMLElement>(selector: string): E => {
+  const found = element.querySelector<E>(selector);
+  if (!found) throw new Error(`no ${selector}`);
+  return found;
+};
+const overlay = () => find(".rfwidget-overlay");
+const readout = () => find(".rfwidget-status").textContent;
+const numbers = (selector: string) =>
+  ["x", "y", "width", "height"].map((name) => Number(find(selector).getAttribute(name)));
+const nextFrame = () => {
+  for (const frame of frames.splice(0)) frame();
+};
+
+/** The middle of a cell's receptive field on the screen, in a page that shows the image at (100, 50) at scale 3. */
+const at = ([x, y]: Cell) => ({ clientX: 100 + 3 * (7 + 4 * x), clientY: 50 + 3 * (11.5 + 5 * y) });
+const pointer = (type: string, place: { clientX: number; clientY: number }, more: PointerEventInit = {}) =>
+  overlay().dispatchEvent(
+    new PointerEvent(type, { isPrimary: true, pointerId: 1, pointerType: "mouse", bubbles: true, ...place, ...more }),
+  );
+const press = (key: string, more: KeyboardEventInit = {}) => {
+  const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more });
+  overlay().dispatchEvent(event);
+  return event;
+};
+
+beforeEach(() => {
+  frames = [];
+  vi.stubGlobal("requestAnimationFrame", (frame: () => void) => frames.push(frame));
+  vi.stubGlobal("cancelAnimationFrame", (id: number) => frames.splice(id - 1, 1));
+  vi.stubGlobal("ImageData", class {});
+  host = new FakeHost();
+  life = new AbortController();
+  element = document.createElement("div");
+  document.body.append(element);
+  mount(element, host, life.signal);
+  overlay().setPointerCapture = vi.fn();
+  placeAt(overlay(), 100, 50, 480, 288);
+});
+
+afterEach(() => {
+  life.abort();
+  element.remove();
+});
+
+describe("the overlay root", () => {
+  it("covers exactly the image behind the margin", () => {
+    expect(overlay().style).toMatchObject({ left: "40px", top: "20px", width: "480px", height: "288px" });
+    expect(find(".rfwidget-area").style).toMatchObject({ width: "530px", height: "318px" });
+  });
+
+  it("tells grid, selection, picture and state", () => {
+    expect(overlay().dataset).toMatchObject({ grid: "32x16", state: "ready" });
+    expect(overlay().dataset).not.toHaveProperty("selected");
+    expect(overlay().dataset).not.toHaveProperty("painted");
+    Object.assign(host, { selected: [20, 5], painted: [19, 5], activity: { state: "busy", text: "", error: null } });
+    host.changed();
+    expect(overlay().dataset).toMatchObject({ selected: "20,5", painted: "19,5", state: "busy" });
+    host.painted = null;
+    host.changed();
+    expect(overlay().dataset).not.toHaveProperty("painted");
+  });
+
+  it("has a name, a role and a place in the tab order", () => {
+    expect(overlay().getAttribute("aria-label")).toBe("Receptive fields of layer feature_grid");
+    expect(overlay().getAttribute("role")).toBe("application");
+    expect(overlay().tabIndex).toBe(0);
+  });
+});
+
+describe("the pointer", () => {
+  it("hovers without asking for anything: rectangle, dashed overhang and read-out", () => {
+    pointer("pointermove", at([0, 3]));
+    nextFrame();
+    expect(host.request).not.toHaveBeenCalled();
+    // x -10..24, y 10..43 in image pixels; the overhang is drawn on the stage, behind its margin of 40 and 20.
+    expect(numbers(".rfwidget-hovered rect.rfwidget-overhang")).toEqual([40 - 30, 20 + 30, 34 * 3, 33 * 3]);
+    expect(readout()).toContain("cell (0, 3): x \u221210 to 24, y 10 to 43, 34 \u00d7 33 px");
+    pointer("pointerleave", at([0, 3]));
+    nextFrame();
+    expect(find<SVGElement>(".rfwidget-hovered").style.display).toBe("none");
+    expect(readout()).toBe("");
+  });
+
+  it("hovers once per frame, at the last place", () => {
+    for (let x = 0; x < 30; x++) pointer("pointermove", at([x, 3]));
+    expect(frames.length).toBe(1);
+    nextFrame();
+    expect(readout()).toContain("cell (29, 3)");
+  });
+
+  it("selects on the press, and the same cell again on the next", () => {
+    for (let k = 0; k < 2; k++) {
+      pointer("pointerdown", at([20, 5]));
+      pointer("pointerup", at([20, 5]));
+    }
+    expect(host.request.mock.calls).toEqual([
+      [[20, 5], "click"],
+      [[20, 5], "click"],
+    ]);
+    expect(document.activeElement).toBe(overlay());
+  });
+
+  it("scrubs while pressed, once per cell, also beyond the border", () => {
+    pointer("pointerdown", at([20, 5]));
+    pointer("pointermove", at([20.2, 5]));
+    pointer("pointermove", at([21, 5]));
+    pointer("pointermove", at([90, 6]));
+    pointer("pointerup", at([90, 6]));
+    pointer("pointermove", at([3, 3]));
+    expect(host.request.mock.calls.slice(1)).toEqual([
+      [[21, 5], "scrub"],
+      [[31, 6], "scrub"],
+    ]);
+    expect(overlay().setPointerCapture).toHaveBeenCalledWith(1);
+  });
+
+  it("finds the cell on a page that is shrunk, moved or zoomed", () => {
+    placeAt(overlay(), -30, 400, 120, 72);
+    pointer("pointerdown", { clientX: -30 + (7 + 4 * 20) * 0.75, clientY: 400 + (11.5 + 5 * 5) * 0.75 });
+    expect(host.request).toHaveBeenCalledWith([20, 5], "click");
+  });
+
+  it.each([
+    ["another button", { button: 2 }],
+    ["Shift", { shiftKey: true }],
+    ["Ctrl", { ctrlKey: true }],
+    ["a second finger", { isPrimary: false }],
+  ])("with %s does nothing", (_, more) => {
+    pointer("pointerdown", at([20, 5]), more);
+    pointer("pointermove", at([22, 5]), more);
+    expect(host.request).not.toHaveBeenCalled();
+  });
+
+  it("that loses its capture no longer scrubs", () => {
+    pointer("pointerdown", at([20, 5]));
+    pointer("lostpointercapture", at([20, 5]));
+    pointer("pointermove", at([22, 5]));
+    expect(host.request).toHaveBeenCalledTimes(1);
+  });
+
+  it("selects nothing where no field is known", () => {
+    host.state.field = null;
+    pointer("pointerdown", at([20, 5]));
+    expect(host.request).not.toHaveBeenCalled();
+  });
+});
+
+describe("a finger", () => {
+  const touch = { pointerType: "touch" };
+
+  it("selects by a tap, when it is lifted", () => {
+    pointer("pointerdown", at([20, 5]), touch);
+    expect(host.request).not.toHaveBeenCalled();
+    pointer("pointerup", at([20, 5]), touch);
+    expect(host.request.mock.calls).toEqual([[[20, 5], "click"]]);
+  });
+
+  it("scrubs by moving sideways, then in any direction, and selects no more when it is lifted", () => {
+    pointer("pointerdown", at([20, 5]), touch);
+    pointer("pointermove", at([22, 5]), touch);
+    pointer("pointermove", at([22, 9]), touch);
+    pointer("pointerup", at([22, 9]), touch);
+    expect(host.request.mock.calls).toEqual([
+      [[22, 5], "scrub"],
+      [[22, 9], "scrub"],
+    ]);
+  });
+
+  it("that scrolls the page selects nothing, neither before the browser takes over nor after", () => {
+    pointer("pointerdown", at([20, 5]), touch);
+    pointer("pointermove", at([20, 6]), touch);
+    pointer("pointercancel", at([20, 6]), touch);
+    pointer("pointermove", at([24, 9]), touch);
+    pointer("pointerup", at([20, 9]), touch);
+    expect(host.request).not.toHaveBeenCalled();
+  });
+
+  it("that is lifted far up from where it was put down selects nothing", () => {
+    pointer("pointerdown", at([20, 5]), touch);
+    pointer("pointerup", at([20, 9]), touch);
+    expect(host.request).not.toHaveBeenCalled();
+  });
+});
+
+describe("a key", () => {
+  it("that is plain never reaches the notebook", () => {
+    const notebook = vi.fn();
+    document.addEventListener("keydown", notebook, { signal: life.signal });
+    for (const key of ["b", "x", "j", "ArrowDown", "Enter", "Escape"])
+      expect(press(key).defaultPrevented, key).toBe(true);
+    expect(notebook).not.toHaveBeenCalled();
+  });
+
+  it("with Ctrl, and Tab, reach it untouched", () => {
+    const notebook = vi.fn();
+    document.addEventListener("keydown", notebook, { signal: life.signal });
+    expect(press("s", { ctrlKey: true }).defaultPrevented).toBe(false);
+    expect(press("Tab").defaultPrevented).toBe(false);
+    expect(notebook).toHaveBeenCalledTimes(2);
+  });
+
+  it("moves the selected cell", () => {
+    host.selected = [20, 5];
+    press("ArrowLeft", { shiftKey: true });
+    expect(host.request).toHaveBeenCalledWith([15, 5], "click");
+  });
+
+  it("Escape gives the focus back to what holds the widget", () => {
+    const cell = document.createElement("div");
+    cell.tabIndex = -1;
+    document.body.append(cell);
+    cell.append(element);
+    overlay().focus();
+    press("Escape");
+    expect(document.activeElement).toBe(cell);
+    cell.remove();
+  });
+});
+
+describe("what is shown", () => {
+  it("of the selected cell: its rectangle as the kernel told it, and the time it took", () => {
+    host.selected = [20, 5];
+    const picture = { cell: [20, 5], rect: [0, 0, 10, 20], milliseconds: 12.34, box: [0, 0, 0, 0] };
+    host.picture = { ...picture, serial: 1, revision: 1, rgba: new Uint8ClampedArray() } as unknown as Picture;
+    host.changed();
+    expect(numbers(".rfwidget-selected rect.rfwidget-overhang")).toEqual([40, 20, 30, 60]);
+    expect(readout()).toBe("cell (20, 5): x 0 to 10, y 0 to 20, 10 \u00d7 20 px12.3 ms");
+  });
+
+  it("of an unbounded field reaches beyond the stage", () => {
+    host.state.field = { x: { cells: 1, pixels: 5, edges: null }, y: { cells: 1, pixels: 5, edges: [[-5, 28]] } };
+    host.selected = [20, 5];
+    host.changed();
+    const [x = 0, , width = 0] = numbers(".rfwidget-selected rect.rfwidget-overhang");
+    expect(x).toBeLessThan(0);
+    expect(x + width).toBeGreaterThan(530);
+  });
+
+  it("hides the rectangle under the pointer on demand", () => {
+    host.state.show_hover = false;
+    pointer("pointermove", at([0, 3]));
+    nextFrame();
+    expect(find<SVGElement>(".rfwidget-hovered").style.display).toBe("none");
+  });
+
+  it("are errors in words, with the traceback behind a disclosure, as text and not as markup", () => {
+    const error = { message: "no <img src=x onerror=alert(1)>", details: "Traceback <b>" };
+    host.activity = { state: "error", text: "", error };
+    host.changed();
+    expect(find(".rfwidget-error").hidden).toBe(false);
+    expect(find(".rfwidget-message").textContent).toBe(error.message);
+    expect(find(".rfwidget-traceback").textContent).toBe(error.details);
+    expect(find<HTMLDetailsElement>("details").open).toBe(false);
+    expect(element.querySelector("img")).toBeNull();
+    host.activity = { state: "ready", text: "", error: null };
+    host.changed();
+    expect(find(".rfwidget-error").hidden).toBe(true);
+  });
+
+  it("is progress while there is some", () => {
+    expect(find(".rfwidget-progress").hidden).toBe(true);
+    host.state.progress = 0.25;
+    host.activity = { state: "busy", text: "measuring", error: null };
+    host.changed();
+    expect(find<HTMLProgressElement>(".rfwidget-progress").value).toBe(0.25);
+    expect(readout()).toContain("measuring");
+  });
+
+  it("is spoken when selected, not when hovered", () => {
+    const spoken = () => find("[aria-live=polite]").textContent;
+    host.selected = [20, 5];
+    host.changed();
+    expect(spoken()).toContain("cell (20, 5)");
+    pointer("pointermove", at([0, 3]));
+    nextFrame();
+    expect(spoken()).not.toContain("cell (0, 3)");
+  });
+});
+
+describe("the feature map", () => {
+  const rgba = new DataView(new ArrayBuffer(32 * 16 * 4));
+
+  beforeEach(() => {
+    host.state.feature_map = { size: [32, 16], rgba };
+    host.changed();
+    placeAt(find(".rfwidget-map-surface"), 700, 50, 192, 96);
+    find(".rfwidget-map-surface").setPointerCapture = vi.fn();
+  });
+
+  it("is absent until there is one", () => {
+    host.state.feature_map = null;
+    host.changed();
+    expect(find(".rfwidget-map").hidden).toBe(true);
+  });
+
+  it("selects the cell that is pressed", () => {
+    const event = { isPrimary: true, pointerId: 1, clientX: 700 + 6 * 20 + 3, clientY: 50 + 6 * 5 + 3 };
+    find(".rfwidget-map-surface").dispatchEvent(new PointerEvent("pointerdown", event));
+    expect(host.request).toHaveBeenCalledWith([20, 5], "click");
+  });
+
+  it("marks the selected cell and the one under the pointer on the image", () => {
+    host.selected = [20, 5];
+    host.changed();
+    pointer("pointermove", at([7, 3]));
+    nextFrame();
+    expect(numbers(".rfwidget-map-selected")).toEqual([20, 5, 1, 1]);
+    expect(numbers(".rfwidget-map-hovered")).toEqual([7, 3, 1, 1]);
+  });
+});
+
+describe("the heat map", () => {
+  const picture = { serial: 1, revision: 1, cell: [20, 5], box: [0, 0, 1, 1], rect: [0, 0, 1, 1], milliseconds: 1 };
+
+  it("is the view's own to paint where the host does not, and counts as painted", () => {
+    host.painted = undefined;
+    host.picture = { ...picture, rgba: new Uint8ClampedArray(4) } as unknown as Picture;
+    host.changed();
+    expect(find(".rfwidget-heat").hidden).toBe(false);
+    expect(overlay().dataset.painted).toBe("20,5");
+    host.state.show_heat = false;
+    host.changed();
+    expect(overlay().dataset).not.toHaveProperty("painted");
+  });
+
+  it("is left to the host where that paints", () => expect(find(".rfwidget-heat").hidden).toBe(true));
+});
+
+it("nothing is left behind when the view is gone", () => {
+  pointer("pointermove", at([0, 3]));
+  const root = overlay();
+  life.abort();
+  expect(element.childElementCount).toBe(0);
+  expect(frames.length).toBe(0);
+  root.dispatchEvent(new PointerEvent("pointerdown", { isPrimary: true, ...at([3, 3]) }));
+  root.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
+  expect(host.request).not.toHaveBeenCalled();
+});

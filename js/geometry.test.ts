@@ -1,0 +1,125 @@
+import { expect, it, describe as suite } from "vitest";
+import {
+  cellAt,
+  cellAtFraction,
+  centreAt,
+  centreOf,
+  clamp,
+  describe,
+  edgesAt,
+  inGrid,
+  moved,
+  nearest,
+  rectOf,
+  sameCell,
+} from "./geometry.js";
+import type { AxisField, Cell, Field } from "./model.js";
+
+const plain: AxisField = { cells: 1, pixels: 4, edges: [[0, 34]] };
+const padded: AxisField = { cells: 1, pixels: 2, edges: [[-3, 4]] };
+// Every three cells move by eight pixels, and no two neighbours by the same.
+const uneven: AxisField = {
+  cells: 3,
+  pixels: 8,
+  edges: [
+    [0, 5],
+    [2, 9],
+    [5, 10],
+  ],
+};
+const unbounded: AxisField = { cells: 1, pixels: 16, edges: null };
+
+suite("edges of a receptive field", () => {
+  it("move by the stride from cell to cell", () => {
+    for (const cell of [0, 1, 8, 15]) expect(edgesAt(plain, cell)).toEqual([4 * cell, 4 * cell + 34]);
+  });
+
+  it("may lie before the image", () => expect(edgesAt(padded, 1)).toEqual([-1, 6]));
+
+  it("repeat after one period where the field is not uniform", () => {
+    for (const cell of [0, 1, 2, 3]) {
+      const [low, high] = edgesAt(uneven, cell);
+      expect(edgesAt(uneven, cell + 6)).toEqual([low + 16, high + 16]);
+    }
+  });
+
+  it("are infinite along an unbounded axis", () => expect(edgesAt(unbounded, 3)).toEqual([-Infinity, Infinity]));
+
+  it("stand x before y in a rectangle", () => {
+    expect(rectOf({ x: plain, y: padded }, [2, 5])).toEqual([8, 7, 42, 14]);
+    expect(rectOf({ x: unbounded, y: plain }, [2, 5])).toEqual([-Infinity, 20, Infinity, 54]);
+  });
+});
+
+suite("the cell under a point", () => {
+  const axes: [string, AxisField, number][] = [
+    ["plain", plain, 16],
+    ["padded", padded, 48],
+    ["uneven", uneven, 17],
+    ["unbounded", unbounded, 5],
+  ];
+
+  it.each(axes)("is the cell whose centre lies there (%s)", (_, axis, count) => {
+    for (let cell = 0; cell < count; cell++) expect(nearest(axis, centreAt(axis, cell), count)).toBe(cell);
+  });
+
+  it.each(axes)("is as near as any other (%s)", (_, axis, count) => {
+    for (let at = -20; at < 120; at += 0.75) {
+      const found = Math.abs(at - centreAt(axis, nearest(axis, at, count)));
+      const all = Array.from({ length: count }, (_, cell) => Math.abs(at - centreAt(axis, cell)));
+      expect(found).toBe(Math.min(...all));
+    }
+  });
+
+  it("stays in the grid far outside the image", () => {
+    expect(nearest(plain, -1e6, 16)).toBe(0);
+    expect(nearest(plain, 1e6, 16)).toBe(15);
+    expect(nearest(uneven, 1e6, 17)).toBe(16);
+  });
+
+  it("takes x and y for themselves", () => {
+    const field: Field = { x: plain, y: padded };
+    expect(cellAt(field, [32, 48], [17 + 4 * 30, 0.5 + 2 * 7])).toEqual([30, 7]);
+    expect(centreOf(field, [30, 7])).toEqual([137, 14.5]);
+  });
+
+  it("of a picture of the grid is the tile that holds it", () => {
+    expect(cellAtFraction([32, 16], [0, 0])).toEqual([0, 0]);
+    expect(cellAtFraction([32, 16], [0.999, 0.999])).toEqual([31, 15]);
+    expect(cellAtFraction([32, 16], [1, -0.1])).toEqual([31, 0]);
+    expect(cellAtFraction([32, 16], [0.5, 0.5])).toEqual([16, 8]);
+  });
+});
+
+suite("cells", () => {
+  it("move within the grid only", () => {
+    const grid: Cell = [32, 16];
+    expect(moved([30, 8], 5, 0, grid)).toEqual([31, 8]);
+    expect(moved([30, 8], 0, -9, grid)).toEqual([30, 0]);
+  });
+
+  it("lie in the grid or outside", () => {
+    expect(inGrid([31, 15], [32, 16])).toBe(true);
+    expect(inGrid([15, 31], [32, 16])).toBe(false);
+    expect(inGrid([0, 0], [0, 0])).toBe(false);
+  });
+
+  it("are the same by their numbers", () => {
+    expect(sameCell([1, 2], [1, 2])).toBe(true);
+    expect(sameCell([1, 2], [2, 1])).toBe(false);
+    expect(sameCell([1, 2], null)).toBe(false);
+    expect(sameCell(null, null)).toBe(true);
+  });
+});
+
+suite("a rectangle in words", () => {
+  it("tells its place and its size", () =>
+    expect(describe([-3, 4, 31, 20.5])).toBe("x \u22123 to 31, y 4 to 20.5, 34 \u00d7 16.5 px"));
+
+  it("says which axis is unbounded", () =>
+    expect(describe([-Infinity, 4, Infinity, 38])).toBe("x all, y 4 to 38, \u221e \u00d7 34 px"));
+
+  it("that is empty says so", () => expect(describe([0, 0, 0, 0])).toBe("sees only padding"));
+});
+
+it("clamp keeps within both ends", () => expect([-1, 3, 9].map((value) => clamp(value, 0, 5))).toEqual([0, 3, 5]));

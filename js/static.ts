@@ -1,0 +1,138 @@
+/**
+ * The overlay over pictures that are embedded in a page: no kernel, no network.
+ *
+ * A page holds one or more layers; a layer holds a picture of the stage, the geometry for hovering, and the gradient
+ * maps of some cells. Asking for a cell shows the embedded one nearest to it.
+ */
+
+import type { Activity, Host } from "./core.js";
+import { sameCell } from "./geometry.js";
+import { type Cell, type Model, type Picture, type Reason, rectFrom } from "./model.js";
+
+/** One layer, as rfwidget/widget/html.py writes it into the page. */
+export interface PageLayer
+  extends Pick<Model, "image_size" | "scale" | "margin" | "grid" | "field" | "selected" | "label" | "layer"> {
+  /** Address of a picture of the stage, without a heat map. */
+  scene: string;
+  /** The gradient maps, each with the address of its picture. */
+  maps: { cell: Cell; box: Picture["box"]; rect: (number | null)[]; picture: string }[];
+}
+
+/** The pixels of a picture, straight alpha. */
+export type Decode = (address: string, width: number, height: number) => Promise<Picture["rgba"]>;
+
+/** What a page without a kernel has to say about the other traits. */
+const REST: Omit<Model, keyof PageLayer> = {
+  canvas: "",
+  heat_layer: 0,
+  revision: 0,
+  state: "ready",
+  status: "",
+  progress: -1,
+  error: null,
+  feature_map: null,
+  show_heat: true,
+  heat_opacity: 1,
+  show_hover: true,
+};
+
+export class StaticHost implements Host {
+  readonly painted = undefined;
+  readonly #decode: Decode;
+  readonly #watchers = new Set<() => void>();
+  #layer: PageLayer;
+  #selected: Cell | null = null;
+  #picture: Picture | null = null;
+  #serial = 0;
+
+  constructor(layer: PageLayer, decode: Decode = decodePicture) {
+    this.#layer = layer;
+    this.#decode = decode;
+    this.show(layer);
+  }
+
+  get<K extends keyof Model>(name: K): Model[K] {
+    return { ...REST, ...this.#layer, status: this.#status }[name];
+  }
+
+  get selected(): Cell | null {
+    return this.#selected;
+  }
+
+  get picture(): Picture | null {
+    return this.#picture;
+  }
+
+  get activity(): Activity {
+    return { state: "ready", text: this.#status, error: null };
+  }
+
+  /** Shows another layer, with its own selected cell. */
+  show(layer: PageLayer): void {
+    this.#layer = layer;
+    this.#serial++; // what is being decoded belongs to the old layer
+    this.#selected = null;
+    this.#picture = null;
+    this.#notify();
+    if (layer.selected) this.request(layer.selected, "refresh");
+  }
+
+  request(cell: Cell, _reason: Reason): void {
+    const cells = this.#layer.maps.map((map) => map.cell);
+    this.#selected = nearestOf(cells, cell, this.#selected) ?? cell;
+    void this.#load(++this.#serial);
+    this.#notify();
+  }
+
+  watch(changed: () => void, signal: AbortSignal): void {
+    this.#watchers.add(changed);
+    signal.addEventListener("abort", () => this.#watchers.delete(changed));
+  }
+
+  /** Decodes the selected cell's map; a later wish overtakes it. */
+  async #load(serial: number): Promise<void> {
+    const map = this.#layer.maps.find(({ cell }) => sameCell(cell, this.#selected));
+    if (!map) return;
+    const rgba = await this.#decode(map.picture, map.box[2], map.box[3]);
+    if (serial !== this.#serial) return;
+    const { cell, box } = map;
+    this.#picture = { serial, revision: 0, cell, box, rect: rectFrom(map.rect), milliseconds: Number.NaN, rgba };
+    this.#notify();
+  }
+
+  get #status(): string {
+    const { maps, grid } = this.#layer;
+    const all = grid[0] * grid[1];
+    return maps.length < all ? `gradient maps of ${maps.length} of ${all} cells` : "";
+  }
+
+  #notify(): void {
+    for (const changed of this.#watchers) changed();
+  }
+}
+
+/**
+ * The cell of some that is nearest to a wanted one; null if there are none.
+ *
+ * Coming `from` one of them, the way wanted counts: otherwise a key that moves by one cell would never leave a cell
+ * whose neighbours are missing.
+ */
+export function nearestOf(cells: readonly Cell[], wanted: Cell, from: Cell | null): Cell | null {
+  const distance = ([x, y]: Cell) => (x - wanted[0]) ** 2 + (y - wanted[1]) ** 2;
+  const best = (some: readonly Cell[]) =>
+    some.reduce<Cell | null>((best, cell) => (best && distance(best) <= distance(cell) ? best : cell), null);
+  const nearest = best(cells);
+  if (!from || !sameCell(nearest, from)) return nearest;
+  const ahead = ([x, y]: Cell) => (x - from[0]) * (wanted[0] - from[0]) + (y - from[1]) * (wanted[1] - from[1]) > 0;
+  return best(cells.filter(ahead)) ?? nearest;
+}
+
+async function decodePicture(address: string, width: number, height: number): Promise<Picture["rgba"]> {
+  const image = new Image();
+  image.src = address;
+  await image.decode();
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d");
+  context?.drawImage(image, 0, 0);
+  return context?.getImageData(0, 0, width, height).data ?? new Uint8ClampedArray();
+}

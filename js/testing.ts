@@ -1,0 +1,164 @@
+/** Stand-ins for kernel, widget manager and ipycanvas, for the tests. */
+
+import type { AnyModel } from "@anywidget/types";
+import type { Model, Request } from "./model.js";
+import type { LayerModel, StackModel } from "./painter.js";
+
+/** An image of 160 x 96 at three times its size, a 32 x 16 grid, fields of 34 x 33 pixels that overhang left and top. */
+export const STATE: Model = {
+  canvas: "stack",
+  heat_layer: 1,
+  image_size: [160, 96],
+  scale: 3,
+  margin: [40, 20, 10, 10],
+  grid: [32, 16],
+  field: { x: { cells: 1, pixels: 4, edges: [[-10, 24]] }, y: { cells: 1, pixels: 5, edges: [[-5, 28]] } },
+  selected: null,
+  revision: 1,
+  state: "ready",
+  status: "",
+  progress: -1,
+  error: null,
+  label: "Receptive fields of layer feature_grid",
+  layer: "feature_grid",
+  feature_map: null,
+  show_heat: true,
+  heat_opacity: 0.7,
+  show_hover: true,
+};
+
+/** A model without a kernel: records what is sent, and receives what a test says. */
+export class FakeModel {
+  readonly sent: Request[] = [];
+  readonly stack = new FakeStack(3);
+  reachable = true;
+  /** The kernel's status while it handles the last request. */
+  status: (state: "busy" | "idle") => void = () => {};
+  readonly #state: Model;
+  readonly #listeners = new Map<string, Set<(...args: unknown[]) => void>>();
+
+  constructor(state: Partial<Model> = {}) {
+    this.#state = { ...STATE, ...state };
+  }
+
+  get asAnyModel(): AnyModel<Model> {
+    return this as unknown as AnyModel<Model>;
+  }
+
+  get widget_manager() {
+    return {
+      get_model: async (id: string) => {
+        if (id !== "stack") throw new Error("model not found");
+        return this.stack;
+      },
+    };
+  }
+
+  get<K extends keyof Model>(name: K): Model[K] {
+    return this.#state[name];
+  }
+
+  send(content: Request, callbacks: { iopub: { status: (message: unknown) => void } }): void {
+    if (!this.reachable) throw new Error("Cannot send");
+    this.sent.push(content);
+    this.status = (state) => callbacks.iopub.status({ content: { execution_state: state } });
+  }
+
+  on(name: string, callback: (...args: unknown[]) => void): void {
+    const known = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, known.add(callback));
+  }
+
+  off(name: string, callback: (...args: unknown[]) => void): void {
+    this.#listeners.get(name)?.delete(callback);
+  }
+
+  emit(name: string, ...args: unknown[]): void {
+    for (const callback of this.#listeners.get(name) ?? []) callback(...args);
+  }
+
+  /** The kernel sets traits. */
+  change(traits: Partial<Model>): void {
+    Object.assign(this.#state, traits);
+    for (const name of Object.keys(traits)) this.emit(`change:${name}`);
+    this.emit("change");
+  }
+
+  /** The kernel acknowledges the request sent last. */
+  acknowledge(request = this.last): void {
+    this.emit("msg:custom", { kind: "ack", client: request.client, seq: request.seq }, []);
+  }
+
+  /** The kernel answers a request with an orange box of 2 x 3 pixels, or of its own accord if there is none. */
+  answer(serial: number, request: Partial<Request> = this.last): void {
+    const { client = "", seq = 0, cell = [0, 0], revision = this.get("revision") } = request;
+    const content = { kind: "answer", client, seq, serial, revision, cell, box: [4, 6, 2, 3], milliseconds: 1.5 };
+    const rgba = new Uint8Array(2 * 3 * 4).fill(200);
+    this.emit("msg:custom", { ...content, rect: [4, 6, 38, 39] }, [new DataView(rgba.buffer)]);
+  }
+
+  get last(): Request {
+    const request = this.sent.at(-1);
+    if (!request) throw new Error("nothing has been sent");
+    return request;
+  }
+}
+
+/** A MultiCanvas whose layers record what is drawn. */
+export class FakeStack implements StackModel {
+  readonly layers: FakeLayer[];
+  readonly views = { view: Promise.resolve({}) };
+
+  constructor(count: number) {
+    this.layers = Array.from({ length: count }, () => new FakeLayer());
+  }
+
+  get(): LayerModel[] {
+    return this.layers as unknown as LayerModel[];
+  }
+}
+
+/** A layer of 1060 x 636 backing pixels: twice the CSS pixels of the stage. */
+export class FakeLayer {
+  readonly canvas = { width: 2 * (40 + 480 + 10), height: 2 * (20 + 288 + 10) };
+  readonly calls: unknown[][] = [];
+  readonly ctx: Record<string, unknown>;
+  syncs = 0;
+  resized: (() => void) | null = null;
+
+  constructor() {
+    const record =
+      (name: string) =>
+      (...args: unknown[]) =>
+        this.calls.push([name, ...args]);
+    const methods = ["save", "restore", "setTransform", "clearRect", "drawImage"];
+    this.ctx = Object.fromEntries(methods.map((name) => [name, record(name)]));
+  }
+
+  syncViews(): void {
+    this.syncs++;
+  }
+
+  on(_: string, callback: () => void): void {
+    this.resized = callback;
+  }
+
+  off(): void {
+    this.resized = null;
+  }
+
+  /** The last call of a method. */
+  call(name: string): unknown[] | undefined {
+    return this.calls.findLast(([other]) => other === name)?.slice(1);
+  }
+}
+
+/** Lets everything run that only waits for settled promises. */
+export async function settled(): Promise<void> {
+  for (let k = 0; k < 20; k++) await Promise.resolve();
+}
+
+/** Gives an element a bounding box, which a page without layout lacks. */
+export function placeAt(element: Element, left: number, top: number, width: number, height: number): void {
+  element.getBoundingClientRect = () => new DOMRect(left, top, width, height);
+}

@@ -1,0 +1,277 @@
+"""Pointer, keys and recovery of the overlay in a real JupyterLab, over a kernel that needs no network."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Locator, expect
+
+from rfwidget.types import GridPoint
+from tests.browser.jupyter import LabPage, Server
+from tests.browser.stand_in import FIELD, IMAGE, MAGENTA, centre, inside
+
+SHOW = """
+from IPython.display import display
+from tests.browser.stand_in import StandIn
+stand_in = StandIn()
+display({**stand_in.stage._repr_mimebundle_(), "text/plain": ""}, raw=True)
+"""
+TALL = "\n".join(f"# line {k}" for k in range(80))
+
+
+@pytest.fixture
+def sent(lab_page: LabPage) -> list[dict[str, object]]:
+    """The messages that widgets of the page have sent to the kernel."""
+    messages: list[dict[str, object]] = []
+
+    def note(payload: bytes | str) -> None:
+        raw = payload if isinstance(payload, bytes) else payload.encode()
+        if found := re.search(rb'\{"comm_id".*?"method":"custom","content":(\{.*?\})\}', raw):
+            messages.append(json.loads(found[1]))
+        elif b"comm_msg" in raw:
+            messages.append({"kind": "other"})
+
+    lab_page.page.on("websocket", lambda socket: socket.on("framesent", note))
+    return messages
+
+
+def show(lab_page: LabPage) -> Locator:
+    """The overlay of a stand-in, shown in a notebook that is longer than the window."""
+    lab_page.open(lab_page.server.add_notebook("stand_in.ipynb", [SHOW, TALL]))
+    lab_page.run_all()
+    return lab_page.overlay()
+
+
+def execute(lab_page: LabPage, code: str) -> None:
+    """Run code in the notebook's kernel, and wait for its end."""
+    lab_page.page.evaluate(
+        """code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
+            .requestExecute({ code }).done.then(() => null)""",
+        code,
+    )
+
+
+def on_screen(overlay: Locator, x: int, y: int) -> tuple[float, float]:
+    """Where a cell's receptive field is centred in the window."""
+    box = overlay.bounding_box()
+    assert box is not None
+    left, top = centre(x, y)
+    return box["x"] + left * box["width"] / IMAGE.w, box["y"] + top * box["height"] / IMAGE.h
+
+
+def click(overlay: Locator, x: int, y: int) -> None:
+    """Click a cell, and wait until its heat map is painted."""
+    overlay.page.mouse.click(*on_screen(overlay, x, y))
+    expect(overlay).to_have_attribute("data-painted", f"{x},{y}")
+
+
+def painted_box(overlay: Locator) -> list[float]:
+    """Edges of what is magenta on the screen, in image pixels."""
+    pixels = np.asarray(Image.open(io.BytesIO(overlay.screenshot())).convert("RGB")).astype(int)
+    rows, columns = np.nonzero(np.abs(pixels - MAGENTA).max(axis=-1) < 60)
+    per_x, per_y = pixels.shape[1] / IMAGE.w, pixels.shape[0] / IMAGE.h
+    return [columns.min() / per_x, rows.min() / per_y, (columns.max() + 1) / per_x, (rows.max() + 1) / per_y]
+
+
+def test_hover_follows_the_mouse_and_sends_nothing(lab_page: LabPage, sent: list[dict[str, object]]) -> None:
+    overlay = show(lab_page)
+    click(overlay, 16, 8)
+    sent.clear()
+    for k in range(300):
+        lab_page.page.mouse.move(*on_screen(overlay, k % 32, k % 16))
+    lab_page.page.mouse.move(*on_screen(overlay, 0, 3))
+    expect(lab_page.page.locator(".rfwidget-hovering")).to_contain_text("cell (0, 3)")
+    assert sent == []
+    line = lab_page.page.locator(".rfwidget-hovered rect.rfwidget-overhang").first.bounding_box()
+    box = overlay.bounding_box()
+    assert line is not None
+    assert box is not None
+    assert line["x"] == pytest.approx(box["x"] - 10 * box["width"] / IMAGE.w, abs=2.5), "the overhang is not drawn"
+
+
+def test_drag_scrubs_with_one_request_in_flight_and_ends_at_the_last_cell(
+    lab_page: LabPage, sent: list[dict[str, object]]
+) -> None:
+    overlay = show(lab_page)
+    mouse = lab_page.page.mouse
+    mouse.move(*on_screen(overlay, 2, 5))
+    sent.clear()
+    mouse.down()
+    for x in range(2, 31):
+        mouse.move(*on_screen(overlay, x, 5))
+    mouse.up()
+    expect(overlay).to_have_attribute("data-painted", "30,5")
+    expect(overlay).to_have_attribute("data-selected", "30,5")
+    assert [message["kind"] for message in sent] == ["request"] * len(sent)
+    assert [message["reason"] for message in sent] == ["click"] + ["scrub"] * (len(sent) - 1)
+    assert 2 <= len(sent) <= 29
+
+
+def test_same_cell_is_answered_every_time(lab_page: LabPage, sent: list[dict[str, object]]) -> None:
+    overlay = show(lab_page)
+    sent.clear()
+    for _ in range(3):
+        click(overlay, 9, 9)
+        expect(overlay).to_have_attribute("data-state", "ready")
+    assert len(sent) == 3
+
+
+def test_keys_move_the_cell_and_leave_the_notebook_alone(lab_page: LabPage) -> None:
+    overlay, keyboard = show(lab_page), lab_page.page.keyboard
+    cells = lab_page.page.locator(".jp-Cell")
+    overlay.focus()
+    for key, cell in [
+        ("Home", "0,0"),
+        ("ArrowRight", "1,0"),
+        ("Shift+ArrowDown", "1,5"),
+        ("End", "31,15"),
+        ("Shift+ArrowLeft", "26,15"),
+        ("ArrowUp", "26,14"),
+    ]:
+        keyboard.press(key)
+        expect(overlay).to_have_attribute("data-painted", cell)
+    for key in ["b", "a", "x", "d", "d", "j", "Shift+Enter", "Shift+L"]:
+        keyboard.press(key)
+    expect(overlay).to_be_focused()
+    expect(overlay).to_have_attribute("data-painted", "26,14")
+    expect(cells).to_have_count(2)
+    keyboard.press("Tab")
+    expect(overlay).not_to_be_focused()
+    overlay.focus()
+    keyboard.press("Escape")
+    expect(overlay).not_to_be_focused()
+    keyboard.press("b")  # the notebook has its keys back
+    expect(cells).to_have_count(3)
+
+
+def test_notebook_shortcuts_with_ctrl_work_on_the_overlay(lab_page: LabPage) -> None:
+    overlay = show(lab_page)
+    overlay.focus()
+    dirty = lab_page.page.locator(".lm-TabBar-tab.lm-mod-current.jp-mod-dirty")
+    expect(dirty).to_have_count(1)
+    lab_page.page.keyboard.press("Control+s")
+    expect(dirty).to_have_count(0)
+
+
+def test_wheel_scrolls_the_page(lab_page: LabPage) -> None:
+    overlay = show(lab_page)
+    before = overlay.bounding_box()
+    assert before is not None
+    lab_page.page.mouse.move(*on_screen(overlay, 20, 4))
+    lab_page.page.mouse.wheel(0, 60)
+    lab_page.page.wait_for_function(
+        "top => document.querySelector('.rfwidget-overlay').getBoundingClientRect().top < top - 30", arg=before["y"]
+    )
+
+
+@pytest.mark.parametrize("density", [1, 1.25, 2, 3])
+def test_cells_and_heat_map_are_where_they_look_at_any_device_scale_and_transform(
+    browser: Browser, lab: Server, density: float
+) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, device_scale_factor=density)
+    lab_page = LabPage(context.new_page(), lab)
+    overlay = show(lab_page)
+    for style in ["", "transform: scale(0.7)", "zoom: 1.3", "border: 7px solid; padding: 5px"]:
+        lab_page.page.locator(".rfwidget-stage").evaluate("(stage, style) => { stage.style = style; }", style)
+        for x, y in [(3, 14), (29, 2)]:
+            click(overlay, x, y)
+            lab_page.page.mouse.move(0, 0)
+            expected = inside(FIELD.rect(GridPoint(x, y)))
+            line = 2 * IMAGE.w / 480  # the selected cell's line covers the heat map's border
+            np.testing.assert_allclose(painted_box(overlay), expected, atol=0.5 + line, err_msg=style)
+    context.close()
+    assert lab_page.problems == []
+
+
+def test_finger_taps_to_select_moves_up_to_scroll_and_sideways_to_scrub(browser: Browser, lab: Server) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, has_touch=True)
+    lab_page = LabPage(context.new_page(), lab)
+    overlay = show(lab_page)
+    touch = context.new_cdp_session(lab_page.page)
+
+    def drag(start: tuple[float, float], dx: float, dy: float) -> None:
+        places = [{"x": start[0] + dx * k / 10, "y": start[1] + dy * k / 10} for k in range(11)]
+        for place in places:
+            kind = "touchStart" if place is places[0] else "touchMove"
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    lab_page.page.touchscreen.tap(*on_screen(overlay, 5, 9))
+    expect(overlay).to_have_attribute("data-painted", "5,9")
+    before = overlay.bounding_box()
+    assert before is not None
+    drag(on_screen(overlay, 20, 12), 0, -100)
+    lab_page.page.wait_for_function(
+        "top => document.querySelector('.rfwidget-overlay').getBoundingClientRect().top < top - 50", arg=before["y"]
+    )
+    expect(overlay).to_have_attribute("data-selected", "5,9")
+    overlay.scroll_into_view_if_needed()
+    (x, y), (end, _) = on_screen(overlay, 4, 12), on_screen(overlay, 24, 12)
+    drag((x, y), end - x, 0)
+    expect(overlay).to_have_attribute("data-painted", "24,12")
+    context.close()
+    assert lab_page.problems == []
+
+
+def test_failure_is_told_in_words_and_the_next_click_works(lab_page: LabPage) -> None:
+    overlay = show(lab_page)
+    execute(lab_page, "stand_in.mode = 'fail'")
+    lab_page.page.mouse.click(*on_screen(overlay, 7, 7))
+    expect(overlay).to_have_attribute("data-state", "error")
+    error = lab_page.page.locator(".rfwidget-error")
+    expect(error.locator(".rfwidget-message")).to_have_text("no <b>memory</b> left")
+    expect(error.locator(".rfwidget-traceback")).to_be_hidden()
+    error.locator("summary").click()
+    expect(error.locator(".rfwidget-traceback")).to_have_text("Traceback (last call)")
+    execute(lab_page, "stand_in.mode = 'answer'")
+    click(overlay, 8, 7)
+    expect(overlay).to_have_attribute("data-state", "ready")
+    expect(error).to_be_hidden()
+
+
+def test_python_selects_as_well(lab_page: LabPage) -> None:
+    overlay = show(lab_page)
+    execute(lab_page, "stand_in.overlay.selected = [4, 2]")
+    expect(overlay).to_have_attribute("data-selected", "4,2")
+
+
+def test_second_view_shows_the_same_and_works(lab_page: LabPage) -> None:
+    overlay = show(lab_page)
+    click(overlay, 12, 6)
+    lab_page.page.locator(".jp-Notebook .jp-Cell").first.click(position={"x": 20, "y": 10})
+    lab_page.command("notebook:create-output-view")
+    views = lab_page.page.locator(".rfwidget-overlay")
+    expect(views).to_have_count(2)
+    for k in range(2):
+        expect(views.nth(k)).to_have_attribute("data-painted", "12,6")
+    second = lab_page.page.locator(".jp-LinkedOutputView .rfwidget-overlay")
+    click(second, 20, 3)
+    expect(overlay).to_have_attribute("data-painted", "20,3")
+    np.testing.assert_allclose(painted_box(second), inside(FIELD.rect(GridPoint(20, 3))), atol=1.2)
+
+
+def test_reload_brings_the_heat_map_back(lab_page: LabPage) -> None:
+    overlay = show(lab_page)
+    click(overlay, 12, 6)
+    lab_page.page.keyboard.press("Control+s")
+    expect(lab_page.page.locator(".lm-TabBar-tab.lm-mod-current.jp-mod-dirty")).to_have_count(0)
+    lab_page.open("stand_in.ipynb", reset=False)
+    expect(overlay).to_have_attribute("data-painted", "12,6")
+    np.testing.assert_allclose(painted_box(overlay), inside(FIELD.rect(GridPoint(12, 6))), atol=1.2)
+
+
+def test_restart_of_the_kernel_shows_and_running_the_cell_again_works(lab_page: LabPage) -> None:
+    overlay = show(lab_page)
+    lab_page.page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart().then(() => null)"
+    )
+    expect(overlay).to_have_attribute("data-state", "disconnected")
+    lab_page.wait_for_kernel()
+    lab_page.run_all()
+    expect(overlay).to_have_attribute("data-state", "ready")
+    click(overlay, 12, 6)
