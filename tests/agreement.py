@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget.keras import KerasReceptiveField
-from tests.blueprints import Blueprint, build, randomise
-from tests.oracle import AxisTruth, Changes, Forward, axis_truth, changed_cells, visible_rects
+from tests.blueprints import Blueprint, build
+from tests.oracle import AxisTruth, Oracle
+
+MORE_TRIALS = 20  # how often an oracle that saw less than the estimator says gets another chance
 
 
 def disagreements(blueprint: Blueprint) -> list[str]:
@@ -22,10 +24,11 @@ def disagreements(blueprint: Blueprint) -> list[str]:
     """
     rf = KerasReceptiveField(build(blueprint))
     rf.compute(input_shape=blueprint.image_shape)
-    forward = _twin(blueprint)
+    oracle = Oracle(blueprint)
     found: list[str] = []
-    for patience in (2, 40) if blueprint.selects else (0, 5):
-        found = _compare(rf, blueprint, forward, patience)
+    for _ in range(MORE_TRIALS):
+        oracle.look(3 if blueprint.selects else 1)
+        found = _compare(rf, blueprint, oracle)
         if not found:
             break
     keras.backend.clear_session(free_memory=False)
@@ -48,31 +51,16 @@ def _fails(blueprint: Blueprint) -> bool:
         return True
 
 
-def _twin(blueprint: Blueprint) -> Forward:
-    model = build(blueprint, activation="leaky_relu", dtype="float64", fixed_size=False)
-    randomise(model, np.random.default_rng(0))
-
-    def forward(images: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.asarray(model(images, training=False))
-
-    return forward
-
-
-def _compare(rf: KerasReceptiveField, blueprint: Blueprint, forward: Forward, patience: int) -> list[str]:
-    rng = np.random.default_rng(1)
-    columns, rows = (changed_cells(forward, blueprint.image_shape, axis, rng, patience) for axis in "xy")
-    x, y = (
-        axis_truth(forward, blueprint.image_shape, name, blueprint.period(axis), rng, patience, blueprint.lengths(axis))
-        for axis, name in enumerate("xy")
-    )
-    grid = (columns.shape[2], columns.shape[1])
+def _compare(rf: KerasReceptiveField, blueprint: Blueprint, oracle: Oracle) -> list[str]:
+    grid = (oracle.columns.shape[2], oracle.columns.shape[1])
     if (rf.output_shape.w, rf.output_shape.h) != grid:
         return [f"grid {rf.output_shape} instead of {grid}"]
+    x, y = oracle.truth("x"), oracle.truth("y")
     return [
         *_description(rf, x, y),
         *_theoretical(rf, grid, x, y),
-        *_visible(rf, visible_rects(columns, rows)),
-        *_seeing(rf, blueprint, columns, rows),
+        *_visible(rf, oracle.rects),
+        *_seeing(rf, blueprint, oracle),
     ]
 
 
@@ -110,9 +98,9 @@ def _visible(rf: KerasReceptiveField, rects: npt.NDArray[np.int64]) -> list[str]
     return found[:3]
 
 
-def _seeing(rf: KerasReceptiveField, blueprint: Blueprint, columns: Changes, rows: Changes) -> list[str]:
+def _seeing(rf: KerasReceptiveField, blueprint: Blueprint, oracle: Oracle) -> list[str]:
     """Cells whose column and row both reach the pixel must be there, cells whose rectangle lacks it must not."""
-    rects = visible_rects(columns, rows)
+    rects = oracle.rects
     width, height = blueprint.width, blueprint.height
     found = []
     for x, y in {(0, 0), (width // 2, height // 3), (width - 1, height - 1), (width // 3, height - 1)}:
@@ -121,7 +109,7 @@ def _seeing(rf: KerasReceptiveField, blueprint: Blueprint, columns: Changes, row
         if said.shape != inside.shape or said.dtype != bool:
             found.append(f"cells_seeing(({x}, {y})) is {said.dtype} {said.shape} instead of bool {inside.shape}")
             continue
-        missing, surplus = columns[x] & rows[y] & ~said, said & ~inside
+        missing, surplus = oracle.columns[x] & oracle.rows[y] & ~said, said & ~inside
         found += [f"cells_seeing(({x}, {y})) lacks (x, y) = ({i}, {j})" for j, i in np.argwhere(missing)[:2]]
         found += [f"cells_seeing(({x}, {y})) has (x, y) = ({i}, {j}) too many" for j, i in np.argwhere(surplus)[:2]]
     return found

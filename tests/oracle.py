@@ -2,20 +2,19 @@
 
 It knows neither gradients nor the formulas of layers, and shares no code with the package. It can only miss a
 dependency (a maximum that never switches in any trial), never invent one: a cell counts as changed when its bits differ
-from those of an unchanged image at the same place of an equally shaped batch.
+from those of an unchanged image at the same place of an equally shaped batch. More trials therefore only add.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from tests.blueprints import Blueprint, build, randomise
+
 Changes = npt.NDArray[np.bool_]
-Values = npt.NDArray[np.float64]
-Forward = Callable[[Values], Values]
 
 _LARGE = 1e6  # changes are up to so much larger than the image: they survive many small weights and win maxima
 
@@ -55,97 +54,97 @@ class AxisTruth(NamedTuple):
         return len({(low - k * self.stride, high - k * self.stride) for k, (low, high) in enumerate(self.edges)}) == 1
 
 
-def changed_cells(
-    forward: Forward, image_shape: tuple[int, int, int], axis: str, rng: np.random.Generator, patience: int = 2
-) -> Changes:
-    """Which cells change when a whole pixel column (axis "x") or pixel row ("y") changes.
+class Oracle:
+    """Receptive fields of a blueprint's network with random weights and leaky activations, in float64.
 
-    Args:
-        forward: the network on a batch ``(n, h, w, c)``, giving ``(n, grid height, grid width, channels)``.
-        image_shape: ``(h, w, c)``.
-        axis: "x" or "y".
-        rng: source of the images.
-        patience: stop after so many trials in a row that showed no further change.
-
-    Returns:
-        ``(pixels, grid height, grid width)``: one map of cells for each column or row.
+    Attributes:
+        columns: which cells change with a pixel column of the requested image: ``(columns, grid height, grid width)``.
+        rows: which cells change with a pixel row: ``(rows, grid height, grid width)``.
     """
-    lines = image_shape["yx".index(axis)]
-    line = np.arange(lines)
-    changes: Changes | None = None
-    futile = 0
-    while changes is None or futile < patience:
-        image = rng.normal(size=(lines, *image_shape))
-        quiet = forward(image)
-        strokes = rng.normal(size=(lines, image_shape["xy".index(axis)], image_shape[2]))
-        strokes *= _LARGE ** rng.uniform(size=(lines, 1, 1))
+
+    def __init__(self, blueprint: Blueprint, seed: int = 0) -> None:
+        self._blueprint = blueprint
+        self._model = build(blueprint, activation="leaky_relu", dtype="float64", fixed_size=False)
+        self._rng = np.random.default_rng(seed)
+        self._requested = {"x": blueprint.width, "y": blueprint.height}
+        self.columns, self.rows = (self._blank(axis, blueprint.image_shape) for axis in "xy")
+        self._far = {axis: self._blank(axis, self._far_shape(axis)) for axis in "xy"}
+
+    def look(self, trials: int) -> None:
+        """Gather what so many more trials show; each has weights and images of its own."""
+        for _ in range(trials):
+            randomise(self._model, self._rng)
+            self.columns |= self._trial("x", self._blueprint.image_shape)
+            self.rows |= self._trial("y", self._blueprint.image_shape)
+            for axis, changes in self._far.items():
+                changes |= self._trial(axis, self._far_shape(axis))
+
+    @property
+    def rects(self) -> npt.NDArray[np.int64]:
+        """First to last pixel of the image that each cell depends on.
+
+        Returns:
+            ``(grid height, grid width, 4)``: left, top, right, bottom; all 0 where a cell sees nothing of the image.
+        """
+        rects = np.zeros((*self.columns.shape[1:], 4), dtype=np.int64)
+        for j, i in np.ndindex(*self.columns.shape[1:]):
+            left, right = _extent(self.columns[:, j, i])
+            top, bottom = _extent(self.rows[:, j, i])
+            rects[j, i] = left, top, right, bottom
+        return rects
+
+    def truth(self, axis: str) -> AxisTruth:
+        """Theoretical receptive fields along "x" or "y", whether or not they fit into the image.
+
+        The image has another length here, whole periods away from the requested one, which keeps the padding of every
+        layer, and the period of cells that looks at its middle is taken. Cells whose field is cut off must not be among
+        them, and need not show it (what is cut may be one branch of many): so the length exceeds twice the field.
+        """
+        period = self._period(axis)
+        cells = self._cells(axis, self._requested[axis] + period) - self._cells(axis, self._requested[axis])
+        changes = self._far[axis]
+        fields = [_extent(cell) for cell in changes.any(axis=1 if axis == "x" else 2).T]
+        runs = [fields[first : first + cells] for first in range(0, len(fields) - cells + 1, cells)]
+        shift = min(range(len(runs)), key=lambda k: abs(runs[k][0][0] + runs[k][-1][1] - len(changes)))
+        return AxisTruth(
+            cells, period, tuple((low - shift * period, high - shift * period) for low, high in runs[shift])
+        )
+
+    def _period(self, axis: str) -> int:
+        return self._blueprint.period("xy".index(axis))
+
+    def _far_shape(self, axis: str) -> tuple[int, int, int]:
+        """Long enough for two fields along the axis, and of the requested length modulo the period."""
+        lengths = dict(zip("xy", self._blueprint.lengths("xy".index(axis)), strict=True))
+        period = self._period(axis)
+        lengths[axis] += 2 * period
+        lengths[axis] += (self._requested[axis] - lengths[axis]) % period
+        return lengths["y"], lengths["x"], self._blueprint.channels
+
+    def _cells(self, axis: str, length: int) -> int:
+        shape = list(self._far_shape(axis))
+        shape["yx".index(axis)] = length
+        return int(self._forward(np.zeros((1, *shape))).shape[1 + "yx".index(axis)])
+
+    def _blank(self, axis: str, shape: tuple[int, int, int]) -> Changes:
+        return np.zeros((shape["yx".index(axis)], *self._forward(np.zeros((1, *shape))).shape[1:3]), dtype=bool)
+
+    def _trial(self, axis: str, shape: tuple[int, int, int]) -> Changes:
+        """Which cells change, for each pixel column ("x") or row ("y") that gets other values."""
+        lines = shape["yx".index(axis)]
+        images = self._rng.normal(size=(lines, *shape))
+        before = self._forward(images)
+        strokes = self._rng.normal(size=(lines, shape["xy".index(axis)], shape[2]))
+        strokes *= _LARGE ** self._rng.uniform(size=(lines, 1, 1))
+        line = np.arange(lines)
         if axis == "x":
-            image[line, :, line, :] = strokes
+            images[line, :, line, :] = strokes
         else:
-            image[line, line, :, :] = strokes
-        seen = (forward(image) != quiet).any(axis=-1)
-        futile = futile + 1 if changes is not None and not (seen & ~changes).any() else 0
-        changes = seen if changes is None else seen | changes
-    return changes
+            images[line, line, :, :] = strokes
+        return (self._forward(images) != before).any(axis=-1)
 
-
-def axis_truth(
-    forward: Forward,
-    image_shape: tuple[int, int, int],
-    axis: str,
-    period: int,
-    rng: np.random.Generator,
-    patience: int,
-    lengths: tuple[int, int],
-) -> AxisTruth:
-    """Theoretical receptive fields along an axis, whether or not they fit into the image.
-
-    The image gets another length, whole periods away from the requested one, which keeps the padding of every layer,
-    and the period of cells that looks at its middle is taken. Cells whose field is cut off must not be among them, and
-    need not show it (what is cut may be one branch of many), so the length must exceed twice the field.
-
-    Args:
-        forward: the network, on images of any size.
-        image_shape: the requested image, ``(h, w, c)``.
-        axis: "x" or "y".
-        period: a shift, in pixels, after which everything inside the network repeats.
-        rng: source of the images.
-        patience: as in `changed_cells`.
-        lengths: width and height that the image must have at least. Along the axis: twice the extent of any field.
-            Across it: enough for cells to see more than padding.
-    """
-    place = "yx".index(axis)
-    shape = [lengths[1], lengths[0], image_shape[2]]
-
-    def cells_at(length: int) -> int:
-        shape[place] = length
-        return int(forward(np.zeros((1, *shape))).shape[1 + place])
-
-    requested = image_shape[place]
-    cells = cells_at(requested + period) - cells_at(requested)
-    length = lengths["xy".index(axis)] + 2 * period
-    length += (requested - length) % period
-    shape[place] = length
-    changes = changed_cells(forward, (shape[0], shape[1], shape[2]), axis, rng, patience)
-    along = changes.any(axis=2 - place)  # (pixels, cells): any cell of the same column or row
-    fields = [_extent(cell) for cell in along.T]
-    runs = [fields[first : first + cells] for first in range(0, len(fields) - cells + 1, cells)]
-    shift = min(range(len(runs)), key=lambda k: abs(runs[k][0][0] + runs[k][-1][1] - length))
-    return AxisTruth(cells, period, tuple((low - shift * period, high - shift * period) for low, high in runs[shift]))
-
-
-def visible_rects(columns: Changes, rows: Changes) -> npt.NDArray[np.int64]:
-    """Rectangles really influenced inside the image, from both results of `changed_cells`.
-
-    Returns:
-        ``(grid height, grid width, 4)``: left, top, right, bottom; all 0 where a cell sees nothing of the image.
-    """
-    rects = np.zeros((*columns.shape[1:], 4), dtype=np.int64)
-    for j, i in np.ndindex(*columns.shape[1:]):
-        left, right = _extent(columns[:, j, i])
-        top, bottom = _extent(rows[:, j, i])
-        rects[j, i] = left, top, right, bottom
-    return rects
+    def _forward(self, images: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(self._model(images, training=False))
 
 
 def _extent(hits: Changes) -> tuple[int, int]:

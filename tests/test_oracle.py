@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from tests.blueprints import Blueprint, Conv, Fork, Pad, Pool, Upsample, build, randomise
-from tests.oracle import AxisTruth, Forward, axis_truth, changed_cells, visible_rects
+from tests.blueprints import Blueprint, Conv, Fork, Layer, Pad, Pool, Upsample
+from tests.oracle import AxisTruth, Oracle
 
 ONE = (1, 1)
 
 
-def forward_of(blueprint: Blueprint) -> Forward:
-    model = build(blueprint, activation="leaky_relu", dtype="float64", fixed_size=False)
-    randomise(model, np.random.default_rng(0))
-    return lambda images: np.asarray(model(images, training=False))
+def oracle_of(*layers: Layer, width: int = 14, height: int = 11, channels: int = 2) -> Oracle:
+    oracle = Oracle(Blueprint(layers, width, height, channels))
+    oracle.look(8)
+    return oracle
 
 
-def truth_of(*layers, width: int = 14, height: int = 11, patience: int = 3) -> tuple[AxisTruth, AxisTruth]:
-    blueprint = Blueprint(layers, width, height, 2)
-    forward, rng = forward_of(blueprint), np.random.default_rng(0)
-    x, y = (
-        axis_truth(forward, blueprint.image_shape, name, blueprint.period(axis), rng, patience, blueprint.lengths(axis))
-        for axis, name in enumerate("xy")
-    )
-    return x, y
+def truth_of(*layers: Layer, width: int = 14, height: int = 11) -> tuple[AxisTruth, AxisTruth]:
+    oracle = oracle_of(*layers, width=width, height=height)
+    return oracle.truth("x"), oracle.truth("y")
 
 
 @pytest.mark.parametrize("kind", ["conv", "grouped", "depthwise", "separable"])
@@ -93,18 +87,14 @@ def test_field_larger_than_the_image_is_found():
 
 def test_only_visible_pixels_count_at_borders_and_holes_shrink_the_hull():
     """Taps at -2, 0 and 2: cell 0 sees pixels 0 and 2, the last cell of 4 sees pixels 1 and 3."""
-    blueprint = Blueprint((Conv("conv", (3, 1), dilation=(2, 1), same=True),), 4, 3, 1)
-    rng, forward = np.random.default_rng(0), forward_of(blueprint)
-    columns, rows = (changed_cells(forward, blueprint.image_shape, axis, rng) for axis in "xy")
-    assert visible_rects(columns, rows)[0].tolist() == [[0, 0, 3, 1], [1, 0, 4, 1], [0, 0, 3, 1], [1, 0, 4, 1]]
-    assert columns[:, 0, 0].tolist() == [True, False, True, False]
+    oracle = oracle_of(Conv("conv", (3, 1), dilation=(2, 1), same=True), width=4, height=3, channels=1)
+    assert oracle.rects[0].tolist() == [[0, 0, 3, 1], [1, 0, 4, 1], [0, 0, 3, 1], [1, 0, 4, 1]]
+    assert oracle.columns[:, 0, 0].tolist() == [True, False, True, False]
 
 
 def test_cell_that_sees_only_padding_has_the_empty_rectangle():
-    blueprint = Blueprint((Pad(3, 0, 0, 0), Conv("conv", (2, 1))), 5, 4, 1)
-    rng, forward = np.random.default_rng(0), forward_of(blueprint)
-    columns, rows = (changed_cells(forward, blueprint.image_shape, axis, rng) for axis in "xy")
-    assert visible_rects(columns, rows)[2, :4].tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 2, 1, 3], [0, 2, 2, 3]]
+    oracle = oracle_of(Pad(3, 0, 0, 0), Conv("conv", (2, 1)), width=5, height=4, channels=1)
+    assert oracle.rects[2, :4].tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 2, 1, 3], [0, 2, 2, 3]]
 
 
 def test_blueprint_prints_as_what_makes_it_again():
