@@ -54,6 +54,12 @@ class Pad(NamedTuple):
     bottom: int = 0
 
 
+class Pointwise(NamedTuple):
+    """A layer that mixes no pixels: "normalise", "activation", "prelu", "dropout", "rescale" or "operation"."""
+
+    kind: str
+
+
 class Fork(NamedTuple):
     """Parallel paths from one map, merged by "add", "concatenate", "multiply" or "maximum"."""
 
@@ -61,7 +67,7 @@ class Fork(NamedTuple):
     paths: tuple[tuple[Any, ...], ...]
 
 
-Layer = Conv | Pool | Upsample | Pad | Fork
+Layer = Conv | Pool | Upsample | Pad | Pointwise | Fork
 
 
 class Blueprint(NamedTuple):
@@ -186,15 +192,40 @@ def build(
 def randomise(model: keras.Model, rng: np.random.Generator) -> None:
     """Random weights of both signs, none of them close to zero, that keep the size of the values."""
     for weight in model.weights:
+        if not weight.dtype.startswith("float"):
+            continue  # the state of a dropout
         shape = tuple(weight.shape)
         scale = 1 / math.sqrt(max(math.prod(shape[:-1]), 1))
-        weight.assign(scale * rng.uniform(0.5, 1.5, size=shape) * rng.choice([-1, 1], size=shape))
+        signs = 1 if weight.path.endswith("variance") else rng.choice([-1, 1], size=shape)
+        weight.assign(scale * rng.uniform(0.5, 1.5, size=shape) * signs)
 
 
 def _apply(layers: tuple[Layer, ...], x: Any, how: dict[str, str]) -> Any:
     for layer in layers:
-        x = _apply_fork(layer, x, how) if isinstance(layer, Fork) else _keras_layer(layer, x.shape[-1], how)(x)
+        match layer:
+            case Fork():
+                x = _apply_fork(layer, x, how)
+            case Pointwise():
+                x = _pointwise(layer.kind, how)(x)
+            case _:
+                x = _keras_layer(layer, x.shape[-1], how)(x)
     return x
+
+
+def _pointwise(kind: str, how: dict[str, str]) -> Any:
+    dtype = {"dtype": how["dtype"]}
+    match kind:
+        case "normalise":
+            return keras.layers.BatchNormalization(**dtype)
+        case "activation":
+            return keras.layers.Activation(how["activation"], **dtype)
+        case "prelu":
+            return keras.layers.PReLU(shared_axes=[1, 2], **dtype)
+        case "dropout":
+            return keras.layers.SpatialDropout2D(0.5, **dtype)
+        case "rescale":
+            return keras.layers.Rescaling(-3.0, 0.5, **dtype)
+    return getattr(keras.ops, how["activation"])
 
 
 def _apply_fork(fork: Fork, x: Any, how: dict[str, str]) -> Any:

@@ -17,6 +17,7 @@ from tests.blueprints import (
     Layer,
     Pad,
     Pair,
+    Pointwise,
     Pool,
     Upsample,
     fitting_length,
@@ -39,7 +40,7 @@ def random_blueprint(rng: random.Random) -> Blueprint:
     """A network of 1 to 8 layers (a fork counts as one) that grows the field by less than ``MAX_REACH``."""
     layers: tuple[Layer, ...] = ()
     depth = rng.randint(1, 8)
-    makers = [_conv, _conv, _conv, _conv, _pool, _pool, _fork, _fork, _transposed, _upsample, _margin]
+    makers = [*[_conv] * 4, _pool, _pool, _fork, _fork, _transposed, _upsample, _margin, _pointwise]
     while len(layers) < depth:
         longer = (*layers, rng.choice(makers)(rng))
         if all(reach(longer, axis)[0] < MAX_REACH and period(longer, axis) <= MAX_PERIOD for axis in (0, 1)):
@@ -93,6 +94,10 @@ def _upsample(rng: random.Random, factor: Pair | None = None) -> Upsample:
 def _margin(rng: random.Random) -> Pad:
     sign = rng.choice([1, -1])
     return Pad(*(sign * rng.randint(0, 3) for _ in range(4)))
+
+
+def _pointwise(rng: random.Random) -> Pointwise:
+    return Pointwise(rng.choice(["normalise", "activation", "prelu", "dropout", "rescale", "operation"]))
 
 
 def _shift(rng: random.Random) -> tuple[Layer, ...]:
