@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from rfwidget.errors import ReceptiveFieldError, suggest
-from rfwidget.keras.graph import is_graph
+from rfwidget.keras.graph import input_name, is_channels_first, is_graph
 from rfwidget.keras.twin import Inputs
 
 SUBCLASSED_INPUT = "input"
@@ -30,11 +30,13 @@ def build_model(source: keras.Model | Callable[[Any], keras.Model], shape: tuple
                 "builds it"
             )
         return source
+    # The caller says (height, width, channels); the function gets what Keras is set to.
+    own = (shape[-1], *shape[:-1]) if keras.config.image_data_format() == "channels_first" else shape
     with _random_state_kept():
         try:
-            model = source(shape)
+            model = source(own)
             if isinstance(model, keras.Model) and not model.built:
-                model(np.zeros((1, *(n or 1 for n in shape)), np.float32))
+                model(np.zeros((1, *(n or 1 for n in own)), np.float32))
         except Exception as error:
             raise ReceptiveFieldError(
                 f"the build function raised {type(error).__name__} for input_shape={shape}: {error}. "
@@ -90,13 +92,16 @@ def read_inputs(
         image if i == place else tuple(n or (image[k] if len(taken) == 3 else 1) for k, n in enumerate(taken))
         for i, (_, taken) in enumerate(own)
     )
-    return names, Inputs(filled, place)
+    return names, Inputs(filled, place, is_channels_first(model))
 
 
 def _inputs(model: keras.Model) -> list[tuple[str, tuple[int | None, ...]]]:
     """Name and shape, without the batch, of every input; a subclassed model names none: it has one, of any shape."""
     if is_graph(model):
-        return [(tensor.name, tuple(tensor.shape[1:])) for tensor in model.inputs]
+        first = is_channels_first(model)
+        shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+        shapes = [(*shape[1:], shape[0]) if first and len(shape) == 3 else shape for shape in shapes]
+        return [(input_name(tensor), shape) for tensor, shape in zip(model.inputs, shapes, strict=True)]
     return [(SUBCLASSED_INPUT, (None, None, None))]
 
 

@@ -10,7 +10,6 @@ import keras
 from rfwidget.base import Progress, ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.keras.build import build_model, fixed_shape, read_inputs
-from rfwidget.keras.graph import symbolic_output
 from rfwidget.keras.network import KerasNetwork
 from rfwidget.keras.real import RealNetwork
 from rfwidget.keras.twin import Inputs, Twin
@@ -84,7 +83,7 @@ class KerasReceptiveField(ReceptiveField):
         if twin is None:
             twin = built.twins[inputs, ignore_global_context] = Twin(built.model, inputs, local=ignore_global_context)
         labels = _by_position([path for path, entry in twin.entries.items() if entry.named], self._layer_names)
-        target = _choose(twin, built.model, output_layer, labels)
+        target = _choose(twin, output_layer, labels)
         progress(0.8, "reading the layer")
         real = RealNetwork(built.model, inputs, target, init_weights=self._init_weights)
         height, width, channels = inputs.shapes[inputs.image]
@@ -101,7 +100,7 @@ def _by_position(current: Sequence[str], first: Sequence[str]) -> dict[str, str]
     return dict(zip(current, first if len(first) == len(current) else current, strict=True))
 
 
-def _choose(twin: Twin, model: keras.Model, wanted: str | None, labels: Mapping[str, str]) -> str:
+def _choose(twin: Twin, wanted: str | None, labels: Mapping[str, str]) -> str:
     """Path of the layer to measure."""
     layers = {labels[path]: path for path, entry in twin.entries.items() if entry.named}
     known = list(layers) if len(layers) <= 30 else [*list(layers)[:10], "...", *list(layers)[-10:]]
@@ -117,7 +116,7 @@ def _choose(twin: Twin, model: keras.Model, wanted: str | None, labels: Mapping[
         ) from twin.failure
     if wanted in layers or wanted in twin.entries:
         return layers.get(wanted, wanted)
-    output = symbolic_output(model, str(wanted))
+    output = twin.symbols.get(str(wanted))
     if output is not None and len(output.shape) != 4:
         problem = f"layer {wanted!r} gives {tuple(output.shape)}, which is no two-dimensional grid"
     elif output is not None:
