@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.errors import ReceptiveFieldError
+from rfwidget.errors import ReceptiveFieldError, SizeRefusedError
 from rfwidget.geometry import AxisField, FieldGeometry, extent, rect_of_support
 from rfwidget.network import Network
 from rfwidget.types import GridPoint, Rect, Size
@@ -82,8 +82,13 @@ def _check(network: Network, geometry: FieldGeometry) -> None:
 
 def measure_axis(network: Network, axis: str) -> AxisField:
     """Receptive fields along one axis, ``"x"`` or ``"y"``."""
-    if not network.resizable:
+    try:
+        return _measure_at_any_size(network, axis) if network.resizable else _measure_fixed(network, axis)
+    except SizeRefusedError:  # a size that was built in somewhere shows only when another one is tried
         return _measure_fixed(network, axis)
+
+
+def _measure_at_any_size(network: Network, axis: str) -> AxisField:
     start, cells_at_start = _lengths(network, axis)
     period = int(_along(network.period, axis))
     cells = _grid_cells(network, axis, start + period) - cells_at_start

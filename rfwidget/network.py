@@ -71,6 +71,9 @@ class Network(ABC):
 
         Returns:
             ``(len(points), h, w)``, never negative, exactly zero where the pixel cannot influence the cell.
+
+        Raises:
+            SizeRefusedError: if the network does not run on such an image.
         """
 
     def axis_sensitivity(self, axis: str, length: int, cells: Sequence[int]) -> npt.NDArray[np.float64]:

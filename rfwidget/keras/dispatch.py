@@ -41,7 +41,8 @@ class Dispatch:
     def run(self, model: Any, inputs: Sequence[Any], target: str | None = None) -> Any:
         """Output of the layer ``target`` (of the model, if None) for the flat list of the model's inputs."""
         self._walker = Walker(self._apply, target=target, observe=self._observe)
-        with keras.StatelessScope():  # whatever code runs as it is must not change the model
+        # Eager float64 is a matter for the CPU; and whatever code runs as it is must not change the model.
+        with keras.device("cpu"), keras.StatelessScope():
             return self._walker.run(model, inputs)
 
     def _apply(self, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -23,8 +23,8 @@ def sensitivity(function: Callable[[Any], Any], images: Floats, places: Sequence
     Returns:
         ``[n, h, w]``, the absolute gradient summed over the image's channels.
     """
-    x = tf.constant(images)
     with tf.device("CPU"), tf.GradientTape(watch_accessed_variables=False) as tape:
+        x = tf.constant(images)
         tape.watch(x)
         y = function(x)
         chosen = tf.gather_nd(y, [(k, *place) for k, place in enumerate(places)])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget.errors import SizeRefusedError
 from rfwidget.keras import gradient as backprop
 from rfwidget.keras.period import find_period
 from rfwidget.keras.real import RealNetwork
@@ -148,5 +149,12 @@ class KerasNetwork(Network):
         parts = []
         for start in range(0, len(places), batch):
             some = places[start : start + batch]
-            parts.append(sum(backprop.sensitivity(function, image, some) for image in self._ramps(len(some), *sizes)))
+            images = self._ramps(len(some), *sizes)
+            try:
+                parts.append(sum(backprop.sensitivity(function, image, some) for image in images))
+            except Exception as error:  # whatever the framework raises
+                raise SizeRefusedError(
+                    f"the network up to {self.output_layer!r} does not run on an image of {sizes[1]}x{sizes[0]} "
+                    f"pixels: {error}. Ask for another input_shape"
+                ) from error
         return np.concatenate(parts)

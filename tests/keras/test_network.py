@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -115,3 +116,12 @@ def test_half_precision_models_are_measured_in_double_and_differentiated_in_thei
     gradient = rf.gradient_at((8, 8))
     assert gradient.dtype == np.float32
     assert np.abs(gradient).max() > 0
+
+
+def test_a_size_that_was_built_in_shows_when_another_is_tried() -> None:
+    image = keras.Input((16, 24, 2))
+    x = L.Conv2D(4, (3, 5), strides=2, padding="same", name="local")(image)
+    pooled = L.UpSampling2D((8, 12))(L.Reshape((1, 1, 4))(L.GlobalAveragePooling2D()(x)))
+    rf = KerasReceptiveField(keras.Model(image, L.Concatenate()([x, pooled])))
+    assert rf.compute().size == (math.inf, math.inf)
+    assert rf.compute(ignore_global_context=True).size == rf.compute(output_layer="local").size == (5, 3)
