@@ -213,9 +213,10 @@ describe("a finger", () => {
 });
 
 describe("a key", () => {
-  it("that is plain never reaches the notebook", () => {
+  it("that is plain never reaches the notebook, which may listen on the way down", () => {
     const notebook = vi.fn();
     document.addEventListener("keydown", notebook, { signal: life.signal });
+    document.addEventListener("keydown", notebook, { signal: life.signal, capture: true });
     for (const key of ["b", "x", "j", "ArrowDown", "Enter", "Escape"])
       expect(press(key).defaultPrevented, key).toBe(true);
     expect(notebook).not.toHaveBeenCalled();
@@ -227,6 +228,15 @@ describe("a key", () => {
     expect(press("s", { ctrlKey: true }).defaultPrevented).toBe(false);
     expect(press("Tab").defaultPrevented).toBe(false);
     expect(notebook).toHaveBeenCalledTimes(2);
+  });
+
+  it("elsewhere is none of ours", () => {
+    const notebook = vi.fn();
+    document.addEventListener("keydown", notebook, { signal: life.signal });
+    host.selected = [20, 5];
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft", bubbles: true }));
+    expect(notebook).toHaveBeenCalledTimes(1);
+    expect(host.request).not.toHaveBeenCalled();
   });
 
   it("moves the selected cell", () => {

@@ -81,8 +81,9 @@ class View {
     this.element = html("div", "rfwidget-view", {}, [row, this.#readout.element]);
 
     trackPointer(this.#root, { ...pointer, cellAt: (fraction) => this.#cellAt(fraction) }, signal);
-    this.#root.addEventListener("keydown", (event) => this.#keyDown(event), { signal });
-    this.#root.addEventListener("keyup", (event) => this.#keyUp(event), { signal });
+    // On the window and on the way down: Notebook 7 takes its keys on the way down to the document.
+    window.addEventListener("keydown", (event) => this.#keyDown(event), { signal, capture: true });
+    window.addEventListener("keyup", (event) => this.#keyUp(event), { signal, capture: true });
     host.watch(() => this.#update(), signal);
     this.#update();
   }
@@ -102,6 +103,7 @@ class View {
   }
 
   #keyDown(event: KeyboardEvent): void {
+    if (event.composedPath()[0] !== this.#root) return;
     const action = keyAction(event, this.#host.selected, this.#host.get("grid"));
     if (action.kind === "pass") return;
     event.stopPropagation();
@@ -111,7 +113,8 @@ class View {
   }
 
   #keyUp(event: KeyboardEvent): void {
-    if (keyAction(event, null, [0, 0]).kind !== "pass") event.stopPropagation();
+    const mine = event.composedPath()[0] === this.#root;
+    if (mine && keyAction(event, null, [0, 0]).kind !== "pass") event.stopPropagation();
   }
 
   #update(): void {

@@ -7,6 +7,7 @@
 
 import type { AnyWidget, InitializeProps, RenderProps } from "@anywidget/types";
 import { mount } from "./core.js";
+import { doFavour } from "./favours.js";
 import type { Model } from "./model.js";
 import { Session } from "./session.js";
 import { settle } from "./stage.js";
@@ -16,6 +17,7 @@ function widget() {
   return {
     initialize({ model }: Pick<InitializeProps<Model>, "model">) {
       session = new Session(model);
+      model.on("msg:custom", (content: unknown, buffers: DataView[]) => void doFavour(content, buffers));
       return () => session?.close();
     },
     render({ model, el }: Pick<RenderProps<Model>, "model" | "el">) {

@@ -11,20 +11,17 @@ import keras
 import numpy as np
 
 from rfwidget.errors import ReceptiveFieldError, suggest
-from rfwidget.keras.graph import is_graph
+from rfwidget.keras.graph import input_name, is_channels_first, is_graph
 from rfwidget.keras.twin import Inputs
 
-DEFAULT_SHAPE = (96, 96, 3)
 SUBCLASSED_INPUT = "input"
 
 
-def build_model(
-    source: keras.Model | Callable[[Any], keras.Model], input_shape: Sequence[int | None] | None
-) -> keras.Model:
+def build_model(source: keras.Model | Callable[[Any], keras.Model], shape: tuple[int | None, ...]) -> keras.Model:
     """The model: as given, or from the build function.
 
     Raises:
-        ReceptiveFieldError: if the function raises or returns something else.
+        ReceptiveFieldError: if the function raises or returns something else, or the model has no weights yet.
     """
     if isinstance(source, keras.Model):
         if not source.built:
@@ -33,12 +30,13 @@ def build_model(
                 "builds it"
             )
         return source
-    shape = tuple(input_shape or DEFAULT_SHAPE)
+    # The caller says (height, width, channels); the function gets what Keras is set to.
+    own = (shape[-1], *shape[:-1]) if keras.config.image_data_format() == "channels_first" else shape
     with _random_state_kept():
         try:
-            model = source(shape)
+            model = source(own)
             if isinstance(model, keras.Model) and not model.built:
-                model(np.zeros((1, *(n or 1 for n in shape)), np.float32))
+                model(np.zeros((1, *(n or 1 for n in own)), np.float32))
         except Exception as error:
             raise ReceptiveFieldError(
                 f"the build function raised {type(error).__name__} for input_shape={shape}: {error}. "
@@ -52,48 +50,70 @@ def build_model(
     return model
 
 
+def fixed_shape(model: keras.Model, default: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Shape of the model's first image input, with ``default`` where the model leaves it open."""
+    image = next((shape for _, shape in _inputs(model) if len(shape) == 3), (None, None, None))
+    height, width, channels = (own or other for own, other in zip(image, default, strict=True))
+    return height, width, channels
+
+
 def read_inputs(
-    model: keras.Model, input_shape: Sequence[int | None] | None, input_layer: str | None
+    model: keras.Model, shape: tuple[int | None, ...], input_layer: str | None, first_names: Sequence[str]
 ) -> tuple[list[str], Inputs]:
     """Names of the model's inputs, and how to feed them.
+
+    Args:
+        model: the model.
+        shape: what is asked for, ``(height, width, channels)``.
+        input_layer: name of the image input; None: the first image.
+        first_names: names of the inputs in an earlier build, which stay valid.
 
     Raises:
         ReceptiveFieldError: if the input is unknown, is no image, or does not take the shape.
     """
-    if is_graph(model):
-        names = [tensor.name for tensor in model.inputs]
-        shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-    else:
-        # A subclassed model names no inputs: it has one, and its first call said how many channels that takes.
-        names, shapes = [input_layer or SUBCLASSED_INPUT], [(None, None, None)]
-    if input_layer is not None and input_layer not in names:
+    own = _inputs(model)
+    names = [name for name, _ in own] if len(first_names) != len(own) else list(first_names)
+    if input_layer in [name for name, _ in own]:
+        place: int | None = [name for name, _ in own].index(str(input_layer))
+    elif input_layer is not None and input_layer not in names:
         raise ReceptiveFieldError(
             f"no input layer {input_layer!r}; input layers: {', '.join(names)}{suggest(str(input_layer), names)}"
         )
-    images = [i for i, shape in enumerate(shapes) if len(shape) == 3]
-    image = names.index(input_layer) if input_layer is not None else images[0] if images else 0
-    if len(shapes[image]) != 3:
+    else:
+        place = None if input_layer is None else names.index(input_layer)
+    if place is None:
+        place = next((i for i, (_, taken) in enumerate(own) if len(taken) == 3), 0)
+    if len(own[place][1]) != 3:
         raise ReceptiveFieldError(
-            f"input {names[image]!r} takes {shapes[image]}: expected an image (height, width, channels)"
+            f"input {names[place]!r} takes {own[place][1]}: expected an image (height, width, channels)"
         )
-    chosen = _fit(shapes[image], input_shape, names[image])
-    filled = [
-        chosen if i == image else tuple(d or (chosen[k] if len(s) == 3 else 1) for k, d in enumerate(s))
-        for i, s in enumerate(shapes)
-    ]
-    return names, Inputs(tuple(filled), image)
+    image = _fit(own[place][1], shape, names[place])
+    filled = tuple(
+        image if i == place else tuple(n or (image[k] if len(taken) == 3 else 1) for k, n in enumerate(taken))
+        for i, (_, taken) in enumerate(own)
+    )
+    return names, Inputs(filled, place, is_channels_first(model))
 
 
-def _fit(own: Sequence[int | None], asked: Sequence[int | None] | None, name: str) -> tuple[int, int, int]:
-    """The shape of the image: what is asked for, where the model leaves it open."""
-    given = tuple(asked) if asked is not None else tuple(d or e for d, e in zip(own, DEFAULT_SHAPE, strict=True))
-    whole = len(given) == 3 and all(isinstance(d, (int, np.integer)) and d > 0 for d in given)
-    if not whole or any(d not in (None, e) for d, e in zip(own, given, strict=True)):
+def _inputs(model: keras.Model) -> list[tuple[str, tuple[int | None, ...]]]:
+    """Name and shape, without the batch, of every input; a subclassed model names none: it has one, of any shape."""
+    if is_graph(model):
+        first = is_channels_first(model)
+        shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
+        shapes = [(*shape[1:], shape[0]) if first and len(shape) == 3 else shape for shape in shapes]
+        return [(input_name(tensor), shape) for tensor, shape in zip(model.inputs, shapes, strict=True)]
+    return [(SUBCLASSED_INPUT, (None, None, None))]
+
+
+def _fit(own: Sequence[int | None], asked: Sequence[int | None], name: str) -> tuple[int, int, int]:
+    """The shape asked for, if it is one and the model takes it."""
+    whole = len(asked) == 3 and all(isinstance(n, (int, np.integer)) and n > 0 for n in asked)
+    if not whole or any(taken not in (None, n) for taken, n in zip(own, asked, strict=True)):
         raise ReceptiveFieldError(
-            f"input_shape={asked} does not fit the model: its input {name!r} takes (height, width, channels) = "
+            f"input_shape={tuple(asked)} does not fit the model: its input {name!r} takes (height, width, channels) = "
             f"{tuple(own)}. Ask for that shape, or give a build function instead of a built model"
         )
-    height, width, channels = (int(d) for d in given if d is not None)
+    height, width, channels = (int(n) for n in asked if n is not None)
     return height, width, channels
 
 

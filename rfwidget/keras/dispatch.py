@@ -61,7 +61,7 @@ class Dispatch:
         rule = rule_for_operation(operation)
         if not any(Hint.of(leaf) for leaf in keras.tree.flatten((args, kwargs))):
             return as_it_is(operation, args, kwargs)  # the image has no part in it
-        if rule is not None:
+        if rule is not None and not self._unclear(operation, args):
             return self._replaced(lambda: rule(self._probe, operation, *args, **kwargs), (args, kwargs))
         self._probe.need_full_width()
         self._notes[
@@ -69,6 +69,14 @@ class Dispatch:
             "is, by its gradient at a few images"
         ] = None
         return self._guessed(lambda: as_it_is(operation, args, kwargs), (args, kwargs))
+
+    def _unclear(self, operation: Any, args: tuple[Any, ...]) -> bool:
+        """Whether an operation names axes that the probe would take for others."""
+        if not self._probe.channels_first or type(operation).__name__ == "Concatenate":
+            return False
+        names_axes = any(hasattr(operation, name) for name in ("axis", "axes", "pad_width", "target_shape", "newshape"))
+        is_map = any(len(getattr(leaf, "shape", ())) == 4 for leaf in keras.tree.flatten(args))
+        return is_map and (names_axes or type(operation).__name__ == "GetItem")
 
     def _activated(self, function: Any, path: str, x: Any) -> Any:
         """An activation that Keras does not know: any code may hide in it."""

@@ -83,15 +83,29 @@ def all_nodes(model: Any) -> list[Any]:
     return nodes_before(model.outputs, model.inputs)
 
 
-def symbolic_output(model: Any, path: str) -> Any | None:
-    """The symbolic output of the layer at ``path``; None inside models that have no graph."""
-    first, _, rest = path.partition(SEPARATOR)
-    if not is_graph(model):
-        return None
-    node = next((node for node in all_nodes(model) if node.operation.name == first), None)
-    if node is None or not rest:
-        return node and node.outputs[0]
-    return symbolic_output(node.operation, rest)
+def symbolic_outputs(model: Any, prefix: str = "") -> dict[str, Any]:
+    """First symbolic output of every operation, by path; nothing for what is inside models that have no graph."""
+    outputs: dict[str, Any] = {}
+    for node in all_nodes(model) if is_graph(model) else ():
+        path = prefix + node.operation.name
+        outputs.setdefault(path, node.outputs[0])
+        outputs.update(symbolic_outputs(node.operation, path + SEPARATOR))
+    return outputs
+
+
+def input_name(tensor: Any) -> str:
+    """Name of the input layer that made a model's symbolic input."""
+    return str(_node(tensor).operation.name)
+
+
+def is_channels_first(model: Any) -> bool:
+    """Whether the maps of a graph model are ``[n, c, y, x]``: so say its layers, else Keras' own setting."""
+    for node in all_nodes(model) if is_graph(model) else ():
+        if is_graph(node.operation):
+            return is_channels_first(node.operation)
+        if (data_format := getattr(node.operation, "data_format", None)) is not None:
+            return bool(data_format == "channels_first")
+    return bool(keras.config.image_data_format() == "channels_first")
 
 
 class Walker:

@@ -7,7 +7,7 @@ to it. The theoretical side runs in float64 through the probe, the gradient with
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -38,19 +38,28 @@ class KerasNetwork(Network):
         input_layer: name of the image input.
         output_layer: path of the layer.
         input_shape: the image.
+        labels: public names of the layers, by path.
     """
 
     def __init__(
-        self, twin: Twin, real: RealNetwork, input_layer: str, output_layer: str, input_shape: GridShape
+        self,
+        twin: Twin,
+        real: RealNetwork,
+        input_layer: str,
+        output_layer: str,
+        input_shape: GridShape,
+        labels: Mapping[str, str],
     ) -> None:
         self._twin = twin
         self._real = real
         entry = twin.entries[output_layer]
         hint = entry.hint
-        self.input_layer, self.output_layer, self.input_shape = input_layer, output_layer, input_shape
+        self._target = output_layer
+        self.input_layer, self.input_shape = input_layer, input_shape
+        self.output_layer = labels.get(output_layer, output_layer)
         channels = entry.channels or self._compiled.channels
         self.output_shape = GridShape(None, entry.width, entry.height, channels)
-        self.layers = {path: Size(e.width, e.height) for path, e in twin.entries.items() if e.named}
+        self.layers = {labels[path]: Size(e.width, e.height) for path, e in twin.entries.items() if e.named}
         self.reach = Size(float(hint.reach[1]), float(hint.reach[0])) if hint.exact else None
         self.global_context = any(hint.context)
         self.resizable = hint.resizable
@@ -59,7 +68,7 @@ class KerasNetwork(Network):
             found = find_period(twin, output_layer, (input_shape.h, input_shape.w), hint.period)
             self._period, self.resizable = found or hint.period, found is not None
         self.period = Size(self._period[1], self._period[0])
-        self.notes = twin.notes
+        self.notes = () if hint.exact and hint.linear else twin.notes
         self._hint = hint
 
     def grid_size(self, image: Size) -> Size:
@@ -125,7 +134,7 @@ class KerasNetwork(Network):
         return backprop.CompiledNetwork(self._real.run, (shape.h, shape.w, shape.c))
 
     def _function(self, axis: int | None) -> Any:
-        return self._twin.function(self.output_layer, axis)
+        return self._twin.function(self._target, axis)
 
     def _ramps(self, n: int, height: int, width: int) -> list[Floats]:
         """Images to linearise at."""

@@ -40,12 +40,16 @@ class Probe:
         axis: 0 or 1 to keep windows, strides and padding along y or x only, which is what a cell far from the borders
             of the other axis sees; None keeps both.
         local: leave out what mixes the whole image (``ignore_global_context``).
+        channels_first: whether the model's maps are ``[n, c, y, x]`` between its layers.
     """
 
-    def __init__(self, *, thin: bool = True, axis: int | None = None, local: bool = False) -> None:
+    def __init__(
+        self, *, thin: bool = True, axis: int | None = None, local: bool = False, channels_first: bool = False
+    ) -> None:
         self.thin = thin
         self.axis = axis
         self.local = local
+        self.channels_first = channels_first
         self.effect = NEUTRAL
         self._random = np.random.default_rng(20)
 
@@ -79,9 +83,9 @@ class Probe:
         if self.thin:
             raise NeedsFullWidth
 
-    def channels(self, count: int) -> int:
-        """How many channels stand for ``count`` channels."""
-        return 1 if self.thin else int(count)
+    def channel_axis(self, rank: int) -> int:
+        """Where a tensor between two layers has its channels."""
+        return 1 if self.channels_first and rank == 4 else rank - 1
 
     def mix(self, x: Any, channels: int, groups: int = 1) -> Any:
         """``channels`` channels, each a different mixture of all channels of its group."""
@@ -202,7 +206,8 @@ class Probe:
     def everywhere(self, x: Any, axes: Sequence[int]) -> Any:
         """Mean along ``axes`` (kept, with one entry): what is left of a global pooling or a normalisation."""
         if not self.local:
-            self.note(context=tuple(axis in axes for axis in (1, 2)) if len(x.shape) == 4 else (True, True))
+            places = (2, 3) if self.channels_first else (1, 2)
+            self.note(context=tuple(axis in axes for axis in places) if len(x.shape) == 4 else (True, True))
         return ops.mean(x, axis=tuple(axes), keepdims=True) * (0.0 if self.local else 1.0)
 
 

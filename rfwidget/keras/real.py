@@ -39,9 +39,10 @@ class RealNetwork:
         """Output of the layer for an image ``[1, h, w, c]``; the other inputs of the model are ones."""
         feeds: list[Any] = [ops.ones((1, *shape)) for shape in self._inputs.shapes]
         feeds[self._inputs.image] = image
+        feeds = [self._inputs.to_model(feed) for feed in feeds]
         with keras.StatelessScope(self._replaced_weights()):
             walker = Walker(lambda *call: self._as_it_is(walker, *call), target=self._target)
-            return walker.run(self._model, feeds)
+            return self._inputs.from_model(walker.run(self._model, feeds))
 
     def _as_it_is(
         self, walker: Walker, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import keras
 
 from rfwidget.base import Progress, ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest
-from rfwidget.keras.build import build_model, read_inputs
+from rfwidget.keras.build import build_model, fixed_shape, read_inputs
 from rfwidget.keras.network import KerasNetwork
 from rfwidget.keras.real import RealNetwork
 from rfwidget.keras.twin import Inputs, Twin
-from rfwidget.types import GridShape
+from rfwidget.types import GridShape, ImageShape
+
+
+class _Built(NamedTuple):
+    """One model, as built for one shape of the image."""
+
+    shape: tuple[int | None, ...]
+    model: keras.Model
+    twins: dict[tuple[Inputs, bool], Twin]
 
 
 class KerasReceptiveField(ReceptiveField):
@@ -21,7 +29,7 @@ class KerasReceptiveField(ReceptiveField):
 
     Args:
         model: a function of one parameter ``input_shape`` that builds the model, or a built `keras.Model`. The model
-            is never changed.
+            is never changed. The function is called again only for another shape.
         init_weights: let gradient maps use constant positive kernels and zero biases instead of the model's weights.
 
     Raises:
@@ -43,7 +51,15 @@ class KerasReceptiveField(ReceptiveField):
         super().__init__()
         self._model = model
         self._init_weights = bool(init_weights)
-        self._twins: dict[tuple[Any, ...], tuple[keras.Model, Inputs, Twin]] = {}
+        self._built: _Built | None = None
+        # Automatic names change from build to build; those of the first one stay valid, by position.
+        self._input_names: list[str] = []
+        self._layer_names: list[str] = []
+
+    def default_input_shape(self) -> tuple[int, int, int]:
+        """The model's own image shape, with 96x96x3 where it leaves it open."""
+        default = super().default_input_shape()
+        return fixed_shape(self._model, default) if isinstance(self._model, keras.Model) else default
 
     def _build(
         self,
@@ -54,32 +70,57 @@ class KerasReceptiveField(ReceptiveField):
         ignore_global_context: bool,
         progress: Progress,
     ) -> KerasNetwork:
+        if isinstance(input_shape, ImageShape):
+            input_shape = (input_shape.h, input_shape.w, input_shape.c)
+        shape = tuple(self.default_input_shape() if input_shape is None else input_shape)
         progress(0.0, "building the model")
-        model = build_model(self._model, input_shape)
-        names, inputs = read_inputs(model, input_shape, input_layer)
-        progress(0.2, "reading the model")
-        twin = Twin(model, inputs, local=ignore_global_context)
-        target = _choose(twin, output_layer)
-        progress(0.4, "found the layer")
-        real = RealNetwork(model, inputs, target, init_weights=self._init_weights)
+        built = self._built
+        if built is None or (built.shape != shape and not isinstance(self._model, keras.Model)):
+            built = _Built(shape, build_model(self._model, shape), {})
+        names, inputs = read_inputs(built.model, shape, input_layer, self._input_names)
+        progress(0.3, "reading the model")
+        twin = built.twins.get((inputs, ignore_global_context))
+        if twin is None:
+            twin = built.twins[inputs, ignore_global_context] = Twin(built.model, inputs, local=ignore_global_context)
+        labels = _by_position([path for path, entry in twin.entries.items() if entry.named], self._layer_names)
+        target = _choose(twin, output_layer, labels)
+        progress(0.8, "reading the layer")
+        real = RealNetwork(built.model, inputs, target, init_weights=self._init_weights)
         height, width, channels = inputs.shapes[inputs.image]
-        shape = GridShape(None, width, height, channels)
-        return KerasNetwork(twin, real, names[inputs.image], target, shape)
+        network = KerasNetwork(
+            twin, real, names[inputs.image], target, GridShape(None, width, height, channels), labels
+        )
+        self._built, self._input_names = built, self._input_names or names
+        self._layer_names = self._layer_names or list(labels)
+        return network
 
 
-def _choose(twin: Twin, wanted: str | None) -> str:
+def _by_position(current: Sequence[str], first: Sequence[str]) -> dict[str, str]:
+    """For the name of each layer the one it had in the first build, if that had as many layers."""
+    return dict(zip(current, first if len(first) == len(current) else current, strict=True))
+
+
+def _choose(twin: Twin, wanted: str | None, labels: Mapping[str, str]) -> str:
     """Path of the layer to measure."""
-    layers = {path: entry for path, entry in twin.entries.items() if entry.named}
+    layers = {labels[path]: path for path, entry in twin.entries.items() if entry.named}
+    known = list(layers) if len(layers) <= 30 else [*list(layers)[:10], "...", *list(layers)[-10:]]
+    grids = f"layers with a grid: {', '.join(known)}" if layers else "no layer of the model has one"
+    stuck = f". The model does not run to its end on this image: {twin.failure}" if twin.failure is not None else ""
     if wanted is None:
-        growing = [path for path, entry in layers.items() if None not in entry.hint.scale]
+        growing = [path for path in layers.values() if None not in twin.entries[path].hint.scale]
         if growing or layers:
-            return (growing or list(layers))[-1]
+            return (growing or list(layers.values()))[-1]
         raise ReceptiveFieldError(
             "the model has no layer with a two-dimensional grid: expected some output (batch, height, width, channels)"
+            f"{stuck}"
         ) from twin.failure
-    if wanted in twin.entries:
-        return wanted
-    known = ", ".join(layers) if len(layers) <= 30 else ", ".join([*list(layers)[:10], "...", *list(layers)[-10:]])
-    raise ReceptiveFieldError(
-        f"no layer {wanted!r} with a two-dimensional grid; layers with a grid: {known}{suggest(str(wanted), layers)}"
-    ) from twin.failure
+    if wanted in layers or wanted in twin.entries:
+        return layers.get(wanted, wanted)
+    output = twin.symbols.get(str(wanted))
+    if output is not None and len(output.shape) != 4:
+        problem = f"layer {wanted!r} gives {tuple(output.shape)}, which is no two-dimensional grid"
+    elif output is not None:
+        problem = f"layer {wanted!r} gives no grid on this image, or does not depend on it"
+    else:
+        problem = f"no layer {wanted!r}"
+    raise ReceptiveFieldError(f"{problem}; {grids}{suggest(str(wanted), layers)}{stuck}") from twin.failure

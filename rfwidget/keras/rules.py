@@ -62,9 +62,10 @@ def merge(probe: Probe, layer: Any, tensors: Sequence[Any], *_: Any, **__: Any) 
 def concatenate(probe: Probe, layer: Any, tensors: Sequence[Any], *_: Any, **__: Any) -> Any:
     """Branches side by side; in a thin probe their average will do, for whoever reads one channel reads them all."""
     rank = len(tensors[0].shape)
-    if layer.axis in (-1, rank - 1) and probe.thin:
+    over_channels = layer.axis % rank == probe.channel_axis(rank)
+    if over_channels and probe.thin:
         return probe.average(list(tensors))
-    if rank == 4 and layer.axis not in (-1, rank - 1):
+    if rank == 4 and not over_channels:
         probe.note(exact=False, separable=False)
     return ops.concatenate(list(tensors), axis=layer.axis)
 
@@ -150,7 +151,7 @@ def _feature_norm(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:
     """Normalisation over some axes: harmless over channels, the whole image otherwise."""
     rank = len(x.shape)
     axes = {axis % rank for axis in keras.tree.flatten(layer.axis)}
-    places = tuple(sorted(axes - {rank - 1, 0})) if rank > 2 else ()
+    places = tuple(sorted(axes - {probe.channel_axis(rank), 0})) if rank > 2 else ()
     return probe.average([x, probe.everywhere(x, places)]) if places else x
 
 

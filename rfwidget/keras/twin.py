@@ -16,7 +16,7 @@ import numpy.typing as npt
 from keras import ops
 
 from rfwidget.keras.dispatch import Dispatch
-from rfwidget.keras.graph import symbolic_output
+from rfwidget.keras.graph import symbolic_outputs
 from rfwidget.keras.hints import Hint
 from rfwidget.keras.probe import DTYPE, NeedsFullWidth, Probe
 
@@ -43,12 +43,22 @@ class Inputs(NamedTuple):
     """How the inputs of a model are fed.
 
     Attributes:
-        shapes: shape of every input at the requested size, without the batch.
+        shapes: shape of every input at the requested size, without the batch; maps are ``(h, w, c)`` here.
         image: position of the image among them.
+        channels_first: whether the model takes maps as ``(c, h, w)``.
     """
 
     shapes: tuple[tuple[int, ...], ...]
     image: int
+    channels_first: bool = False
+
+    def to_model(self, tensor: Any) -> Any:
+        """A map ``[n, h, w, c]`` in the model's own layout."""
+        return ops.transpose(tensor, (0, 3, 1, 2)) if self.channels_first and len(tensor.shape) == 4 else tensor
+
+    def from_model(self, tensor: Any) -> Any:
+        """A map in the model's own layout as ``[n, h, w, c]``."""
+        return ops.transpose(tensor, (0, 2, 3, 1)) if self.channels_first and len(tensor.shape) == 4 else tensor
 
 
 class Twin:
@@ -64,6 +74,7 @@ class Twin:
         self._model = model
         self._inputs = inputs
         self._local = local
+        self.symbols = symbolic_outputs(model)
         self.thin = True
         self.notes: tuple[str, ...] = ()
         self.failure: Exception | None = None
@@ -80,11 +91,10 @@ class Twin:
         def observe(operation: Any, path: str, outputs: Any) -> None:  # noqa: ARG001  (names of operations vary)
             for place, tensor in enumerate(keras.tree.flatten(outputs)):
                 if ops.is_tensor(tensor) and len(tensor.shape) == 4:
-                    sizes[f"{len(sizes)} {place}"] = tuple(tensor.shape[1:3])
+                    sizes[f"{len(sizes)} {place}"] = tuple(self._inputs.from_model(tensor).shape[1:3])
 
-        dispatch = Dispatch(Probe(thin=self.thin, local=self._local), observe)
+        dispatch = Dispatch(self._probe(None), observe)
         images = ops.convert_to_tensor(ramp(1, height, width, self.channels()))
-        Hint().put_on(images)
         dispatch.run(self._model, self._feed(images, None), target)
         return sizes
 
@@ -92,11 +102,13 @@ class Twin:
         """The twin from ``[n, h, w, c]`` to the layer; with ``axis``, of that axis alone (the other has length 1)."""
 
         def run(images: Any) -> Any:
-            Hint().put_on(images)
-            dispatch = Dispatch(Probe(thin=self.thin, axis=axis, local=self._local))
-            return dispatch.run(self._model, self._feed(images, axis), target=target)
+            dispatch = Dispatch(self._probe(axis))
+            return self._inputs.from_model(dispatch.run(self._model, self._feed(images, axis), target=target))
 
         return run
+
+    def _probe(self, axis: int | None) -> Probe:
+        return Probe(thin=self.thin, axis=axis, local=self._local, channels_first=self._inputs.channels_first)
 
     def channels(self) -> int:
         """Channels of the images that `function` takes."""
@@ -108,7 +120,9 @@ class Twin:
         feeds = []
         for position, shape in enumerate(self._inputs.shapes):
             if position == self._inputs.image:
-                feeds.append(images)
+                image = self._inputs.to_model(images)
+                Hint().put_on(image)
+                feeds.append(image)
                 continue
             size = list(shape)
             if len(size) == 3:
@@ -116,7 +130,7 @@ class Twin:
                     size[i] = 1 if axis not in (None, i) else size[i] * images.shape[1 + i] // asked[i]
             if self.thin:
                 size[-1] = 1
-            feeds.append(ops.zeros((images.shape[0], *size), DTYPE))
+            feeds.append(self._inputs.to_model(ops.zeros((images.shape[0], *size), DTYPE)))
         return feeds
 
     def _survey(self) -> dict[str, Entry]:
@@ -126,18 +140,18 @@ class Twin:
             if not ops.is_tensor(outputs) or len(outputs.shape) != 4:
                 return
             hint = Hint.of(outputs)
-            symbolic = symbolic_output(self._model, path)
+            symbolic = self.symbols.get(path)
             is_layer = isinstance(operation, keras.Layer)
             # Operations in code get a new name at every call; those of a graph can be found again.
             if hint is not None and path not in entries and (is_layer or symbolic is not None):
-                _, height, width, channels = outputs.shape
-                channels = int(symbolic.shape[-1]) if symbolic is not None else None if self.thin else channels
+                _, height, width, channels = self._inputs.from_model(outputs).shape
+                last = 1 if self._inputs.channels_first else -1
+                channels = int(symbolic.shape[last]) if symbolic is not None else None if self.thin else channels
                 entries[path] = Entry(height, width, channels, hint, is_layer)
 
-        dispatch = Dispatch(Probe(thin=self.thin, local=self._local), observe)
+        dispatch = Dispatch(self._probe(None), observe)
         height, width, _ = self._inputs.shapes[self._inputs.image]
         images = ops.convert_to_tensor(ramp(1, height, width, self.channels()))
-        Hint().put_on(images)
         self.failure = None
         try:
             dispatch.run(self._model, self._feed(images, None))

@@ -15,7 +15,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import check_pixels, fit_picture, get_default_images
+from rfwidget.plotting import CORNER_STYLES
 from rfwidget.types import Size
+from rfwidget.widget.scene import DASHES
 
 if TYPE_CHECKING:
     from rfwidget.widget.rf_widget import RFWidget
@@ -84,6 +86,7 @@ class Controls(w.VBox):  # type: ignore[misc]
         )
         super().__init__(
             [
+                legend(),
                 _row(self._layer, self._search, self._image, self._upload),
                 _row(*(button for button, _ in toggles), save_button, copy_button),
                 self._message,
@@ -213,6 +216,20 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         clear = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
     return image.convert("RGB")
+
+
+def legend() -> w.HTML:
+    """What the three rectangles and the dots mean. The text is our own: nothing of the user's goes into HTML."""
+    lines = [
+        f'<svg width="26" height="8" aria-hidden="true"><line x1="1" y1="4" x2="25" y2="4" stroke="{colour}" '
+        f'stroke-width="2" stroke-dasharray="{" ".join(map(str, DASHES[dash]))}"/></svg> {word} cell'
+        for colour, dash, word in CORNER_STYLES
+    ]
+    dot = (
+        '<svg width="10" height="8" aria-hidden="true"><circle cx="5" cy="4" r="2.5" fill="limegreen"/></svg> '
+        "centres of all cells"
+    )
+    return w.HTML("&ensp;&ensp;".join([*lines, dot]))
 
 
 def _layer_line(name: str, grid: Size) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 from IPython.display import display
-from ipywidgets import Box, VBox
+from ipywidgets import Box, VBox, Widget
 
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
@@ -183,8 +183,9 @@ class RFWidget(VBox):  # type: ignore[misc]
         """Stop all work and free everything in the browser."""
         if "_engine" in self.__dict__:  # ipywidgets also closes what a refused constructor leaves behind
             self._engine.worker.stop()
-            self._overlay.close()
             self._canvas.close()
+            for child in self.children:
+                _close_tree(child)
         super().close()
 
     # What is wanted: checks and observers of the traits, and requests from the browser --------------------------------
@@ -382,6 +383,13 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def _copy(self) -> None:
         self._overlay.copy(self.code())
+
+
+def _close_tree(widget: Widget) -> None:
+    """Close a widget and all inside it: ipywidgets keeps every widget that is not closed, and what it refers to."""
+    for child in getattr(widget, "children", ()):
+        _close_tree(child)
+    widget.close()
 
 
 def _estimator(model: Any, init_weights: bool) -> ReceptiveField:

@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
 from rfwidget.types import GridPoint
-from tests.browser.jupyter import LabPage, Server
+from tests.browser.jupyter import PATIENCE, LabPage, Server
 from tests.browser.stand_in import FIELD, IMAGE, MAGENTA, centre, inside
 
 SHOW = """
@@ -275,3 +275,21 @@ def test_restart_of_the_kernel_shows_and_running_the_cell_again_works(lab_page: 
     lab_page.run_all()
     expect(overlay).to_have_attribute("data-state", "ready")
     click(overlay, 12, 6)
+
+
+def test_keys_leave_the_notebook_alone_in_notebook_7_too(browser: Browser, lab: Server) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    page.goto(f"{lab.url}/notebooks/{lab.add_notebook('stand_in_7.ipynb', [SHOW, TALL])}")
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    overlay = page.locator(".rfwidget-overlay")
+    expect(overlay).to_have_attribute("data-painted", "16,8", timeout=PATIENCE)
+    overlay.scroll_into_view_if_needed()
+    click(overlay, 20, 3)
+    for key in ["b", "x", "j", "Shift+Enter"]:
+        page.keyboard.press(key)
+    page.keyboard.press("ArrowLeft")
+    expect(overlay).to_have_attribute("data-painted", "19,3")
+    expect(page.locator(".jp-Cell")).to_have_count(2)
+    page.close()
