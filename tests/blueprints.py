@@ -99,11 +99,14 @@ class Blueprint(NamedTuple):
         return fitting_length(self.layers, 0, extents[0]), fitting_length(self.layers, 1, extents[1])
 
     def without(self, index: int) -> Blueprint | None:
-        """The network less one layer, on the next larger image that it accepts; None if nothing is left."""
+        """The network less one layer, on the next larger image that it accepts; None if there is no such thing."""
         layers = self.layers[:index] + self.layers[index + 1 :]
         if not layers:
             return None
-        width, height = (fitting_length(layers, axis, self[1 + axis]) for axis in (0, 1))
+        try:
+            width, height = (fitting_length(layers, axis, self[1 + axis]) for axis in (0, 1))
+        except ValueError:
+            return None
         return Blueprint(layers, width, height, self.channels)
 
 
@@ -173,8 +176,15 @@ def reach(layers: tuple[Layer, ...], axis: int, step: Fraction = Fraction(1)) ->
 
 
 def fitting_length(layers: tuple[Layer, ...], axis: int, at_least: int = 1) -> int:
-    """The smallest image length from ``at_least`` on for which the network can be built."""
-    return next(n for n in range(at_least, at_least + 10_000) if grid_length(layers, axis, n))
+    """The smallest image length from ``at_least`` on for which the network can be built.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    for length in range(at_least, at_least + 1000):
+        if grid_length(layers, axis, length):
+            return length
+    raise ValueError(f"no image suits {layers!r}")
 
 
 # -- the Keras model --------------------------------------------------------------------------------------------------
