@@ -125,3 +125,12 @@ def test_a_size_that_was_built_in_shows_when_another_is_tried() -> None:
     rf = KerasReceptiveField(keras.Model(image, L.Concatenate()([x, pooled])))
     assert rf.compute().size == (math.inf, math.inf)
     assert rf.compute(ignore_global_context=True).size == rf.compute(output_layer="local").size == (5, 3)
+
+
+def test_a_layer_called_twice_stands_for_its_last_call() -> None:
+    shared = L.Conv2D(3, (3, 5), padding="same", name="shared")
+    image = keras.Input((20, 28, 3))
+    rf = KerasReceptiveField(keras.Model(image, shared(shared(image))))
+    assert rf.compute().size == rf.compute(output_layer="shared").size == (9, 5)
+    rows, columns = np.nonzero(rf.gradient_at((14, 10)).any(axis=-1))
+    assert (np.ptp(columns) + 1, np.ptp(rows) + 1) == (9, 5)

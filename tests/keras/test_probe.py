@@ -194,3 +194,10 @@ def test_a_window_conserves_mass_and_is_never_negative() -> None:
         result = np.asarray(Probe().window(ops.convert_to_tensor(image), (3, 2), strides, dilation))
         np.testing.assert_allclose(result, 1, rtol=1e-12)
         assert result.dtype == np.float64
+
+
+def test_a_layer_beyond_its_rule_is_run_as_it_is() -> None:
+    rf = KerasReceptiveField(chain((20, 30, 1), L.Resizing(10, 15, antialias=True), L.Conv2D(1, (1, 3))))
+    with pytest.warns(UserWarning, match="seen through"):
+        rf.compute()
+    assert rf.rect_at((6, 5), clip=True).size.w >= 3 * 2
