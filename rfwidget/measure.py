@@ -23,7 +23,7 @@ from rfwidget.types import GridPoint, Rect, Size
 Progress = Callable[[float, str], None]
 
 
-class _Edges(NamedTuple):
+class Edges(NamedTuple):
     """First and last edge of consecutive cells along one axis, and the image they were seen on."""
 
     first_cell: int
@@ -92,7 +92,7 @@ def measure_axis(network: Network, axis: str) -> AxisField:
     reach = _along(network.reach, axis) if network.reach is not None else 0.0
     # Cells in the middle, this far from both ends, see no border of the image nor of anything inside the network.
     length = start + period * max(0, math.ceil((4 * reach + 2 * period - start) / period))
-    seen: _Edges | None = None
+    seen: Edges | None = None
     while True:
         grid = cells_at_start + cells * ((length - start) // period)
         if grid >= cells:
@@ -101,18 +101,18 @@ def measure_axis(network: Network, axis: str) -> AxisField:
             if all(low == high for low, high in latest.pairs):
                 raise ReceptiveFieldError(_nothing(network))
             if network.reach is not None and latest.inside:
-                return _periodic(latest, period)
+                return periodic(latest, period)
             if network.reach is not None and network.global_context:
-                return _unbounded(cells, period)
-            if seen is not None and latest.inside and _periodic(seen, period) == _periodic(latest, period):
-                return _periodic(latest, period)
+                return unbounded(cells, period)
+            if seen is not None and latest.inside and periodic(seen, period) == periodic(latest, period):
+                return periodic(latest, period)
             if (
                 seen is not None
                 and latest.fills
                 and seen.fills
                 and (network.global_context or 2 * length > network.longest)
             ):
-                return _unbounded(cells, period)
+                return unbounded(cells, period)
             seen = latest
         if 2 * length > network.longest:
             raise ReceptiveFieldError(
@@ -162,11 +162,11 @@ def _lengths(network: Network, axis: str) -> tuple[int, int]:
     return int(_along(image, axis)), int(_along(grid, axis))
 
 
-def _edges(network: Network, axis: str, length: int, cells: Sequence[int]) -> _Edges:
+def _edges(network: Network, axis: str, length: int, cells: Sequence[int]) -> Edges:
     return _supports(network, axis, length, cells, network.axis_sensitivity(axis, length, cells))
 
 
-def _edges_on_image(network: Network, axis: str) -> _Edges:
+def _edges_on_image(network: Network, axis: str) -> Edges:
     """Of all cells of the central row (column), on the real image."""
     shape, grid = network.input_shape, network.output_shape
     if axis == "x":
@@ -179,16 +179,16 @@ def _edges_on_image(network: Network, axis: str) -> _Edges:
 
 def _supports(
     network: Network, axis: str, length: int, cells: Sequence[int], sensitivity: npt.NDArray[np.float64]
-) -> _Edges:
+) -> Edges:
     if not np.isfinite(sensitivity).all():
         raise ReceptiveFieldError(
             f"the gradient of {network.output_layer!r} is not finite on an image of {length} pixels along {axis}: "
             "some operation on the way overflows. Choose an earlier layer to find out which"
         )
-    return _Edges(cells[0], length, tuple(extent(row != 0) for row in sensitivity))
+    return Edges(cells[0], length, tuple(extent(row != 0) for row in sensitivity))
 
 
-def _periodic(edges: _Edges, period: int) -> AxisField:
+def periodic(edges: Edges, period: int) -> AxisField:
     """The field of all cells from that of one whole period, in its shortest form."""
     cells = len(edges.pairs)
     pairs: list[tuple[float, float]] = []
@@ -212,7 +212,8 @@ def _repeats(pairs: Sequence[tuple[float, float]], count: int, pixels: int) -> b
     )
 
 
-def _unbounded(cells: int, period: int) -> AxisField:
+def unbounded(cells: int, period: int) -> AxisField:
+    """The field of an axis along which all cells see everything, in its shortest form."""
     common = math.gcd(cells, period)
     count = cells // common
     return AxisField(count, period // common, ((-math.inf, math.inf),) * count)
@@ -225,7 +226,7 @@ def _measure_fixed(network: Network, axis: str) -> AxisField:
     if all(low == high for low, high in seen.pairs):
         raise ReceptiveFieldError(_nothing(network))
     if seen.fills and network.global_context:
-        return _unbounded(grid, length)
+        return unbounded(grid, length)
     field = _interior_pattern(seen)
     if field is not None:
         return field
@@ -238,7 +239,7 @@ def _measure_fixed(network: Network, axis: str) -> AxisField:
     return AxisField(grid, length, seen.pairs)
 
 
-def _interior_pattern(seen: _Edges) -> AxisField | None:
+def _interior_pattern(seen: Edges) -> AxisField | None:
     """The shortest pattern that the cells away from the borders repeat at least once and that explains all others."""
     grid, length = len(seen.pairs), seen.length
     clear = [cell for cell, (low, high) in enumerate(seen.pairs) if 0 < low < high < length]
@@ -251,7 +252,7 @@ def _interior_pattern(seen: _Edges) -> AxisField | None:
         if window is None:
             continue
         pairs = tuple(seen.pairs[window + k] for k in range(count))
-        field = _periodic(_Edges(window, length, pairs), pixels)
+        field = periodic(Edges(window, length, pairs), pixels)
         if all(_clip(field.edges_at(cell), length) == pair for cell, pair in enumerate(seen.pairs)):
             return field
     return None

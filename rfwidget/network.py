@@ -7,12 +7,13 @@ can be run on images of other sizes as well; it never changes the user's model.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget.geometry import FieldGeometry
 from rfwidget.types import GridPoint, GridShape, Size
 
 
@@ -28,6 +29,19 @@ class Patch(NamedTuple):
     values: npt.NDArray[np.float32]
     left: int
     top: int
+
+
+class LayerField(NamedTuple):
+    """Receptive fields of one layer, and of what it reads.
+
+    Attributes:
+        field: of all its cells.
+        reads: the smallest size among the maps that the layer reads, ``Size(1, 1)`` for the image itself; NaN where
+            unknown.
+    """
+
+    field: FieldGeometry
+    reads: Size
 
 
 class Network(ABC):
@@ -108,6 +122,19 @@ class Network(ABC):
             if min(self.grid_size(image)) > 0:
                 return min(full, side + 4 * period)
         return full
+
+    def all_fields(self, progress: Callable[[float, str], None]) -> Mapping[str, LayerField]:  # noqa: ARG002
+        """Receptive fields of those layers that can be measured together, at little more than the cost of one.
+
+        The layers left out are measured one at a time. This general way leaves out all of them.
+
+        Args:
+            progress: called with a fraction 0..1 and a few words.
+
+        Returns:
+            By the names in ``layers``; each field equals what measuring that layer alone gives.
+        """
+        return {}
 
     @abstractmethod
     def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

@@ -92,11 +92,18 @@ class Twin:
         """The twin from ``[n, h, w, c]`` to the layer; with ``axis``, of that axis alone (the other has length 1)."""
 
         def run(images: Any) -> Any:
-            Hint().put_on(images)
-            dispatch = Dispatch(Probe(thin=self.thin, axis=axis, local=self._local))
-            return dispatch.run(self._model, self._feed(images, axis), target=target)
+            return self.run(Dispatch(self.probe(axis)), images, axis, target)
 
         return run
+
+    def probe(self, axis: int | None) -> Probe:
+        """Building blocks of both axes (None) or of one."""
+        return Probe(thin=self.thin, axis=axis, local=self._local)
+
+    def run(self, dispatch: Dispatch, images: Any, axis: int | None, target: str | None = None) -> Any:
+        """Output of a layer (None: of the model) for images, each operation replaced as ``dispatch`` says."""
+        Hint().put_on(images)
+        return dispatch.run(self._model, self._feed(images, axis), target=target)
 
     def channels(self) -> int:
         """Channels of the images that `function` takes."""
