@@ -172,6 +172,20 @@ def check_point(point: object, grid: Size) -> GridPoint:
     return GridPoint(*whole)
 
 
+def check_pixel(pixel: object, image: Size) -> GridPoint:
+    """A pixel ``(x, y)`` of the image as plain ints.
+
+    Raises:
+        ReceptiveFieldError: if it is no pair of whole numbers or lies outside the image.
+    """
+    try:
+        return check_point(pixel, image)
+    except ReceptiveFieldError as error:
+        raise ReceptiveFieldError(
+            f"{pixel!r} is no pixel of the {image.w:g}x{image.h:g} image: expected whole numbers (x, y) inside it"
+        ) from error
+
+
 def check_box(box: object, image: Size) -> Rect:
     """A box of the image as a Rect of plain ints, grown to whole pixels.
 

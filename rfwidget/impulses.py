@@ -22,14 +22,12 @@ class Impulses(NamedTuple):
     Attributes:
         length: of the image, congruent to the requested one modulo the period.
         first: the first column.
-        count: how many, one per pixel of the period.
-        requested: length of the image asked for.
+        columns: how many, one per pixel of the period.
     """
 
     length: int
     first: int
-    count: int
-    requested: int
+    columns: int
 
 
 def plan(requested: int, period: int, reach: float) -> Impulses:
@@ -41,12 +39,12 @@ def plan(requested: int, period: int, reach: float) -> Impulses:
         reach: no cell looks further than this beyond its own place.
 
     >>> plan(requested=9, period=4, reach=10)
-    Impulses(length=53, first=24, count=4, requested=9)
+    Impulses(length=49, first=22, columns=4)
     """
     # As for one layer: a cell's own place may lie off its field by the reach, on either side.
     missing = max(0, int(np.ceil((4 * reach + 2 * period - requested) / period)))
     length = requested + missing * period
-    return Impulses(length, (length - period) // 2, period, requested)
+    return Impulses(length, (length - period) // 2, period)
 
 
 class Hull:
@@ -96,7 +94,9 @@ class Hull:
             return unbounded(self._grid, requested) if global_context and self._everywhere and self._grid else None
         if self._spread:
             return unbounded(self._cells, self._period) if global_context else None
-        pairs = tuple((int(low), int(high)) if low < high else (0, 0) for low, high in zip(self._low, self._high, strict=True))
+        pairs = tuple(
+            (int(low), int(high)) if low < high else (0, 0) for low, high in zip(self._low, self._high, strict=True)
+        )
         if all(low == high for low, high in pairs):
             return None
         return periodic(Edges(0, 0, pairs), self._period)

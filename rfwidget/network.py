@@ -7,13 +7,14 @@ can be run on images of other sizes as well; it never changes the user's model.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rfwidget.geometry import FieldGeometry
+from rfwidget.progress import Progress
 from rfwidget.types import GridPoint, GridShape, Size
 
 
@@ -123,7 +124,7 @@ class Network(ABC):
                 return min(full, side + 4 * period)
         return full
 
-    def all_fields(self, progress: Callable[[float, str], None]) -> Mapping[str, LayerField]:  # noqa: ARG002
+    def all_fields(self, progress: Progress) -> Mapping[str, LayerField]:  # noqa: ARG002
         """Receptive fields of those layers that can be measured together, at little more than the cost of one.
 
         The layers left out are measured one at a time. This general way leaves out all of them.

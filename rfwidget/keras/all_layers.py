@@ -1,13 +1,13 @@
 """The fields of all layers of a Keras model, from one run of its probe along each axis.
 
-Every operation is watched: what reaches its inputs and its outputs. Layers behind code that the probe cannot see through
-are left to the measurement of one layer at a time.
+Every operation is watched: what reaches its inputs and its outputs. Layers behind code that the probe cannot see
+through are left to the measurement of one layer at a time.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -22,6 +22,7 @@ from rfwidget.keras.hints import Hint
 from rfwidget.keras.probe import DTYPE, Probe
 from rfwidget.keras.twin import Entry, Twin
 from rfwidget.network import LayerField
+from rfwidget.progress import Progress
 from rfwidget.types import Size
 
 # All maps of one run together hold at most this many numbers, so that memory stays small.
@@ -33,7 +34,7 @@ _RUNS = 64
 _TAG = "_rfwidget_map"
 
 
-def all_fields(twin: Twin, size: tuple[int, int], progress: Callable[[float, str], None]) -> dict[str, LayerField]:
+def all_fields(twin: Twin, size: tuple[int, int], progress: Progress) -> dict[str, LayerField]:
     """Fields of the layers that impulses can tell.
 
     Args:
@@ -89,10 +90,10 @@ def _watch_axis(twin: Twin, entries: dict[str, Entry], axis: int, requested: int
     watch = _Watch(axis, requested)
     channels = 1 if twin.thin else max(entry.channels or 1 for entry in entries.values())
     batch = max(1, _NUMBERS // (impulses.length * channels * len(twin.entries)))
-    if impulses.count > batch * _RUNS:
+    if impulses.columns > batch * _RUNS:
         return watch
-    for start in range(0, impulses.count, batch):
-        _run(twin, watch, impulses, range(start, min(start + batch, impulses.count)))
+    for start in range(0, impulses.columns, batch):
+        _run(twin, watch, impulses, range(start, min(start + batch, impulses.columns)))
     return watch
 
 

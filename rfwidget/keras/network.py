@@ -7,7 +7,7 @@ to it. The theoretical side runs in float64 through the probe, the gradient with
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from rfwidget.keras.period import find_period
 from rfwidget.keras.real import RealNetwork
 from rfwidget.keras.twin import Twin, ramp, selecting_images
 from rfwidget.network import LayerField, Network, Patch
+from rfwidget.progress import Progress
 from rfwidget.types import GridPoint, GridShape, Size
 
 Floats = npt.NDArray[np.float64]
@@ -102,7 +103,7 @@ class KerasNetwork(Network):
         result: Floats = self._sensitivity(kept, sizes, places).sum(axis=2 - kept)
         return result
 
-    def all_fields(self, progress: Callable[[float, str], None]) -> Mapping[str, LayerField]:
+    def all_fields(self, progress: Progress) -> Mapping[str, LayerField]:
         """By impulses, one run of the probe along each axis."""
         size = (self.input_shape.h, self.input_shape.w)
         return all_layers.all_fields(self._twin, size, progress)
