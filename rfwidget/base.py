@@ -1,4 +1,4 @@
-"""The abstract estimator: measuring, questions and plots for a network of any framework.
+"""The abstract estimator: measuring and questions for a network of any framework.
 
 A framework's wing derives from `ReceptiveField` and says how a network is built and how it backpropagates
 (`rfwidget.network.Network`); everything else is here or in the pure modules this one calls.
@@ -7,28 +7,24 @@ A framework's wing derives from `ReceptiveField` and says how a network is built
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rfwidget import measure
+from rfwidget.effective import EffectiveField, measure_effective
 from rfwidget.errors import NotComputedError, ReceptiveFieldError
-from rfwidget.geometry import FieldGeometry, check_point
+from rfwidget.geometry import FieldGeometry, check_box, check_pixel, check_point
 from rfwidget.image import as_input_shape, as_model_input, check_finite, default_input, fit_model
+from rfwidget.measure_all import survey_network
 from rfwidget.network import Network, Patch
+from rfwidget.pictures import Pictures
+from rfwidget.progress import Progress as Progress
+from rfwidget.progress import reporting, silent
+from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-Progress = Callable[[float, str], None]
-"""Called with the fraction done (0..1) and a few words; an exception it raises ends the work and reaches the caller."""
-
-
-def _silent(fraction: float, words: str) -> None:
-    """Report to nobody."""
 
 
 class _Computed(NamedTuple):
@@ -38,7 +34,7 @@ class _Computed(NamedTuple):
     field: FieldGeometry
 
 
-class ReceptiveField(ABC):
+class ReceptiveField(Pictures, ABC):
     """Exact theoretical receptive fields, and gradient maps, of one layer of a network.
 
     Call `compute` first. `rfwidget.keras.KerasReceptiveField` is the one for Keras models; to add a framework, derive
@@ -102,7 +98,7 @@ class ReceptiveField(ABC):
             ReceptiveFieldError: if the model cannot be built, a layer is unknown or has no 2-D grid, or the shape does
                 not fit. The estimator keeps its earlier result.
         """
-        report = progress or _silent
+        report = progress or silent
         network = self._build(
             None if input_shape is None else as_input_shape(input_shape),
             input_layer,
@@ -115,6 +111,65 @@ class ReceptiveField(ABC):
         self._computed = _Computed(network, field)
         report(1.0, "done")
         return field.description
+
+    def survey(
+        self,
+        input_shape: Sequence[int | None] | None = None,
+        input_layer: str | None = None,
+        *,
+        ignore_global_context: bool = False,
+        progress: Progress | bool | None = None,
+    ) -> Survey:
+        """Measure all layers with a grid; what `compute` last gave stays as it is.
+
+        Args:
+            input_shape: the image, as for `compute`.
+            input_layer: name of the image input; None: the model's first.
+            ignore_global_context: measure local paths only, as for `compute`.
+            progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
+
+        Returns:
+            One row per layer, in the order of the network.
+
+        Raises:
+            ReceptiveFieldError: if the model cannot be built or has no layer with a grid, or the shape does not fit.
+        """
+        shape = None if input_shape is None else as_input_shape(input_shape)
+
+        def build(layer: str | None, report: Progress) -> Network:
+            return self._build(shape, input_layer, layer, ignore_global_context=ignore_global_context, progress=report)
+
+        with reporting(progress, "survey") as report:
+            network = build(None, lambda fraction, words: report(0.5 * fraction, words))
+            return survey_network(
+                network,
+                lambda layer: measure.measure(build(layer, silent), silent),
+                lambda fraction, words: report(0.5 + 0.5 * fraction, words),
+            )
+
+    def effective(
+        self,
+        images: Any = None,
+        n: int | None = None,
+        points: Sequence[Sequence[int]] | None = None,
+        channel: int | None = None,
+        progress: Progress | bool | None = None,
+    ) -> EffectiveField:
+        """Where the gradient's mass really lies: the mean of abs(gradient) over images and cells.
+
+        Args:
+            images: model inputs ``(n, height, width, channels)``, or any series of ``(height, width, channels)``;
+                None: the sample images.
+            n: use the first ``n`` images only; None: all.
+            points: cells ``(x, y)``; None: central ones, clear of the borders where there are such cells.
+            channel: output channel; None: the mean of all.
+            progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
+
+        Raises:
+            ReceptiveFieldError: if there is no image or no cell, one does not fit, or no gradient differs from zero.
+        """
+        with reporting(progress, "effective receptive field") as report:
+            return measure_effective(self, images, n, points, channel, report)
 
     @property
     def network(self) -> Network:
@@ -197,14 +252,23 @@ class ReceptiveField(ABC):
         Raises:
             ReceptiveFieldError: if the pixel is outside the image.
         """
-        shape = self.input_shape
-        try:
-            inside = check_point(pixel, Size(shape.w, shape.h))
-        except ReceptiveFieldError as error:
-            raise ReceptiveFieldError(
-                f"{pixel!r} is no pixel of the {shape.w}x{shape.h} image: expected whole numbers (x, y) inside it"
-            ) from error
-        return measure.cells_seeing(self.network, inside)
+        x, y = check_pixel(pixel, Size(self.input_shape.w, self.input_shape.h))
+        return measure.cells_covering(self.network, Rect(x, y, x + 1, y + 1))
+
+    def cells_covering(self, box: Sequence[float]) -> npt.NDArray[np.bool_]:
+        """Which cells' receptive fields hold all of a box of the image: the units that see a whole object.
+
+        Args:
+            box: `Rect` ``(left, top, right, bottom)`` in pixels, inside the image.
+
+        Returns:
+            Boolean grid ``(h, w)``.
+
+        Raises:
+            ReceptiveFieldError: if the box is not inside the image.
+        """
+        inside = check_box(box, Size(self.input_shape.w, self.input_shape.h))
+        return measure.cells_covering(self.network, inside)
 
     def gradient_at(
         self, point: Sequence[int], image: Any = None, channel: int | None = None
@@ -278,60 +342,6 @@ class ReceptiveField(ABC):
         values = self.network.feature_map(as_model_input(self._pixels(image), self.input_shape))
         index = self._channel(channel)
         return values.mean(axis=2) if index is None else values[:, :, index]
-
-    def plot_gradient_at(
-        self,
-        point: Sequence[int],
-        image: Any = None,
-        channel: int | None = None,
-        ax: Axes | None = None,
-        figsize: tuple[float, float] = (7, 7),
-    ) -> Axes:
-        """Plot the gradient map of a cell: normalised, with the cell's receptive field outlined.
-
-        Args:
-            point: the cell, ``(x, y)``.
-            image: model input ``(height, width, channels)``, also shown underneath; None: the sample photograph.
-            channel: output channel; None: the mean of all.
-            ax: drawn into; a new figure if None.
-            figsize: width and height of a new figure in inches.
-        """
-        from rfwidget.plotting import plot_gradient
-
-        cell = self._cell(point)
-        return plot_gradient(
-            self.gradient_at(cell, image, channel),
-            self.field.rect(cell),
-            self.input_shape,
-            image=image,
-            title=f"{self.output_layer}, cell ({cell.x}, {cell.y})",
-            ax=ax,
-            figsize=figsize,
-        )
-
-    def plot_rf_grid(
-        self,
-        custom_image: Any = None,
-        plot_naive_rf: bool = False,
-        ax: Axes | None = None,
-        figsize: tuple[float, float] = (6, 6),
-    ) -> Axes:
-        """Plot the output grid over an image, with the receptive fields of the first, central and last cell.
-
-        Args:
-            custom_image: picture of the size of the input; None: the sample photograph.
-            plot_naive_rf: also draw where these cells would lie if the grid were stretched linearly over the image.
-            ax: drawn into; a new figure if None.
-            figsize: width and height of a new figure in inches.
-        """
-        from rfwidget.plotting import plot_grid
-
-        shape, grid = self.input_shape, Size(self.output_shape.w, self.output_shape.h)
-        image = default_input(shape) if custom_image is None else custom_image
-        check_finite(fit_model(image, shape))
-        return plot_grid(
-            self.field, shape, grid, image, plot_naive_rf=plot_naive_rf, title=self.output_layer, ax=ax, figsize=figsize
-        )
 
     def _require(self) -> _Computed:
         if self._computed is None:

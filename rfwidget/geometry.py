@@ -170,3 +170,40 @@ def check_point(point: object, grid: Size) -> GridPoint:
     if not (0 <= whole[0] < grid.w and 0 <= whole[1] < grid.h):
         raise ReceptiveFieldError(f"cell {tuple(whole)} is outside the {int(grid.w)}x{int(grid.h)} grid: {expected}")
     return GridPoint(*whole)
+
+
+def check_pixel(pixel: object, image: Size) -> GridPoint:
+    """A pixel ``(x, y)`` of the image as plain ints.
+
+    Raises:
+        ReceptiveFieldError: if it is no pair of whole numbers or lies outside the image.
+    """
+    try:
+        return check_point(pixel, image)
+    except ReceptiveFieldError as error:
+        raise ReceptiveFieldError(
+            f"{pixel!r} is no pixel of the {image.w:g}x{image.h:g} image: expected whole numbers (x, y) inside it"
+        ) from error
+
+
+def check_box(box: object, image: Size) -> Rect:
+    """A box of the image as a Rect of plain ints, grown to whole pixels.
+
+    Raises:
+        ReceptiveFieldError: if it is no four numbers or not inside the image.
+
+    >>> check_box((2.5, 0, 7, 4), Size(48, 32))
+    Rect(left=2, top=0, right=7, bottom=4)
+    """
+    expected = f"expected Rect(left, top, right, bottom) with 0 <= left < right <= {image.w:g} and " + (
+        f"0 <= top < bottom <= {image.h:g}"
+    )
+    try:
+        left, top, right, bottom = (float(edge) for edge in box)  # type: ignore[attr-defined]
+    except (TypeError, ValueError) as error:
+        raise ReceptiveFieldError(f"{box!r} is no box: {expected}") from error
+    if not (0 <= left < right <= image.w and 0 <= top < bottom <= image.h):
+        raise ReceptiveFieldError(
+            f"box {left, top, right, bottom} is not inside the {image.w:g}x{image.h:g} image: {expected}"
+        )
+    return Rect(math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,8 @@ from rfwidget.edges import Edges, interior_pattern, periodic, unbounded
 from rfwidget.errors import ReceptiveFieldError, SizeRefusedError
 from rfwidget.geometry import AxisField, FieldGeometry, extent, rect_of_support
 from rfwidget.network import Network
+from rfwidget.progress import Progress
 from rfwidget.types import GridPoint, Rect, Size
-
-Progress = Callable[[float, str], None]
 
 
 def measure(network: Network, progress: Progress) -> FieldGeometry:
@@ -116,20 +115,20 @@ def visible_rect(network: Network, point: GridPoint) -> Rect:
     return rect_of_support(network.sensitivity(image, [point])[0] != 0)
 
 
-def cells_seeing(network: Network, pixel: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Cells ``[y, x]`` whose visible rectangle holds a pixel ``(x, y)`` of the image.
+def cells_covering(network: Network, box: Rect) -> npt.NDArray[np.bool_]:
+    """Cells ``[y, x]`` whose visible rectangle holds all of a box of the image, given in whole pixels.
 
-    A cell's rectangle holds the pixel if the cell sees something at or left of it, at or right of it, at or above it
-    and at or below it: four responses answer for all cells at once.
+    A cell's rectangle holds the box if the cell sees something at or left of its first column, at or right of its last,
+    at or above its first row and at or below its last: four responses answer for all cells at once.
     """
-    x, y = pixel
+    left, top, right, bottom = (int(edge) for edge in box)
     masks = np.zeros((4, network.input_shape.h, network.input_shape.w), bool)
-    masks[0, :, : x + 1] = True
-    masks[1, :, x:] = True
-    masks[2, : y + 1] = True
-    masks[3, y:] = True
-    seen: npt.NDArray[np.bool_] = np.all(network.response(masks) != 0, axis=0)
-    return seen
+    masks[0, :, : left + 1] = True
+    masks[1, :, right - 1 :] = True
+    masks[2, : top + 1] = True
+    masks[3, bottom - 1 :] = True
+    covering: npt.NDArray[np.bool_] = np.all(network.response(masks) != 0, axis=0)
+    return covering
 
 
 def _along(size: Size, axis: str) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget.geometry import FieldGeometry
+from rfwidget.progress import Progress
 from rfwidget.types import GridPoint, GridShape, Size
 
 
@@ -39,6 +40,19 @@ class Patch(NamedTuple):
     def columns(self) -> slice:
         """Columns of the image that it covers."""
         return slice(self.left, self.left + self.values.shape[1])
+
+
+class LayerField(NamedTuple):
+    """Receptive fields of one layer, and of what it reads.
+
+    Attributes:
+        field: of all its cells.
+        reads: the smallest size among the maps that the layer reads, ``Size(1, 1)`` for the image itself; NaN where
+            unknown.
+    """
+
+    field: FieldGeometry
+    reads: Size
 
 
 class Network(ABC):
@@ -125,6 +139,19 @@ class Network(ABC):
             if min(self.grid_size(image)) > 0:
                 return min(full, side + 4 * period)
         return full
+
+    def all_fields(self, progress: Progress) -> Mapping[str, LayerField]:  # noqa: ARG002
+        """Receptive fields of those layers that can be measured together, at little more than the cost of one.
+
+        The layers left out are measured one at a time. This general way leaves out all of them.
+
+        Args:
+            progress: called with a fraction 0..1 and a few words.
+
+        Returns:
+            By the names in ``layers``; each field equals what measuring that layer alone gives.
+        """
+        return {}
 
     @abstractmethod
     def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

@@ -12,7 +12,7 @@ import pytest
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import EMPTY
-from rfwidget.measure import cells_seeing, measure, visible_rect
+from rfwidget.measure import cells_covering, measure, visible_rect
 from rfwidget.network import Network, Patch
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 
@@ -184,7 +184,7 @@ def test_the_visible_rectangle_is_what_the_real_image_shows() -> None:
 @pytest.mark.parametrize("pixel", [(0, 0), (20, 9), (36, 21)])
 def test_cells_seeing_a_pixel_have_it_in_their_visible_rectangle(pixel: tuple[int, int]) -> None:
     network = Drawn(plain(-4, 7, 3), plain(-5, 2, 2), (3, 2))
-    for (y, x), seen in np.ndenumerate(cells_seeing(network, pixel)):
+    for (y, x), seen in np.ndenumerate(cells_covering(network, Rect(*pixel, pixel[0] + 1, pixel[1] + 1))):
         rect = visible_rect(network, GridPoint(x, y))
         assert seen == (rect.left <= pixel[0] < rect.right and rect.top <= pixel[1] < rect.bottom)
 

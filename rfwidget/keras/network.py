@@ -15,13 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget.errors import SizeRefusedError
+from rfwidget.keras import all_layers
 from rfwidget.keras import gradient as backprop
 from rfwidget.keras.patches import Patches
 from rfwidget.keras.period import find_period
 from rfwidget.keras.real import RealNetwork
 from rfwidget.keras.twin import Twin, ramp, selecting_images
 from rfwidget.keras.window import plan, whole_image
-from rfwidget.network import Network, Patch
+from rfwidget.network import LayerField, Network, Patch
+from rfwidget.progress import Progress
 from rfwidget.types import GridPoint, GridShape, Size
 
 Floats = npt.NDArray[np.float64]
@@ -112,6 +114,11 @@ class KerasNetwork(Network):
         places = [(cell, 0) if kept == 0 else (0, cell) for cell in cells]
         result: Floats = self._sensitivity(kept, sizes, places).sum(axis=2 - kept)
         return result
+
+    def all_fields(self, progress: Progress) -> Mapping[str, LayerField]:
+        """By impulses, one run of the probe along each axis."""
+        size = (self.input_shape.h, self.input_shape.w)
+        return all_layers.all_fields(self._twin, size, progress)
 
     def response(self, masks: npt.NDArray[np.bool_]) -> Floats:
         """The probe's own output if it is linear, else its directional derivative."""

@@ -93,7 +93,7 @@ class Twin:
                 if ops.is_tensor(tensor) and len(tensor.shape) == 4:
                     sizes[f"{len(sizes)} {place}"] = tuple(self._inputs.from_model(tensor).shape[1:3])
 
-        dispatch = Dispatch(self._probe(None), observe)
+        dispatch = Dispatch(self.probe(None), observe)
         images = ops.convert_to_tensor(ramp(1, height, width, self.channels()))
         dispatch.run(self._model, self._feed(images, None), target)
         return sizes
@@ -102,13 +102,18 @@ class Twin:
         """The twin from ``[n, h, w, c]`` to the layer; with ``axis``, of that axis alone (the other has length 1)."""
 
         def run(images: Any) -> Any:
-            dispatch = Dispatch(self._probe(axis))
-            return self._inputs.from_model(dispatch.run(self._model, self._feed(images, axis), target=target))
+            return self.run(Dispatch(self.probe(axis)), images, axis, target)
 
         return run
 
-    def _probe(self, axis: int | None) -> Probe:
+    def probe(self, axis: int | None) -> Probe:
+        """Building blocks of both axes (None) or of one."""
         return Probe(thin=self.thin, axis=axis, local=self._local, channels_first=self._inputs.channels_first)
+
+    def run(self, dispatch: Dispatch, images: Any, axis: int | None, target: str | None = None) -> Any:
+        """Output of a layer (None: of the model) for images, each operation replaced as ``dispatch`` says."""
+        Hint().put_on(images)
+        return self._inputs.from_model(dispatch.run(self._model, self._feed(images, axis), target=target))
 
     def channels(self) -> int:
         """Channels of the images that `function` takes."""
@@ -150,7 +155,7 @@ class Twin:
                 entries.pop(path, None)  # of a layer called several times, the last call counts
                 entries[path] = Entry(height, width, channels, hint, is_layer)
 
-        dispatch = Dispatch(self._probe(None), observe)
+        dispatch = Dispatch(self.probe(None), observe)
         height, width, _ = self._inputs.shapes[self._inputs.image]
         images = ops.convert_to_tensor(ramp(1, height, width, self.channels()))
         self.failure = None

@@ -14,8 +14,8 @@ from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.keras import KerasReceptiveField
 from rfwidget.keras.network import KerasNetwork
-from rfwidget.measure import cells_seeing, measure, visible_rect
-from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Size
+from rfwidget.measure import cells_covering, measure, visible_rect
+from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 from tests.models import chain, readme_model, readme_model_relu_max
 
 README = ReceptiveFieldDescription(offset=(17.0, 17.0), stride=(4.0, 4.0), size=Size(w=34, h=34))
@@ -83,7 +83,7 @@ def test_the_feature_map_is_the_models_own_output() -> None:
 def test_cells_seeing_a_pixel_are_those_whose_visible_rectangle_holds_it() -> None:
     network = build(partial(readme_model), (48, 60, 3))
     for pixel in ((0, 0), (17, 30), (59, 47)):
-        grid = cells_seeing(network, pixel)
+        grid = cells_covering(network, Rect(*pixel, pixel[0] + 1, pixel[1] + 1))
         for (y, x), seen in np.ndenumerate(grid):
             rect = visible_rect(network, GridPoint(x, y))
             assert seen == (rect.left <= pixel[0] < rect.right and rect.top <= pixel[1] < rect.bottom)

@@ -1,0 +1,241 @@
+"""Matplotlib charts of whole networks: growth through depth, effective fields, and things side by side.
+
+As in `rfwidget.plotting`, every function takes and returns Axes and works without a display; colour is never the only
+sign.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.survey import Survey
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from rfwidget.effective import EffectiveField
+
+SIZE, STRIDE, IDLE = "#0b61a4", "#c25700", "#8a8a8a"
+"""Colours of sizes, strides and unproductive layers; they differ in brightness, and for the colour-blind."""
+
+CONTOURS = ((0.5, "-"), (0.95, "--"))
+"""Shares of the mass drawn as contours, and their dash patterns."""
+
+_NAMES = 14  # layers that are named on the axis
+
+
+def plot_survey(
+    survey: Survey, *, title: str = "", ax: Axes | None = None, figsize: tuple[float, float] = (9, 5)
+) -> Axes:
+    """Growth of the receptive field through depth, against the image size and the stride.
+
+    Width and height are drawn apart where they differ. Layers whose fields are unbounded stand above the axis as
+    arrows; layers that can gain nothing at this image size stand on grey ground.
+
+    Args:
+        survey: what `ReceptiveField.survey` gave.
+        title: of the axes.
+        ax: drawn into; a new figure of ``figsize`` inches if None.
+        figsize: width and height of a new figure in inches.
+    """
+    ax = ax or side_by_side(1, None, figsize)[0]
+    image = survey.input_shape
+    sizes = np.array([row.size for row in survey], dtype=np.float64).reshape(-1, 2)
+    strides = np.array([row.stride for row in survey], dtype=np.float64).reshape(-1, 2)
+    finite = sizes[np.isfinite(sizes)]
+    top = 1.6 * max([image.w, image.h, *finite.tolist()])
+    depth = np.arange(len(sizes))
+    for axis, (word, line) in enumerate((("width", "-"), ("height", "--"))):
+        if axis == 1 and _alike(sizes):
+            break
+        label = "receptive field" if _alike(sizes) else f"receptive field, {word}"
+        drawn = np.where(np.isfinite(sizes[:, axis]), sizes[:, axis], np.nan)
+        ax.plot(depth, drawn, line, color=SIZE, marker="o", markersize=3, label=label, zorder=3)
+        endless = np.isinf(sizes[:, axis])
+        if endless.any():
+            up = np.full(int(endless.sum()), top / 1.15)
+            ax.plot(depth[endless], up, "^", color=SIZE, markersize=5, label="unbounded", zorder=3)
+    for axis, (word, line) in enumerate((("x", "-"), ("y", "--"))):
+        if axis == 1 and _alike(strides):
+            break
+        label = "stride" if _alike(strides) else f"stride along {word}"
+        ax.step(depth, strides[:, axis], line, where="mid", color=STRIDE, label=label, zorder=2)
+    _mark_image(ax, image.w, image.h)
+    _shade_idle(ax, survey)
+    ax.set_yscale("log", base=2)
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.set_ylim(0.8, top)
+    ax.set_xlim(-0.5, max(len(survey) - 0.5, 0.5))
+    ax.set_ylabel("pixels")
+    ax.grid(axis="y", alpha=0.25)
+    ax.set_title(title or f"{len(survey)} layers on {image.w} x {image.h} pixels")
+    _name_layers(ax, survey.names)
+    ax.legend(loc="lower right", framealpha=0.9)
+    return ax
+
+
+def plot_effective(
+    effective: EffectiveField, *, title: str = "", ax: Axes | None = None, figsize: tuple[float, float] = (7, 6)
+) -> Axes:
+    """An effective field within the theoretical one, with the contours of 50 and 95 % of the mass.
+
+    Args:
+        effective: what `ReceptiveField.effective` gave.
+        title: of the axes.
+        ax: drawn into; a new figure of ``figsize`` inches if None.
+        figsize: width and height of a new figure in inches.
+    """
+    from matplotlib.colors import PowerNorm
+
+    ax = ax or side_by_side(1, None, figsize)[0]
+    height, width = effective.map.shape
+    left, top = -width / 2, -height / 2
+    shown = ax.imshow(
+        effective.map / effective.map.max(),
+        cmap="magma",
+        norm=PowerNorm(0.4, 0, 1),
+        extent=(left, -left, -top, top),
+        interpolation="nearest",
+    )
+    bar = ax.figure.colorbar(shown, ax=ax, fraction=0.046, pad=0.04)
+    bar.set_label("mean |gradient|, largest = 1")
+    handles = [_contour(ax, effective, fraction, dash, (left, top)) for fraction, dash in CONTOURS]
+    ratios = effective.ratio
+    share = (
+        f"{ratios[0]:.0%}"
+        if math.isclose(ratios[0], ratios[1], abs_tol=0.005)
+        else f"{ratios[0]:.0%} x {ratios[1]:.0%}"
+    )
+    summary = f"{width} x {height} pixels; effective size {share} of that"
+    ax.set_title(f"{title}\n{summary}" if title else summary, fontsize="medium")
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
+    ax.set_xlabel("x (pixels from the centre)")
+    ax.set_ylabel("y (pixels from the centre)")
+    return ax
+
+
+def compare(*things: Any, labels: Sequence[str] | None = None, axes: Sequence[Axes] | None = None) -> list[Axes]:
+    """Two or more models or layers side by side, on one scale.
+
+    Args:
+        things: all of one kind: `Survey` (growth through depth), `EffectiveField`, or computed `ReceptiveField`
+            estimators (grids over the image).
+        labels: titles; None: none for surveys and effective fields, the layer for estimators.
+        axes: drawn into, one for each; a new figure if None.
+
+    Raises:
+        ReceptiveFieldError: if there are fewer than two, or they are not of one kind.
+    """
+    from rfwidget.base import ReceptiveField
+    from rfwidget.effective import EffectiveField
+
+    kind = next((k for k in (Survey, EffectiveField, ReceptiveField) if all(isinstance(t, k) for t in things)), None)
+    if len(things) < 2 or kind is None:
+        raise ReceptiveFieldError(
+            f"compare got {[type(thing).__name__ for thing in things]}: expected at least two of one kind, Survey, "
+            "EffectiveField or ReceptiveField"
+        )
+    titles = list(labels) if labels is not None else [""] * len(things)
+    if len(titles) != len(things):
+        raise ReceptiveFieldError(f"{len(titles)} labels for {len(things)} things: expected one for each")
+    panels = side_by_side(len(things), axes)
+    for thing, title, ax in zip(things, titles, panels, strict=True):
+        if isinstance(thing, Survey):
+            plot_survey(thing, title=title, ax=ax)
+        elif isinstance(thing, EffectiveField):
+            plot_effective(thing, title=title, ax=ax)
+        else:
+            thing.plot_rf_grid(ax=ax)
+            ax.set_title(title or thing.output_layer)
+    _on_one_scale(panels, both=kind is not Survey)
+    return panels
+
+
+def side_by_side(count: int, axes: Sequence[Axes] | None, figsize: tuple[float, float] = (5.5, 5.5)) -> list[Axes]:
+    """Axes for some panels: those given, or those of a new figure with panels of ``figsize`` inches.
+
+    Raises:
+        ReceptiveFieldError: if there are no panels, or not one of the given Axes for each.
+    """
+    if count < 1:
+        raise ReceptiveFieldError("nothing to draw: give at least one layer")
+    if axes is not None:
+        given = list(np.ravel(np.asarray(axes, dtype=object)))
+        if len(given) != count:
+            raise ReceptiveFieldError(f"{len(given)} axes for {count} panels: expected one for each")
+        return given
+    import matplotlib.pyplot as plt
+
+    size = (figsize[0] * count, figsize[1])
+    return list(plt.subplots(1, count, figsize=size, layout="constrained", squeeze=False)[1][0])
+
+
+def _alike(pairs: Any) -> bool:
+    """Whether both axes have the same numbers throughout."""
+    return bool(np.array_equal(pairs[:, 0], pairs[:, 1], equal_nan=True))
+
+
+def _mark_image(ax: Axes, width: int, height: int) -> None:
+    words = [(width, "image")] if width == height else [(width, "image width"), (height, "image height")]
+    for length, word in words:
+        ax.axhline(length, color="black", linestyle=":", linewidth=1, zorder=1)
+        ax.annotate(
+            f"{word} {length}", (0.01, length), xycoords=("axes fraction", "data"), va="bottom", fontsize="small"
+        )
+
+
+def _shade_idle(ax: Axes, survey: Survey) -> None:
+    """Grey ground under unproductive layers."""
+    idle = [place for place, row in enumerate(survey) if all(row.unproductive)]
+    runs: list[list[int]] = []
+    for place in idle:
+        if runs and runs[-1][1] == place - 1:
+            runs[-1][1] = place
+        else:
+            runs.append([place, place])
+    for number, (first, last) in enumerate(runs):
+        label = "unproductive" if number == 0 else None
+        ax.axvspan(
+            first - 0.5, last + 0.5, facecolor=IDLE, alpha=0.22, hatch="//", edgecolor="white", label=label, zorder=0
+        )
+
+
+def _name_layers(ax: Axes, names: Sequence[str]) -> None:
+    step = math.ceil(len(names) / _NAMES) or 1
+    # The last layer is always named, so places are counted from the end.
+    places = list(range(len(names) - 1, -1, -step))
+    ax.set_xticks(places, [_plain(names[place]) for place in places], rotation=40, ha="right", fontsize="small")
+
+
+def _plain(name: str) -> str:
+    """A name in which matplotlib finds no mathematics, shortened from the left."""
+    short = name if len(name) <= 28 else "..." + name[-25:]
+    return short.replace("$", r"\$")
+
+
+def _contour(ax: Axes, effective: EffectiveField, fraction: float, dash: Any, corner: tuple[float, float]) -> Any:
+    """Border of the smallest set of pixels that holds a share of the mass; returns its entry of the legend."""
+    from matplotlib.lines import Line2D
+
+    mask = np.pad(effective.mask(fraction).astype(float), 1)
+    x = np.arange(mask.shape[1]) - 0.5 + corner[0]
+    y = np.arange(mask.shape[0]) - 0.5 + corner[1]
+    ax.contour(x, y, mask, levels=[0.5], colors="white", linestyles=dash, linewidths=1.3)
+    ratio = effective.area_ratio(fraction)
+    return Line2D([], [], color="0.35", linestyle=dash, label=f"{fraction:.0%} of the mass, {ratio:.1%} of the area")
+
+
+def _on_one_scale(panels: Sequence[Axes], *, both: bool) -> None:
+    lows, highs = zip(*(sorted(ax.get_ylim()) for ax in panels), strict=True)
+    for ax in panels:
+        up = ax.get_ylim()[0] < ax.get_ylim()[1]
+        ax.set_ylim((min(lows), max(highs)) if up else (max(highs), min(lows)))
+    if both:
+        lows, highs = zip(*(ax.get_xlim() for ax in panels), strict=True)
+        for ax in panels:
+            ax.set_xlim(min(lows), max(highs))

@@ -1,0 +1,231 @@
+"""The effective receptive field: where the gradient's mass really lies within the theoretical field.
+
+Luo et al. ("Understanding the Effective Receptive Field in Deep Convolutional Neural Networks", 2016) found that it is
+a small, Gaussian-like part; Ding et al. (RepLKNet, 2022) compare networks by the area that holds a share of the mass.
+Here every figure comes from one map, the mean of abs(gradient) over images and cells, each cell's gradient moved so
+that their theoretical fields coincide. Nothing here knows a framework.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget import gaussian
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.geometry import AxisField, check_point
+from rfwidget.image import as_model_input, default_input, get_default_images
+from rfwidget.progress import Progress
+from rfwidget.types import GridPoint, GridShape, Rect, Size
+
+if TYPE_CHECKING:
+    from rfwidget.base import ReceptiveField
+
+Floats = npt.NDArray[np.float64]
+
+FRACTIONS = (0.2, 0.3, 0.5, 0.95, 0.99)
+"""Shares of the mass for which areas are given."""
+
+_CENTRAL = 3  # cells per axis
+
+
+class Frame(NamedTuple):
+    """Where the map of a cell lies along one axis of the image.
+
+    Attributes:
+        width: of the map, in pixels.
+        start: left edge of the map of cell 0; it may lie between pixels, and is rounded down for each cell.
+        stride: shift per cell; 0 along an unbounded axis, where the map is the image.
+        size: extent of the theoretical field, or of the image if that is unbounded.
+    """
+
+    width: int
+    start: float
+    stride: float
+    size: float
+
+    def at(self, cell: int) -> int:
+        """Left edge of the map of a cell."""
+        return math.floor(self.start + cell * self.stride)
+
+
+class EffectiveField(NamedTuple):
+    """An effective receptive field and its figures. Pairs are ``(x, y)``.
+
+    Attributes:
+        map: float64 ``(h, w)``, the mean of abs(gradient) over images and cells, scaled to the sum 1. It covers the
+            theoretical field (along an unbounded axis: the image).
+        frames: where the map of a cell lies on the image, along x and along y.
+        images: how many images were averaged.
+        points: the cells that were averaged.
+        overhangs: whether the field of one of these cells overhangs the image, so that the map misses a part.
+    """
+
+    map: Floats
+    frames: tuple[Frame, Frame]
+    images: int
+    points: tuple[GridPoint, ...]
+    overhangs: bool
+
+    def __repr__(self) -> str:
+        ratios = ", ".join(f"{fraction:.0%}: {ratio:.3g}" for fraction, ratio in self.area_ratios.items())
+        return (
+            f"EffectiveField(size={self.size}, radius=({self.radius[0]:.4g}, {self.radius[1]:.4g}), "
+            f"ratio=({self.ratio[0]:.3g}, {self.ratio[1]:.3g}), area_ratios={{{ratios}}}, images={self.images}, "
+            f"cells={len(self.points)}{', overhangs' if self.overhangs else ''})"
+        )
+
+    @property
+    def size(self) -> Size:
+        """Width and height of the theoretical field, or of the image where that is unbounded."""
+        return Size(self.frames[0].size, self.frames[1].size)
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Centre of mass, in pixels from the left top corner of the map."""
+        return (gaussian.moments(self.map.sum(axis=0))[0], gaussian.moments(self.map.sum(axis=1))[0])
+
+    @property
+    def radius(self) -> tuple[float, float]:
+        """RMS distance of the mass from its centre along each axis, in pixels."""
+        return (gaussian.moments(self.map.sum(axis=0))[1], gaussian.moments(self.map.sum(axis=1))[1])
+
+    @property
+    def ratio(self) -> tuple[float, float]:
+        """Effective by theoretical size: four RMS radii (95 % of a Gaussian) by the width (height) of the field."""
+        return (4 * self.radius[0] / self.size.w, 4 * self.radius[1] / self.size.h)
+
+    @property
+    def area_ratios(self) -> dict[float, float]:
+        """`area_ratio` of 20, 30, 50, 95 and 99 % of the mass."""
+        return {fraction: self.area_ratio(fraction) for fraction in FRACTIONS}
+
+    def area_ratio(self, fraction: float) -> float:
+        """Share of the theoretical field's area in the smallest set of pixels that holds a share of the mass."""
+        return self._pixels_holding(fraction).size / (self.size.w * self.size.h)
+
+    def mask(self, fraction: float) -> npt.NDArray[np.bool_]:
+        """That smallest set of pixels as a boolean map ``(h, w)``; its border is the contour of that share."""
+        mask = np.zeros(self.map.size, bool)
+        mask[self._pixels_holding(fraction)] = True
+        return mask.reshape(self.map.shape)
+
+    def rect_at(self, point: Sequence[int]) -> Rect:
+        """Where `map` and `mask` lie on the image for a cell ``(x, y)``; they may overhang it."""
+        left, top = self.frames[0].at(point[0]), self.frames[1].at(point[1])
+        return Rect(left, top, left + self.frames[0].width, top + self.frames[1].width)
+
+    def fit_gaussian(self) -> gaussian.GaussianFit:
+        """The Gaussian nearest to the map in the least-squares sense."""
+        return gaussian.fit(self.map)
+
+    def _pixels_holding(self, fraction: float) -> npt.NDArray[np.intp]:
+        """Flat indices of the heaviest pixels, as many as are needed."""
+        if not 0 < fraction <= 1:
+            raise ReceptiveFieldError(f"fraction {fraction!r}: expected a share of the mass, more than 0 and at most 1")
+        order = np.argsort(-self.map, axis=None, kind="stable")
+        held = np.cumsum(self.map.ravel()[order])
+        # Rounding must not cost a pixel where a share is met exactly.
+        count = int(np.searchsorted(held, fraction * held[-1] * (1 - 1e-12))) + 1
+        return order[:count]
+
+
+def measure_effective(
+    rf: ReceptiveField,
+    images: Any,
+    n: int | None,
+    points: Sequence[Sequence[int]] | None,
+    channel: int | None,
+    progress: Progress,
+) -> EffectiveField:
+    """The effective field of an estimator's layer; the arguments are those of `ReceptiveField.effective`."""
+    shape, grid = rf.input_shape, Size(rf.output_shape.w, rf.output_shape.h)
+    inputs = _inputs(images, n, shape)
+    cells = _cells(points, rf, grid)
+    frames = (_frame(rf.field.x, shape.w), _frame(rf.field.y, shape.h))
+    total = np.zeros((frames[1].width, frames[0].width))
+    done, whole = 0, len(inputs) * len(cells)
+    for image in inputs:
+        for cell in cells:
+            progress(done / whole, f"gradient {done + 1} of {whole}")
+            patch = rf.gradient_patch(cell, image, channel)
+            mass = np.abs(patch.values).sum(axis=2, dtype=np.float64)
+            _add(total, mass, patch.left - frames[0].at(cell.x), patch.top - frames[1].at(cell.y))
+            done += 1
+    progress(1.0, "done")
+    if not total.any():
+        raise ReceptiveFieldError(
+            f"the gradient of {rf.output_layer!r} is zero on all {len(inputs)} images: dead activations, or weights "
+            "that are all zero? Try other images, or the estimator with init_weights=True"
+        )
+    overhangs = any(
+        not (_inside(rf.field.x, cell.x, shape.w) and _inside(rf.field.y, cell.y, shape.h)) for cell in cells
+    )
+    return EffectiveField(total / total.sum(), frames, len(inputs), tuple(cells), overhangs)
+
+
+def central_cells(axis: AxisField, cells: int, length: int) -> list[int]:
+    """Cells along an axis whose fields lie inside the image, those nearest to its middle; the central one if none does.
+
+    >>> central_cells(AxisField(1, 4, ((0, 34),)), cells=16, length=96)
+    [8, 7, 9]
+    """
+    inside = [cell for cell in range(cells) if _inside(axis, cell, length)]
+    if axis.unbounded or not inside:
+        return [cells // 2]
+    return sorted(inside, key=lambda cell: abs(sum(axis.edges_at(cell)) - length))[:_CENTRAL]
+
+
+def _inside(axis: AxisField, cell: int, length: int) -> bool:
+    low, high = axis.edges_at(cell)
+    return axis.unbounded or 0 <= low < high <= length
+
+
+def _frame(axis: AxisField, length: int) -> Frame:
+    if axis.unbounded:
+        return Frame(length, 0, 0, length)
+    # Fields that differ from cell to cell lie in a box that moves by fractions of a pixel: one more pixel holds it.
+    width = math.ceil(axis.size) + (not axis.uniform)
+    return Frame(width, axis.offset - axis.size / 2, axis.stride, axis.size)
+
+
+def _add(total: Floats, mass: Floats, left: int, top: int) -> None:
+    """Add a map to another at a place, without what lies outside."""
+    (h, w), (mh, mw) = total.shape, mass.shape
+    rows, columns = slice(max(top, 0), min(top + mh, h)), slice(max(left, 0), min(left + mw, w))
+    total[rows, columns] += mass[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+
+
+def _inputs(images: Any, n: int | None, shape: GridShape) -> list[npt.NDArray[np.float32]]:
+    if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
+        raise ReceptiveFieldError(f"n={n!r}: expected a number of images, at least 1, or None for all")
+    if images is None:
+        given: list[Any] = [default_input(shape, name) for name in get_default_images()]
+    elif getattr(images, "ndim", None) in (2, 3):
+        given = [images]
+    else:
+        try:
+            given = list(images)
+        except TypeError as error:
+            raise ReceptiveFieldError(
+                f"images is {type(images).__name__}: expected an array (n, {shape.h}, {shape.w}, {shape.c}) or a list "
+                "of images"
+            ) from error
+    if not given:
+        raise ReceptiveFieldError("images is empty: give at least one, or None for the sample images")
+    return [as_model_input(image, shape) for image in given[:n]]
+
+
+def _cells(points: Sequence[Sequence[int]] | None, rf: ReceptiveField, grid: Size) -> list[GridPoint]:
+    if points is None:
+        columns = central_cells(rf.field.x, int(grid.w), rf.input_shape.w)
+        rows = central_cells(rf.field.y, int(grid.h), rf.input_shape.h)
+        return [GridPoint(x, y) for y in rows for x in columns]
+    cells = [check_point(point, grid) for point in points]
+    if not cells:
+        raise ReceptiveFieldError("points is empty: give at least one cell (x, y), or None for central ones")
+    return cells

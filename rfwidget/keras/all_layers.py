@@ -1,0 +1,190 @@
+"""The fields of all layers of a Keras model, from one run of its probe along each axis.
+
+Every operation is watched: what reaches its inputs and its outputs. Layers behind code that the probe cannot see
+through are left to the measurement of one layer at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from rfwidget.geometry import AxisField, FieldGeometry
+from rfwidget.impulses import Hull, Impulses, plan
+from rfwidget.keras.dispatch import Dispatch
+from rfwidget.keras.graph import SEPARATOR
+from rfwidget.keras.hints import Hint
+from rfwidget.keras.probe import DTYPE, Probe
+from rfwidget.keras.twin import Entry, Twin
+from rfwidget.network import LayerField
+from rfwidget.progress import Progress
+from rfwidget.types import Size
+
+# All maps of one run together hold at most this many numbers, so that memory stays small.
+_NUMBERS = 1 << 25
+
+# No network is worth more runs than this; its layers are measured one at a time.
+_RUNS = 64
+
+_TAG = "_rfwidget_map"
+
+
+def all_fields(twin: Twin, size: tuple[int, int], progress: Progress) -> dict[str, LayerField]:
+    """Fields of the layers that impulses can tell.
+
+    Args:
+        twin: the surveyed probe.
+        size: rows and columns of the requested image.
+        progress: called with a fraction 0..1 and a few words.
+    """
+    entries = {path: entry for path, entry in twin.entries.items() if _is_plain(entry.hint)}
+    if not entries:
+        return {}
+    watches = []
+    for axis, name in enumerate("yx"):
+        progress(axis / 2, f"measuring all layers along {name}")
+        watches.append(_watch_axis(twin, entries, axis, size[axis]))
+    y, x = watches
+    fields = {}
+    for path in entries:
+        along_x, along_y = x.field(path), y.field(path)
+        if along_x is not None and along_y is not None:
+            fields[path] = LayerField(FieldGeometry(along_x, along_y), Size(x.reads(path), y.reads(path)))
+    progress(1.0, "measured all layers")
+    return fields
+
+
+class _Watch:
+    """What a run tells about every map along one axis; maps are numbered in the order in which they appear."""
+
+    def __init__(self, axis: int, requested: int) -> None:
+        self.axis, self.requested = axis, requested
+        self.hulls: list[tuple[Hull, bool] | None] = []
+        self.made: dict[str, int] = {}
+        self.read: dict[str, set[int]] = {}
+
+    def field(self, path: str) -> AxisField | None:
+        """Field of a layer; None if it cannot be told."""
+        return self._field(self.made[path]) if path in self.made else None
+
+    def reads(self, path: str) -> float:
+        """Smallest size among the maps that a layer reads; NaN if it cannot be told."""
+        fields = [self._field(number) for number in self.read.get(path, ())]
+        sizes = [math.nan if field is None else field.size for field in fields]
+        return math.nan if not sizes or any(map(math.isnan, sizes)) else min(sizes)
+
+    def _field(self, number: int) -> AxisField | None:
+        known = self.hulls[number]
+        return known and known[0].field(self.requested, known[1])
+
+
+def _watch_axis(twin: Twin, entries: dict[str, Entry], axis: int, requested: int) -> _Watch:
+    period = math.lcm(*(entry.hint.period[axis] for entry in entries.values()))
+    reach = max(entry.hint.reach[axis] for entry in entries.values())
+    impulses = plan(requested, period, reach)
+    watch = _Watch(axis, requested)
+    channels = 1 if twin.thin else max(entry.channels or 1 for entry in entries.values())
+    batch = max(1, _NUMBERS // (impulses.length * channels * len(twin.entries)))
+    if impulses.columns > batch * _RUNS:
+        return watch
+    for start in range(0, impulses.columns, batch):
+        _run(twin, watch, impulses, range(start, min(start + batch, impulses.columns)))
+    return watch
+
+
+def _run(twin: Twin, watch: _Watch, impulses: Impulses, columns: range) -> None:
+    """One run of the whole probe, one image per column."""
+    first = impulses.first + columns.start
+    images = np.zeros((len(columns), impulses.length, twin.channels()), DTYPE)
+    images[np.arange(len(columns)), first + np.arange(len(columns))] = 1
+    tensor = ops.convert_to_tensor(np.expand_dims(images, 2 - watch.axis))
+    recorder = _Recorder(twin.probe(watch.axis), watch, first)
+    try:
+        twin.run(recorder, tensor, watch.axis)
+    except Exception:
+        # A head for another size, say: the layers before it are known, those behind it are measured alone.
+        return
+
+
+class _Recorder(Dispatch):
+    """A dispatch that notes which columns reach every map.
+
+    Args:
+        probe: the building blocks.
+        watch: takes the notes.
+        first: the column of the first image.
+    """
+
+    def __init__(self, probe: Probe, watch: _Watch, first: int) -> None:
+        super().__init__(probe, self._made)
+        self._watch, self._first = watch, first
+        self._count = 0
+        self._seen: set[str] = set()
+
+    def _apply(self, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        for tensor in _maps((args, kwargs)):
+            number, maker = self._tag(tensor, "")
+            for reader in _containers(path):
+                # What comes from inside a nested model is not read by it.
+                if reader not in self._seen and not maker.startswith(reader + SEPARATOR):
+                    self._watch.read.setdefault(reader, set()).add(number)
+        return super()._apply(operation, path, args, kwargs)
+
+    def _made(self, operation: Any, path: str, outputs: Any) -> None:  # noqa: ARG002  (the observer's signature)
+        maps = _maps(outputs)
+        for tensor in maps:
+            number, _ = self._tag(tensor, path)
+            if len(maps) == 1 and path not in self._seen:
+                self._watch.made.setdefault(path, number)
+        self._seen.add(path)
+
+    def _tag(self, tensor: Any, maker: str) -> tuple[int, str]:
+        """Number and maker of a map; taken note of when it is met first."""
+        tag: tuple[int, str] | None = getattr(tensor, _TAG, None)
+        if tag is None:
+            tag = self._count, maker
+            self._count += 1
+            setattr(tensor, _TAG, tag)
+            self._note(tag[0], tensor)
+        return tag
+
+    def _note(self, number: int, tensor: Any) -> None:
+        hint, axis, watch = Hint.of(tensor), self._watch.axis, self._watch
+        if number == len(watch.hulls):
+            hull = None
+            if hint is not None and _is_plain(hint) and len(tensor.shape) == 4:
+                scale, period = hint.scale[axis], hint.period[axis]
+                hull = Hull(0 if scale is None else int(period / scale), period), hint.context[axis]
+            watch.hulls.append(hull)
+        known = watch.hulls[number]
+        if known is not None:
+            values = np.moveaxis(np.asarray(tensor), 1 + axis, 1)
+            if np.isfinite(values).all():
+                known[0].add((values != 0).any(axis=(2, 3)), self._first)
+            else:
+                watch.hulls[number] = None
+
+
+def _is_plain(hint: Hint) -> bool:
+    """Whether impulses tell the truth: everything so far is known, linear, and the same at any size."""
+    return hint.exact and hint.linear and hint.separable and hint.resizable
+
+
+def _maps(structure: Any) -> Sequence[Any]:
+    """The tensors of a nested structure that come from the image."""
+    return [leaf for leaf in keras.tree.flatten(structure) if ops.is_tensor(leaf) and Hint.of(leaf) is not None]
+
+
+def _containers(path: str) -> list[str]:
+    """A layer, and the nested models it is in.
+
+    >>> _containers("backbone/conv1")
+    ['backbone', 'backbone/conv1']
+    """
+    names = path.split(SEPARATOR)
+    return [SEPARATOR.join(names[: i + 1]) for i in range(len(names))]

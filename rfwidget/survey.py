@@ -1,0 +1,245 @@
+"""All layers of a network at once: a table of receptive fields, and what it says about image sizes.
+
+`rfwidget.measure_all` fills it. Nothing here measures, knows a framework, or draws.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+import numpy as np
+
+from rfwidget import survey_table
+from rfwidget.errors import ReceptiveFieldError, unknown_layer
+from rfwidget.geometry import AxisField, FieldGeometry, check_box, check_pixel
+from rfwidget.types import GridShape, Rect, Size
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Flags = tuple[bool, bool]
+
+
+class LayerRow(NamedTuple):
+    """One layer of a survey. Pairs are ``(x, y)``; numbers are NaN, and flags False, where ``note`` tells why.
+
+    Attributes:
+        name: of the layer, a path inside nested models.
+        size: extent of the receptive field in pixels; infinite where it grows with the image.
+        stride: shift of the receptive field from one cell to the next, in pixels.
+        offset: centre of the receptive field of cell (0, 0), in pixel-edge coordinates.
+        grid: cells of the layer.
+        reads: the smallest size among the maps that the layer reads; ``Size(1, 1)`` for the image itself.
+        unbounded: whether the field grows with the image.
+        uniform: whether all cells see the same extent.
+        exceeds_input: whether the field is larger than the image.
+        unproductive: whether all that the layer reads already sees the whole image, so that looking further can add
+            nothing.
+        note: why the layer could not be measured; empty if it was.
+    """
+
+    name: str
+    size: Size
+    stride: tuple[float, float]
+    offset: tuple[float, float]
+    grid: Size
+    reads: Size
+    unbounded: Flags
+    uniform: Flags
+    exceeds_input: Flags
+    unproductive: Flags
+    note: str = ""
+
+    @property
+    def widens(self) -> Flags:
+        """Whether the layer looks further than everything it reads does, for all that is known."""
+        return (self.size.w > self.reads.w, self.size.h > self.reads.h)
+
+
+class ResolutionRange(NamedTuple):
+    """Image sizes that suit a network; see `Survey.resolution_range`."""
+
+    smallest: Size
+    largest: Size
+
+
+class Coverage(NamedTuple):
+    """How many cells of each layer see something.
+
+    Attributes:
+        counts: number of cells, by layer.
+        first: the first layer, in the order of the network, of which one cell sees all of it; None if no cell does.
+    """
+
+    counts: dict[str, int]
+    first: str | None
+
+
+class Survey(Sequence[LayerRow]):
+    """Receptive fields of all layers with a grid, in the order of the network.
+
+    A sequence of `LayerRow`; a row is found by number or by name. Notebooks show it as a table;
+    ``pandas.DataFrame(survey.to_dict())`` has one plain column per number.
+
+    Args:
+        rows: one per layer.
+        fields: exact fields of the layers that could be measured, by name.
+        input_shape: the image.
+        input_layer: name of the image input.
+    """
+
+    def __init__(
+        self, rows: Sequence[LayerRow], fields: Mapping[str, FieldGeometry], input_shape: GridShape, input_layer: str
+    ) -> None:
+        self._rows = tuple(rows)
+        self._fields = dict(fields)
+        self.input_shape = input_shape
+        self.input_layer = input_layer
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[LayerRow]:
+        return iter(self._rows)
+
+    @overload
+    def __getitem__(self, key: int | str) -> LayerRow: ...
+    @overload
+    def __getitem__(self, key: slice) -> Survey: ...
+    def __getitem__(self, key: int | str | slice) -> LayerRow | Survey:
+        if isinstance(key, slice):
+            return Survey(self._rows[key], self._fields, self.input_shape, self.input_layer)
+        if not isinstance(key, str):
+            return self._rows[key]
+        row = next((row for row in self._rows if row.name == key), None)
+        if row is None:
+            raise unknown_layer(key, self.names)
+        return row
+
+    def __repr__(self) -> str:
+        return survey_table.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return survey_table.as_html(self)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the layers."""
+        return [row.name for row in self._rows]
+
+    def field(self, name: str) -> FieldGeometry:
+        """Exact receptive fields of all cells of a layer.
+
+        Raises:
+            ReceptiveFieldError: if the layer is unknown or could not be measured.
+        """
+        row = self[name]
+        if name not in self._fields:
+            raise ReceptiveFieldError(f"layer {name!r} could not be measured: {row.note}")
+        return self._fields[name]
+
+    def unproductive(self) -> list[str]:
+        """Layers that can gain nothing at this image size: all they read sees the whole image, along both axes.
+
+        Receptive field analysis calls them unproductive (Richter et al., "Should You Go Deeper? Optimizing
+        Convolutional Neural Network Architectures without Training", 2021).
+        """
+        return [row.name for row in self._rows if all(row.unproductive)]
+
+    def resolution_range(self) -> ResolutionRange:
+        """Image sizes for which every layer has something to look for, and one cell can see everything.
+
+        Per axis:
+
+        - *smallest*: the least image length at which no layer that widens the field is unproductive, that is, one
+          pixel more than the largest field that such a layer reads. (A layer that does not widen the field, such as an
+          activation, has nothing to gain from a larger image and does not count.)
+        - *largest*: the greatest length that the widest field covers; of a larger image no cell sees the whole.
+
+        Raises:
+            ReceptiveFieldError: if there is no such range: global context makes fields unbounded on the way, or some
+                layer could not be measured.
+        """
+        unknown = [row.name for row in self._rows if row.note or math.isnan(sum(row.reads))]
+        if unknown or not self._rows:
+            raise ReceptiveFieldError(
+                f"no range of image sizes can be given: layers not measured: {', '.join(unknown) or 'all'}"
+            )
+        smallest, largest = [], []
+        for axis in (0, 1):
+            if beyond := [row.name for row in self._rows if math.isinf(row.reads[axis])]:
+                raise ReceptiveFieldError(
+                    f"no image size suits all layers: from {beyond[0]!r} on they read what has seen the whole image, "
+                    "whatever its size. Survey the local path alone: survey(ignore_global_context=True)"
+                )
+            smallest.append(max((int(row.reads[axis]) + 1 for row in self._rows if row.widens[axis]), default=1))
+            largest.append(max(row.size[axis] for row in self._rows))
+        return ResolutionRange(Size(*smallest), Size(*largest))
+
+    def seeing(self, pixel: Sequence[int]) -> Coverage:
+        """How many cells of each layer have a pixel ``(x, y)`` in their receptive fields.
+
+        Raises:
+            ReceptiveFieldError: if the pixel is outside the image.
+        """
+        x, y = check_pixel(pixel, Size(self.input_shape.w, self.input_shape.h))
+        return self.covering(Rect(x, y, x + 1, y + 1))
+
+    def covering(self, box: Sequence[float]) -> Coverage:
+        """How many cells of each layer have all of a box of the image in their receptive fields.
+
+        Args:
+            box: `Rect` ``(left, top, right, bottom)`` in pixels, inside the image.
+
+        Returns:
+            The counts, and the first layer of which one cell sees all of the box. Layers that could not be measured are
+            left out.
+
+        Raises:
+            ReceptiveFieldError: if the box is not inside the image.
+        """
+        inside = check_box(box, Size(self.input_shape.w, self.input_shape.h))
+        counts = {}
+        for row in self._rows:
+            if row.name in self._fields:
+                field = self._fields[row.name]
+                columns = _cells_around(field.x, int(row.grid.w), inside.left, inside.right)
+                counts[row.name] = columns * _cells_around(field.y, int(row.grid.h), inside.top, inside.bottom)
+        return Coverage(counts, next((name for name, count in counts.items() if count), None))
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Columns of plain values, by name; ``pandas.DataFrame`` takes them as they are."""
+        return survey_table.as_columns(self)
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """The table as comma-separated values, also written to a file if a path is given."""
+        columns = self.to_dict()
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        if path is not None:
+            Path(path).write_text(text.getvalue(), encoding="utf-8", newline="")
+        return text.getvalue()
+
+    def plot(self, ax: Axes | None = None, figsize: tuple[float, float] = (9, 5)) -> Axes:
+        """Growth of the receptive field through depth, against the image size and the stride.
+
+        Args:
+            ax: drawn into; a new figure if None.
+            figsize: width and height of a new figure in inches.
+        """
+        from rfwidget.charts import plot_survey
+
+        return plot_survey(self, ax=ax, figsize=figsize)
+
+
+def _cells_around(axis: AxisField, cells: int, low: float, high: float) -> int:
+    """How many cells along an axis have all of an interval in their fields."""
+    edges = np.array([axis.edges_at(cell) for cell in range(cells)], dtype=np.float64).reshape(-1, 2)
+    return int(np.count_nonzero((edges[:, 0] <= low) & (edges[:, 1] >= high)))

@@ -1,0 +1,214 @@
+"""Effective receptive fields against closed forms: uniform convolutions, single taps, and Gaussians."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from numpy.testing import assert_allclose
+
+from rfwidget import gaussian
+from rfwidget.effective import FRACTIONS, central_cells
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.geometry import AxisField
+from rfwidget.keras import KerasReceptiveField
+from tests.box_filter import BoxReceptiveField
+from tests.models import chain
+
+SHAPE = (40, 64, 3)
+
+
+def box() -> BoxReceptiveField:
+    rf = BoxReceptiveField()
+    rf.compute(SHAPE)
+    return rf
+
+
+def uniform_stack(n: int, kernel: tuple[int, int], shape: tuple[int, int, int]) -> KerasReceptiveField:
+    convs = [layers.Conv2D(1, kernel, kernel_initializer="ones", use_bias=False) for _ in range(n)]
+    rf = KerasReceptiveField(chain(shape, *convs))
+    rf.compute()
+    return rf
+
+
+@pytest.mark.parametrize(("n", "kernel"), [(1, (3, 5)), (4, (3, 5)), (7, (4, 3))])
+def test_uniform_convolutions_have_the_variance_of_added_boxes(n: int, kernel: tuple[int, int]) -> None:
+    effective = uniform_stack(n, kernel, (48, 56, 1)).effective()
+    kh, kw = kernel
+    assert effective.size == (n * (kw - 1) + 1, n * (kh - 1) + 1)
+    assert_allclose(np.square(effective.radius), [n * (kw**2 - 1) / 12, n * (kh**2 - 1) / 12], rtol=1e-5)
+    assert_allclose(effective.center, [effective.size.w / 2, effective.size.h / 2], rtol=1e-6)
+    assert_allclose(effective.ratio, 4 * np.array(effective.radius) / effective.size)
+
+
+def test_many_uniform_convolutions_are_nearly_gaussian() -> None:
+    effective = uniform_stack(12, (3, 5), (64, 80, 1)).effective(points=[(10, 12)])
+    fit = effective.fit_gaussian()
+    assert fit.r_squared > 0.999
+    assert_allclose(fit.sigma, effective.radius, rtol=0.03)
+    assert_allclose(fit.center, effective.center, atol=1e-3)
+
+
+def test_a_box_needs_its_share_of_the_area() -> None:
+    effective = box().effective()
+    for fraction in FRACTIONS:
+        assert effective.area_ratio(fraction) == math.ceil(fraction * 72 - 1e-9) / 72
+        assert effective.mask(fraction).sum() == math.ceil(fraction * 72 - 1e-9)
+    assert list(effective.area_ratios) == list(FRACTIONS)
+    assert effective.map.shape == (6, 12)
+    assert effective.map.sum() == pytest.approx(1)
+
+
+def test_a_single_tap_is_one_pixel_of_a_wide_field() -> None:
+    kernel = np.zeros((3, 5, 1, 1), np.float32)
+    kernel[0, 4] = 1
+    model = chain((32, 48, 1), layers.Conv2D(1, (3, 5), use_bias=False, name="tap"))
+    model.set_weights([kernel])
+    rf = KerasReceptiveField(model)
+    rf.compute()
+    effective = rf.effective()
+    assert effective.area_ratio(0.99) == 1 / 15
+    assert effective.center == (4.5, 0.5)
+    assert effective.radius == (0, 0)
+    assert effective.mask(0.5)[0, 4]
+
+
+def test_gradients_of_both_signs_count_alike() -> None:
+    model = chain((32, 48, 1), layers.Conv2D(1, (1, 3), use_bias=False))
+    model.set_weights([np.array([-2, 1, 1], np.float32).reshape(1, 3, 1, 1)])
+    rf = KerasReceptiveField(model)
+    rf.compute()
+    assert_allclose(rf.effective().map, [[0.5, 0.25, 0.25]])
+
+
+def test_images_are_averaged_and_each_counts() -> None:
+    rng = np.random.default_rng(3)
+    model = chain(SHAPE, layers.Conv2D(4, (5, 3), activation="relu"), layers.Conv2D(2, (3, 5)))
+    rf = KerasReceptiveField(model)
+    rf.compute()
+    images = rng.normal(size=(3, *SHAPE)).astype(np.float32)
+    point = (20, 15)
+    left, top, right, bottom = (int(edge) for edge in rf.rect_at(point))
+    expected = sum(np.abs(rf.gradient_at(point, image)).sum(axis=2) for image in images)[top:bottom, left:right]
+    effective = rf.effective(images, points=[point])
+    assert_allclose(effective.map, expected / expected.sum(), rtol=1e-5)
+    assert effective.rect_at(point) == rf.rect_at(point)
+    assert effective.images == 3
+    assert rf.effective(images, n=2, points=[point]).images == 2
+    assert rf.effective(iter(images), points=[point]).images == 3
+    assert rf.effective(images[0], points=[point]).images == 1
+
+
+def test_fields_of_all_cells_are_laid_over_each_other() -> None:
+    rf = uniform_stack(2, (3, 5), (32, 48, 1))
+    one, many = rf.effective(points=[(12, 9)]), rf.effective(points=[(3, 4), (20, 11), (12, 9)])
+    assert_allclose(one.map, many.map, rtol=1e-5)
+    assert not many.overhangs
+
+
+def test_central_cells_keep_clear_of_the_borders_where_they_can() -> None:
+    assert set(central_cells(AxisField(1, 2, ((-10, 9),)), cells=24, length=48)) == {12, 11, 13}
+    assert central_cells(AxisField(1, 8, ((-20, 30),)), cells=6, length=48) == [3]
+    assert central_cells(AxisField(1, 8, ((-math.inf, math.inf),)), cells=6, length=48) == [3]
+    model = chain((16, 24, 1), *(layers.Conv2D(1, (3, 9), padding="same") for _ in range(3)))
+    rf = KerasReceptiveField(model)
+    rf.compute()
+    effective = rf.effective()
+    assert effective.overhangs
+    assert {point.x for point in effective.points} == {12}
+    assert effective.size == (25, 7)
+
+
+def test_an_unbounded_field_is_measured_on_the_image() -> None:
+    image = keras.Input((16, 24, 1))
+    x = layers.Conv2D(2, (3, 5), padding="same")(image)
+    x = layers.Multiply()([x, layers.GlobalAveragePooling2D(keepdims=True)(x)])
+    rf = KerasReceptiveField(keras.Model(image, x))
+    assert math.isinf(rf.compute().size.w)
+    effective = rf.effective(points=[(3, 4)])
+    assert effective.map.shape == (16, 24)
+    assert effective.rect_at((3, 4)) == (0, 0, 24, 16)
+    assert effective.area_ratio(1.0) == 1
+
+
+def test_cells_that_see_different_extents_share_one_frame() -> None:
+    rf = KerasReceptiveField(
+        chain((32, 48, 1), layers.Conv2D(1, (3, 5)), layers.UpSampling2D((2, 3)), layers.Conv2D(1, (2, 4)))
+    )
+    rf.compute()
+    assert rf.uniform == (False, False)
+    points = [(x, y) for x in range(9, 18) for y in range(8, 14)]
+    effective = rf.effective(points=points)
+    for point in points:
+        inner, outer = rf.rect_at(point), effective.rect_at(point)
+        assert outer.left <= inner.left
+        assert inner.right <= outer.right
+        assert outer.top <= inner.top
+        assert inner.bottom <= outer.bottom
+    alone = sum(np.abs(rf.gradient_at(point, np.zeros((32, 48, 1)))).sum() for point in points)
+    assert alone > 0
+    assert effective.map.sum() == pytest.approx(1)
+
+
+def test_a_gaussian_is_found_again() -> None:
+    y, x = np.mgrid[:31, :47] + 0.5
+    values = 0.7 * np.exp(-((x - 21.3) ** 2) / (2 * 6.5**2) - (y - 17.9) ** 2 / (2 * 3.25**2))
+    found = gaussian.fit(values)
+    assert_allclose([found.amplitude, *found.center, *found.sigma], [0.7, 21.3, 17.9, 6.5, 3.25], rtol=1e-6)
+    assert found.r_squared == pytest.approx(1)
+
+
+def test_the_figures_are_printed_and_the_map_is_not() -> None:
+    text = repr(box().effective())
+    assert text.startswith("EffectiveField(size=Size(w=12, h=6), radius=(3.452, 1.708)")
+    assert "array" not in text
+
+
+def test_progress_is_told_for_every_gradient() -> None:
+    told: list[float] = []
+    box().effective([np.zeros(SHAPE)] * 2, points=[(0, 0), (3, 4)], progress=lambda fraction, _: told.append(fraction))
+    assert told == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_what_progress_raises_ends_the_work() -> None:
+    def stop(fraction: float, words: str) -> None:  # noqa: ARG001
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        box().effective(progress=stop)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"images": []}, "images is empty"),
+        ({"images": np.zeros((0, *SHAPE))}, "images is empty"),
+        ({"images": 5}, "images is int"),
+        ({"images": np.zeros((2, 10, 10, 3))}, "10"),
+        ({"n": 0}, "n=0"),
+        ({"n": True}, "n=True"),
+        ({"points": []}, "points is empty"),
+        ({"points": [(14, 0)]}, "outside the 14x18 grid"),
+        ({"channel": 7}, "channel 7"),
+    ],
+)
+def test_bad_input_is_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ReceptiveFieldError, match=message):
+        box().effective(**arguments)
+
+
+def test_a_dead_network_has_no_effective_field() -> None:
+    model = chain((16, 24, 1), layers.Conv2D(1, 3, kernel_initializer="zeros"))
+    rf = KerasReceptiveField(model)
+    rf.compute()
+    with pytest.raises(ReceptiveFieldError, match=r"zero on all .* images"):
+        rf.effective()
+
+
+@pytest.mark.parametrize("fraction", [0, -0.5, 1.2, math.nan])
+def test_a_fraction_is_a_share(fraction: float) -> None:
+    with pytest.raises(ReceptiveFieldError, match="expected a share"):
+        box().effective().mask(fraction)
