@@ -260,6 +260,21 @@ describe("trouble", () => {
     expect(session.activity.state).toBe("ready");
   });
 
+  it.each([
+    ["an answer to another page", () => model.answer(1, { client: "other", seq: 1, cell: [7, 3] })],
+    ["a change of state", () => model.change({ status: "measured" })],
+  ])("%s shows a kernel that is alive, so that our request is overdue one day", async (_, live) => {
+    await open();
+    session.request([20, 5], "click");
+    vi.advanceTimersByTime(10 * TIMEOUT);
+    live();
+    vi.advanceTimersByTime(TIMEOUT);
+    expect(model.sent.map(({ cell }) => cell)).toEqual([
+      [20, 5],
+      [20, 5],
+    ]);
+  });
+
   it("a handler that has run without a word is told from one that has not run yet", async () => {
     await open();
     session.request([20, 5], "click");

@@ -14,6 +14,10 @@ class NotComputedError(ReceptiveFieldError):
     """A question was asked before ``compute`` had run."""
 
 
+class SizeRefusedError(ReceptiveFieldError):
+    """The network does not run on an image of that size."""
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The end of an "unknown name" message: ``", did you mean 'feature_grid'?"`` or nothing."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -118,29 +118,8 @@ def as_array(image: Any) -> npt.NDArray[Any]:
     Raises:
         ReceptiveFieldError: if it is no image: not numeric, wrong number of axes, empty, NaN or infinite, too large.
     """
-    if isinstance(image, Image.Image):
-        check_pixels(*image.size)
-        image = image if image.mode in ("L", "RGB", "F", "I", "I;16") else image.convert("RGB")
-    try:
-        array = np.asarray(image)
-    except (TypeError, ValueError) as error:
-        raise ReceptiveFieldError(
-            f"{type(image).__name__} is no image: give an array (height, width, channels)"
-        ) from error
-    if array.dtype.kind not in "biuf":
-        raise ReceptiveFieldError(
-            f"an image of type {array.dtype} cannot be used: give numbers (height, width, channels), uint8 or float"
-        )
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or 0 in array.shape:
-        raise ReceptiveFieldError(
-            f"an image of shape {array.shape} cannot be used: expected (height, width, channels) or (height, width), "
-            "one image without a batch axis, no side of 0"
-        )
-    check_pixels(array.shape[1], array.shape[0])
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ReceptiveFieldError("the image holds NaN or infinite values: replace them, with np.nan_to_num say")
+    array = _as_numbers(image)
+    check_finite(array)
     return array
 
 
@@ -150,23 +129,42 @@ def as_model_input(image: Any, shape: GridShape) -> npt.NDArray[np.float32]:
     A grey image serves a model of any number of channels, and an RGB image one of a single channel.
 
     Raises:
+        ReceptiveFieldError: if the image does not fit the input, or holds NaN or infinite values.
+    """
+    array = fit_model(image, shape)
+    check_finite(array)
+    return np.array(array, np.float32, order="C")
+
+
+def fit_model(image: Any, shape: GridShape) -> npt.NDArray[Any]:
+    """As `as_model_input`, but without a look at the values or a copy: it costs the same at any size.
+
+    Returns:
+        ``(h, w, c)`` of any real type, often a view of ``image``.
+
+    Raises:
         ReceptiveFieldError: if the image does not fit the input.
     """
-    array = as_array(image)
+    array = _as_numbers(image)
     h, w, c = array.shape
     if (w, h) != (shape.w, shape.h):
         raise ReceptiveFieldError(
             f"the image is {w}x{h} pixels (width x height), the model input {shape.w}x{shape.h}: "
             "resize the image, or compute again with input_shape=image.shape"
         )
-    array = array.astype(np.float32)
     if c == shape.c:
         return array
     if c == 1:
-        return np.repeat(array, shape.c, axis=2)
+        return np.broadcast_to(array, (h, w, shape.c))
     if shape.c == 1:
-        return array @ np.full((c, 1), 1 / c, dtype=np.float32)
+        return array.astype(np.float32) @ np.full((c, 1), 1 / c, dtype=np.float32)
     raise ReceptiveFieldError(f"the image has {c} channels, the model input {shape.c}: give one with 1 or {shape.c}")
+
+
+def check_finite(array: npt.NDArray[Any]) -> None:
+    """Refuse an image, or a part of one, with values that are no numbers."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ReceptiveFieldError("the image holds NaN or infinite values: replace them, with np.nan_to_num say")
 
 
 def as_picture(image: Any) -> npt.NDArray[np.uint8]:
@@ -208,6 +206,31 @@ def check_pixels(width: float, height: float) -> None:
         raise ReceptiveFieldError(
             f"an image of {width:.0f}x{height:.0f} pixels is too large: at most {MAX_PIXELS:,} pixels, resize it first"
         )
+
+
+def _as_numbers(image: Any) -> npt.NDArray[Any]:
+    if isinstance(image, Image.Image):
+        check_pixels(*image.size)
+        image = image if image.mode in ("L", "RGB", "F", "I", "I;16") else image.convert("RGB")
+    try:
+        array = np.asarray(image)
+    except (TypeError, ValueError) as error:
+        raise ReceptiveFieldError(
+            f"{type(image).__name__} is no image: give an array (height, width, channels)"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise ReceptiveFieldError(
+            f"an image of type {array.dtype} cannot be used: give numbers (height, width, channels), uint8 or float"
+        )
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or 0 in array.shape:
+        raise ReceptiveFieldError(
+            f"an image of shape {array.shape} cannot be used: expected (height, width, channels) or (height, width), "
+            "one image without a batch axis, no side of 0"
+        )
+    check_pixels(array.shape[1], array.shape[0])
+    return array
 
 
 def _whole(name: str, value: Any, low: int) -> int:

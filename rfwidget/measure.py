@@ -10,35 +10,17 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.errors import ReceptiveFieldError
+from rfwidget.edges import Edges, interior_pattern, periodic, unbounded
+from rfwidget.errors import ReceptiveFieldError, SizeRefusedError
 from rfwidget.geometry import AxisField, FieldGeometry, extent, rect_of_support
 from rfwidget.network import Network
 from rfwidget.types import GridPoint, Rect, Size
 
 Progress = Callable[[float, str], None]
-
-
-class _Edges(NamedTuple):
-    """First and last edge of consecutive cells along one axis, and the image they were seen on."""
-
-    first_cell: int
-    length: int
-    pairs: tuple[tuple[float, float], ...]
-
-    @property
-    def inside(self) -> bool:
-        """Whether no field touches a border of the image."""
-        return all(low > 0 and high < self.length for low, high in self.pairs if low != high)
-
-    @property
-    def fills(self) -> bool:
-        """Whether every field covers the whole image."""
-        return all((low, high) == (0, self.length) for low, high in self.pairs)
 
 
 def measure(network: Network, progress: Progress) -> FieldGeometry:
@@ -82,8 +64,13 @@ def _check(network: Network, geometry: FieldGeometry) -> None:
 
 def measure_axis(network: Network, axis: str) -> AxisField:
     """Receptive fields along one axis, ``"x"`` or ``"y"``."""
-    if not network.resizable:
+    try:
+        return _measure_at_any_size(network, axis) if network.resizable else _measure_fixed(network, axis)
+    except SizeRefusedError:  # a size that was built in somewhere shows only when another one is tried
         return _measure_fixed(network, axis)
+
+
+def _measure_at_any_size(network: Network, axis: str) -> AxisField:
     start, cells_at_start = _lengths(network, axis)
     period = int(_along(network.period, axis))
     cells = _grid_cells(network, axis, start + period) - cells_at_start
@@ -92,7 +79,7 @@ def measure_axis(network: Network, axis: str) -> AxisField:
     reach = _along(network.reach, axis) if network.reach is not None else 0.0
     # Cells in the middle, this far from both ends, see no border of the image nor of anything inside the network.
     length = start + period * max(0, math.ceil((4 * reach + 2 * period - start) / period))
-    seen: _Edges | None = None
+    seen: Edges | None = None
     while True:
         grid = cells_at_start + cells * ((length - start) // period)
         if grid >= cells:
@@ -101,18 +88,18 @@ def measure_axis(network: Network, axis: str) -> AxisField:
             if all(low == high for low, high in latest.pairs):
                 raise ReceptiveFieldError(_nothing(network))
             if network.reach is not None and latest.inside:
-                return _periodic(latest, period)
+                return periodic(latest, period)
             if network.reach is not None and network.global_context:
-                return _unbounded(cells, period)
-            if seen is not None and latest.inside and _periodic(seen, period) == _periodic(latest, period):
-                return _periodic(latest, period)
+                return unbounded(cells, period)
+            if seen is not None and latest.inside and periodic(seen, period) == periodic(latest, period):
+                return periodic(latest, period)
             if (
                 seen is not None
                 and latest.fills
                 and seen.fills
                 and (network.global_context or 2 * length > network.longest)
             ):
-                return _unbounded(cells, period)
+                return unbounded(cells, period)
             seen = latest
         if 2 * length > network.longest:
             raise ReceptiveFieldError(
@@ -162,11 +149,11 @@ def _lengths(network: Network, axis: str) -> tuple[int, int]:
     return int(_along(image, axis)), int(_along(grid, axis))
 
 
-def _edges(network: Network, axis: str, length: int, cells: Sequence[int]) -> _Edges:
+def _edges(network: Network, axis: str, length: int, cells: Sequence[int]) -> Edges:
     return _supports(network, axis, length, cells, network.axis_sensitivity(axis, length, cells))
 
 
-def _edges_on_image(network: Network, axis: str) -> _Edges:
+def _edges_on_image(network: Network, axis: str) -> Edges:
     """Of all cells of the central row (column), on the real image."""
     shape, grid = network.input_shape, network.output_shape
     if axis == "x":
@@ -179,43 +166,13 @@ def _edges_on_image(network: Network, axis: str) -> _Edges:
 
 def _supports(
     network: Network, axis: str, length: int, cells: Sequence[int], sensitivity: npt.NDArray[np.float64]
-) -> _Edges:
+) -> Edges:
     if not np.isfinite(sensitivity).all():
         raise ReceptiveFieldError(
             f"the gradient of {network.output_layer!r} is not finite on an image of {length} pixels along {axis}: "
             "some operation on the way overflows. Choose an earlier layer to find out which"
         )
-    return _Edges(cells[0], length, tuple(extent(row != 0) for row in sensitivity))
-
-
-def _periodic(edges: _Edges, period: int) -> AxisField:
-    """The field of all cells from that of one whole period, in its shortest form."""
-    cells = len(edges.pairs)
-    pairs: list[tuple[float, float]] = []
-    for cell in range(cells):
-        place = (cell - edges.first_cell) % cells
-        shift = (edges.first_cell + place - cell) // cells * period
-        low, high = edges.pairs[place]
-        pairs.append((low - shift, high - shift) if low != high else (0, 0))
-    for count in range(1, cells):
-        pixels, rest = divmod(period * count, cells)
-        if rest == 0 and cells % count == 0 and _repeats(pairs, count, pixels):
-            return AxisField(count, pixels, tuple(pairs[:count]))
-    return AxisField(cells, period, tuple(pairs))
-
-
-def _repeats(pairs: Sequence[tuple[float, float]], count: int, pixels: int) -> bool:
-    """Whether each field is that of ``count`` cells before, moved by ``pixels``."""
-    return all(
-        pair == ((low + pixels, high + pixels) if low != high else (0, 0))
-        for (low, high), pair in zip(pairs, pairs[count:], strict=False)
-    )
-
-
-def _unbounded(cells: int, period: int) -> AxisField:
-    common = math.gcd(cells, period)
-    count = cells // common
-    return AxisField(count, period // common, ((-math.inf, math.inf),) * count)
+    return Edges(cells[0], length, tuple(extent(row != 0) for row in sensitivity))
 
 
 def _measure_fixed(network: Network, axis: str) -> AxisField:
@@ -225,8 +182,8 @@ def _measure_fixed(network: Network, axis: str) -> AxisField:
     if all(low == high for low, high in seen.pairs):
         raise ReceptiveFieldError(_nothing(network))
     if seen.fills and network.global_context:
-        return _unbounded(grid, length)
-    field = _interior_pattern(seen)
+        return unbounded(grid, length)
+    field = interior_pattern(seen)
     if field is not None:
         return field
     warnings.warn(
@@ -236,30 +193,6 @@ def _measure_fixed(network: Network, axis: str) -> AxisField:
         stacklevel=4,
     )
     return AxisField(grid, length, seen.pairs)
-
-
-def _interior_pattern(seen: _Edges) -> AxisField | None:
-    """The shortest pattern that the cells away from the borders repeat at least once and that explains all others."""
-    grid, length = len(seen.pairs), seen.length
-    clear = [cell for cell, (low, high) in enumerate(seen.pairs) if 0 < low < high < length]
-    for count in range(1, grid // 2 + 1):
-        run = [cell for cell in clear if cell + count in clear]
-        shifts = {seen.pairs[cell + count][side] - seen.pairs[cell][side] for cell in run for side in (0, 1)}
-        if len(run) < count or len(shifts) != 1 or (pixels := int(shifts.pop())) < 1:
-            continue
-        window = next((c for c in run if all(c + k in clear for k in range(count))), None)
-        if window is None:
-            continue
-        pairs = tuple(seen.pairs[window + k] for k in range(count))
-        field = _periodic(_Edges(window, length, pairs), pixels)
-        if all(_clip(field.edges_at(cell), length) == pair for cell, pair in enumerate(seen.pairs)):
-            return field
-    return None
-
-
-def _clip(pair: tuple[float, float], length: int) -> tuple[float, float]:
-    low, high = max(pair[0], 0), min(pair[1], length)
-    return (low, high) if low < high else (0, 0)
 
 
 def _nothing(network: Network) -> str:

@@ -7,12 +7,13 @@ can be run on images of other sizes as well; it never changes the user's model.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget.geometry import FieldGeometry
 from rfwidget.types import GridPoint, GridShape, Size
 
 
@@ -28,6 +29,16 @@ class Patch(NamedTuple):
     values: npt.NDArray[np.float32]
     left: int
     top: int
+
+    @property
+    def rows(self) -> slice:
+        """Rows of the image that it covers."""
+        return slice(self.top, self.top + self.values.shape[0])
+
+    @property
+    def columns(self) -> slice:
+        """Columns of the image that it covers."""
+        return slice(self.left, self.left + self.values.shape[1])
 
 
 class Network(ABC):
@@ -46,6 +57,8 @@ class Network(ABC):
             None where unknown code makes such a bound impossible.
         longest: longest image worth trying along an axis when ``reach`` is None.
         global_context: whether the network mixes the whole image (global pooling, attention, ...) on the way.
+        field: the receptive fields of all cells, handed over by the estimator as soon as they are measured, before the
+            first gradient; a wing may then backpropagate on a part of the image. None: unknown.
         notes: plain sentences about what the estimator could not see through; the measurement warns with them.
     """
 
@@ -59,6 +72,7 @@ class Network(ABC):
     reach: Size | None = None
     longest: int = 2048
     global_context: bool = False
+    field: FieldGeometry | None = None
     notes: tuple[str, ...] = ()
 
     @abstractmethod
@@ -71,6 +85,9 @@ class Network(ABC):
 
         Returns:
             ``(len(points), h, w)``, never negative, exactly zero where the pixel cannot influence the cell.
+
+        Raises:
+            SizeRefusedError: if the network does not run on such an image.
         """
 
     def axis_sensitivity(self, axis: str, length: int, cells: Sequence[int]) -> npt.NDArray[np.float64]:
@@ -121,13 +138,31 @@ class Network(ABC):
         """
 
     @abstractmethod
-    def gradient(self, image: npt.NDArray[np.float32], point: GridPoint, channel: int | None) -> Patch:
+    def gradient(self, image: npt.NDArray[Any], point: GridPoint, channel: int | None) -> Patch:
         """d(cell)/d(image) with the model's own weights.
 
         Args:
-            image: model input ``(h, w, c)`` of ``input_shape``.
+            image: model input ``(h, w, c)`` of ``input_shape``, of any real type. Convert only the part that is used:
+                the cost of a cell then does not grow with the image.
             point: the cell.
             channel: output channel; None: the mean of all.
+        """
+
+    def gradients(self, image: npt.NDArray[Any], points: Sequence[GridPoint], channel: int | None) -> Iterator[Patch]:
+        """`gradient` of many cells, in their order, computed as they are asked for.
+
+        This general way takes one after the other. A framework's wing may know a faster one; its memory must not grow
+        with the number of points.
+        """
+        return (self.gradient(image, point, channel) for point in points)
+
+    def prepare(self, image: npt.NDArray[Any]) -> None:  # noqa: B027 - most frameworks have nothing to do
+        """Do now what the first `gradient` would do before its own work (compiling, say).
+
+        Called from a thread in the background when the machine is idle; `gradient` may be called meanwhile.
+
+        Args:
+            image: as for `gradient`, typical of those to come.
         """
 
     @abstractmethod

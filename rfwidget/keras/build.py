@@ -1,4 +1,4 @@
-"""Getting a model: calling the user's build function, or taking a built model, and reading its inputs."""
+"""Getting a model from the user's build function, or checking the one given, and reading its inputs."""
 
 from __future__ import annotations
 
@@ -17,24 +17,30 @@ from rfwidget.keras.twin import Inputs
 SUBCLASSED_INPUT = "input"
 
 
-def build_model(source: keras.Model | Callable[[Any], keras.Model], shape: tuple[int | None, ...]) -> keras.Model:
-    """The model: as given, or from the build function.
+def check_built(model: keras.Model) -> keras.Model:
+    """The model, if it has its weights.
 
     Raises:
-        ReceptiveFieldError: if the function raises or returns something else, or the model has no weights yet.
+        ReceptiveFieldError: if it was never called.
     """
-    if isinstance(source, keras.Model):
-        if not source.built:
-            raise ReceptiveFieldError(
-                f"the model {source.name!r} has no weights yet: call it once on an image, or give a function that "
-                "builds it"
-            )
-        return source
+    if not model.built:
+        raise ReceptiveFieldError(
+            f"the model {model.name!r} has no weights yet: call it once on an image, or give a function that builds it"
+        )
+    return model
+
+
+def build_model(build: Callable[[Any], keras.Model], shape: tuple[int | None, ...]) -> keras.Model:
+    """The model that a build function returns for an image ``(height, width, channels)``.
+
+    Raises:
+        ReceptiveFieldError: if the function raises or returns something else.
+    """
     # The caller says (height, width, channels); the function gets what Keras is set to.
     own = (shape[-1], *shape[:-1]) if keras.config.image_data_format() == "channels_first" else shape
     with _random_state_kept():
         try:
-            model = source(own)
+            model = build(own)
             if isinstance(model, keras.Model) and not model.built:
                 model(np.zeros((1, *(n or 1 for n in own)), np.float32))
         except Exception as error:
@@ -58,15 +64,21 @@ def fixed_shape(model: keras.Model, default: tuple[int, int, int]) -> tuple[int,
 
 
 def read_inputs(
-    model: keras.Model, shape: tuple[int | None, ...], input_layer: str | None, first_names: Sequence[str]
+    model: keras.Model,
+    shape: tuple[int | None, ...] | None,
+    input_layer: str | None,
+    *,
+    first_names: Sequence[str],
+    default: tuple[int, int, int],
 ) -> tuple[list[str], Inputs]:
     """Names of the model's inputs, and how to feed them.
 
     Args:
         model: the model.
-        shape: what is asked for, ``(height, width, channels)``.
+        shape: what is asked for, ``(height, width, channels)``; None: the input's own.
         input_layer: name of the image input; None: the first image.
         first_names: names of the inputs in an earlier build, which stay valid.
+        default: shape where neither the caller nor the model gives one.
 
     Raises:
         ReceptiveFieldError: if the input is unknown, is no image, or does not take the shape.
@@ -87,7 +99,8 @@ def read_inputs(
         raise ReceptiveFieldError(
             f"input {names[place]!r} takes {own[place][1]}: expected an image (height, width, channels)"
         )
-    image = _fit(own[place][1], shape, names[place])
+    wanted = tuple(n or d for n, d in zip(own[place][1], default, strict=True)) if shape is None else shape
+    image = _fit(own[place][1], wanted, names[place])
     filled = tuple(
         image if i == place else tuple(n or (image[k] if len(taken) == 3 else 1) for k, n in enumerate(taken))
         for i, (_, taken) in enumerate(own)

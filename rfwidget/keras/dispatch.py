@@ -41,7 +41,8 @@ class Dispatch:
     def run(self, model: Any, inputs: Sequence[Any], target: str | None = None) -> Any:
         """Output of the layer ``target`` (of the model, if None) for the flat list of the model's inputs."""
         self._walker = Walker(self._apply, target=target, observe=self._observe)
-        with keras.StatelessScope():  # whatever code runs as it is must not change the model
+        # Eager float64 is a matter for the CPU; and whatever code runs as it is must not change the model.
+        with keras.device("cpu"), keras.StatelessScope():
             return self._walker.run(model, inputs)
 
     def _apply(self, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -50,7 +51,10 @@ class Dispatch:
         rule = rule_for(operation)
         if rule is None:
             return self._inside(operation, path, args, kwargs)
-        outputs = self._replaced(lambda: rule(self._probe, operation, *args, **kwargs), (args, kwargs))
+        try:
+            outputs = self._replaced(lambda: rule(self._probe, operation, *args, **kwargs), (args, kwargs))
+        except NotImplementedError:  # a rule for most such layers, but not for this one
+            return self._inside(operation, path, args, kwargs)
         function = getattr(operation, "activation", None)
         return outputs if _is_pointwise(function) else self._activated(function, path, outputs)
 
@@ -62,13 +66,16 @@ class Dispatch:
         if not any(Hint.of(leaf) for leaf in keras.tree.flatten((args, kwargs))):
             return as_it_is(operation, args, kwargs)  # the image has no part in it
         if rule is not None and not self._unclear(operation, args):
-            return self._replaced(lambda: rule(self._probe, operation, *args, **kwargs), (args, kwargs))
+            try:
+                return self._replaced(lambda: rule(self._probe, operation, *args, **kwargs), (args, kwargs))
+            except NotImplementedError:  # a rule for most such operations, but not for this one
+                pass
         self._probe.need_full_width()
         self._notes[
             f"the operation {operation.name!r} ({type(operation).__name__}) has no linear twin: it was measured as it "
             "is, by its gradient at a few images"
         ] = None
-        return self._guessed(lambda: as_it_is(operation, args, kwargs), (args, kwargs))
+        return self._guessed(lambda: _in_single(operation, args, kwargs), (args, kwargs))
 
     def _unclear(self, operation: Any, args: tuple[Any, ...]) -> bool:
         """Whether an operation names axes that the probe would take for others."""
@@ -124,12 +131,10 @@ class Dispatch:
             latest = _GUESS.after(hints_of(outputs)) or latest
             return _cast(outputs, kind)
 
+        # In the layer's own precision: foreign code may refuse any other, and its gradient too.
+        kind = layer.compute_dtype
         with intercepted(inner):
-            try:
-                outputs = layer.call(*args, **kwargs)
-            except Exception:  # code that insists on the layer's own precision
-                kind = layer.compute_dtype
-                outputs = _cast(layer.call(*_cast(args, kind), **_cast(kwargs, kind)), DTYPE)
+            outputs = _cast(layer.call(*_cast(args, kind), **_cast(kwargs, kind)), DTYPE)
         if latest is not None:
             _label(outputs, latest)
         return outputs
@@ -148,6 +153,11 @@ class Dispatch:
             f"{path or 'the model'} ({kind}) runs code that cannot be seen through: it was measured as it is, by its "
             "gradient at a few images, so a path that none of them opens would be missed"
         ] = None
+
+
+def _in_single(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An operation in single precision, which all of them support, gradients included."""
+    return _cast(as_it_is(operation, _cast(args, "float32"), _cast(kwargs, "float32")), DTYPE)
 
 
 def _label(structure: Any, hint: Hint) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
 
 
 def sensitivity(function: Callable[[Any], Any], images: Floats, places: Sequence[tuple[int, ...]]) -> Floats:
@@ -23,8 +24,8 @@ def sensitivity(function: Callable[[Any], Any], images: Floats, places: Sequence
     Returns:
         ``[n, h, w]``, the absolute gradient summed over the image's channels.
     """
-    x = tf.constant(images)
     with tf.device("CPU"), tf.GradientTape(watch_accessed_variables=False) as tape:
+        x = tf.constant(images)
         tape.watch(x)
         y = function(x)
         chosen = tf.gather_nd(y, [(k, *place) for k, place in enumerate(places)])
@@ -59,8 +60,80 @@ def evaluate(function: Callable[[Any], Any], images: Floats) -> Floats:
     return result
 
 
+def cell_gradients(
+    function: Callable[[Any], Any], image: Singles, places: Sequence[tuple[int, int]]
+) -> Iterator[tuple[Singles, Singles]]:
+    """Gradients of some cells' channel means, run eagerly: for images of a size that comes once.
+
+    Args:
+        function: maps ``[1, h, w, c]`` to ``[1, gh, gw, channels]``.
+        image: ``[h, w, c]``.
+        places: ``(y, x)`` of the cells.
+
+    Yields:
+        For each cell its gradient ``[h, w, c]`` and its values ``[channels]``.
+    """
+    x = tf.constant(image[None], tf.float32)
+    with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
+        tape.watch(x)
+        y = tf.cast(function(x), tf.float32)
+        cells = [y[0, row, column] for row, column in places]
+        means = [tf.reduce_mean(cell) for cell in cells]
+    for cell, mean in zip(cells, means, strict=True):
+        gradient = tape.gradient(mean, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        yield gradient[0].numpy(), cell.numpy()
+
+
+class CompiledGradient:
+    """Backpropagation from one cell per image, compiled for one shape of images.
+
+    It is traced once, at the first call: cells and channels are arguments, and weights are read at every call.
+
+    Args:
+        function: maps ``[n, h, w, c]`` to ``[n, gh, gw, channels]``; image k must not influence output l.
+        shape: ``(n, h, w, c)`` of the images.
+
+    Attributes:
+        traces: how often ``function`` was traced so far.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], shape: tuple[int, int, int, int]) -> None:
+        self.traces = 0
+
+        def backward(images: Any, places: Any, channels: Any) -> Any:
+            self.traces += 1  # runs while TensorFlow traces, and never again
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(images)
+                cells = tf.gather_nd(tf.cast(function(images), tf.float32), places, batch_dims=1)
+                value = tf.reduce_sum(cells * channels)
+            return tape.gradient(value, images, unconnected_gradients=tf.UnconnectedGradients.ZERO), cells
+
+        self._backward = tf.function(
+            backward,
+            input_signature=[
+                tf.TensorSpec(shape, tf.float32),
+                tf.TensorSpec((shape[0], 2), tf.int32),
+                tf.TensorSpec((None,), tf.float32),
+            ],
+            autograph=False,
+        )
+
+    def __call__(
+        self, images: Singles, places: Sequence[tuple[int, int]], channels: Singles
+    ) -> tuple[Singles, Singles]:
+        """Gradients ``[n, h, w, c]`` of the weighted sums of cells' channels, and the cells' values ``[n, channels]``.
+
+        Args:
+            images: ``[n, h, w, c]``.
+            places: ``(y, x)`` of the output, one for each image.
+            channels: weight of each channel.
+        """
+        gradients, cells = self._backward(tf.constant(images), tf.constant(places, tf.int32), tf.constant(channels))
+        return gradients.numpy(), cells.numpy()
+
+
 class CompiledNetwork:
-    """The real network, traced once; cell and channel are arguments, and weights are read at every call.
+    """The real network forward on the whole image, traced at the first call; weights are read at every call.
 
     Args:
         function: maps an image ``[1, h, w, c]`` to the layer's output ``[1, gh, gw, channels]``.
@@ -68,35 +141,18 @@ class CompiledNetwork:
     """
 
     def __init__(self, function: Callable[[Any], Any], shape: tuple[int, int, int]) -> None:
-        image = tf.TensorSpec((1, *shape), tf.float32)
-        number = tf.TensorSpec((), tf.int32)
-
-        def forward(x: Any) -> Any:
-            return tf.cast(function(x), tf.float32)
-
-        def backward(x: Any, row: Any, column: Any, channel: Any) -> Any:
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(x)
-                cell = forward(x)[0, row, column]
-                value = tf.cond(
-                    channel < 0, lambda: tf.reduce_mean(cell), lambda: tf.gather(cell, tf.maximum(channel, 0))
-                )
-            return tape.gradient(value, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-
-        self._forward = tf.function(forward, input_signature=[image], autograph=False)
-        self._backward = tf.function(backward, input_signature=[image, number, number, number], autograph=False)
+        self._forward = tf.function(
+            lambda image: tf.cast(function(image), tf.float32),
+            input_signature=[tf.TensorSpec((1, *shape), tf.float32)],
+            autograph=False,
+        )
 
     @property
     def channels(self) -> int:
         """Channels of the layer."""
         return int(self._forward.get_concrete_function().output_shapes[-1])
 
-    def feature_map(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def feature_map(self, image: npt.NDArray[Any]) -> Singles:
         """Output ``[gh, gw, channels]`` for an image ``[h, w, c]``."""
-        result: npt.NDArray[np.float32] = self._forward(tf.constant(image[None], tf.float32))[0].numpy()
+        result: Singles = self._forward(tf.constant(image[None], tf.float32))[0].numpy()
         return result
-
-    def gradient(self, image: npt.NDArray[np.float32], row: int, column: int, channel: int | None) -> Any:
-        """d(cell)/d(image), ``[h, w, c]``; without a channel, of the mean of all."""
-        numbers = [tf.constant(v, tf.int32) for v in (row, column, -1 if channel is None else channel)]
-        return self._backward(tf.constant(image[None], tf.float32), *numbers)[0].numpy()

@@ -84,11 +84,11 @@ def all_nodes(model: Any) -> list[Any]:
 
 
 def symbolic_outputs(model: Any, prefix: str = "") -> dict[str, Any]:
-    """First symbolic output of every operation, by path; nothing for what is inside models that have no graph."""
+    """Symbolic output of every operation's last call, by path; nothing for what is inside models without a graph."""
     outputs: dict[str, Any] = {}
     for node in all_nodes(model) if is_graph(model) else ():
         path = prefix + node.operation.name
-        outputs.setdefault(path, node.outputs[0])
+        outputs[path] = node.outputs[0]
         outputs.update(symbolic_outputs(node.operation, path + SEPARATOR))
     return outputs
 
@@ -159,9 +159,14 @@ class Walker:
 
     def _graph(self, model: Any, inputs: Sequence[Any]) -> Any:
         values: dict[int, Any] = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
-        for node in self._needed(model):
+        nodes = self._needed(model)
+        for node in nodes:
             args, kwargs = node.arguments.fill_in(values)
+            target = self._target
+            if node is not nodes[-1] and node.operation is nodes[-1].operation:
+                self._target = None  # a layer called several times: its last call is meant
             outputs = self.apply(node.operation, args, kwargs)
+            self._target = target
             values.update((id(t), v) for t, v in zip(node.outputs, keras.tree.flatten(outputs), strict=False))
         outputs = [values[id(tensor)] for tensor in model.outputs]
         structure = getattr(model, "_outputs_struct", None)
@@ -175,7 +180,7 @@ class Walker:
         if self._target is None or not self._target.startswith(prefix):
             return all_nodes(model)
         wanted = self._target[len(prefix) :].split(SEPARATOR)[0]
-        for node in all_nodes(model):
+        for node in reversed(all_nodes(model)):
             if node.operation.name == wanted:
                 return nodes_before(node.outputs, model.inputs)
         return all_nodes(model)

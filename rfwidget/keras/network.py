@@ -7,17 +7,20 @@ to it. The theoretical side runs in float64 through the probe, the gradient with
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget.errors import SizeRefusedError
 from rfwidget.keras import gradient as backprop
+from rfwidget.keras.patches import Patches
 from rfwidget.keras.period import find_period
 from rfwidget.keras.real import RealNetwork
 from rfwidget.keras.twin import Twin, ramp, selecting_images
+from rfwidget.keras.window import plan, whole_image
 from rfwidget.network import Network, Patch
 from rfwidget.types import GridPoint, GridShape, Size
 
@@ -120,13 +123,31 @@ class KerasNetwork(Network):
         changes = [backprop.response(function, image, directions) for image in self._ramps(*masks.shape)]
         return np.sum(changes, axis=0)  # type: ignore[no-any-return]
 
-    def gradient(self, image: npt.NDArray[np.float32], point: GridPoint, channel: int | None) -> Patch:
-        """On the whole image, compiled at the first call."""
-        return Patch(self._compiled.gradient(image, point.y, point.x, channel), 0, 0)
+    def gradient(self, image: npt.NDArray[Any], point: GridPoint, channel: int | None) -> Patch:
+        """On a window around the receptive field wherever that gives the same; compiled at the first call."""
+        return self.patches.at(image, point, channel)
 
-    def feature_map(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def gradients(self, image: npt.NDArray[Any], points: Sequence[GridPoint], channel: int | None) -> Iterator[Patch]:
+        """Windows by the batch."""
+        return self.patches.many(image, points, channel)
+
+    def prepare(self, image: npt.NDArray[Any]) -> None:
+        """Compile the gradient, and see whether windows will do."""
+        self.patches.prepare(image)
+
+    def feature_map(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Compiled at the first call."""
         return self._compiled.feature_map(image)
+
+    @cached_property
+    def patches(self) -> Patches:
+        """Gradient maps with the model's own weights."""
+        image, grid = self.input_shape, self.output_shape
+        if self.field is None or not self.resizable or self.global_context:
+            window = whole_image(image, grid)
+        else:
+            window = plan(self.field, image, grid, self.period)
+        return Patches(self._real.run, image, grid, window)
 
     @cached_property
     def _compiled(self) -> backprop.CompiledNetwork:
@@ -148,5 +169,12 @@ class KerasNetwork(Network):
         parts = []
         for start in range(0, len(places), batch):
             some = places[start : start + batch]
-            parts.append(sum(backprop.sensitivity(function, image, some) for image in self._ramps(len(some), *sizes)))
+            images = self._ramps(len(some), *sizes)
+            try:
+                parts.append(sum(backprop.sensitivity(function, image, some) for image in images))
+            except Exception as error:  # whatever the framework raises
+                raise SizeRefusedError(
+                    f"the network up to {self.output_layer!r} does not run on an image of {sizes[1]}x{sizes[0]} "
+                    f"pixels: {error}. Ask for another input_shape"
+                ) from error
         return np.concatenate(parts)

@@ -58,8 +58,10 @@ class Probe:
     def run(self, function: Callable[[], Any], inputs: Sequence[Any]) -> Any:
         """Result of ``function``, labelled with what it does to the hints of its inputs."""
         outer, self.effect = self.effect, NEUTRAL
-        outputs = function()
-        effect, self.effect = self.effect, outer
+        try:
+            outputs = function()
+        finally:
+            effect, self.effect = self.effect, outer
         hint = effect.after([Hint.of(tensor) for tensor in inputs])
         if hint is None:
             return outputs

@@ -35,14 +35,27 @@ class RealNetwork:
         self._target = target
         self._init_weights = init_weights
 
-    def run(self, image: Any) -> Any:
-        """Output of the layer for an image ``[1, h, w, c]``; the other inputs of the model are ones."""
-        feeds: list[Any] = [ops.ones((1, *shape)) for shape in self._inputs.shapes]
-        feeds[self._inputs.image] = image
+    def run(self, images: Any) -> Any:
+        """Output of the layer for images ``[n, h, w, c]`` of any size that the model takes.
+
+        The other inputs of the model are ones; where they are maps, they are enlarged or cut as the image is.
+        """
+        feeds = [
+            images if i == self._inputs.image else ops.ones(self._like(images, i))
+            for i in range(len(self._inputs.shapes))
+        ]
         feeds = [self._inputs.to_model(feed) for feed in feeds]
         with keras.StatelessScope(self._replaced_weights()):
             walker = Walker(lambda *call: self._as_it_is(walker, *call), target=self._target)
             return self._inputs.from_model(walker.run(self._model, feeds))
+
+    def _like(self, images: Any, position: int) -> tuple[int, ...]:
+        """Shape of another input that goes with images of some size."""
+        shape, asked = self._inputs.shapes[position], self._inputs.shapes[self._inputs.image]
+        if len(shape) == 3:
+            height, width = (shape[i] * images.shape[1 + i] // asked[i] for i in (0, 1))
+            shape = (height, width, shape[2])
+        return (images.shape[0], *shape)
 
     def _as_it_is(
         self, walker: Walker, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -9,7 +9,7 @@ import keras
 
 from rfwidget.base import Progress, ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest
-from rfwidget.keras.build import build_model, fixed_shape, read_inputs
+from rfwidget.keras.build import build_model, check_built, fixed_shape, read_inputs
 from rfwidget.keras.network import KerasNetwork
 from rfwidget.keras.real import RealNetwork
 from rfwidget.keras.twin import Inputs, Twin
@@ -17,10 +17,10 @@ from rfwidget.types import GridShape, ImageShape
 
 
 class _Built(NamedTuple):
-    """One model, as built for one shape of the image."""
+    """One model, as given (no shape) or as built for one shape of the image."""
 
-    shape: tuple[int | None, ...]
     model: keras.Model
+    shape: tuple[int | None, ...] | None
     twins: dict[tuple[Inputs, bool], Twin]
 
 
@@ -72,12 +72,12 @@ class KerasReceptiveField(ReceptiveField):
     ) -> KerasNetwork:
         if isinstance(input_shape, ImageShape):
             input_shape = (input_shape.h, input_shape.w, input_shape.c)
-        shape = tuple(self.default_input_shape() if input_shape is None else input_shape)
+        shape = None if input_shape is None else tuple(input_shape)
         progress(0.0, "building the model")
-        built = self._built
-        if built is None or (built.shape != shape and not isinstance(self._model, keras.Model)):
-            built = _Built(shape, build_model(self._model, shape), {})
-        names, inputs = read_inputs(built.model, shape, input_layer, self._input_names)
+        built = self._model_for(shape)
+        names, inputs = read_inputs(
+            built.model, shape, input_layer, first_names=self._input_names, default=super().default_input_shape()
+        )
         progress(0.3, "reading the model")
         twin = built.twins.get((inputs, ignore_global_context))
         if twin is None:
@@ -93,6 +93,15 @@ class KerasReceptiveField(ReceptiveField):
         self._built, self._input_names = built, self._input_names or names
         self._layer_names = self._layer_names or list(labels)
         return network
+
+    def _model_for(self, shape: tuple[int | None, ...] | None) -> _Built:
+        """The model; a build function runs again only for another shape."""
+        if isinstance(self._model, keras.Model):
+            return self._built or _Built(check_built(self._model), None, {})
+        shape = shape or self.default_input_shape()
+        if self._built is not None and self._built.shape == shape:
+            return self._built
+        return _Built(build_model(self._model, shape), shape, {})
 
 
 def _by_position(current: Sequence[str], first: Sequence[str]) -> dict[str, str]:

@@ -126,8 +126,7 @@ def _transposed(probe: Probe, operation: Any, x: Any, kernel: Any) -> Any:
 
 def _resize(probe: Probe, operation: Any, x: Any, *_: Any, **__: Any) -> Any:
     if len(x.shape) != 4 or operation.antialias or operation.crop_to_aspect_ratio or operation.pad_to_aspect_ratio:
-        probe.note(exact=False, separable=False, linear=False)
-        return ops.cast(as_it_is(operation, (x,), {}), x.dtype)
+        raise NotImplementedError(f"{operation.name}: resizing that keeps the aspect ratio, or with antialias")
 
     def rule(probe: Probe, operation: Any, image: Any) -> Any:
         return probe.resize_to(image, pair(operation.size), operation.interpolation)

@@ -143,10 +143,11 @@ class Twin:
             symbolic = self.symbols.get(path)
             is_layer = isinstance(operation, keras.Layer)
             # Operations in code get a new name at every call; those of a graph can be found again.
-            if hint is not None and path not in entries and (is_layer or symbolic is not None):
+            if hint is not None and (is_layer or symbolic is not None):
                 _, height, width, channels = self._inputs.from_model(outputs).shape
                 last = 1 if self._inputs.channels_first else -1
                 channels = int(symbolic.shape[last]) if symbolic is not None else None if self.thin else channels
+                entries.pop(path, None)  # of a layer called several times, the last call counts
                 entries[path] = Entry(height, width, channels, hint, is_layer)
 
         dispatch = Dispatch(self._probe(None), observe)

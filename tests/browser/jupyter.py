@@ -25,6 +25,7 @@ PATIENCE = 30_000
 _ANY_CELL = re.compile(r"^\d+,\d+$")
 
 _HARMLESS = (
+    "Could not restore the debugger state",  # JupyterLab's own, now and then, when a kernel restarts
     "Failed to load resource: the server responded with a status of 404",  # a workspace or setting not saved yet
     "net::ERR_INTERNET_DISCONNECTED",
 )

@@ -1,0 +1,85 @@
+"""From the edges seen for some cells to the receptive fields of all cells along an axis.
+
+Pure numbers: what was seen comes from `rfwidget.measure`, what follows from it is an `AxisField`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rfwidget.geometry import AxisField
+
+
+class Edges(NamedTuple):
+    """First and last edge of consecutive cells along one axis, and the image they were seen on."""
+
+    first_cell: int
+    length: int
+    pairs: tuple[tuple[float, float], ...]
+
+    @property
+    def inside(self) -> bool:
+        """Whether no field touches a border of the image."""
+        return all(low > 0 and high < self.length for low, high in self.pairs if low != high)
+
+    @property
+    def fills(self) -> bool:
+        """Whether every field covers the whole image."""
+        return all((low, high) == (0, self.length) for low, high in self.pairs)
+
+
+def periodic(edges: Edges, period: int) -> AxisField:
+    """The field of all cells from that of one whole period, in its shortest form."""
+    cells = len(edges.pairs)
+    pairs: list[tuple[float, float]] = []
+    for cell in range(cells):
+        place = (cell - edges.first_cell) % cells
+        shift = (edges.first_cell + place - cell) // cells * period
+        low, high = edges.pairs[place]
+        pairs.append((low - shift, high - shift) if low != high else (0, 0))
+    for count in range(1, cells):
+        pixels, rest = divmod(period * count, cells)
+        if rest == 0 and cells % count == 0 and _repeats(pairs, count, pixels):
+            return AxisField(count, pixels, tuple(pairs[:count]))
+    return AxisField(cells, period, tuple(pairs))
+
+
+def _repeats(pairs: Sequence[tuple[float, float]], count: int, pixels: int) -> bool:
+    """Whether each field is that of ``count`` cells before, moved by ``pixels``."""
+    return all(
+        pair == ((low + pixels, high + pixels) if low != high else (0, 0))
+        for (low, high), pair in zip(pairs, pairs[count:], strict=False)
+    )
+
+
+def unbounded(cells: int, period: int) -> AxisField:
+    """The field of cells that all see the whole image, ``cells`` of them per ``period`` pixels."""
+    common = math.gcd(cells, period)
+    count = cells // common
+    return AxisField(count, period // common, ((-math.inf, math.inf),) * count)
+
+
+def interior_pattern(seen: Edges) -> AxisField | None:
+    """The shortest pattern that the cells away from the borders repeat at least once and that explains all others."""
+    grid, length = len(seen.pairs), seen.length
+    clear = [cell for cell, (low, high) in enumerate(seen.pairs) if 0 < low < high < length]
+    for count in range(1, grid // 2 + 1):
+        run = [cell for cell in clear if cell + count in clear]
+        shifts = {seen.pairs[cell + count][side] - seen.pairs[cell][side] for cell in run for side in (0, 1)}
+        if len(run) < count or len(shifts) != 1 or (pixels := int(shifts.pop())) < 1:
+            continue
+        window = next((c for c in run if all(c + k in clear for k in range(count))), None)
+        if window is None:
+            continue
+        pairs = tuple(seen.pairs[window + k] for k in range(count))
+        field = periodic(Edges(window, length, pairs), pixels)
+        if all(_clip(field.edges_at(cell), length) == pair for cell, pair in enumerate(seen.pairs)):
+            return field
+    return None
+
+
+def _clip(pair: tuple[float, float], length: int) -> tuple[float, float]:
+    low, high = max(pair[0], 0), min(pair[1], length)
+    return (low, high) if low < high else (0, 0)

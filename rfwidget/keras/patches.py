@@ -1,0 +1,193 @@
+"""Gradient maps of one layer, computed on a window of the image wherever that gives the same.
+
+The plan of the windows comes from `rfwidget.keras.window`. It is right for networks that do the same everywhere in the
+image. Others (weights that depend on the position, sizes built in, global context hidden in code of the user's) are
+recognised by one comparison with a larger part of the image, and get the whole image instead.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget.keras.gradient import CompiledGradient, Singles, cell_gradients
+from rfwidget.keras.window import Window, whole_image
+from rfwidget.network import Patch
+from rfwidget.types import GridPoint, GridShape
+
+Image = npt.NDArray[Any]
+
+_VALUES_AGREE = 1e-4
+_GRADIENTS_AGREE = 1e-3
+"""Differences allowed, relative to the largest magnitude. Round-off may switch a ReLU that is almost zero, which moves
+a gradient by a jump, but a value by next to nothing."""
+
+_BATCH_PIXELS = 1 << 16
+_BATCH_MOST = 16
+"""A batch holds at most so many pixels and windows: beyond, memory grows and speed does not."""
+
+
+class Patches:
+    """Gradient maps of a layer's cells. Several threads may use it.
+
+    Args:
+        function: the network, from images ``[n, h, w, c]`` of any size to ``[n, gh, gw, channels]``.
+        image: the whole image.
+        grid: the layer there.
+        window: the plan; `window.whole_image` to use the whole image in any case.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], image: GridShape, grid: GridShape, window: Window) -> None:
+        self._function = function
+        self._image = image
+        self._grid = grid
+        self._plan = _Compiled.of(function, window, image.c)
+        self._lock = threading.Lock()
+        self._ready: _Compiled | None = self._plan if window.whole else None
+
+    @property
+    def window(self) -> Window:
+        """The windows in use; before the first gradient, those planned."""
+        return (self._ready or self._plan).window
+
+    @property
+    def traces(self) -> int:
+        """How often the network was traced for the gradients in use."""
+        ready = self._ready or self._plan
+        return ready.one.traces + ready.several.traces
+
+    def prepare(self, image: Image) -> None:
+        """Compile, and find out whether windows will do; else the first gradient does it.
+
+        Args:
+            image: ``[h, w, c]``; what it shows does not matter, only its range of values.
+        """
+        if self.traces == 0:
+            self.at(image, GridPoint(0, 0), None)
+
+    def at(self, image: Image, point: GridPoint, channel: int | None) -> Patch:
+        """Gradient map of a cell; of the mean of its channels if ``channel`` is None."""
+        ready = self._checked(image)
+        return ready.run(ready.one, image, [point], self._weights(channel)).patches[0]
+
+    def many(self, image: Image, points: Sequence[GridPoint], channel: int | None) -> Iterator[Patch]:
+        """Gradient maps of many cells, computed batch by batch as they are asked for."""
+        ready, weights = self._checked(image), self._weights(channel)
+        waiting = iter(points)
+        while some := list(islice(waiting, ready.batch)):
+            if len(some) == ready.batch:
+                yield from ready.run(ready.several, image, some, weights).patches
+            else:  # the last few one by one: another size of batch would have to be traced
+                for point in some:
+                    yield from ready.run(ready.one, image, [point], weights).patches
+
+    def _checked(self, image: Image) -> _Compiled:
+        with self._lock:
+            if self._ready is None:
+                self._ready = self._plan if self._holds(image) else self._without_windows()
+            return self._ready
+
+    def _without_windows(self) -> _Compiled:
+        return _Compiled.of(self._function, whole_image(self._image, self._grid), self._image.c)
+
+    def _holds(self, image: Image) -> bool:
+        """Whether windows give what a larger part of the image gives, up to round-off.
+
+        The part is about twice as long and wide as a window, or the image if that is smaller: time and memory stay
+        those of the receptive field. It holds noise, for a plain area of a photograph may hide any difference.
+        """
+        part = self._plan.window.part
+        points = part.telling_points
+        noise = _noise((part.y.image, part.x.image, self._image.c), float(image.min()), float(image.max()))
+        weights = self._weights(None)
+        try:
+            expected = list(cell_gradients(self._function, noise, [(point.y, point.x) for point in points]))
+            return any(gradient.any() for gradient, _ in expected) and all(
+                _same(self._plan.run(self._plan.one, noise, [point], weights, part), gradient, values)
+                for point, (gradient, values) in zip(points, expected, strict=True)
+            )
+        except Exception:  # a size built in somewhere: whatever the framework raises then
+            return False
+
+    def _weights(self, channel: int | None) -> Singles:
+        weights = np.zeros(self._grid.c, np.float32)
+        if channel is None:
+            weights[:] = 1 / self._grid.c
+        else:
+            weights[channel] = 1
+        return weights
+
+
+class _Result(NamedTuple):
+    """Gradient maps of some cells, and the cells' values ``[n, channels]``."""
+
+    patches: list[Patch]
+    values: Singles
+
+
+class _Compiled(NamedTuple):
+    """The gradient compiled for windows of one size: for one of them, and for a batch."""
+
+    window: Window
+    one: CompiledGradient
+    several: CompiledGradient
+    batch: int
+
+    @classmethod
+    def of(cls, function: Callable[[Any], Any], window: Window, colours: int) -> _Compiled:
+        """For images of so many channels. Nothing is traced yet."""
+        height, width = window.shape
+        batch = 1 if window.whole else max(1, min(_BATCH_MOST, _BATCH_PIXELS // (width * height)))
+        one = CompiledGradient(function, (1, height, width, colours))
+        several = one if batch == 1 else CompiledGradient(function, (batch, height, width, colours))
+        return cls(window, one, several, batch)
+
+    def run(
+        self,
+        gradient: CompiledGradient,
+        image: Image,
+        points: Sequence[GridPoint],
+        weights: Singles,
+        window: Window | None = None,
+    ) -> _Result:
+        """Cut the windows of some cells out of an image, and backpropagate through them.
+
+        Args:
+            gradient: `one` or `several`.
+            image: ``[h, w, c]``.
+            points: as many as ``gradient`` takes.
+            weights: of the channels.
+            window: where the windows lie, if ``image`` is not the whole one.
+        """
+        window = window or self.window
+        height, width = window.shape
+        corners = [window.corner(point) for point in points]
+        images = np.empty((len(points), height, width, image.shape[2]), np.float32)
+        for part, (top, left) in zip(images, corners, strict=True):
+            part[:] = image[top : top + height, left : left + width]
+        gradients, values = gradient(images, [window.place(point) for point in points], weights)
+        return _Result([Patch(g, left, top) for g, (top, left) in zip(gradients, corners, strict=True)], values)
+
+
+def _noise(shape: tuple[int, int, int], low: float, high: float) -> Singles:
+    """Random values as bright as an image; any, if the image tells nothing."""
+    if not -math.inf < low < high < math.inf:
+        low, high = 0, 1
+    return np.random.default_rng(5).uniform(low, high, shape).astype(np.float32)
+
+
+def _same(result: _Result, gradient: Singles, values: Singles) -> bool:
+    """Whether a window gives the gradient map and the values of a cell on a larger image, and outside is nothing."""
+    patch = result.patches[0]
+    difference = gradient.copy()
+    difference[patch.rows, patch.columns] -= patch.values
+    return bool(
+        np.abs(difference).max() <= _GRADIENTS_AGREE * np.abs(gradient).max()
+        and np.abs(values - result.values[0]).max() <= _VALUES_AGREE * np.abs(values).max()
+    )

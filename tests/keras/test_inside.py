@@ -1,0 +1,127 @@
+"""Subclassed models, custom layers and foreign code; Keras is put back as it was."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers as L  # noqa: N812
+from keras import ops
+
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.keras import KerasReceptiveField
+from rfwidget.keras.inside import intercepted
+from tests.models import chain
+
+SHAPE = (31, 44, 3)
+
+
+class Residual(L.Layer):
+    """Two convolutions beside a shortcut, in code of its own."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.first = L.Conv2D(3, (3, 5), padding="same", name="first")
+        self.second = L.Conv2D(3, 3, padding="same", activation="relu", name="second")
+
+    def call(self, x: Any) -> Any:
+        return ops.relu(x - self.second(ops.max_pool(self.first(x), 1, 1))) * 2.0
+
+
+class ForeignPool(L.Layer):
+    """Selects by code that is not Keras'."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conv = L.Conv2D(4, (3, 5), name="conv")
+
+    def call(self, x: Any) -> Any:
+        return tf.nn.max_pool2d(tf.nn.relu6(self.conv(x)), 2, 2, "VALID")
+
+
+class Subclassed(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = L.Conv2D(3, 3, strides=2, padding="same", name="stem")
+        self.norm = L.BatchNormalization(name="norm")
+        self.block = Residual(name="block")
+        self.head = L.Dense(7, name="head")
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        x = self.block(ops.gelu(self.norm(self.stem(x), training=training)))
+        return self.head(ops.mean(x, axis=(1, 2)))
+
+
+def build_subclassed(input_shape: Any) -> keras.Model:
+    del input_shape  # the first call says it
+    return Subclassed()
+
+
+def test_a_custom_layer_is_looked_into() -> None:
+    rf = KerasReceptiveField(chain(SHAPE, L.Conv2D(3, 3), Residual(name="block")))
+    assert rf.compute().size == (9, 7)
+    assert rf.compute(output_layer="block/first").size == (7, 5)
+    assert rf.network.reach is not None  # nothing had to be guessed
+
+
+def test_a_subclassed_model_from_a_function_is_measured_and_names_its_layers() -> None:
+    rf = KerasReceptiveField(build_subclassed)
+    assert rf.compute(SHAPE).size == (15, 11)
+    assert list(rf.layers) == ["stem", "norm", "block/first", "block/second", "block"]
+    assert rf.channels == 3
+    assert rf.compute(SHAPE, output_layer="stem") == ((1.5, 0.5), (2, 2), (3, 3))
+
+
+def test_a_subclassed_models_inner_map_and_gradient_are_its_own() -> None:
+    model = Subclassed()
+    image = np.random.default_rng(2).random(SHAPE, np.float32)
+    model(image[None])
+    rf = KerasReceptiveField(model)
+    rf.compute(SHAPE, output_layer="norm")
+    expected = model.norm(model.stem(image[None]))[0]
+    np.testing.assert_allclose(rf.network.feature_map(image), expected, atol=1e-5)
+    rows, columns = np.nonzero(rf.gradient_at((9, 4), image).any(axis=-1))
+    rect = rf.rect_at((9, 4), clip=True)
+    assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == rect
+
+
+def test_a_subclassed_model_that_was_never_called_is_refused() -> None:
+    with pytest.raises(ReceptiveFieldError, match="call it once"):
+        KerasReceptiveField(Subclassed()).compute(SHAPE)
+
+
+def test_foreign_code_is_measured_as_it_is_and_named_in_a_warning() -> None:
+    rf = KerasReceptiveField(chain(SHAPE, L.Conv2D(3, 3, padding="same"), ForeignPool(name="odd"), L.Conv2D(2, 3)))
+    with pytest.warns(UserWarning, match=r"odd \(ForeignPool\) runs code that cannot be seen through"):
+        description = rf.compute()
+    # conv 3x3 same, conv 5x3, pool 2, conv 3x3: 3 + 4 + 1 + 4 along x, 3 + 2 + 1 + 4 along y.
+    assert description.size == (12, 10)
+    assert description.stride == (2, 2)
+    assert rf.rect_at((0, 0), clip=True) == (0, 0, 11, 9)
+
+
+def test_layers_before_foreign_code_need_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    rf = KerasReceptiveField(chain(SHAPE, L.Conv2D(3, 3, name="before"), ForeignPool()))
+    assert rf.compute(output_layer="before").size == (3, 3)
+    assert not [w for w in recwarn if "seen through" in str(w.message)]
+
+
+def test_keras_is_put_back_even_after_an_error() -> None:
+    call, symbolic = keras.Layer.__call__, keras.Operation.symbolic_call
+    with pytest.raises(ZeroDivisionError), intercepted(lambda *_: 1 / 0):
+        L.ReLU()(np.ones(3))
+    assert keras.Layer.__call__ is call
+    assert keras.Operation.symbolic_call is symbolic
+
+
+def test_other_threads_build_models_while_one_is_looked_into() -> None:
+    sizes: list[Any] = []
+    with intercepted(lambda *_: pytest.fail("another thread was intercepted")):
+        thread = threading.Thread(target=lambda: sizes.append(chain(SHAPE, L.Conv2D(2, 3), L.ReLU()).output_shape))
+        thread.start()
+        thread.join()
+    assert sizes == [(None, 29, 42, 2)]

@@ -1,0 +1,203 @@
+"""Every replacement in the probe against its closed form; kernels, strides and images differ along the two axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers as L  # noqa: N812  (a column of layers reads best so)
+from keras import ops
+
+from rfwidget.keras import KerasReceptiveField
+from rfwidget.keras.probe import NeedsFullWidth, Probe
+from tests.models import chain
+
+SHAPE = (25, 34, 4)
+CONV = {"padding": "same", "activation": "relu"}
+
+
+def measured(*stack: Any, local: bool = False) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+    """Size, stride and offset, each ``(x, y)``."""
+    rf = KerasReceptiveField(chain(SHAPE, *stack))
+    description = rf.compute(ignore_global_context=local)
+    return tuple(description.size), description.stride, description.offset
+
+
+@pytest.mark.parametrize(
+    ("layer", "size", "stride", "offset"),
+    [
+        (L.Conv2D(5, (3, 5)), (5, 3), (1, 1), (2.5, 1.5)),
+        (L.Conv2D(5, (3, 5), strides=(2, 3), padding="same"), (5, 3), (3, 2), (0.5, 0.5)),
+        (L.Conv2D(4, (3, 2), dilation_rate=(2, 5)), (6, 5), (1, 1), (3, 2.5)),
+        (L.Conv2D(6, (1, 7), groups=2), (7, 1), (1, 1), (3.5, 0.5)),
+        (L.DepthwiseConv2D((3, 4), depth_multiplier=2), (4, 3), (1, 1), (2, 1.5)),
+        (L.DepthwiseConv2D((2, 3), strides=2, dilation_rate=2), (5, 3), (2, 2), (2.5, 1.5)),
+        (L.SeparableConv2D(3, (3, 4), strides=2), (4, 3), (2, 2), (2, 1.5)),
+        (L.Conv2DTranspose(3, (1, 3), dilation_rate=(1, 2), padding="same"), (5, 1), (1, 1), (0.5, 0.5)),
+        (L.MaxPooling2D((2, 3)), (3, 2), (3, 2), (1.5, 1)),
+        (L.MaxPooling2D((3, 5), strides=(1, 2)), (5, 3), (2, 1), (2.5, 1.5)),
+        (L.AveragePooling2D((2, 3), strides=2, padding="same"), (3, 2), (2, 2), (1.5, 1)),
+        (L.ZeroPadding2D(((3, 1), (0, 2))), (1, 1), (1, 1), (0.5, -2.5)),
+        (L.Cropping2D(((3, 1), (0, 2))), (1, 1), (1, 1), (0.5, 3.5)),
+        (L.BatchNormalization(), (1, 1), (1, 1), (0.5, 0.5)),
+        (L.LayerNormalization(), (1, 1), (1, 1), (0.5, 0.5)),
+        (L.UnitNormalization(), (1, 1), (1, 1), (0.5, 0.5)),
+        (L.PReLU(), (1, 1), (1, 1), (0.5, 0.5)),
+        (L.Softmax(), (1, 1), (1, 1), (0.5, 0.5)),
+        (L.Activation("gelu"), (1, 1), (1, 1), (0.5, 0.5)),
+        (L.Dropout(0.9), (1, 1), (1, 1), (0.5, 0.5)),
+        (L.GaussianNoise(1.0), (1, 1), (1, 1), (0.5, 0.5)),
+        (L.Rescaling(1 / 255, -1), (1, 1), (1, 1), (0.5, 0.5)),
+        (L.Dense(3), (1, 1), (1, 1), (0.5, 0.5)),
+        (L.SpectralNormalization(L.Conv2D(2, (3, 5))), (5, 3), (1, 1), (2.5, 1.5)),
+        (L.Lambda(lambda x: ops.max_pool(ops.relu(x), (2, 3), 1)), (3, 2), (1, 1), (1.5, 1)),
+        (L.Lambda(lambda x: x[:, 1::2, 2::3]), (1, 1), (3, 2), (2.5, 1.5)),
+        (L.Lambda(lambda x: ops.pad(x, ((0, 0), (2, 0), (1, 1), (0, 0)))), (1, 1), (1, 1), (-0.5, -1.5)),
+        (L.Conv2D(2, (3, 5), activation=lambda x: ops.leaky_relu(x)), (5, 3), (1, 1), (2.5, 1.5)),
+    ],
+)
+def test_a_layer_alone(layer: Any, size: Any, stride: Any, offset: Any) -> None:
+    assert measured(layer) == (size, stride, offset)
+
+
+@pytest.mark.parametrize(("interpolation", "reads"), [("nearest", 1), ("bilinear", 2), ("bicubic", 4), ("lanczos3", 6)])
+def test_upsampling_reads_as_many_cells_as_its_interpolation_has_taps(interpolation: str, reads: int) -> None:
+    rf = KerasReceptiveField(chain(SHAPE, L.UpSampling2D((2, 4), interpolation=interpolation)))
+    assert rf.compute().stride == (0.25, 0.5)
+    for cell in (20, 21, 22, 23):
+        rect = rf.rect_at((cell, cell), clip=True)
+        assert (rect.right - rect.left, rect.bottom - rect.top) == (reads, reads)
+        assert rect == rf.rect_at((cell, cell))
+
+
+def test_a_transposed_convolution_has_a_rectangle_for_each_phase() -> None:
+    rf = KerasReceptiveField(chain(SHAPE, L.Conv2DTranspose(2, (3, 2), strides=(2, 3))))
+    assert rf.compute().stride == (1 / 3, 1 / 2)
+    # Along y, kernel 3 and stride 2: even cells see two rows, odd ones one. Along x every third column sees nothing.
+    assert [rf.rect_at((6, y)).size.h for y in (10, 11, 12)] == [2, 1, 2]
+    assert [rf.rect_at((x, 10)).size.w for x in (6, 7, 8, 9)] == [1, 1, 0, 1]
+
+
+def branches(merge: Any) -> keras.Model:
+    image = keras.Input(SHAPE)
+    wide = L.Conv2D(4, (1, 7), **CONV)(image)
+    tall = L.Conv2D(4, (5, 1), **CONV)(image)
+    return keras.Model(image, L.Activation("relu", name="merged")(merge(wide, tall)))
+
+
+@pytest.mark.parametrize(
+    "merge",
+    [
+        lambda a, b: L.Add()([a, b]),
+        lambda a, b: L.Subtract()([a, b]),
+        lambda a, b: L.Multiply()([a, b]),
+        lambda a, b: L.Maximum()([a, b]),
+        lambda a, b: L.Minimum()([a, b]),
+        lambda a, b: L.Concatenate()([a, b]),
+        lambda a, b: a - b,
+        lambda a, b: 2.0 * a * ops.sigmoid(b) + 1.0,
+        lambda a, b: ops.where(a > b, a, 0.0),
+        lambda a, b: ops.concatenate([a, b], axis=-1),
+        lambda a, b: a[..., :2] + b[..., 2:],
+    ],
+)
+def test_a_merge_sees_what_its_branches_see(merge: Any) -> None:
+    description = KerasReceptiveField(branches(merge)).compute()
+    assert description == ((0.5, 0.5), (1, 1), (7, 5))
+
+
+def test_channels_that_are_cut_away_do_not_count() -> None:
+    model = branches(lambda wide, tall: ops.concatenate([wide, tall], axis=-1)[..., :4])
+    assert KerasReceptiveField(model).compute().size == (7, 1)
+
+
+def test_a_channel_shuffle_is_seen_through_beyond_the_size_it_was_written_for() -> None:
+    model = chain(
+        SHAPE,
+        *(L.Conv2D(4, 3, **CONV), L.Reshape((25, 34, 2, 2)), L.Permute((1, 2, 4, 3)), L.Reshape(SHAPE)),
+        L.Conv2D(4, (31, 63), groups=2, **CONV),
+    )
+    assert KerasReceptiveField(model).compute().size == (65, 33)
+
+
+def test_misaligned_branches_are_not_uniform_and_each_cell_is_exact() -> None:
+    image = keras.Input((24, 36, 2))
+    fine = L.Conv2D(2, 3, strides=2, padding="same")(image)
+    coarse = L.UpSampling2D((2, 2))(L.Conv2D(2, 3, strides=4, padding="same")(image))
+    rf = KerasReceptiveField(keras.Model(image, L.Add()([fine, coarse])))
+    description = rf.compute()
+    assert rf.uniform == (False, False)
+    assert description.stride == (2, 2)
+    for x in range(2, 16):
+        rect = rf.rect_at((x, 5))
+        low, high = min(2 * x, x // 2 * 4), max(2 * x, x // 2 * 4) + 3  # TensorFlow pads behind only
+        assert (rect.left, rect.right) == (low, high)
+        assert rf.rect_at((x, 5), clip=True) == rect
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        lambda x: L.Multiply()([x, L.Reshape((1, 1, 4))(L.Dense(4)(L.GlobalAveragePooling2D()(x)))]),
+        lambda x: x * L.GlobalMaxPooling2D(keepdims=True)(x),
+        lambda x: x - ops.mean(x, axis=(1, 2), keepdims=True),
+        L.GroupNormalization(2),
+        L.LayerNormalization(axis=(1, 2, 3)),
+    ],
+)
+def test_global_context_is_unbounded_unless_it_is_ignored(context: Any) -> None:
+    image = keras.Input(SHAPE)
+    model = keras.Model(image, L.ReLU()(context(L.Conv2D(4, (3, 5), **CONV)(image))))
+    rf = KerasReceptiveField(model)
+    assert rf.compute().size == (math.inf, math.inf)
+    assert rf.compute(ignore_global_context=True) == ((0.5, 0.5), (1, 1), (5, 3))
+
+
+def test_context_along_one_axis_leaves_the_other_finite() -> None:
+    image = keras.Input(SHAPE)
+    model = keras.Model(image, L.Conv2D(2, (3, 5))(image + ops.max(image, axis=1, keepdims=True)))
+    assert KerasReceptiveField(model).compute().size == (5, math.inf)
+
+
+def test_attention_over_all_places_is_unbounded() -> None:
+    tokens = lambda x: L.Reshape((64, 4))(x)  # noqa: E731
+    image = keras.Input((16, 16, 2))
+    x = tokens(L.Conv2D(4, 2, strides=2)(image))
+    model = keras.Model(image, L.Reshape((8, 8, 4))(L.MultiHeadAttention(2, 2)(x, x)))
+    assert KerasReceptiveField(model).compute().size == (math.inf, math.inf)
+
+
+def test_resizing_to_a_fixed_size_is_measured_at_the_requested_one() -> None:
+    rf = KerasReceptiveField(chain((20, 30, 1), L.Resizing(40, 60), L.Conv2D(1, (1, 3))))
+    description = rf.compute()
+    assert description.stride == (0.5, 0.5)
+    assert not rf.network.resizable
+    assert rf.rect_at((20, 20)).size == rf.rect_at((20, 20), clip=True).size == (3, 2)
+
+
+def test_permuted_axes_are_measured_on_whole_strips() -> None:
+    permuted = (L.Permute((2, 1, 3)), L.Conv2D(3, (3, 5), strides=(1, 2)), L.Permute((2, 1, 3)))
+    assert measured(*permuted) == ((3, 5), (1, 2), (1.5, 2.5))
+
+
+def test_a_thin_probe_refuses_to_tell_channels_apart() -> None:
+    with pytest.raises(NeedsFullWidth):
+        Probe(thin=True).need_full_width()
+
+
+def test_a_window_conserves_mass_and_is_never_negative() -> None:
+    image = np.ones((1, 9, 12, 1))
+    for strides, dilation in (((1, 1), (1, 1)), ((2, 3), (1, 1)), ((2, 2), (2, 3))):
+        result = np.asarray(Probe().window(ops.convert_to_tensor(image), (3, 2), strides, dilation))
+        np.testing.assert_allclose(result, 1, rtol=1e-12)
+        assert result.dtype == np.float64
+
+
+def test_a_layer_beyond_its_rule_is_run_as_it_is() -> None:
+    rf = KerasReceptiveField(chain((20, 30, 1), L.Resizing(10, 15, antialias=True), L.Conv2D(1, (1, 3))))
+    with pytest.warns(UserWarning, match="seen through"):
+        rf.compute()
+    assert rf.rect_at((6, 5), clip=True).size.w >= 3 * 2
