@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget.keras import KerasReceptiveField
-from tests.blueprints import Blueprint, build
+from tests.blueprint_models import build
+from tests.blueprints import Blueprint
 from tests.oracle import AxisTruth, Oracle
 
 MORE_TRIALS = 20  # how often an oracle that saw less than the estimator says gets another chance

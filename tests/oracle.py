@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tests.blueprints import Blueprint, build, randomise
+from tests.blueprint_models import build, randomise
+from tests.blueprints import Blueprint
 
 Changes = npt.NDArray[np.bool_]
 

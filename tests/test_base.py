@@ -54,6 +54,48 @@ def test_the_gradient_is_that_of_a_box(rf: BoxReceptiveField) -> None:
     assert not one[:, :, [0, 2]].any()
 
 
+def test_gradients_of_many_cells_are_those_of_each(rf: BoxReceptiveField) -> None:
+    cells = [(2, 3), (13, 17), (0, 0)]
+    gradients = rf.gradients_at(cells, channel=2)
+    assert gradients.shape == (3, *SHAPE)
+    assert gradients.dtype == np.float32
+    for cell, gradient, patch in zip(cells, gradients, rf.gradient_patches(cells, channel=2), strict=True):
+        np.testing.assert_array_equal(gradient, rf.gradient_at(cell, channel=2))
+        np.testing.assert_array_equal(gradient[patch.rows, patch.columns], patch.values)
+    assert rf.gradients_at([]).shape == (0, *SHAPE)
+
+
+def test_patches_are_computed_as_they_are_asked_for(rf: BoxReceptiveField, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    gradient = rf.network.gradient
+    monkeypatch.setattr(
+        rf.network, "gradient", lambda image, cell, channel: asked.append(cell) or gradient(image, cell, channel)
+    )
+    patches = rf.gradient_patches((x, 5) for x in range(14))
+    assert not asked
+    next(patches)
+    assert asked == [(0, 5)]
+
+
+def test_a_wing_is_told_the_fields_and_when_to_prepare(rf: BoxReceptiveField, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rf.network.field == rf.field
+    shapes: list[tuple[int, ...]] = []
+    monkeypatch.setattr(rf.network, "prepare", lambda image: shapes.append(image.shape))
+    rf.prepare()
+    rf.prepare(np.zeros((40, 64), np.uint8))
+    assert shapes == [SHAPE, SHAPE]
+
+
+def test_pixels_count_only_where_the_cell_looks(rf: BoxReceptiveField) -> None:
+    image = np.zeros(SHAPE)
+    image[0, 0] = np.nan
+    assert rf.gradient_at((13, 17), image).any()
+    with pytest.raises(ReceptiveFieldError, match="NaN"):
+        rf.gradient_at((0, 0), image)
+    with pytest.raises(ReceptiveFieldError, match="NaN"):
+        rf.feature_map(image)
+
+
 @pytest.mark.parametrize("pixel", [(0, 0), (10, 7), (63, 39), (20, 0)])
 def test_the_cells_that_see_a_pixel_are_those_whose_rectangles_hold_it(
     rf: BoxReceptiveField, pixel: tuple[int, int]
@@ -106,6 +148,8 @@ def test_nothing_can_be_asked_before_computing() -> None:
         (lambda rf: rf.gradient_at((0, 0), channel=3), r"None \(mean\) or 0..2"),
         (lambda rf: rf.gradient_at((0, 0), channel=True), "channel True"),
         (lambda rf: rf.gradient_at((0, 0), image=np.zeros((64, 40, 3))), "40x64 pixels"),
+        (lambda rf: rf.gradients_at([(0, 0), (14, 0)]), "outside"),
+        (lambda rf: rf.gradient_patches([(0, 0)], channel=9), "channel 9"),
         (lambda rf: rf.plot_rf_grid(custom_image=np.zeros((4, 4, 3))), "4x4 pixels"),
         (lambda rf: rf.compute(SHAPE, output_layer="tal"), "did you mean 'tall'"),
     ],

@@ -1,0 +1,241 @@
+"""Windows give what the whole image gives, or are not used."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers, ops
+
+from rfwidget.keras import KerasReceptiveField
+from rfwidget.keras.patches import Patches
+from rfwidget.keras.window import whole_image
+from rfwidget.network import Patch
+from rfwidget.types import GridPoint
+from tests.blueprints import Blueprint, Conv, Fork, build, fitting_length, randomise, reach
+from tests.models import chain, readme_model, readme_model_relu_max
+from tests.random_networks import random_blueprint
+
+WIDE = (100, 164, 3)
+ROUND_OFF = 2e-5
+
+
+def measured(model: Any, shape: Sequence[int] | None = None, layer: str | None = None, **how: Any) -> Any:
+    """The network of a measured layer."""
+    rf = KerasReceptiveField(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the estimator cannot see through is the point of some networks here
+        rf.compute(shape, output_layer=layer, **how)
+    return rf.network
+
+
+def on_the_whole_image(network: Any) -> Patches:
+    image, grid = network.input_shape, network.output_shape
+    return Patches(network._real.run, image, grid, whole_image(image, grid))
+
+
+def noise(network: Any) -> np.ndarray:
+    _, w, h, c = network.input_shape
+    return np.random.default_rng(3).uniform(-1, 1, (h, w, c)).astype(np.float32)
+
+
+def some_cells(network: Any, most: int) -> list[GridPoint]:
+    """All cells, or the corners and a random choice of the others."""
+    _, w, h, _ = network.output_shape
+    cells = [GridPoint(x, y) for y in range(h) for x in range(w)]
+    if len(cells) <= most:
+        return cells
+    corners = [cell for cell in cells if cell.x in (0, w - 1) and cell.y in (0, h - 1)]
+    return corners + random.Random(0).sample(cells, most - 4)  # noqa: S311
+
+
+def assert_same(patch: Patch, expected: np.ndarray, tolerance: float = ROUND_OFF) -> None:
+    difference = expected.copy()
+    difference[patch.rows, patch.columns] -= patch.values
+    assert np.abs(difference).max() <= tolerance * np.abs(expected).max()
+
+
+def assert_same_everywhere(network: Any, most: int = 60, tolerance: float = ROUND_OFF) -> None:
+    image, cells = noise(network), some_cells(network, most)
+    whole = on_the_whole_image(network)
+    for cell, patch in zip(cells, network.gradients(image, cells, None), strict=True):
+        assert_same(patch, whole.at(image, cell, None).values, tolerance)
+
+
+def spacious(seed: int) -> Blueprint:
+    """A random network on an image that has room for windows."""
+    rng = random.Random(seed)  # noqa: S311
+    blueprint = random_blueprint(rng)
+    width, height = (
+        fitting_length(
+            blueprint.layers, axis, math.ceil(reach(blueprint.layers, axis)[0]) + 2 * blueprint.period(axis) + more
+        )
+        for axis, more in enumerate((rng.randint(0, 20), rng.randint(0, 20)))
+    )
+    return blueprint._replace(width=width, height=height)
+
+
+def crashes_tensorflow(structure: Sequence[Any]) -> bool:
+    """TensorFlow 2.21 writes outside its memory in the gradient of a 1x1 convolution with unequal strides."""
+    return any(
+        (isinstance(layer, Conv) and layer.kernel == (1, 1) and layer.stride[0] != layer.stride[1])
+        or (isinstance(layer, Fork) and any(map(crashes_tensorflow, layer.paths)))
+        for layer in structure
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1).map(spacious).filter(lambda blueprint: not crashes_tensorflow(blueprint.layers)))
+def test_any_network_has_the_gradients_of_the_whole_image(blueprint: Blueprint) -> None:
+    model = build(blueprint, activation="tanh")  # smooth: round-off stays round-off
+    randomise(model, np.random.default_rng(1))
+    assert_same_everywhere(measured(model), most=24)
+
+
+@pytest.mark.parametrize("builder", [readme_model, readme_model_relu_max])
+def test_the_readme_model_has_the_gradients_of_the_whole_image_at_every_cell(builder: Any) -> None:
+    network = measured(builder, (61, 84, 3), "feature_grid")
+    assert_same_everywhere(network, most=91, tolerance=1e-3 if builder is readme_model_relu_max else ROUND_OFF)
+    assert network.patches.window.shape == (37, 36)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer", "shape"),
+    [
+        ("MobileNet", "conv_pw_5_relu", (160, 197, 3)),
+        ("ResNet50", "conv2_block3_out", (120, 149, 3)),
+        ("VGG16", "block3_conv3", (100, 122, 3)),
+        ("DenseNet121", "conv2_block2_concat", (99, 128, 3)),
+    ],
+)
+def test_known_models_use_windows_that_give_the_gradients_of_the_whole_image(
+    name: str, layer: str, shape: tuple[int, int, int]
+) -> None:
+    model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=shape)
+    network = measured(model, layer=layer)
+    assert_same_everywhere(network, most=12, tolerance=1e-3)  # a ReLU may switch by round-off
+    assert not network.patches.window.whole
+
+
+class PixelNumber(layers.Layer):
+    """Weights that depend on the position: each row of pixels is scaled by its own number."""
+
+    def call(self, x: Any) -> Any:
+        return x * ops.reshape(ops.arange(1.0, x.shape[1] + 1.0), (1, -1, 1, 1))
+
+
+class Average(layers.Layer):
+    """Global context, hidden in code."""
+
+    def call(self, x: Any) -> Any:
+        return x * ops.mean(x, axis=(1, 2), keepdims=True)
+
+
+class BuiltFor(layers.Layer):
+    """A size built in."""
+
+    def build(self, shape: Any) -> None:
+        self.scale = self.add_weight(shape=(*shape[1:3], 1), initializer="random_normal")
+
+    def call(self, x: Any) -> Any:
+        return x * self.scale
+
+
+def attention(shape: Sequence[int]) -> keras.Model:
+    image = keras.Input(shape)
+    x = layers.Conv2D(4, 3, padding="same")(image)
+    weight = layers.Dense(4, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    return keras.Model(image, layers.Conv2D(2, 3, padding="same")(layers.Multiply()([x, weight])))
+
+
+@pytest.mark.parametrize(
+    ("model", "how"),
+    [
+        (lambda: chain((40, 52, 2), layers.Conv2D(3, 3), PixelNumber(), layers.Conv2D(2, 3)), {}),
+        (lambda: chain((40, 52, 2), layers.Conv2D(3, 3), Average(), layers.Conv2D(2, 3)), {}),
+        (lambda: chain((40, 52, 2), layers.Conv2D(3, 3), BuiltFor(), layers.Conv2D(2, 3)), {}),
+        (lambda: chain((40, 52, 2), layers.Conv2D(3, 3), layers.Resizing(30, 20), layers.Conv2D(2, 3)), {}),
+        (lambda: attention((40, 52, 2)), {}),
+        (lambda: attention((40, 52, 2)), {"ignore_global_context": True}),
+    ],
+    ids=["position", "hidden context", "built size", "fixed size", "attention", "attention ignored"],
+)
+def test_networks_that_are_not_the_same_everywhere_use_the_whole_image(model: Any, how: Any) -> None:
+    network = measured(model(), **how)
+    assert_same_everywhere(network, most=12)
+    assert network.patches.window.whole
+
+
+def test_nothing_is_traced_again_while_cells_and_channels_change() -> None:
+    network = measured(readme_model, WIDE, "feature_grid")
+    image = noise(network)
+    network.prepare(image)
+    network.prepare(image)
+    for k, cell in enumerate(some_cells(network, 100)):
+        network.gradient(image, cell, None if k % 2 else k)
+    assert network.patches.traces == 1
+
+
+def test_a_batch_gives_what_single_cells_give_and_adds_one_trace() -> None:
+    network = measured(readme_model, WIDE, "feature_grid")
+    image, cells = noise(network), some_cells(network, 40)
+    patches = list(network.gradients(image, cells, 7))
+    assert network.patches.traces == 2
+    for cell, patch in zip(cells, patches, strict=True):
+        alone = network.gradient(image, cell, 7)
+        assert patch[1:] == alone[1:]
+        np.testing.assert_allclose(patch.values, alone.values, atol=ROUND_OFF * np.abs(alone.values).max())
+    assert network.patches.traces == 2
+
+
+def test_new_weights_count_at_once() -> None:
+    model = readme_model(WIDE)
+    network = measured(model, layer="feature_grid")
+    image, cell = noise(network), GridPoint(20, 3)
+    before = network.gradient(image, cell, None).values
+    last = model.get_layer("feature_grid")
+    last.kernel.assign(2 * last.kernel)
+    np.testing.assert_allclose(network.gradient(image, cell, None).values, 2 * before, rtol=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_an_image_that_tells_nothing_does_not_spoil_the_comparison(value: float) -> None:
+    network = measured(readme_model_relu_max, WIDE, "feature_grid")
+    network.prepare(np.full(WIDE, value, np.float32))
+    assert not network.patches.window.whole
+
+
+def test_a_second_input_is_cut_as_the_image_is() -> None:
+    image, guide = keras.Input((60, 84, 3)), keras.Input((30, 42, 2))
+    x = layers.Add()([layers.Conv2D(2, 4, strides=2, padding="same")(image), guide])
+    network = measured(keras.Model([image, guide], layers.Conv2D(4, (3, 5), activation="tanh", padding="same")(x)))
+    assert_same_everywhere(network, most=30)
+    assert not network.patches.window.whole
+
+
+def test_threads_that_begin_together_share_one_trace() -> None:
+    network = measured(readme_model, WIDE, "feature_grid")
+    image, cell = noise(network), GridPoint(20, 3)
+    patches, found = network.patches, []
+    barrier = threading.Barrier(2)
+
+    def ask() -> None:
+        barrier.wait()
+        found.append(patches.at(image, cell, None).values)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal(*found)
+    assert patches.traces == 1
