@@ -30,15 +30,22 @@ def check_built(model: keras.Model) -> keras.Model:
     return model
 
 
-def build_model(build: Callable[[Any], keras.Model], shape: tuple[int | None, ...]) -> keras.Model:
+def build_model(
+    build: Callable[[Any], keras.Model], shape: tuple[int | None, ...], policy: keras.DTypePolicy
+) -> keras.Model:
     """The model that a build function returns for an image ``(height, width, channels)``.
+
+    Args:
+        build: the user's function.
+        shape: of the image.
+        policy: under which it is called: Keras keeps one for each thread, and this may be another than the user's.
 
     Raises:
         ReceptiveFieldError: if the function raises or returns something else.
     """
     # The caller says (height, width, channels); the function gets what Keras is set to.
     own = (shape[-1], *shape[:-1]) if keras.config.image_data_format() == "channels_first" else shape
-    with _random_state_kept():
+    with _random_state_kept(), _under(policy):
         try:
             model = build(own)
             if isinstance(model, keras.Model) and not model.built:
@@ -128,6 +135,20 @@ def _fit(own: Sequence[int | None], asked: Sequence[int | None], name: str) -> t
         )
     height, width, channels = (int(n) for n in asked if n is not None)
     return height, width, channels
+
+
+@contextmanager
+def _under(policy: keras.DTypePolicy) -> Iterator[None]:
+    """This thread's dtype policy set to another one for a while."""
+    own = keras.config.dtype_policy()
+    if own == policy:
+        yield
+        return
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(own)
 
 
 @contextmanager

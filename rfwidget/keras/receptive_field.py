@@ -51,6 +51,7 @@ class KerasReceptiveField(ReceptiveField):
         super().__init__()
         self._model = model
         self._init_weights = bool(init_weights)
+        self._policy = keras.config.dtype_policy()
         self._built: _Built | None = None
         # Automatic names change from build to build; those of the first one stay valid, by position.
         self._input_names: list[str] = []
@@ -101,7 +102,7 @@ class KerasReceptiveField(ReceptiveField):
         shape = shape or self.default_input_shape()
         if self._built is not None and self._built.shape == shape:
             return self._built
-        return _Built(build_model(self._model, shape), shape, {})
+        return _Built(build_model(self._model, shape, self._policy), shape, {})
 
 
 def _by_position(current: Sequence[str], first: Sequence[str]) -> dict[str, str]:
