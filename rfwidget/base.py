@@ -252,8 +252,7 @@ class ReceptiveField(Pictures, ABC):
         Raises:
             ReceptiveFieldError: if the pixel is outside the image.
         """
-        x, y = check_pixel(pixel, Size(self.input_shape.w, self.input_shape.h))
-        return measure.cells_covering(self.network, Rect(x, y, x + 1, y + 1))
+        return measure.cells_seeing(self.network, check_pixel(pixel, Size(self.input_shape.w, self.input_shape.h)))
 
     def cells_covering(self, box: Sequence[float]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold all of a box of the image: the units that see a whole object.
