@@ -120,6 +120,8 @@ def plot_effective(
     summary = f"{effective.size.w:g} x {effective.size.h:g} pixels; effective size {share} of that"
     ax.set_title(f"{title}\n{summary}" if title else summary, fontsize="medium")
     ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=1, frameon=False)
+    ax.set_xlim(left, -left)
+    ax.set_ylim(-top, top)
     ax.set_xlabel("x (pixels from the centre)")
     ax.set_ylabel("y (pixels from the centre)")
     return ax
