@@ -18,7 +18,8 @@ class Urgency(IntEnum):
 
     SETUP = 0
     REQUEST = 1
-    IDLE = 2
+    TASK = 2
+    IDLE = 3
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: it ends a job whose result nobody wants any more
@@ -42,17 +43,22 @@ class Worker:
         self._stopped = False
         self._thread: threading.Thread | None = None
 
-    def submit(self, urgency: Urgency, run: Callable[[], None], dropped: Callable[[], None] | None = None) -> None:
+    def submit(self, urgency: Urgency, run: Callable[[], None], dropped: Callable[[], None] | None = None) -> bool:
         """Hand in a job; one of the same kind that has not begun is dropped, one that runs is told to stop.
+
+        A job of any kind tells an idle one that runs to stop.
 
         Args:
             urgency: the kind of job.
             run: called on the thread; it handles its own errors.
             dropped: called on the caller's thread if a newer job takes this one's place.
+
+        Returns:
+            False if the thread has been stopped: the job will not be done.
         """
         with self._changed:
             if self._stopped:
-                return
+                return False
             before = self._slots.get(urgency)
             self._slots[urgency] = _Job(run, dropped)
             if self._running == urgency and urgency is not Urgency.REQUEST:
@@ -65,17 +71,35 @@ class Worker:
             self._changed.notify_all()
         if before is not None and before.dropped is not None:
             before.dropped()
+        return True
 
     def check(self) -> None:
         """Called by a long job now and then: ends it if its result is no longer wanted."""
         if self._stale or self._stopped:
             raise Cancelled
 
+    def pause(self, seconds: float) -> None:
+        """Called by an idle job before it begins: waits, and ends the job at once if something urgent comes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stale or self._stopped, seconds)
+        self.check()
+
     @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
         with self._changed:
             return self._running is None and not self._slots
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing runs and nothing waits but idle jobs."""
+        with self._changed:
+            return self._is_settled()
+
+    def wait_settled(self, timeout: float) -> bool:
+        """Block until settled; whether that came within ``timeout`` seconds."""
+        with self._changed:
+            return self._changed.wait_for(self._is_settled, timeout)
 
     def wait_idle(self, timeout: float) -> bool:
         """Block until idle; whether that came within ``timeout`` seconds."""
@@ -96,6 +120,9 @@ class Worker:
             return True
         thread.join(timeout)
         return not thread.is_alive()
+
+    def _is_settled(self) -> bool:
+        return self._running in (None, Urgency.IDLE) and all(urgency is Urgency.IDLE for urgency in self._slots)
 
     def _loop(self) -> None:
         while True:
