@@ -18,9 +18,13 @@ def test_importing_the_estimator_first_prints_nothing() -> None:
 
 
 def test_what_was_held_back_is_shown_if_the_block_fails(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(RuntimeError), held_back():
-        os.write(2, b"the reason")
-        raise RuntimeError
+    def fail() -> None:
+        with held_back():
+            os.write(2, b"the reason")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert "the reason" in capfd.readouterr().err
 
 
