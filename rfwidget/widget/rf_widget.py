@@ -18,6 +18,7 @@ import traitlets
 from IPython.display import display
 from ipywidgets import Box, VBox, Widget
 
+from rfwidget import checks
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.geometry import check_point
@@ -37,6 +38,7 @@ from rfwidget.widget.scene import Scene, build_scene
 from rfwidget.widget.still import Still
 from rfwidget.widget.strip import plain_rows
 from rfwidget.widget.study import Study
+from rfwidget.widget.traits import Checked, Flag, Fraction
 from rfwidget.widget.view import Answer, Style, View, full_gradient, nearest_cell
 
 _BEYOND_ANY_GRID = Size(2**31, 2**31)
@@ -75,13 +77,13 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
     output_layer = traitlets.Any(None, help="Name of the layer; setting it measures that layer.")
     image = traitlets.Any(None, help="Array (height, width, channels) or the name of a sample image.")
     channel = traitlets.Any(None, help="Output channel of the gradient maps; None: the mean of all.")
-    show_heat = traitlets.Bool(True, help="Show the gradient map.")
-    show_dots = traitlets.Bool(True, help="Show the centres of all receptive fields.")
-    show_rectangles = traitlets.Bool(True, help="Show the fields of the first, central and last cell.")
-    show_naive = traitlets.Bool(False, help="Show those cells if the grid were stretched linearly over the image.")
-    heat_opacity = traitlets.Float(0.8, min=0.0, max=1.0, help="Opacity of the gradient map, 0..1.")
-    colormap = traitlets.Any("coolwarm", help="Name of a matplotlib colour map.")
-    signed = traitlets.Bool(True, help="Show the sign of the gradient; otherwise its magnitude.")
+    show_heat = Flag(True, help="Show the gradient map.")
+    show_dots = Flag(True, help="Show the centres of all receptive fields.")
+    show_rectangles = Flag(True, help="Show the fields of the first, central and last cell.")
+    show_naive = Flag(False, help="Show those cells if the grid were stretched linearly over the image.")
+    heat_opacity = Fraction(0.8, help="Opacity of the gradient map, 0..1.")
+    colormap = Checked("coolwarm", help="Name of a matplotlib colour map.")
+    signed = Flag(True, help="Show the sign of the gradient; otherwise its magnitude.")
 
     _VIEW = (
         *("selected", "channel", "show_heat", "show_dots", "show_rectangles", "show_naive"),
@@ -99,8 +101,8 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         preprocess: Preprocess | None = None,
         **view: Any,
     ) -> None:
-        if preprocess is not None and not callable(preprocess):
-            raise ReceptiveFieldError(f"preprocess is {preprocess!r}: expected a function of the image, or None")
+        checks.function("preprocess", preprocess, "the image")
+        checks.layer_name("input_layer", input_layer)
         for name in set(view).difference(self._VIEW):
             raise ReceptiveFieldError(f"RFWidget has no {name!r}{suggest(name, self._VIEW)}; see help(RFWidget)")
         self.rf = _estimator(model, init_weights)
@@ -163,7 +165,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         Returns:
             Whether all work was done in time; a failure counts as done and stands in the read-out.
         """
-        end, worker = time.monotonic() + timeout, self._engine.worker
+        end, worker = time.monotonic() + checks.seconds("timeout", timeout), self._engine.worker
         wait = worker.wait_idle if background else worker.wait_settled
         while True:
             done = wait(max(0.0, end - time.monotonic()))
@@ -175,6 +177,8 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
 
     def save_png(self, path: str | Path) -> None:
         """Save what the widget shows as a PNG file."""
+        if not isinstance(path, (str, Path)) or not str(path):
+            raise ReceptiveFieldError(f"path is {checks.brief(path)}: expected the name of a file, 'rf.png' say")
         self._main.drain()
         Path(path).write_bytes(self._picture()())
 
@@ -251,12 +255,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
     @traitlets.validate("channel")
     def _check_channel(self, proposal: dict[str, Any]) -> int | None:
         value = proposal["value"]
-        if value is None:
-            return None
-        most = 2**31 if self._view is None else self._view.channels
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or not 0 <= value < most:
-            raise ReceptiveFieldError(f"channel is {value!r}: expected None (mean) or a whole number 0..{most - 1}")
-        return int(value)
+        return checks.channel_index(value, 2**31 if self._view is None else self._view.channels)
 
     @traitlets.validate("image")
     def _check_image(self, proposal: dict[str, Any]) -> Any:
@@ -276,9 +275,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
 
     @traitlets.validate("output_layer")
     def _check_output_layer(self, proposal: dict[str, Any]) -> str | None:
-        value = proposal["value"]
-        if value is not None and not isinstance(value, str):
-            raise ReceptiveFieldError(f"output_layer is {value!r}: expected the name of a layer")
+        value = checks.layer_name("output_layer", proposal["value"])
         if self._view is not None and value is not None and value not in self.rf.layers:
             raise unknown_layer(value, self.rf.layers)
         return value
