@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Activity, type Host, mount } from "./core.js";
-import type { Cell, Model, Picture } from "./model.js";
+import type { Box, Cell, Model, Picture } from "./model.js";
 import { placeAt, STATE } from "./testing.js";
 
 /** A host that a test moves by hand. */
@@ -11,7 +11,11 @@ class FakeHost implements Host {
   picture: Picture | null = null;
   painted: Cell | null | undefined = null;
   activity: Activity = { state: "ready", text: "", error: null };
+  query: Box | null = null;
+  offered = null;
   request = vi.fn();
+  ask = vi.fn();
+  choose = vi.fn();
   changed = () => {};
 
   get<K extends keyof Model>(name: K): Model[K] {

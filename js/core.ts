@@ -5,15 +5,19 @@
  * (static.ts). This module knows neither.
  */
 
+import { ContourMarks } from "./contours.js";
 import { assign, html, place, toggle } from "./dom.js";
 import { FeatureMapView } from "./featuremap.js";
-import { cellAt, describe, inGrid, rectOf, sameCell } from "./geometry.js";
+import { cellAt, centreOf, describe, inGrid, rectOf, sameCell } from "./geometry.js";
 import { keyAction } from "./keys.js";
-import { Marks } from "./marks.js";
-import type { Cell, Model, Picture, Reason } from "./model.js";
+import { type Compared, Marks } from "./marks.js";
+import type { Box, Cell, Model, Picture, Reason } from "./model.js";
 import { CanvasPainter, type Stage } from "./painter.js";
 import { trackPointer } from "./pointer.js";
+import { answerInWords, boxBetween, type Cells, covering, remembering, trackBox } from "./query.js";
+import { QueryMarks } from "./querymarks.js";
 import { Readout } from "./readout.js";
+import { LayerStrip } from "./strip.js";
 
 /** What the host is doing. */
 export interface Activity {
@@ -32,15 +36,24 @@ export interface Host {
   /** Cell of the heat map that the host itself has put on the screen; undefined: the view is to paint. */
   readonly painted: Cell | null | undefined;
   readonly activity: Activity;
+  /** The box asked about last: which cells see it? */
+  readonly query: Box | null;
   /** Select a cell and show its heat map. */
   request(cell: Cell, reason: Reason): void;
+  /** The layers that can be shown; null: all. */
+  readonly offered: ReadonlySet<string> | null;
+  /** Ask which cells see a box; null: nothing any more. */
+  ask(box: Box | null): void;
+  /** Show another layer. */
+  choose(layer: string): void;
   /** Calls back after every change, until the signal aborts. */
   watch(changed: () => void, signal: AbortSignal): void;
 }
 
 const HELP =
   "Arrow keys move to the next cell, with Shift five cells; Home and End go to the corners; Enter draws the cell anew; " +
-  "Escape and Tab leave.";
+  "Q asks which cells see the centre of the selected one's field, as a click with Shift does for any pixel; Escape ends " +
+  "that; Escape and Tab leave.";
 
 /** Shows a host in an element, until the signal aborts. */
 export function mount(element: HTMLElement, host: Host, signal: AbortSignal): void {
@@ -58,8 +71,16 @@ class View {
   readonly #painter = new CanvasPainter(this.#heat);
   readonly #marks = new Marks();
   readonly #map: FeatureMapView;
+  readonly #found = new QueryMarks();
+  readonly #contours = new ContourMarks();
   readonly #readout = new Readout();
+  readonly #strip: LayerStrip;
+  // Many layers have many cells, and the mouse moves often.
+  readonly #covering = remembering(covering);
+  readonly #words = remembering(answerInWords);
   #hovered: Cell | null = null;
+  /** The box that is being drawn. */
+  #draft: Box | null = null;
   #onHeat: { picture: Picture | null; opacity: number } | null = null;
 
   constructor(host: Host, signal: AbortSignal) {
@@ -76,11 +97,19 @@ class View {
       scrub: (cell: Cell) => host.request(cell, "scrub"),
     };
     this.#map = new FeatureMapView(pointer, signal);
-    this.#area = html("div", "rfwidget-area", {}, [this.#heat, this.#marks.element, this.#root]);
+    this.#strip = new LayerStrip((name) => host.choose(name), signal);
+    const drawings = [this.#contours, this.#marks, this.#found].map(({ element }) => element);
+    this.#area = html("div", "rfwidget-area", {}, [this.#heat, ...drawings, this.#root]);
     const row = html("div", "rfwidget-row", {}, [this.#area, this.#map.element]);
-    this.element = html("div", "rfwidget-view", {}, [row, this.#readout.element]);
+    this.element = html("div", "rfwidget-view", {}, [row, this.#readout.element, this.#strip.element]);
 
     trackPointer(this.#root, { ...pointer, cellAt: (fraction) => this.#cellAt(fraction) }, signal);
+    const box = {
+      image: () => host.get("image_size"),
+      draft: (box: Box | null) => this.#draw(box),
+      done: (box: Box) => host.ask(box),
+    };
+    trackBox(this.#root, box, signal);
     // On the window and on the way down: Notebook 7 takes its keys on the way down to the document.
     window.addEventListener("keydown", (event) => this.#keyDown(event), { signal, capture: true });
     window.addEventListener("keyup", (event) => this.#keyUp(event), { signal, capture: true });
@@ -109,7 +138,23 @@ class View {
     event.stopPropagation();
     event.preventDefault();
     if (action.kind === "select") this.#host.request(action.cell, "click");
-    if (action.kind === "leave") leave(this.#root);
+    if (action.kind === "query") this.#askAt(action.cell);
+    if (action.kind === "leave" && this.#host.query) this.#host.ask(null);
+    else if (action.kind === "leave") leave(this.#root);
+  }
+
+  /** Asks about the pixel in the centre of a cell's field. */
+  #askAt(cell: Cell): void {
+    const field = this.#host.get("field");
+    if (!field) return;
+    const centre = centreOf(field, cell);
+    this.#host.ask(boxBetween(centre, centre, this.#host.get("image_size")));
+  }
+
+  #draw(box: Box | null): void {
+    this.#draft = box;
+    this.#drawFound();
+    this.#report();
   }
 
   #keyUp(event: KeyboardEvent): void {
@@ -127,6 +172,14 @@ class View {
     this.#map.draw(host.get("feature_map"), this.#stage, host.get("layer"));
     this.#drawMarks();
     this.#report();
+    this.#strip.draw({
+      layers: host.get("layers"),
+      layer: host.get("layer"),
+      image: image_size,
+      offered: host.offered,
+      query: host.query,
+      background: host.get("background"),
+    });
     const grid = host.get("grid");
     const painted = host.painted === undefined ? (this.#onHeat?.picture?.cell ?? null) : host.painted;
     assign(this.#root, {
@@ -137,6 +190,7 @@ class View {
     toggle(this.#root, "aria-busy", host.activity.state === "busy" ? "true" : null);
     toggle(this.#root, "data-selected", host.selected?.join(",") ?? null);
     toggle(this.#root, "data-painted", painted?.join(",") ?? null);
+    toggle(this.#root, "data-query", host.query?.join(",") ?? null);
   }
 
   /** The heat map on the view's own canvas, if the host does not paint. */
@@ -152,20 +206,48 @@ class View {
 
   #drawMarks(): void {
     const { selected } = this.#host;
+    const contours = this.#host.get("contours");
     const hovered = this.#host.get("show_hover") ? this.#hovered : null;
     const told = this.#pictureOf(selected)?.rect ?? null;
-    this.#marks.draw(this.#stage, this.#host.get("field"), selected, hovered, told);
+    this.#marks.draw(this.#stage, this.#host.get("field"), selected, hovered, told, this.#compared);
+    this.#contours.draw(this.#stage, contours, selected);
     this.#map.mark(selected, hovered);
+    this.#drawFound();
+  }
+
+  #drawFound(): void {
+    const asked = this.#asked;
+    this.#found.draw(this.#stage, this.#host.get("field"), asked);
+    this.#map.markFound(asked?.cells ?? null);
+  }
+
+  /** The box asked about, or being drawn, and the cells that hold it. */
+  get #asked(): { box: Box; cells: Cells } | null {
+    const box = this.#draft ?? this.#host.query;
+    const field = this.#host.get("field");
+    return box && field && { box, cells: this.#covering(field, this.#host.get("grid"), box) };
+  }
+
+  /** The cell of the layer to compare with whose field is centred nearest to the selected one's. */
+  get #compared(): Compared | null {
+    const { selected } = this.#host;
+    const field = this.#host.get("field");
+    const other = this.#host.get("layers").find(({ name }) => name === this.#host.get("compare"));
+    if (!selected || !field || !other?.field) return null;
+    const cell = cellAt(other.field, other.grid, centreOf(field, selected));
+    return { field: other.field, cell, layer: this.#host.get("layer"), other: other.name };
   }
 
   #report(): void {
     const { selected, activity } = this.#host;
     const picture = this.#pictureOf(selected);
     const chosen = selected ? this.#describe(selected, picture) : "";
+    const asked = this.#asked;
     this.#readout.show({
       hovered: this.#hovered ? this.#describe(this.#hovered, null) : "",
       selected: chosen || activity.text,
       detail: picture && Number.isFinite(picture.milliseconds) ? `${picture.milliseconds.toFixed(1)} ms` : "",
+      answer: asked ? this.#words(asked.box, asked.cells, this.#host.get("layer"), this.#host.get("layers")) : "",
       activity: chosen ? activity.text : "",
       progress: this.#host.get("progress"),
       error: activity.error,

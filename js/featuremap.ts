@@ -1,10 +1,11 @@
-/** The layer's output as a small picture beside the image, with the same cells marked. */
+/** The layer's output as a small picture beside the image, with the same cells marked, and those that a query found. */
 
 import { assign, html, place, svg } from "./dom.js";
 import { cellAtFraction, clamp } from "./geometry.js";
 import { bytesOf, type Cell, type FeatureMap, type Model } from "./model.js";
 import { fillPixels, type Stage } from "./painter.js";
 import { type PointerOptions, trackPointer } from "./pointer.js";
+import { type Cells, runs } from "./query.js";
 
 /** CSS pixels: as wide as the picture gets, and as large as one cell gets. */
 const WIDEST = 200;
@@ -15,7 +16,8 @@ export class FeatureMapView {
   readonly #canvas = html("canvas", "rfwidget-map-picture");
   readonly #selected = svg("rect", "rfwidget-map-selected");
   readonly #hovered = svg("rect", "rfwidget-map-hovered");
-  readonly #marks = svg("svg", "rfwidget-map-marks", [this.#hovered, this.#selected]);
+  readonly #found = svg("path", "rfwidget-map-found");
+  readonly #marks = svg("svg", "rfwidget-map-marks", [this.#found, this.#hovered, this.#selected]);
   readonly #surface: HTMLElement;
   #shown: FeatureMap | null = null;
   #grid: Cell = [0, 0];
@@ -45,6 +47,15 @@ export class FeatureMapView {
   mark(selected: Cell | null, hovered: Cell | null): void {
     outline(this.#selected, selected, this.#grid);
     outline(this.#hovered, hovered, this.#grid);
+  }
+
+  /** Marks the cells that a query found, each block of neighbours as one area; null: none. */
+  markFound(cells: Cells | null): void {
+    const [columns, rows] = [runs(cells?.columns ?? []), runs(cells?.rows ?? [])];
+    const blocks = rows.flatMap(([top, bottom]) =>
+      columns.map(([left, right]) => `M${left} ${top}H${right}V${bottom}H${left}Z`),
+    );
+    assign(this.#found, { d: blocks.join("") });
   }
 }
 

@@ -20,8 +20,11 @@ export interface Key {
   altKey: boolean;
 }
 
-/** select: go to a cell. leave: give up the focus. swallow: do nothing, and let nobody else. pass: not ours. */
-export type KeyAction = { kind: "select"; cell: Cell } | { kind: "leave" | "swallow" | "pass" };
+/**
+ * select: go to a cell. query: ask which cells see the centre of a cell's field. leave: give up the query, or else the
+ * focus. swallow: do nothing, and let nobody else. pass: not ours.
+ */
+export type KeyAction = { kind: "select" | "query"; cell: Cell } | { kind: "leave" | "swallow" | "pass" };
 
 const ARROWS: Record<string, readonly [dx: number, dy: number]> = {
   ArrowLeft: [-1, 0],
@@ -41,6 +44,7 @@ export function keyAction(key: Key, selected: Cell | null, grid: Cell): KeyActio
     const step = key.shiftKey ? LEAP : 1;
     return { kind: "select", cell: selected ? moved(from, arrow[0] * step, arrow[1] * step, grid) : from };
   }
+  if (key.key === "q") return { kind: "query", cell: from };
   if (key.key === "Home") return { kind: "select", cell: [0, 0] };
   if (key.key === "End") return { kind: "select", cell: [grid[0] - 1, grid[1] - 1] };
   if (key.key === "Enter" || key.key === " ") return { kind: "select", cell: from };

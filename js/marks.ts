@@ -1,12 +1,13 @@
 /**
- * The two rectangles over the image: of the cell under the pointer and of the selected one.
+ * The rectangles over the image: of the cell under the pointer, of the selected one, and of the cell at the same place
+ * in a layer to compare with.
  *
  * Vector graphics, so that they are sharp at any zoom and device scale. A rectangle is solid over the image and dashed
  * where it overhangs; every line has a dark halo, to be read on any photo; a cross marks the centre of the selected
  * field, a ring that of the other.
  */
 
-import { assign, place, svg } from "./dom.js";
+import { assign, place, say, svg } from "./dom.js";
 import { centreOf, clamp, rectOf } from "./geometry.js";
 import type { Cell, Field, Rect } from "./model.js";
 import type { Stage } from "./painter.js";
@@ -22,14 +23,30 @@ export class Marks {
   readonly element: SVGSVGElement;
   readonly #selected = new Mark("selected", CROSS);
   readonly #hovered = new Mark("hovered", RING);
+  readonly #compared = new Mark("compared", CROSS);
 
   constructor() {
-    this.element = svg("svg", "rfwidget-marks", [this.#selected.element, this.#hovered.element]);
+    const marks = [this.#compared, this.#selected, this.#hovered];
+    this.element = svg(
+      "svg",
+      "rfwidget-marks",
+      marks.map(({ element }) => element),
+    );
     assign(this.element, { "aria-hidden": "true" });
   }
 
-  /** Draws both cells anew; null: none. `rect` is the selected cell's own rectangle if the kernel has told it. */
-  draw(stage: Stage, field: Field | null, selected: Cell | null, hovered: Cell | null, rect: Rect | null): void {
+  /**
+   * Draws the cells anew; null: none. `rect` is the selected cell's own rectangle if the kernel has told it; with a cell
+   * to compare, both rectangles are labelled.
+   */
+  draw(
+    stage: Stage,
+    field: Field | null,
+    selected: Cell | null,
+    hovered: Cell | null,
+    rect: Rect | null,
+    compared: Compared | null,
+  ): void {
     const { image_size, margin, scale } = stage;
     place(this.element, {
       width: margin[0] + image_size[0] * scale + margin[2],
@@ -38,9 +55,28 @@ export class Marks {
     this.#selected.draw(
       stage,
       field && selected && { rect: rect ?? rectOf(field, selected), centre: centreOf(field, selected) },
+      compared?.layer,
     );
-    this.#hovered.draw(stage, field && hovered && { rect: rectOf(field, hovered), centre: centreOf(field, hovered) });
+    this.#compared.draw(stage, compared && whereabouts(compared.field, compared.cell), compared?.other);
+    this.#hovered.draw(stage, field && hovered && whereabouts(field, hovered));
   }
+}
+
+/** A cell of another layer, beside the selected one: the field of that layer, and the names of both. */
+export interface Compared {
+  field: Field;
+  cell: Cell;
+  layer: string;
+  other: string;
+}
+
+interface Whereabouts {
+  rect: Rect;
+  centre: readonly [number, number];
+}
+
+function whereabouts(field: Field, cell: Cell): Whereabouts {
+  return { rect: rectOf(field, cell), centre: centreOf(field, cell) };
 }
 
 /** One cell's rectangle and the mark at its centre. */
@@ -50,17 +86,21 @@ class Mark {
   readonly #inside = outline("rfwidget-inside");
   readonly #window = svg("svg", "rfwidget-window", this.#inside);
   readonly #centre: SVGPathElement[];
+  readonly #label = svg("text", "rfwidget-label");
+
+  readonly #name: string;
 
   constructor(name: string, centre: string) {
+    this.#name = name;
     this.#centre = ["rfwidget-halo", "rfwidget-line"].map((layer) => {
       const path = svg("path", layer);
       path.setAttribute("d", centre);
       return path;
     });
-    this.element = svg("g", `rfwidget-${name}`, [...this.#overhang, this.#window, ...this.#centre]);
+    this.element = svg("g", `rfwidget-${name}`, [...this.#overhang, this.#window, ...this.#centre, this.#label]);
   }
 
-  draw({ image_size, margin, scale }: Stage, at: { rect: Rect; centre: readonly [number, number] } | null): void {
+  draw({ image_size, margin, scale }: Stage, at: Whereabouts | null, label = ""): void {
     this.element.style.display = at ? "" : "none";
     if (!at) return;
     const [width, height] = [image_size[0] * scale, image_size[1] * scale];
@@ -80,6 +120,14 @@ class Mark {
       assign(line, { x: horizontal[0] + margin[0], y: vertical[0] + margin[1], ...size });
     const move = `translate(${margin[0] + at.centre[0] * scale} ${margin[1] + at.centre[1] * scale})`;
     for (const path of this.#centre) assign(path, { transform: move });
+    say(this.#label, label);
+    // Inside the rectangle at its left end, and on the stage; the selected cell's at the top, the other's at the bottom.
+    const [x, y] = [
+      margin[0] + Math.max(horizontal[0], -margin[0]),
+      this.#name === "compared" ? vertical[1] : vertical[0],
+    ];
+    const low = clamp(y, 0, height) + margin[1];
+    assign(this.#label, { x: x + 5, y: this.#name === "compared" ? low - 6 : low + 14 });
   }
 }
 

@@ -11,6 +11,9 @@ export type Cell = readonly [x: number, y: number];
 /** Left, top, right and bottom edge in image pixels; infinite along an unbounded axis. */
 export type Rect = readonly [left: number, top: number, right: number, bottom: number];
 
+/** Whole pixels of the image, given by their edges. */
+export type Box = readonly [left: number, top: number, right: number, bottom: number];
+
 /** Receptive fields along one axis: the edges of the first `cells` cells, which repeat every `pixels` pixels. */
 export interface AxisField {
   cells: number;
@@ -29,6 +32,33 @@ export interface Field {
 export interface FeatureMap {
   size: [width: number, height: number];
   rgba: DataView;
+}
+
+/** A layer of the strip. */
+export interface LayerRow {
+  name: string;
+  /** Cells. */
+  grid: Cell;
+  /** Pixels; null along an unbounded axis. */
+  size: readonly [width: number | null, height: number | null];
+  /** Whether all cells see the same extent. */
+  uniform: boolean;
+  /** null: the layer could not be measured. */
+  field: Field | null;
+}
+
+/** Where the outlines of a cell begin along an axis of the image: at `start` for cell 0, `stride` further for the next. */
+export interface Frame {
+  start: number;
+  stride: number;
+}
+
+/** Outlines of the smallest regions that hold shares of the effective receptive field. */
+export interface Contours {
+  x: Frame;
+  y: Frame;
+  /** Closed lines, each x, y, x, y, ... in pixels from where the frames begin. */
+  levels: { share: number; loops: number[][] }[];
 }
 
 /** The synced traits of `Overlay` in rfwidget/widget/overlay.py, in the same order. */
@@ -64,6 +94,15 @@ export interface Model {
   /** 0 .. 1. */
   heat_opacity: number;
   show_hover: boolean;
+  /** Which cells see this? */
+  query: Box | null;
+  /** All layers, in the order of the network; empty while they are not measured. */
+  layers: LayerRow[];
+  /** Name of the layer to compare with; "" if there is none. */
+  compare: string;
+  contours: Contours | null;
+  /** What is being computed while nobody waits. */
+  background: string;
 }
 
 /** Why a cell is asked for: pressed or chosen by key, dragged over, or wanted again without the user's doing. */
@@ -77,6 +116,18 @@ export interface Request {
   revision: number;
   cell: Cell;
   reason: Reason;
+}
+
+/** Browser to kernel: which cells see this box? null: nothing is asked any more. */
+export interface Query {
+  kind: "query";
+  box: Box | null;
+}
+
+/** Browser to kernel: show this layer. */
+export interface Choice {
+  kind: "layer";
+  name: string;
 }
 
 /** A heat map, and where it belongs. */

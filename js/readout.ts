@@ -14,6 +14,8 @@ export interface Report {
   selected: string;
   /** More about it that is worth seeing but not hearing. */
   detail: string;
+  /** Which cells see what was asked about; "" if nothing was. */
+  answer: string;
   /** What is going on. */
   activity: string;
   /** 0 .. 1, or -1 if nothing is under way. */
@@ -26,6 +28,7 @@ export class Readout {
   readonly #hovered = html("span", "rfwidget-hovering", { "aria-hidden": "true" });
   readonly #selected = html("span", "rfwidget-selection");
   readonly #detail = html("span", "rfwidget-detail", { "aria-hidden": "true" });
+  readonly #answer = html("span", "rfwidget-answer");
   readonly #activity = html("span", "rfwidget-activity");
   readonly #progress = html("progress", "rfwidget-progress", { max: 1, "aria-label": "Progress" });
   readonly #message = html("span", "rfwidget-message");
@@ -36,16 +39,18 @@ export class Readout {
   constructor() {
     const spoken = html("span", "rfwidget-spoken", { role: "status", "aria-live": "polite" }, [
       this.#selected,
+      this.#answer,
       this.#activity,
     ]);
     const line = html("div", "rfwidget-status", {}, [this.#hovered, spoken, this.#detail, this.#progress]);
     this.element = html("div", "rfwidget-readout", {}, [line, this.#error]);
   }
 
-  show({ hovered, selected, detail, activity, progress, error }: Report): void {
+  show({ hovered, selected, detail, answer, activity, progress, error }: Report): void {
     say(this.#hovered, hovered);
     say(this.#selected, selected);
     say(this.#detail, hovered ? "" : detail);
+    say(this.#answer, answer);
     say(this.#activity, activity);
     // Hidden from sight alone: a screen reader must not take it for a new selection when it comes back.
     this.#selected.classList.toggle("rfwidget-unseen", hovered !== "");

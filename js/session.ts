@@ -9,7 +9,18 @@
 import type { AnyModel } from "@anywidget/types";
 import type { Activity, Host } from "./core.js";
 import { sameCell } from "./geometry.js";
-import { type Cell, type Message, type Model, type Picture, parseMessage, type Reason, type Request } from "./model.js";
+import {
+  type Box,
+  type Cell,
+  type Choice,
+  type Message,
+  type Model,
+  type Picture,
+  parseMessage,
+  type Query,
+  type Reason,
+  type Request,
+} from "./model.js";
 import { layerPainter, type Painter } from "./painter.js";
 import { RequestQueue, type Timer } from "./requests.js";
 
@@ -24,6 +35,7 @@ const timer: Timer = (milliseconds, callback) => {
 };
 
 export class Session implements Host {
+  readonly offered = null;
   readonly #model: AnyModel<Model>;
   readonly #client = randomName();
   readonly #queue: RequestQueue;
@@ -31,6 +43,7 @@ export class Session implements Host {
   readonly #elements = new Set<HTMLElement>();
   #painter: Painter | null = null;
   #selected: Cell | null;
+  #query: Box | null;
   #picture: Picture | null = null;
   #painted: Cell | null = null;
   #serial = -1;
@@ -41,6 +54,7 @@ export class Session implements Host {
   constructor(model: AnyModel<Model>) {
     this.#model = model;
     this.#selected = model.get("selected");
+    this.#query = model.get("query");
     this.#queue = new RequestQueue({
       send: (seq, { cell, reason }) => this.#send({ seq, cell, reason }),
       timer,
@@ -51,6 +65,7 @@ export class Session implements Host {
     model.on("change", () => this.#changed());
     model.on("change:revision", () => this.#dropPicture());
     model.on("change:selected", () => this.#follow());
+    model.on("change:query", () => (this.#query = model.get("query")));
     for (const name of PAINTED) model.on(`change:${name}`, () => void this.#repaint());
     model.on("change:canvas", () => void this.#findLayer());
     model.on("change:heat_layer", () => void this.#findLayer());
@@ -95,6 +110,21 @@ export class Session implements Host {
     this.#notify();
   }
 
+  get query(): Box | null {
+    return this.#query;
+  }
+
+  ask(box: Box | null): void {
+    this.#query = box;
+    this.#tell({ kind: "query", box });
+    this.#notify();
+  }
+
+  choose(layer: string): void {
+    if (layer !== this.#model.get("layer")) this.#tell({ kind: "layer", name: layer });
+    this.#notify();
+  }
+
   watch(changed: () => void, signal: AbortSignal): void {
     this.#watchers.add(changed);
     signal.addEventListener("abort", () => this.#watchers.delete(changed));
@@ -135,6 +165,15 @@ export class Session implements Host {
       // Only a kernel that is gone makes this throw.
       this.#connected = false;
       return false;
+    }
+  }
+
+  /** Says something that wants no answer. */
+  #tell(message: Query | Choice): void {
+    try {
+      this.#model.send(message);
+    } catch {
+      this.#connected = false;
     }
   }
 

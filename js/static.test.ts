@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Cell } from "./model.js";
-import { nearestOf, type PageLayer, StaticHost } from "./static.js";
+import { type Decode, nearestOf, type PageLayer, StaticHost } from "./static.js";
 import { STATE } from "./testing.js";
 
 const { image_size, scale, margin, grid, field, label, layer } = STATE;
@@ -16,9 +16,13 @@ const LAYER: PageLayer = {
   ...{ image_size, scale, margin, grid, field, label, layer },
   selected: [10, 8],
   scene: "scene",
+  features: "",
   maps: CELLS.map((cell) => ({ cell, box: [1, 2, 3, 4], rect: [1, 2, null, 6], picture: `${cell}` })),
 };
+const OTHER: PageLayer = { ...LAYER, layer: "other", grid: [3, 2], selected: null, maps: [] };
 const pixels = new Uint8ClampedArray(48);
+const open = (shown: [PageLayer, ...PageLayer[]], decode: Decode = async () => pixels) =>
+  new StaticHost({ photo: "photo", heat_opacity: 0.7, layers: [], shown }, decode);
 
 describe("the nearest of some cells", () => {
   it("is the wanted one if it is among them", () => {
@@ -46,7 +50,7 @@ describe("the nearest of some cells", () => {
 
 describe("a page", () => {
   it("begins with its selected cell", async () => {
-    const host = new StaticHost(LAYER, async () => pixels);
+    const host = open([LAYER]);
     await Promise.resolve();
     expect(host.selected).toEqual([10, 8]);
     expect(host.picture).toMatchObject({ cell: [10, 8], box: [1, 2, 3, 4], rect: [1, 2, Infinity, 6] });
@@ -54,7 +58,7 @@ describe("a page", () => {
 
   it("shows the cell asked for last, in whatever order pictures are decoded", async () => {
     const decoded: Record<string, (rgba: typeof pixels) => void> = {};
-    const host = new StaticHost({ ...LAYER, selected: null }, (address) => {
+    const host = open([{ ...LAYER, selected: null }], (address) => {
       return new Promise((resolve) => (decoded[address] = resolve));
     });
     host.request([0, 0], "click");
@@ -65,25 +69,45 @@ describe("a page", () => {
     expect(host.picture?.cell).toEqual([20, 8]);
   });
 
-  it("shows another layer with that layer's cell", async () => {
-    const host = new StaticHost(LAYER, async () => pixels);
+  it("shows another layer with that layer's cell", () => {
+    const host = open([LAYER, OTHER]);
     const changed = vi.fn();
     host.watch(changed, new AbortController().signal);
-    host.show({ ...LAYER, layer: "other", grid: [3, 2], selected: null, maps: [] });
+    host.choose("other");
     expect([host.get("layer"), host.get("grid"), host.selected, host.picture]).toEqual(["other", [3, 2], null, null]);
     expect(changed).toHaveBeenCalled();
   });
 
+  it("shows no layer that it does not hold", () => {
+    const host = open([LAYER, OTHER]);
+    host.choose("third");
+    expect([host.get("layer"), [...host.offered]]).toEqual(["feature_grid", ["feature_grid", "other"]]);
+  });
+
   it("that drops a layer while its picture is decoded does not show it on the next", async () => {
-    const host = new StaticHost(LAYER, async () => pixels);
-    host.show({ ...LAYER, selected: null });
+    const host = open([LAYER, OTHER]);
+    host.choose("other");
     await Promise.resolve();
     expect(host.picture).toBeNull();
   });
 
+  it("shows the layer's output beside the image", async () => {
+    const host = open([{ ...LAYER, features: "features" }]);
+    expect(host.get("feature_map")).toBeNull();
+    await Promise.resolve();
+    expect(host.get("feature_map")).toMatchObject({ size: [32, 16] });
+  });
+
+  it("answers queries by itself", () => {
+    const host = open([LAYER]);
+    host.ask([1, 2, 3, 4]);
+    expect(host.query).toEqual([1, 2, 3, 4]);
+    host.ask(null);
+    expect(host.query).toBeNull();
+  });
+
   it("says how many gradient maps it holds, unless it holds all", () => {
-    expect(new StaticHost(LAYER, async () => pixels).activity.text).toBe("gradient maps of 6 of 512 cells");
-    const whole = { ...LAYER, grid: [3, 2] as [number, number] };
-    expect(new StaticHost(whole, async () => pixels).activity.text).toBe("");
+    expect(open([LAYER]).activity.text).toBe("gradient maps of 6 of 512 cells");
+    expect(open([{ ...LAYER, grid: [3, 2] }]).activity.text).toBe("");
   });
 });

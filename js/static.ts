@@ -1,28 +1,38 @@
 /**
  * The overlay over pictures that are embedded in a page: no kernel, no network.
  *
- * A page holds one or more layers; a layer holds a picture of the stage, the geometry for hovering, and the gradient
- * maps of some cells. Asking for a cell shows the embedded one nearest to it.
+ * A page holds the image and one or more layers; a layer holds the marks on the image, the geometry for hovering, and the
+ * gradient maps of some cells. Asking for a cell shows the embedded one nearest to it.
  */
 
 import type { Activity, Host } from "./core.js";
 import { sameCell } from "./geometry.js";
-import { type Cell, type Model, type Picture, type Reason, rectFrom } from "./model.js";
+import { type Box, type Cell, type FeatureMap, type Model, type Picture, type Reason, rectFrom } from "./model.js";
 
 /** One layer, as rfwidget/widget/html.py writes it into the page. */
 export interface PageLayer
   extends Pick<Model, "image_size" | "scale" | "margin" | "grid" | "field" | "selected" | "label" | "layer"> {
-  /** Address of a picture of the stage, without a heat map. */
+  /** Address of a picture of the stage's dots, rectangles and labels. */
   scene: string;
+  /** Address of a picture of the layer's output, one pixel per cell. */
+  features: string;
   /** The gradient maps, each with the address of its picture. */
   maps: { cell: Cell; box: Picture["box"]; rect: (number | null)[]; picture: string }[];
+}
+
+/** A page, as rfwidget/widget/html.py writes it. */
+export interface Page extends Pick<Model, "heat_opacity" | "layers"> {
+  /** Address of a picture of the image, one pixel per pixel. */
+  photo: string;
+  /** What can be shown; the first is shown first. */
+  shown: [PageLayer, ...PageLayer[]];
 }
 
 /** The pixels of a picture, straight alpha. */
 export type Decode = (address: string, width: number, height: number) => Promise<Picture["rgba"]>;
 
 /** What a page without a kernel has to say about the other traits. */
-const REST: Omit<Model, keyof PageLayer> = {
+const REST: Omit<Model, keyof PageLayer | keyof Page> = {
   canvas: "",
   heat_layer: 0,
   revision: 0,
@@ -32,27 +42,57 @@ const REST: Omit<Model, keyof PageLayer> = {
   error: null,
   feature_map: null,
   show_heat: true,
-  heat_opacity: 1,
   show_hover: true,
+  query: null,
+  compare: "",
+  contours: null,
+  background: "",
 };
 
 export class StaticHost implements Host {
   readonly painted = undefined;
+  readonly offered: ReadonlySet<string>;
+  readonly #page: Page;
   readonly #decode: Decode;
   readonly #watchers = new Set<() => void>();
   #layer: PageLayer;
+  #features: FeatureMap | null = null;
+  #query: Box | null = null;
   #selected: Cell | null = null;
   #picture: Picture | null = null;
   #serial = 0;
 
-  constructor(layer: PageLayer, decode: Decode = decodePicture) {
-    this.#layer = layer;
+  constructor(page: Page, decode: Decode = decodePicture) {
+    this.#page = page;
     this.#decode = decode;
-    this.show(layer);
+    this.offered = new Set(page.shown.map(({ layer }) => layer));
+    this.#layer = page.shown[0];
+    this.#show(this.#layer);
   }
 
   get<K extends keyof Model>(name: K): Model[K] {
-    return { ...REST, ...this.#layer, status: this.#status }[name];
+    const { heat_opacity, layers } = this.#page;
+    const state: Model = { ...REST, ...this.#layer, heat_opacity, layers, status: this.#status };
+    return { ...state, feature_map: this.#features }[name];
+  }
+
+  get layer(): PageLayer {
+    return this.#layer;
+  }
+
+  get query(): Box | null {
+    return this.#query;
+  }
+
+  ask(box: Box | null): void {
+    this.#query = box;
+    this.#notify();
+  }
+
+  /** Shows another layer, with its own selected cell. */
+  choose(name: string): void {
+    const layer = this.#page.shown.find(({ layer }) => layer === name);
+    if (layer && layer !== this.#layer) this.#show(layer);
   }
 
   get selected(): Cell | null {
@@ -67,13 +107,14 @@ export class StaticHost implements Host {
     return { state: "ready", text: this.#status, error: null };
   }
 
-  /** Shows another layer, with its own selected cell. */
-  show(layer: PageLayer): void {
+  #show(layer: PageLayer): void {
     this.#layer = layer;
     this.#serial++; // what is being decoded belongs to the old layer
     this.#selected = null;
     this.#picture = null;
+    this.#features = null;
     this.#notify();
+    if (layer.features) void this.#loadFeatures(layer);
     if (layer.selected) this.request(layer.selected, "refresh");
   }
 
@@ -97,6 +138,14 @@ export class StaticHost implements Host {
     if (serial !== this.#serial) return;
     const { cell, box } = map;
     this.#picture = { serial, revision: 0, cell, box, rect: rectFrom(map.rect), milliseconds: Number.NaN, rgba };
+    this.#notify();
+  }
+
+  async #loadFeatures(layer: PageLayer): Promise<void> {
+    const [width, height] = layer.grid;
+    const rgba = await this.#decode(layer.features, width, height);
+    if (layer !== this.#layer) return;
+    this.#features = { size: [width, height], rgba: new DataView(rgba.buffer, rgba.byteOffset, rgba.byteLength) };
     this.#notify();
   }
 

@@ -1,7 +1,7 @@
 /** Stand-ins for kernel, widget manager and ipycanvas, for the tests. */
 
 import type { AnyModel } from "@anywidget/types";
-import type { Model, Request } from "./model.js";
+import type { Choice, Model, Query, Request } from "./model.js";
 import type { LayerModel, StackModel } from "./painter.js";
 
 /** An image of 160 x 96 at three times its size, a 32 x 16 grid, fields of 34 x 33 pixels that overhang left and top. */
@@ -25,11 +25,18 @@ export const STATE: Model = {
   show_heat: true,
   heat_opacity: 0.7,
   show_hover: true,
+  query: null,
+  layers: [],
+  compare: "",
+  contours: null,
+  background: "",
 };
 
 /** A model without a kernel: records what is sent, and receives what a test says. */
 export class FakeModel {
   readonly sent: Request[] = [];
+  /** What wants no answer. */
+  readonly told: (Query | Choice)[] = [];
   readonly stack = new FakeStack(3);
   reachable = true;
   /** The kernel's status while it handles the last request. */
@@ -58,10 +65,14 @@ export class FakeModel {
     return this.#state[name];
   }
 
-  send(content: Request, callbacks: { iopub: { status: (message: unknown) => void } }): void {
+  send(content: Request | Query | Choice, callbacks?: { iopub: { status: (message: unknown) => void } }): void {
     if (!this.reachable) throw new Error("Cannot send");
+    if (content.kind !== "request") {
+      this.told.push(content);
+      return;
+    }
     this.sent.push(content);
-    this.status = (state) => callbacks.iopub.status({ content: { execution_state: state } });
+    this.status = (state) => callbacks?.iopub.status({ content: { execution_state: state } });
   }
 
   on(name: string, callback: (...args: unknown[]) => void): void {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from rfwidget.measure_all import survey_network
 from rfwidget.network import Network, Patch
 from rfwidget.pictures import Pictures
 from rfwidget.progress import Progress as Progress
-from rfwidget.progress import reporting, silent
+from rfwidget.progress import part, reporting, silent
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 
@@ -104,9 +105,9 @@ class ReceptiveField(Pictures, ABC):
             input_layer,
             output_layer,
             ignore_global_context=ignore_global_context,
-            progress=lambda fraction, words: report(0.5 * fraction, words),
+            progress=part(report, 0, 0.5),
         )
-        field = measure.measure(network, lambda fraction, words: report(0.5 + 0.5 * fraction, words))
+        field = measure.measure(network, part(report, 0.5, 1))
         network.field = field
         self._computed = _Computed(network, field)
         report(1.0, "done")
@@ -136,15 +137,11 @@ class ReceptiveField(Pictures, ABC):
         """
         shape = None if input_shape is None else as_input_shape(input_shape)
 
-        def build(layer: str | None, report: Progress) -> Network:
-            return self._build(shape, input_layer, layer, ignore_global_context=ignore_global_context, progress=report)
-
+        build = partial(self._build, shape, input_layer, ignore_global_context=ignore_global_context)
         with reporting(progress, "survey") as report:
-            network = build(None, lambda fraction, words: report(0.5 * fraction, words))
+            network = build(None, progress=part(report, 0, 0.5))
             return survey_network(
-                network,
-                lambda layer: measure.measure(build(layer, silent), silent),
-                lambda fraction, words: report(0.5 + 0.5 * fraction, words),
+                network, lambda layer: measure.measure(build(layer, progress=silent), silent), part(report, 0.5, 1)
             )
 
     def effective(
@@ -252,8 +249,7 @@ class ReceptiveField(Pictures, ABC):
         Raises:
             ReceptiveFieldError: if the pixel is outside the image.
         """
-        x, y = check_pixel(pixel, Size(self.input_shape.w, self.input_shape.h))
-        return measure.cells_covering(self.network, Rect(x, y, x + 1, y + 1))
+        return measure.cells_seeing(self.network, check_pixel(pixel, Size(self.input_shape.w, self.input_shape.h)))
 
     def cells_covering(self, box: Sequence[float]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold all of a box of the image: the units that see a whole object.

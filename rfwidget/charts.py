@@ -27,6 +27,8 @@ CONTOURS = ((0.5, "-"), (0.95, "--"))
 """Shares of the mass drawn as contours, and their dash patterns."""
 
 _NAMES = 14  # layers that are named on the axis
+_SMOOTHED = 40  # pixels; the contours of larger maps are smoothed
+_DOTTED = 40  # more layers than these are drawn as a line without dots
 
 
 def plot_survey(
@@ -43,6 +45,8 @@ def plot_survey(
         ax: drawn into; a new figure of ``figsize`` inches if None.
         figsize: width and height of a new figure in inches.
     """
+    from matplotlib.ticker import LogLocator
+
     ax = ax or side_by_side(1, None, figsize)[0]
     image = survey.input_shape
     sizes = np.array([row.size for row in survey], dtype=np.float64).reshape(-1, 2)
@@ -55,7 +59,8 @@ def plot_survey(
             break
         label = "receptive field" if _alike(sizes) else f"receptive field, {word}"
         drawn = np.where(np.isfinite(sizes[:, axis]), sizes[:, axis], np.nan)
-        ax.plot(depth, drawn, line, color=SIZE, marker="o", markersize=3, label=label, zorder=3)
+        marker = "o" if len(survey) <= _DOTTED else None
+        ax.plot(depth, drawn, line, color=SIZE, marker=marker, markersize=4, linewidth=2, label=label, zorder=3)
         endless = np.isinf(sizes[:, axis])
         if endless.any():
             up = np.full(int(endless.sum()), top / 1.15)
@@ -68,14 +73,15 @@ def plot_survey(
     _mark_image(ax, image.w, image.h)
     _shade_idle(ax, survey)
     ax.set_yscale("log", base=2)
+    ax.yaxis.set_major_locator(LogLocator(2, numticks=20))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_ylim(0.8, top)
     ax.set_xlim(-0.5, max(len(survey) - 0.5, 0.5))
     ax.set_ylabel("pixels")
     ax.grid(axis="y", alpha=0.25)
-    ax.set_title(title or f"{len(survey)} layers on {image.w} x {image.h} pixels")
+    ax.set_title(title or f"{len(survey)} layers on {image.w} x {image.h} pixels", loc="left", pad=24)
     _name_layers(ax, survey.names)
-    ax.legend(loc="lower right", framealpha=0.9)
+    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=5, frameon=False, columnspacing=1.4)
     return ax
 
 
@@ -111,9 +117,11 @@ def plot_effective(
         if math.isclose(ratios[0], ratios[1], abs_tol=0.005)
         else f"{ratios[0]:.0%} x {ratios[1]:.0%}"
     )
-    summary = f"{width} x {height} pixels; effective size {share} of that"
+    summary = f"{effective.size.w:g} x {effective.size.h:g} pixels; effective size {share} of that"
     ax.set_title(f"{title}\n{summary}" if title else summary, fontsize="medium")
-    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=1, frameon=False)
+    ax.set_xlim(left, -left)
+    ax.set_ylim(-top, top)
     ax.set_xlabel("x (pixels from the centre)")
     ax.set_ylabel("y (pixels from the centre)")
     return ax
@@ -152,7 +160,7 @@ def compare(*things: Any, labels: Sequence[str] | None = None, axes: Sequence[Ax
         else:
             thing.plot_rf_grid(ax=ax)
             ax.set_title(title or thing.output_layer)
-    _on_one_scale(panels, both=kind is not Survey)
+    on_one_scale(panels, along="y" if kind is Survey else "xy")
     return panels
 
 
@@ -173,6 +181,15 @@ def side_by_side(count: int, axes: Sequence[Axes] | None, figsize: tuple[float, 
 
     size = (figsize[0] * count, figsize[1])
     return list(plt.subplots(1, count, figsize=size, layout="constrained", squeeze=False)[1][0])
+
+
+def on_one_scale(panels: Sequence[Axes], along: str = "xy") -> None:
+    """Give panels the same limits, so that lengths can be compared by eye; a reversed axis stays reversed."""
+    for axis in along:
+        limits = [getattr(ax, f"get_{axis}lim")() for ax in panels]
+        low, high = min(min(pair) for pair in limits), max(max(pair) for pair in limits)
+        for ax, (first, last) in zip(panels, limits, strict=True):
+            getattr(ax, f"set_{axis}lim")((low, high) if first < last else (high, low))
 
 
 def _alike(pairs: Any) -> bool:
@@ -223,19 +240,12 @@ def _contour(ax: Axes, effective: EffectiveField, fraction: float, dash: Any, co
     from matplotlib.lines import Line2D
 
     mask = np.pad(effective.mask(fraction).astype(float), 1)
+    if min(effective.map.shape) > _SMOOTHED:
+        # Single pixels on either side of the border would hide it: each follows the majority of its neighbours.
+        padded = np.pad(mask, 1)
+        mask = (np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).mean(axis=(2, 3)) > 0.5).astype(float)
     x = np.arange(mask.shape[1]) - 0.5 + corner[0]
     y = np.arange(mask.shape[0]) - 0.5 + corner[1]
     ax.contour(x, y, mask, levels=[0.5], colors="white", linestyles=dash, linewidths=1.3)
     ratio = effective.area_ratio(fraction)
     return Line2D([], [], color="0.35", linestyle=dash, label=f"{fraction:.0%} of the mass, {ratio:.1%} of the area")
-
-
-def _on_one_scale(panels: Sequence[Axes], *, both: bool) -> None:
-    lows, highs = zip(*(sorted(ax.get_ylim()) for ax in panels), strict=True)
-    for ax in panels:
-        up = ax.get_ylim()[0] < ax.get_ylim()[1]
-        ax.set_ylim((min(lows), max(highs)) if up else (max(highs), min(lows)))
-    if both:
-        lows, highs = zip(*(ax.get_xlim() for ax in panels), strict=True)
-        for ax in panels:
-            ax.set_xlim(min(lows), max(highs))

@@ -150,9 +150,8 @@ def measure_effective(
     total = np.zeros((frames[1].width, frames[0].width))
     done, whole = 0, len(inputs) * len(cells)
     for image in inputs:
-        for cell in cells:
+        for cell, patch in zip(cells, rf.gradient_patches(cells, image, channel), strict=True):
             progress(done / whole, f"gradient {done + 1} of {whole}")
-            patch = rf.gradient_patch(cell, image, channel)
             mass = np.abs(patch.values).sum(axis=2, dtype=np.float64)
             _add(total, mass, patch.left - frames[0].at(cell.x), patch.top - frames[1].at(cell.y))
             done += 1

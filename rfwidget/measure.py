@@ -115,6 +115,12 @@ def visible_rect(network: Network, point: GridPoint) -> Rect:
     return rect_of_support(network.sensitivity(image, [point])[0] != 0)
 
 
+def cells_seeing(network: Network, pixel: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Cells ``[y, x]`` whose visible rectangle holds a pixel ``(x, y)`` of the image."""
+    x, y = pixel
+    return cells_covering(network, Rect(x, y, x + 1, y + 1))
+
+
 def cells_covering(network: Network, box: Rect) -> npt.NDArray[np.bool_]:
     """Cells ``[y, x]`` whose visible rectangle holds all of a box of the image, given in whole pixels.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.network import LayerField, Network
-from rfwidget.progress import Progress
+from rfwidget.progress import Progress, part
 from rfwidget.survey import LayerRow, Survey
 from rfwidget.types import GridShape, Size
 
@@ -24,7 +24,7 @@ def survey_network(network: Network, measure_alone: Callable[[str], FieldGeometr
         measure_alone: gives the fields of one layer by name, or raises ReceptiveFieldError.
         progress: called with a fraction 0..1 and a few words.
     """
-    known = dict(network.all_fields(lambda fraction, words: progress(0.3 * fraction, words)))
+    known = dict(network.all_fields(part(progress, 0, 0.3)))
     shape = network.input_shape
     notes: dict[str, str] = {}
     before = Size(1, 1)

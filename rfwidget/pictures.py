@@ -128,7 +128,7 @@ class Pictures:
         Raises:
             ReceptiveFieldError: if a layer is unknown or could not be measured.
         """
-        from rfwidget.charts import side_by_side
+        from rfwidget.charts import on_one_scale, side_by_side
         from rfwidget.plotting import plot_grid
 
         shape = self.input_shape
@@ -136,10 +136,11 @@ class Pictures:
         as_model_input(image, shape)
         survey = self.survey((shape.h, shape.w, shape.c), self.input_layer)
         fields = [(survey[layer], survey.field(layer)) for layer in layers]
-        return [
+        panels = side_by_side(len(fields), axes)
+        for (row, field), ax in zip(fields, panels, strict=True):
             plot_grid(field, shape, row.grid, image, title=row.name, ax=ax)
-            for (row, field), ax in zip(fields, side_by_side(len(fields), axes), strict=True)
-        ]
+        on_one_scale(panels)
+        return panels
 
     def plot_effective(
         self: Estimator,

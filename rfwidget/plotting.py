@@ -122,7 +122,8 @@ def plot_grid(
     ax.imshow(as_picture(image), extent=(0, image_shape.w, image_shape.h, 0), interpolation="nearest")
     centres_x, centres_y = cell_centres(field, image_shape, grid)
     xs, ys = np.meshgrid(centres_x, centres_y)
-    ax.plot(xs.ravel(), ys.ravel(), ".", color="limegreen", markersize=4, label="centres", zorder=2)
+    dot = float(np.clip(130 / max(grid), 1.5, 4))  # points; dots of a fine grid must not hide the image
+    ax.plot(xs.ravel(), ys.ravel(), ".", color="limegreen", markersize=dot, label="centres", zorder=2)
     rects = []
     for point, (colour, dash, word) in zip(corner_cells(grid), CORNER_STYLES, strict=True):
         rect = finite_rect(field.rect(point), image_shape)
@@ -133,7 +134,7 @@ def plot_grid(
             naive = naive_rect(point, image_shape, grid)
             _outline(ax, naive, colour, ":", "naive" if colour == FIRST else None, width=1.2)
     ax.set_title(title)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=2, frameon=False)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False)
     _frame(ax, image_shape, rects)
     return ax
 

@@ -13,6 +13,11 @@ def silent(fraction: float, words: str) -> None:
     """Report to nobody."""
 
 
+def part(progress: Progress, start: float, end: float) -> Progress:
+    """What a step of the work calls with its own fraction 0..1, as ``start`` to ``end`` of the whole."""
+    return lambda fraction, words: progress(start + (end - start) * fraction, words)
+
+
 @contextmanager
 def reporting(progress: Progress | bool | None, title: str) -> Iterator[Progress]:
     """What to call while the work goes on.

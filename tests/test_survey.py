@@ -22,7 +22,7 @@ from rfwidget.geometry import FieldGeometry
 from rfwidget.keras import KerasReceptiveField
 from rfwidget.survey import LayerRow, Survey
 from rfwidget.types import GridShape, Rect, Size
-from tests.blueprints import build
+from tests.blueprint_models import build
 from tests.box_filter import BoxReceptiveField
 from tests.models import chain, readme_model
 from tests.random_networks import random_blueprint
@@ -84,6 +84,28 @@ def with_context() -> keras.Model:
 @pytest.mark.parametrize("ignore_global_context", [False, True])
 def test_global_context_is_as_when_measured_alone(ignore_global_context: bool) -> None:
     assert_as_alone(KerasReceptiveField(with_context()), ignore_global_context=ignore_global_context)
+
+
+def test_channels_may_come_first() -> None:
+    image = keras.Input((3, 40, 64))
+    first = {"data_format": "channels_first"}
+    x = layers.Conv2D(4, (3, 5), name="conv", **first)(image)
+    x = layers.MaxPooling2D((2, 1), name="pool", **first)(x)
+    survey = KerasReceptiveField(keras.Model(image, layers.Conv2D(4, (1, 3), name="last", **first)(x))).survey()
+    assert [row.size for row in survey] == [(5, 3), (5, 4), (7, 4)]
+    assert [row.stride for row in survey] == [(1, 1), (1, 2), (1, 2)]
+    assert [row.reads for row in survey] == [(1, 1), (5, 3), (5, 4)]
+
+
+def test_automatic_names_stay_those_of_the_first_build() -> None:
+    def builder(input_shape: tuple[int, int, int]) -> keras.Model:
+        return chain(input_shape, layers.Conv2D(1, (3, 5)), layers.Conv2D(1, (5, 3)))
+
+    rf = KerasReceptiveField(builder)
+    first, second = rf.survey((40, 64, 3)), rf.survey((48, 80, 3))
+    assert first.names == second.names
+    assert [row.size for row in first] == [row.size for row in second] == [(5, 3), (7, 7)]
+    assert second.input_shape == (None, 80, 48, 3)
 
 
 class Fan(keras.Model):

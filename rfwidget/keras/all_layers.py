@@ -163,7 +163,10 @@ class _Recorder(Dispatch):
             watch.hulls.append(hull)
         known = watch.hulls[number]
         if known is not None:
-            values = np.moveaxis(np.asarray(tensor), 1 + axis, 1)
+            values = np.asarray(tensor)
+            if self._probe.channels_first:
+                values = np.moveaxis(values, 1, -1)
+            values = np.moveaxis(values, 1 + axis, 1)
             if np.isfinite(values).all():
                 known[0].add((values != 0).any(axis=(2, 3)), self._first)
             else:

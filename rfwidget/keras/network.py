@@ -59,7 +59,7 @@ class KerasNetwork(Network):
         self._real = real
         entry = twin.entries[output_layer]
         hint = entry.hint
-        self._target = output_layer
+        self._target, self._labels = output_layer, labels
         self.input_layer, self.input_shape = input_layer, input_shape
         self.output_layer = labels.get(output_layer, output_layer)
         channels = entry.channels or self._compiled.channels
@@ -118,7 +118,8 @@ class KerasNetwork(Network):
     def all_fields(self, progress: Progress) -> Mapping[str, LayerField]:
         """By impulses, one run of the probe along each axis."""
         size = (self.input_shape.h, self.input_shape.w)
-        return all_layers.all_fields(self._twin, size, progress)
+        fields = all_layers.all_fields(self._twin, size, progress)
+        return {self._labels.get(path, path): field for path, field in fields.items()}
 
     def response(self, masks: npt.NDArray[np.bool_]) -> Floats:
         """The probe's own output if it is linear, else its directional derivative."""

@@ -28,6 +28,9 @@ Preprocess = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 _PROGRESS_INTERVAL = 0.1
 """Seconds between two reports of progress."""
 
+_MOMENT = 0.03
+"""Seconds within which an answer needs no acknowledgement."""
+
 
 class Wish(NamedTuple):
     """What is to be shown.
@@ -97,16 +100,21 @@ class Engine:
         """Measure the wanted layer and prepare the wanted image; an older wish under way is given up."""
         self.worker.submit(Urgency.SETUP, partial(self._fulfil, wish))
 
-    def ask(self, view: View, cell: GridPoint, request: Request | None = None) -> None:
-        """Have a cell answered; all pages show the answer.
+    def ask(self, view: View, cell: GridPoint) -> None:
+        """Have a cell answered of our own accord; all pages show the answer."""
+        self.worker.submit(Urgency.REQUEST, partial(self._answer, view, cell, None))
 
-        Args:
-            view: what is shown.
-            cell: the cell.
-            request: of the page that asked; None: nobody did.
+    def ask_for(self, request: Request, view: View) -> None:
+        """Have the cell answered that a page has asked for; all pages show the answer.
+
+        Gives the worker a moment before it returns: an answer that comes at once then needs neither an acknowledgement
+        before it nor to share the interpreter with the end of the message handler.
         """
-        dropped = partial(self._overlay.supersede, request) if request else None
-        self.worker.submit(Urgency.REQUEST, partial(self._answer, view, cell, request), dropped)
+        prompt = self.worker.idle
+        dropped = partial(self._overlay.supersede, request)
+        over = self.worker.submit(Urgency.REQUEST, partial(self._answer, view, request.cell, request), dropped)
+        if not (prompt and over.wait(_MOMENT)):
+            self._overlay.acknowledge(request)
 
     def _fulfil(self, wish: Wish) -> None:
         try:

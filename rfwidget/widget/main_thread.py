@@ -6,7 +6,9 @@ Synced traits may be set on that thread and in message handlers only: set anywhe
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -44,3 +46,30 @@ class MainThread:
             return
         while self._waiting:
             self._waiting.popleft()()
+
+
+class Lull:
+    """Calls back on the main thread once nothing has stirred for a while.
+
+    Args:
+        main: where to call back.
+        seconds: how long nothing must have stirred.
+        call: called once per lull; never without an event loop.
+    """
+
+    def __init__(self, main: MainThread, seconds: float, call: Callable[[], None]) -> None:
+        self._main = main
+        self._seconds = seconds
+        self._call = call
+        self._due = math.inf
+
+    def stir(self) -> None:
+        """Something has happened: wait anew."""
+        self._due = time.monotonic() + self._seconds
+        self._main.later(self._seconds, self._call_if_due)
+
+    def _call_if_due(self) -> None:
+        # Timers come a little early at times.
+        if time.monotonic() >= self._due - self._seconds / 100:
+            self._due = math.inf
+            self._call()

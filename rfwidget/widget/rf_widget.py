@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from rfwidget.widget.canvas import HEAT, SceneCanvas
 from rfwidget.widget.controls import Controls
 from rfwidget.widget.engine import Engine, Preprocess, Wish
 from rfwidget.widget.heat import lookup_table
-from rfwidget.widget.main_thread import MainThread
+from rfwidget.widget.main_thread import Lull, MainThread
 from rfwidget.widget.overlay import Overlay, Request
 from rfwidget.widget.png import paint, png_bytes
 from rfwidget.widget.scene import Scene, build_scene
@@ -36,6 +36,9 @@ from rfwidget.widget.still import Still
 from rfwidget.widget.view import Answer, Style, View, full_gradient, nearest_cell
 
 _BEYOND_ANY_GRID = Size(2**31, 2**31)
+
+_SETTLED = 0.3
+"""Seconds after the last click or step of a drag after which pages yet to come are told of the selected cell."""
 
 
 class RFWidget(VBox):  # type: ignore[misc]
@@ -106,7 +109,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT)
         self._overlay.on_request(self._on_request)
         self._engine = Engine(self.rf, input_layer, preprocess, self._overlay, self._main, self)
-        self._still = Still(self._png, self._main)
+        self._still = Still(self._picture, self._main)
+        self._lull = Lull(self._main, _SETTLED, self._tell_selected)
         stage = Box([self._canvas.widget, self._overlay])
         stage.add_class("rfwidget-stage")
         super().__init__(output_layer=output_layer, image=get_default_images()[0] if image is None else image, **view)
@@ -162,7 +166,7 @@ class RFWidget(VBox):  # type: ignore[misc]
     def save_png(self, path: str | Path) -> None:
         """Save what the widget shows as a PNG file."""
         self._main.drain()
-        Path(path).write_bytes(self._png())
+        Path(path).write_bytes(self._picture()())
 
     def code(self) -> str:
         """The line of Python that shows this view again; ``model`` stands for the model, ``image`` for an own image."""
@@ -268,9 +272,9 @@ class RFWidget(VBox):  # type: ignore[misc]
         if view is None or request.revision != view.revision or x >= view.grid.w or y >= view.grid.h:
             self._overlay.supersede(request)
             return
-        self._overlay.acknowledge(request)
+        self._engine.ask_for(request, view)
         self._follow(selected=request.cell)
-        self._engine.ask(view, request.cell, request)
+        self._lull.stir()
 
     def _wish(self) -> None:
         """Have the present traits shown."""
@@ -327,12 +331,10 @@ class RFWidget(VBox):  # type: ignore[misc]
             self._engine.ask(view, cell)
 
     def on_answer(self, answered: Answer) -> None:
-        """Keep the newest gradient map; pages that did not ask are told of the cell once dragging has ended."""
+        """Keep the newest gradient map."""
         if self._view is None or answered.view.revision != self._view.revision:
             return
         self._answer = answered
-        if self._engine.worker.idle:
-            self._overlay.set(selected=list(answered.cell))
         if self._overlay.state == "error":
             self._overlay.set(state="ready", error=None)
         self._still.renew()
@@ -370,16 +372,22 @@ class RFWidget(VBox):  # type: ignore[misc]
         display({**self._repr_mimebundle_(), "text/plain": ""}, raw=True)
         self._still.show()
 
-    def _png(self) -> bytes:
-        """What the widget shows, as a PNG file."""
+    def _tell_selected(self) -> None:
+        """Pages on show know the cell from its answer; this is for a page that is loaded later."""
+        if self.selected is not None:
+            self._overlay.set(selected=list(self.selected))
+
+    def _picture(self) -> Callable[[], bytes]:
+        """What the widget shows now, to be painted as a PNG file on any thread."""
         scene, answered = self._scene(), self._answer
         if answered is None or not self.show_heat:
-            return png_bytes(paint(scene))
+            return lambda: png_bytes(paint(scene))
         rect = scene.layout.place(finite_rect(answered.rect, answered.view.input_shape))
-        return png_bytes(paint(scene, answered.heat, rect, self.heat_opacity))
+        heat, opacity = answered.heat, self.heat_opacity
+        return lambda: png_bytes(paint(scene, heat, rect, opacity))
 
     def _download(self) -> None:
-        self._overlay.download("receptive-field.png", self._png())
+        self._overlay.download("receptive-field.png", self._picture()())
 
     def _copy(self) -> None:
         self._overlay.copy(self.code())

@@ -28,6 +28,7 @@ class Cancelled(Exception):  # noqa: N818 - not an error: it ends a job whose re
 class _Job(NamedTuple):
     run: Callable[[], None]
     dropped: Callable[[], None] | None
+    over: threading.Event
 
 
 class Worker:
@@ -42,19 +43,26 @@ class Worker:
         self._stopped = False
         self._thread: threading.Thread | None = None
 
-    def submit(self, urgency: Urgency, run: Callable[[], None], dropped: Callable[[], None] | None = None) -> None:
+    def submit(
+        self, urgency: Urgency, run: Callable[[], None], dropped: Callable[[], None] | None = None
+    ) -> threading.Event:
         """Hand in a job; one of the same kind that has not begun is dropped, one that runs is told to stop.
 
         Args:
             urgency: the kind of job.
             run: called on the thread; it handles its own errors.
             dropped: called on the caller's thread if a newer job takes this one's place.
+
+        Returns:
+            Set once the job has run or will never run.
         """
+        over = threading.Event()
         with self._changed:
             if self._stopped:
-                return
+                over.set()
+                return over
             before = self._slots.get(urgency)
-            self._slots[urgency] = _Job(run, dropped)
+            self._slots[urgency] = _Job(run, dropped, over)
             if self._running == urgency and urgency is not Urgency.REQUEST:
                 self._stale = True
             if self._running is Urgency.IDLE:
@@ -63,8 +71,11 @@ class Worker:
                 self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
                 self._thread.start()
             self._changed.notify_all()
-        if before is not None and before.dropped is not None:
-            before.dropped()
+        if before is not None:
+            if before.dropped is not None:
+                before.dropped()
+            before.over.set()
+        return over
 
     def check(self) -> None:
         """Called by a long job now and then: ends it if its result is no longer wanted."""
@@ -86,6 +97,8 @@ class Worker:
         """Drop what waits, tell a running job to stop, and end the thread."""
         with self._changed:
             self._stopped = True
+            for job in self._slots.values():
+                job.over.set()
             self._slots.clear()
             self._changed.notify_all()
 
@@ -113,4 +126,5 @@ class Worker:
                 pass
             except Exception:  # a job handles its own errors; one that does not must not end the thread
                 traceback.print_exc()
+            job.over.set()
             del job  # an idle thread must keep nothing alive

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from rfwidget import RFWidget
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.network import Patch
 from rfwidget.types import GridPoint, Size
+from rfwidget.widget import engine
 from rfwidget.widget.overlay import Overlay
 from tests.box_filter import BoxReceptiveField
 
@@ -71,16 +73,39 @@ def test_setting_the_cell_in_python_shows_it_in_the_browser(widget: RFWidget, se
     assert last["client"] == ""
 
 
-def test_a_request_is_acknowledged_answered_and_sets_the_cell(widget: RFWidget, sent: list[Any]) -> None:
+def test_a_request_is_answered_at_once_and_sets_the_cell(
+    widget: RFWidget, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_MOMENT", 20)
     seen = []
     widget.observe(lambda change: seen.append(change["new"]), "selected")
     request(widget, 4, 5, seq=7)
     assert widget.wait(20)
     assert widget.selected == GridPoint(4, 5) == seen[-1]
     kinds = [(c["kind"], c["seq"]) for c, _ in sent if c.get("client") == "page"]
-    assert kinds == [("ack", 7), ("answer", 7)]
+    assert kinds == [("answer", 7)]
     content, (rgba,) = next((c, b) for c, b in sent if c["kind"] == "answer" and c["seq"] == 7)
     assert len(rgba) == 4 * content["box"][2] * content["box"][3]
+
+
+def test_a_request_that_takes_long_is_acknowledged_first(
+    widget: RFWidget, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, gradient = threading.Event(), widget.rf.network.gradient
+
+    def slow(*arguments: Any) -> Patch:
+        assert release.wait(20)
+        return gradient(*arguments)
+
+    monkeypatch.setattr(widget.rf.network, "gradient", slow)
+    request(widget, 4, 5, seq=7)
+    assert [(c["kind"], c["seq"]) for c, _ in sent if c.get("client") == "page"] == [("ack", 7)]
+    request(widget, 5, 5, seq=8)
+    request(widget, 6, 5, seq=9)
+    release.set()
+    assert widget.wait(20)
+    kinds = [(c["kind"], c["seq"]) for c, _ in sent if c.get("client") == "page"]
+    assert sorted(kinds) == [("ack", 7), ("ack", 8), ("ack", 9), ("answer", 7), ("answer", 9), ("superseded", 8)]
 
 
 def test_the_same_cell_again_is_answered_again(widget: RFWidget, sent: list[Any]) -> None:

@@ -92,6 +92,20 @@ def test_a_request_lets_the_running_one_finish(worker: Worker) -> None:
     assert worker.wait_idle(5)
 
 
+def test_a_job_is_over_when_it_has_run_and_when_it_never_will(worker: Worker) -> None:
+    release = held(worker)
+    dropped, stays = (worker.submit(Urgency.REQUEST, lambda: None) for _ in range(2))
+    assert (dropped.is_set(), stays.is_set()) == (True, False)
+    release.set()
+    assert stays.wait(5)
+    release = held(worker)
+    waits = worker.submit(Urgency.REQUEST, lambda: None)
+    worker.stop()
+    assert waits.is_set()
+    assert worker.submit(Urgency.REQUEST, lambda: None).is_set()
+    release.set()
+
+
 def test_a_job_that_raises_does_not_end_the_thread(worker: Worker, capfd: pytest.CaptureFixture[str]) -> None:
     done = []
     worker.submit(Urgency.REQUEST, lambda: 1 // 0)

@@ -1,0 +1,106 @@
+"""Draw the figures of the documentation: `python -m benchmarks.pictures` writes docs/images/*.png.
+
+Weights are untrained (He initialisation), so effective fields are those of networks before training.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from keras import layers
+from PIL import Image
+
+from rfwidget.charts import compare, plot_effective, plot_survey, side_by_side
+from rfwidget.keras import KerasReceptiveField
+
+LARGE = 100_000  # bytes
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "images"
+
+
+def unet(input_shape: Any = (128, 192, 3)) -> keras.Model:
+    """A small U-Net: two levels down, two up, skip connections between them."""
+
+    def twice(x: Any, filters: int, level: str) -> Any:
+        for place in "ab":
+            x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"{level}{place}")(x)
+        return x
+
+    image = keras.Input(tuple(input_shape), name="image")
+    down1 = twice(image, 8, "down1")
+    down2 = twice(layers.MaxPooling2D(name="pool1")(down1), 16, "down2")
+    deep = twice(layers.MaxPooling2D(name="pool2")(down2), 32, "deep")
+    x = layers.UpSampling2D(name="rise2")(deep)
+    x = twice(layers.Concatenate(name="skip2")([x, down2]), 16, "up2")
+    x = layers.UpSampling2D(name="rise1")(x)
+    x = twice(layers.Concatenate(name="skip1")([x, down1]), 8, "up1")
+    return keras.Model(image, layers.Conv2D(1, 1, name="mask")(x))
+
+
+def application(name: str, size: int = 224) -> keras.Model:
+    """An untrained model of `keras.applications` without its head."""
+    return getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(size, size, 3))
+
+
+def growth(name: str, model: Any) -> None:
+    """Receptive fields through depth."""
+    survey = KerasReceptiveField(model).survey()
+    shape = survey.input_shape
+    title = f"{name} on {shape.w} x {shape.h} pixels"
+    save(f"survey_{name.lower()}", plot_survey(survey, title=title))
+
+
+def draw() -> None:
+    """All figures."""
+    keras.utils.set_random_seed(1)
+    models: dict[str, Callable[[], keras.Model]] = {
+        "VGG16": lambda: application("VGG16"),
+        "ResNet50": lambda: application("ResNet50"),
+        "MobileNetV2": lambda: application("MobileNetV2"),
+        "U-Net": unet,
+    }
+    for name, build in models.items():
+        growth(name, build())
+
+    vgg = KerasReceptiveField(application("VGG16"))
+    vgg.compute(output_layer="block3_pool")
+    save("grids_vgg16", vgg.plot_rf_grids(["block2_pool", "block3_pool", "block4_pool"])[0])
+
+    fields = []
+    for name, layer in (("VGG16", "block4_pool"), ("ResNet50", "conv4_block1_out")):
+        rf = KerasReceptiveField(application(name))
+        rf.compute(output_layer=layer)
+        fields.append(rf.effective(n=3))
+        save(f"effective_{name.lower()}", plot_effective(fields[-1], title=f"{name}, {layer} (untrained)"))
+
+    small = KerasReceptiveField(unet())
+    small.compute(output_layer="up1b")
+    save("effective_u-net", plot_effective(small.effective(), title="U-Net, up1b (untrained)"))
+    small.compute(output_layer="deepb")
+    save("grid_u-net", small.plot_rf_grid(ax=side_by_side(1, None, (7, 5.5))[0]))
+
+    surveys = [KerasReceptiveField(models[name]()).survey() for name in ("VGG16", "ResNet50")]
+    panels = compare(*surveys, labels=["VGG16", "ResNet50"], axes=side_by_side(2, None, (7, 4.5)))
+    save("compare_vgg16_resnet50", panels[0])
+
+
+def save(name: str, ax: Any) -> None:
+    """Write the figure of an Axes; in 256 colours if the file would be large."""
+    buffer = io.BytesIO()
+    ax.figure.savefig(buffer, dpi=90)
+    plt.close(ax.figure)
+    path = FOLDER / f"{name}.png"
+    image = Image.open(buffer).convert("RGB")
+    (image.quantize(256) if buffer.tell() > LARGE else image).save(path, optimize=True)
+    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    mpl.use("agg")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    draw()
