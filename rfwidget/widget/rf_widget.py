@@ -235,6 +235,9 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
                 arguments.append(f"{name}={tuple(value) if isinstance(value, tuple) else value!r}")
         return f"RFWidget({', '.join(arguments)})"
 
+    def __repr__(self) -> str:
+        return self.code()
+
     def close(self) -> None:
         """Stop all work and free everything in the browser."""
         if "_engine" in self.__dict__:  # ipywidgets also closes what a refused constructor leaves behind
