@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget import measure
+from rfwidget import checks, measure
 from rfwidget.effective import EffectiveField, measure_effective
 from rfwidget.errors import NotComputedError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry, check_box, check_pixel, check_point
 from rfwidget.image import as_input_shape, as_model_input, check_finite, default_input, fit_model
+from rfwidget.limits import check_grid, check_memory
 from rfwidget.measure_all import survey_network
 from rfwidget.network import Network, Patch
 from rfwidget.pictures import Pictures
@@ -99,14 +100,15 @@ class ReceptiveField(Pictures, ABC):
             ReceptiveFieldError: if the model cannot be built, a layer is unknown or has no 2-D grid, or the shape does
                 not fit. The estimator keeps its earlier result.
         """
-        report = progress or silent
+        report = checks.function("progress", progress, "a fraction 0..1 and a few words") or silent
         network = self._build(
             None if input_shape is None else as_input_shape(input_shape),
-            input_layer,
-            output_layer,
-            ignore_global_context=ignore_global_context,
+            checks.layer_name("input_layer", input_layer),
+            checks.layer_name("output_layer", output_layer),
+            ignore_global_context=checks.flag("ignore_global_context", ignore_global_context),
             progress=part(report, 0, 0.5),
         )
+        check_grid(network.output_shape, network.output_layer, network.input_shape)
         field = measure.measure(network, part(report, 0.5, 1))
         network.field = field
         self._computed = _Computed(network, field)
@@ -136,8 +138,10 @@ class ReceptiveField(Pictures, ABC):
             ReceptiveFieldError: if the model cannot be built or has no layer with a grid, or the shape does not fit.
         """
         shape = None if input_shape is None else as_input_shape(input_shape)
+        name = checks.layer_name("input_layer", input_layer)
+        local = checks.flag("ignore_global_context", ignore_global_context)
 
-        build = partial(self._build, shape, input_layer, ignore_global_context=ignore_global_context)
+        build = partial(self._build, shape, name, ignore_global_context=local)
         with reporting(progress, "survey") as report:
             network = build(None, progress=part(report, 0, 0.5))
             return survey_network(
@@ -235,7 +239,7 @@ class ReceptiveField(Pictures, ABC):
             ReceptiveFieldError: if the cell is outside the grid.
         """
         cell = self._cell(point)
-        return measure.visible_rect(self.network, cell) if clip else self.field.rect(cell)
+        return measure.visible_rect(self.network, cell) if checks.flag("clip", clip) else self.field.rect(cell)
 
     def cells_seeing(self, pixel: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold a pixel.
@@ -312,7 +316,9 @@ class ReceptiveField(Pictures, ABC):
         Raises:
             ReceptiveFieldError: as `gradient_at`.
         """
-        cells, shape = [self._cell(point) for point in points], self.input_shape
+        cells, shape = self._cells(points), self.input_shape
+        size = 4.0 * len(cells) * shape.h * shape.w * shape.c
+        check_memory(f"An array of {len(cells)} gradient maps", size, "take gradient_patches, one map after the other")
         full = np.zeros((len(cells), shape.h, shape.w, shape.c), np.float32)
         for map_, patch in zip(full, self.gradient_patches(cells, image, channel), strict=True):
             map_[patch.rows, patch.columns] = patch.values
@@ -325,7 +331,7 @@ class ReceptiveField(Pictures, ABC):
 
         Memory does not grow with the number of cells.
         """
-        cells, pixels, index = [self._cell(point) for point in points], self._pixels(image), self._channel(channel)
+        cells, pixels, index = self._cells(points), self._pixels(image), self._channel(channel)
         patches = self.network.gradients(pixels, cells, index)
         return (_check_patch(patch, pixels, cell) for cell, patch in zip(cells, patches, strict=True))
 
@@ -335,8 +341,8 @@ class ReceptiveField(Pictures, ABC):
 
     def feature_map(self, image: Any = None, channel: int | None = None) -> npt.NDArray[np.float32]:
         """Output of the layer for an image, ``(h, w)``: one channel, or the mean of all."""
-        values = self.network.feature_map(as_model_input(self._pixels(image), self.input_shape))
         index = self._channel(channel)
+        values = self.network.feature_map(as_model_input(self._pixels(image), self.input_shape))
         return values.mean(axis=2) if index is None else values[:, :, index]
 
     def _require(self) -> _Computed:
@@ -349,19 +355,11 @@ class ReceptiveField(Pictures, ABC):
     def _cell(self, point: Sequence[int]) -> GridPoint:
         return check_point(point, Size(self.output_shape.w, self.output_shape.h))
 
+    def _cells(self, points: Iterable[Sequence[int]]) -> list[GridPoint]:
+        return [self._cell(point) for point in checks.series("points", points, "cells (x, y)")]
+
     def _channel(self, channel: int | None) -> int | None:
-        count = self.channels
-        if channel is None:
-            return None
-        if (
-            isinstance(channel, (bool, np.bool_))
-            or not isinstance(channel, (int, np.integer))
-            or not 0 <= channel < count
-        ):
-            raise ReceptiveFieldError(
-                f"channel {channel!r} of layer {self.output_layer!r}: expected None (mean) or 0..{count - 1}"
-            )
-        return int(channel)
+        return checks.channel_index(channel, self.channels, f" of layer {self.output_layer!r}")
 
     def _pixels(self, image: Any) -> npt.NDArray[Any]:
         """An image that fits, as it is; its values are checked where a gradient uses them."""

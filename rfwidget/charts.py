@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rfwidget import checks
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.plotting import axes_for
 from rfwidget.survey import Survey
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def plot_survey(
     """
     from matplotlib.ticker import LogLocator
 
-    ax = ax or side_by_side(1, None, figsize)[0]
+    ax = axes_for(ax, figsize)
     image = survey.input_shape
     sizes = np.array([row.size for row in survey], dtype=np.float64).reshape(-1, 2)
     strides = np.array([row.stride for row in survey], dtype=np.float64).reshape(-1, 2)
@@ -79,7 +81,8 @@ def plot_survey(
     ax.set_xlim(-0.5, max(len(survey) - 0.5, 0.5))
     ax.set_ylabel("pixels")
     ax.grid(axis="y", alpha=0.25)
-    ax.set_title(title or f"{len(survey)} layers on {image.w} x {image.h} pixels", loc="left", pad=24)
+    title = title or f"{len(survey)} layers on {image.w} x {image.h} pixels"
+    ax.set_title(title, loc="left", pad=24, parse_math=False)
     _name_layers(ax, survey.names)
     ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=5, frameon=False, columnspacing=1.4)
     return ax
@@ -98,7 +101,7 @@ def plot_effective(
     """
     from matplotlib.colors import PowerNorm
 
-    ax = ax or side_by_side(1, None, figsize)[0]
+    ax = axes_for(ax, figsize)
     height, width = effective.map.shape
     left, top = -width / 2, -height / 2
     shown = ax.imshow(
@@ -118,7 +121,7 @@ def plot_effective(
         else f"{ratios[0]:.0%} x {ratios[1]:.0%}"
     )
     summary = f"{effective.size.w:g} x {effective.size.h:g} pixels; effective size {share} of that"
-    ax.set_title(f"{title}\n{summary}" if title else summary, fontsize="medium")
+    ax.set_title(f"{title}\n{summary}" if title else summary, fontsize="medium", parse_math=False)
     ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=1, frameon=False)
     ax.set_xlim(left, -left)
     ax.set_ylim(-top, top)
@@ -148,7 +151,7 @@ def compare(*things: Any, labels: Sequence[str] | None = None, axes: Sequence[Ax
             f"compare got {[type(thing).__name__ for thing in things]}: expected at least two of one kind, Survey, "
             "EffectiveField or ReceptiveField"
         )
-    titles = list(labels) if labels is not None else [""] * len(things)
+    titles = [""] * len(things) if labels is None else checks.series("labels", labels, "titles")
     if len(titles) != len(things):
         raise ReceptiveFieldError(f"{len(titles)} labels for {len(things)} things: expected one for each")
     panels = side_by_side(len(things), axes)
@@ -159,7 +162,7 @@ def compare(*things: Any, labels: Sequence[str] | None = None, axes: Sequence[Ax
             plot_effective(thing, title=title, ax=ax)
         else:
             thing.plot_rf_grid(ax=ax)
-            ax.set_title(title or thing.output_layer)
+            ax.set_title(title or thing.output_layer, parse_math=False)
     on_one_scale(panels, along="y" if kind is Survey else "xy")
     return panels
 
@@ -174,12 +177,15 @@ def side_by_side(count: int, axes: Sequence[Axes] | None, figsize: tuple[float, 
         raise ReceptiveFieldError("nothing to draw: give at least one layer")
     if axes is not None:
         given = list(np.ravel(np.asarray(axes, dtype=object)))
+        for ax in given:
+            checks.check_axes(ax)
         if len(given) != count:
             raise ReceptiveFieldError(f"{len(given)} axes for {count} panels: expected one for each")
         return given
     import matplotlib.pyplot as plt
 
-    size = (figsize[0] * count, figsize[1])
+    width, height = checks.figure_size(figsize)
+    size = (width * count, height)
     return list(plt.subplots(1, count, figsize=size, layout="constrained", squeeze=False)[1][0])
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget import gaussian
+from rfwidget import checks, gaussian
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import AxisField, check_point
 from rfwidget.image import as_model_input, default_input, get_default_images
@@ -125,8 +125,10 @@ class EffectiveField(NamedTuple):
 
     def _pixels_holding(self, fraction: float) -> npt.NDArray[np.intp]:
         """Flat indices of the heaviest pixels, as many as are needed."""
-        if not 0 < fraction <= 1:
-            raise ReceptiveFieldError(f"fraction {fraction!r}: expected a share of the mass, more than 0 and at most 1")
+        if not isinstance(fraction, (int, float, np.number)) or not 0 < fraction <= 1:
+            raise ReceptiveFieldError(
+                f"fraction is {checks.brief(fraction)}: expected a share of the mass, more than 0 and at most 1"
+            )
         order = np.argsort(-self.map, axis=None, kind="stable")
         held = np.cumsum(self.map.ravel()[order])
         # Rounding must not cost a pixel where a share is met exactly.
@@ -200,8 +202,8 @@ def _add(total: Floats, mass: Floats, left: int, top: int) -> None:
 
 
 def _inputs(images: Any, n: int | None, shape: GridShape) -> list[npt.NDArray[np.float32]]:
-    if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1):
-        raise ReceptiveFieldError(f"n={n!r}: expected a number of images, at least 1, or None for all")
+    if n is not None:
+        checks.whole("n", n, low=1)
     if images is None:
         given: list[Any] = [default_input(shape, name) for name in get_default_images()]
     elif getattr(images, "ndim", None) in (2, 3):
@@ -224,7 +226,7 @@ def _cells(points: Sequence[Sequence[int]] | None, rf: ReceptiveField, grid: Siz
         columns = central_cells(rf.field.x, int(grid.w), rf.input_shape.w)
         rows = central_cells(rf.field.y, int(grid.h), rf.input_shape.h)
         return [GridPoint(x, y) for y in rows for x in columns]
-    cells = [check_point(point, grid) for point in points]
+    cells = [check_point(point, grid) for point in checks.series("points", points, "cells (x, y)")]
     if not cells:
         raise ReceptiveFieldError("points is empty: give at least one cell (x, y), or None for central ones")
     return cells

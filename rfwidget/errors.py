@@ -18,9 +18,9 @@ class SizeRefusedError(ReceptiveFieldError):
     """The network does not run on an image of that size."""
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
+def suggest(name: object, known: Iterable[str]) -> str:
     """The end of an "unknown name" message: ``", did you mean 'feature_grid'?"`` or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.5) if isinstance(name, str) else []
     return f", did you mean {close[0]!r}?" if close else ""
 
 

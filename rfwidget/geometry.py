@@ -8,12 +8,14 @@ branches with misaligned centres, transposed convolutions and resizing need more
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Set
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget.checks import brief
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, ReceptiveFieldDescription, Rect, Size
 
@@ -158,6 +160,8 @@ def check_point(point: object, grid: Size) -> GridPoint:
     """
     expected = f"expected (x, y) with 0 <= x < {int(grid.w)} and 0 <= y < {int(grid.h)}"
     try:
+        if isinstance(point, (str, bytes, bytearray, Set, Mapping)):  # have members, but no first one, or no numbers
+            raise TypeError(point)
         given: tuple[Any, ...] = tuple(point)  # type: ignore[arg-type]
         whole = [int(value) for value in given]
         if len(given) != 2 or any(
@@ -166,7 +170,7 @@ def check_point(point: object, grid: Size) -> GridPoint:
         ):
             raise ValueError(point)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ReceptiveFieldError(f"{point!r} is no cell of the grid: {expected}, both whole numbers") from error
+        raise ReceptiveFieldError(f"{brief(point)} is no cell of the grid: {expected}, both whole numbers") from error
     if not (0 <= whole[0] < grid.w and 0 <= whole[1] < grid.h):
         raise ReceptiveFieldError(f"cell {tuple(whole)} is outside the {int(grid.w)}x{int(grid.h)} grid: {expected}")
     return GridPoint(*whole)
@@ -182,7 +186,7 @@ def check_pixel(pixel: object, image: Size) -> GridPoint:
         return check_point(pixel, image)
     except ReceptiveFieldError as error:
         raise ReceptiveFieldError(
-            f"{pixel!r} is no pixel of the {image.w:g}x{image.h:g} image: expected whole numbers (x, y) inside it"
+            f"{brief(pixel)} is no pixel of the {image.w:g}x{image.h:g} image: expected whole numbers (x, y) inside it"
         ) from error
 
 
@@ -199,9 +203,11 @@ def check_box(box: object, image: Size) -> Rect:
         f"0 <= top < bottom <= {image.h:g}"
     )
     try:
+        if isinstance(box, (str, bytes, bytearray, Set, Mapping)):
+            raise TypeError(box)
         left, top, right, bottom = (float(edge) for edge in box)  # type: ignore[attr-defined]
     except (TypeError, ValueError) as error:
-        raise ReceptiveFieldError(f"{box!r} is no box: {expected}") from error
+        raise ReceptiveFieldError(f"{brief(box)} is no box: {expected}") from error
     if not (0 <= left < right <= image.w and 0 <= top < bottom <= image.h):
         raise ReceptiveFieldError(
             f"box {left, top, right, bottom} is not inside the {image.w:g}x{image.h:g} image: {expected}"

@@ -14,11 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from rfwidget.checks import brief, flag, whole
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.types import GridShape, ImageShape, Size
 
 MAX_PIXELS = 2**26
 """Largest image that is drawn, read or shown: 8192 x 8192 pixels."""
+
+MAX_VALUES = 2**28
+"""Largest image in values, pixels times channels: 1 GiB as float32."""
 
 
 @overload
@@ -66,7 +70,8 @@ def get_default_image(
     (96, 160, 1)
     """
     shape = _image_shape(shape)
-    tiles = 2 * _whole("tile_factor", tile_factor, low=0) + 1
+    tiles = 2 * whole("tile_factor", tile_factor, low=0) + 1
+    shade, as_image = flag("shade", shade), flag("as_image", as_image)
     check_pixels(shape.w * tiles, shape.h * tiles)
     picture = _render(name, Size(shape.w, shape.h))
     if tiles > 1:
@@ -105,10 +110,9 @@ def as_input_shape(shape: Any) -> tuple[int | None, int | None, int | None]:
     if isinstance(shape, ImageShape):
         shape = (shape.h, shape.w, shape.c)
     if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence) or len(shape) != 3:
-        raise ReceptiveFieldError(f"input_shape is {shape!r}: expected (height, width, channels), image.shape say")
-    h, w, c = (None if side is None else _whole("each entry of input_shape", side, low=1) for side in shape)
-    if h is not None and w is not None:
-        check_pixels(w, h)
+        raise ReceptiveFieldError(f"input_shape is {brief(shape)}: expected (height, width, channels), image.shape say")
+    h, w, c = (None if side is None else whole("each entry of input_shape", side, low=1) for side in shape)
+    check_pixels(w or 1, h or 1, c or 1)
     return h, w, c
 
 
@@ -200,11 +204,16 @@ def fit_picture(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uin
     return np.asarray(filled)
 
 
-def check_pixels(width: float, height: float) -> None:
-    """Refuse images of more than `MAX_PIXELS` before anything is allocated for them."""
+def check_pixels(width: int, height: int, channels: int = 1) -> None:
+    """Refuse images of more than `MAX_PIXELS`, or `MAX_VALUES`, before anything is allocated for them."""
     if width * height > MAX_PIXELS:
         raise ReceptiveFieldError(
-            f"an image of {width:.0f}x{height:.0f} pixels is too large: at most {MAX_PIXELS:,} pixels, resize it first"
+            f"an image of {width}x{height} pixels is too large: at most {MAX_PIXELS:,} pixels, resize it first"
+        )
+    if width * height * channels > MAX_VALUES:
+        raise ReceptiveFieldError(
+            f"an image of {width}x{height} pixels and {channels} channels is too large: at most {MAX_VALUES:,} values, "
+            "give fewer channels or resize it first"
         )
 
 
@@ -214,7 +223,7 @@ def _as_numbers(image: Any) -> npt.NDArray[Any]:
         image = image if image.mode in ("L", "RGB", "F", "I", "I;16") else image.convert("RGB")
     try:
         array = np.asarray(image)
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # frameworks raise all sorts of errors for tensors without values
         raise ReceptiveFieldError(
             f"{type(image).__name__} is no image: give an array (height, width, channels)"
         ) from error
@@ -229,29 +238,23 @@ def _as_numbers(image: Any) -> npt.NDArray[Any]:
             f"an image of shape {array.shape} cannot be used: expected (height, width, channels) or (height, width), "
             "one image without a batch axis, no side of 0"
         )
-    check_pixels(array.shape[1], array.shape[0])
+    check_pixels(array.shape[1], array.shape[0], array.shape[2])
     return array
-
-
-def _whole(name: str, value: Any, low: int) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < low:
-        raise ReceptiveFieldError(f"{name} is {value!r}: expected a whole number of at least {low}")
-    return int(value)
 
 
 def _image_shape(shape: Any) -> ImageShape:
     if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence) or len(shape) not in (2, 3):
-        raise ReceptiveFieldError(f"shape is {shape!r}: expected (width, height) or (width, height, channels)")
-    values = ImageShape(*(_whole("each entry of shape", side, low=1) for side in shape))
+        raise ReceptiveFieldError(f"shape is {brief(shape)}: expected (width, height) or (width, height, channels)")
+    values = ImageShape(*(whole("each entry of shape", side, low=1) for side in shape))
     if values.c not in (1, 3):
         raise ReceptiveFieldError(f"shape asks for {values.c} channels: expected 3 (RGB) or 1 (grey)")
     return values
 
 
 def _render(name: str, size: Size) -> Image.Image:
-    if name not in _PICTURES:
+    if not isinstance(name, str) or name not in _PICTURES:
         known = ", ".join(map(repr, _PICTURES))
-        raise ReceptiveFieldError(f"no sample image {name!r}; there are {known}{suggest(str(name), _PICTURES)}")
+        raise ReceptiveFieldError(f"no sample image {brief(name)}; there are {known}{suggest(name, _PICTURES)}")
     return _PICTURES[name](int(size.w), int(size.h))
 
 

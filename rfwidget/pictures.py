@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rfwidget import checks
 from rfwidget.geometry import check_point
 from rfwidget.image import as_model_input, default_input
 from rfwidget.types import Size
@@ -108,8 +109,9 @@ class Pictures:
         shape, grid = self.input_shape, Size(self.output_shape.w, self.output_shape.h)
         image = default_input(shape) if custom_image is None else custom_image
         as_model_input(image, shape)
+        naive = checks.flag("plot_naive_rf", plot_naive_rf)
         return plot_grid(
-            self.field, shape, grid, image, plot_naive_rf=plot_naive_rf, title=self.output_layer, ax=ax, figsize=figsize
+            self.field, shape, grid, image, plot_naive_rf=naive, title=self.output_layer, ax=ax, figsize=figsize
         )
 
     def plot_rf_grids(
@@ -134,8 +136,9 @@ class Pictures:
         shape = self.input_shape
         image = default_input(shape) if custom_image is None else custom_image
         as_model_input(image, shape)
+        names = checks.series("layers", layers, "names of layers")
         survey = self.survey((shape.h, shape.w, shape.c), self.input_layer)
-        fields = [(survey[layer], survey.field(layer)) for layer in layers]
+        fields = [(survey[layer], survey.field(layer)) for layer in names]
         panels = side_by_side(len(fields), axes)
         for (row, field), ax in zip(fields, panels, strict=True):
             plot_grid(field, shape, row.grid, image, title=row.name, ax=ax)

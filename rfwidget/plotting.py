@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget import checks
 from rfwidget.image import as_picture
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 
@@ -78,7 +79,7 @@ def plot_gradient(
         ax: drawn into; a new figure of ``figsize`` inches if None.
         figsize: width and height of a new figure in inches.
     """
-    ax = ax or _new_axes(figsize)
+    ax = axes_for(ax, figsize)
     extent = (0, image_shape.w, image_shape.h, 0)
     values = normalised_gradient(gradient)
     alpha: Any = 1.0
@@ -89,7 +90,7 @@ def plot_gradient(
     _outline(ax, finite_rect(rect, image_shape), "black", "-", "receptive field")
     bar = ax.figure.colorbar(shown, ax=ax, fraction=0.046, pad=0.04)
     bar.set_label("gradient (normalised)")
-    ax.set_title(title)
+    ax.set_title(title, parse_math=False)
     ax.legend(loc="upper right", framealpha=0.9)
     _frame(ax, image_shape, [finite_rect(rect, image_shape)])
     return ax
@@ -118,7 +119,7 @@ def plot_grid(
         ax: drawn into; a new figure of ``figsize`` inches if None.
         figsize: width and height of a new figure in inches.
     """
-    ax = ax or _new_axes(figsize)
+    ax = axes_for(ax, figsize)
     ax.imshow(as_picture(image), extent=(0, image_shape.w, image_shape.h, 0), interpolation="nearest")
     centres_x, centres_y = cell_centres(field, image_shape, grid)
     xs, ys = np.meshgrid(centres_x, centres_y)
@@ -133,7 +134,7 @@ def plot_grid(
         if plot_naive_rf:
             naive = naive_rect(point, image_shape, grid)
             _outline(ax, naive, colour, ":", "naive" if colour == FIRST else None, width=1.2)
-    ax.set_title(title)
+    ax.set_title(title, parse_math=False)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False)
     _frame(ax, image_shape, rects)
     return ax
@@ -159,10 +160,14 @@ def naive_rect(point: GridPoint, image_shape: GridShape, grid: Size) -> Rect:
     return Rect(point.x * w, point.y * h, (point.x + 1) * w, (point.y + 1) * h)
 
 
-def _new_axes(figsize: tuple[float, float]) -> Axes:
+def axes_for(ax: Axes | None, figsize: tuple[float, float]) -> Axes:
+    """The given Axes, or those of a new figure of ``figsize`` inches."""
+    checks.check_axes(ax)
+    if ax is not None:
+        return ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=figsize, layout="constrained")[1]
+    return plt.subplots(figsize=checks.figure_size(figsize), layout="constrained")[1]
 
 
 def _outline(ax: Axes, rect: Rect, colour: str, dash: str, label: str | None, width: float = 2.0) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 
 from rfwidget import survey_table
+from rfwidget.checks import brief
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
 from rfwidget.geometry import AxisField, FieldGeometry, check_box, check_pixel
 from rfwidget.types import GridShape, Rect, Size
@@ -114,8 +115,12 @@ class Survey(Sequence[LayerRow]):
     def __getitem__(self, key: int | str | slice) -> LayerRow | Survey:
         if isinstance(key, slice):
             return Survey(self._rows[key], self._fields, self.input_shape, self.input_layer)
-        if not isinstance(key, str):
+        if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
+            if not -len(self) <= key < len(self):
+                raise IndexError(f"row {key} of a survey of {len(self)} layers")  # ends a loop over a sequence
             return self._rows[key]
+        if not isinstance(key, str):
+            raise ReceptiveFieldError(f"survey[{brief(key)}]: expected the name of a layer or a number")
         row = next((row for row in self._rows if row.name == key), None)
         if row is None:
             raise unknown_layer(key, self.names)

@@ -86,12 +86,13 @@ class Blueprint(NamedTuple):
         return period(self.layers, axis)
 
     def lengths(self, along: int) -> Pair:
-        """Width and height of an image that holds any cell's field twice along an axis, and across it lets cells see
-        more than padding (through the holes of dilated kernels too).
+        """Width and height of an image that holds any cell's field twice along an axis, and across it once: there some
+        cell must see more than padding on every path, or paths go unseen.
         """
         extents = [math.ceil(reach(self.layers, axis)[0]) + 1 for axis in (0, 1)]
         extents[along] *= 2
-        return fitting_length(self.layers, 0, extents[0]), fitting_length(self.layers, 1, extents[1])
+        width, height = (fitting_length(self.layers, axis, extents[axis] + self.period(axis)) for axis in (0, 1))
+        return width, height
 
     def without(self, index: int) -> Blueprint | None:
         """The network less one layer, on the next larger image that it accepts; None if there is no such thing."""

@@ -48,8 +48,8 @@ def random_blueprint(rng: random.Random) -> Blueprint:
             layers = longer
         elif rng.random() < 0.1:
             break
-    if not layers:
-        layers = (_conv(rng, stride=ONE),)
+    if all(isinstance(layer, Pointwise) for layer in layers):
+        layers = (_conv(rng, stride=ONE), *layers)
     width, height = (fitting_length(layers, axis, fitting_length(layers, axis) + rng.randint(0, 30)) for axis in (0, 1))
     return Blueprint(layers, width, height, rng.randint(1, 3))
 

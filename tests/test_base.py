@@ -145,7 +145,7 @@ def test_nothing_can_be_asked_before_computing() -> None:
         (lambda rf: rf.rect_at(None), "no cell of the grid"),
         (lambda rf: rf.rect_at((np.nan, 0)), "no cell of the grid"),
         (lambda rf: rf.cells_seeing((64, 0)), "no pixel of the 64x40 image"),
-        (lambda rf: rf.gradient_at((0, 0), channel=3), r"None \(mean\) or 0..2"),
+        (lambda rf: rf.gradient_at((0, 0), channel=3), r"None \(mean\) or a whole number 0..2"),
         (lambda rf: rf.gradient_at((0, 0), channel=True), "channel True"),
         (lambda rf: rf.gradient_at((0, 0), image=np.zeros((64, 40, 3))), "40x64 pixels"),
         (lambda rf: rf.gradients_at([(0, 0), (14, 0)]), "outside"),

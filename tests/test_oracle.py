@@ -80,6 +80,14 @@ def test_branches_give_the_hull_of_their_fields():
         assert (x.edges, y.edges) == (((-5, 1),), ((-1, 2),))
 
 
+def test_a_path_that_skips_cells_is_seen_behind_margins():
+    """Rows 2 j and 2 j + 1 share what row 2 j sees; the margins must not hide it in either axis."""
+    path = Pool("average", ONE, (3, 2), same=True), Upsample((3, 2))
+    x, y = truth_of(Pad(1, 0, 2, 3), Fork("add", (path, ())), width=41, height=19)
+    assert x == AxisTruth(3, 3, ((-1, 0), (-1, 1), (-1, 2)))
+    assert y == AxisTruth(2, 2, ((-2, -1), (-2, 0)))
+
+
 def test_field_larger_than_the_image_is_found():
     x, _ = truth_of(*[Conv("conv", (7, 1), same=True)] * 6, width=5, height=3)
     assert x.edges == ((-18, 19),)

@@ -1,5 +1,14 @@
 """The Keras wing: exact receptive fields of any Keras 3 model."""
 
+import importlib
+import sys
+
+from rfwidget.keras.quiet import held_back
+
+if "keras" not in sys.modules:
+    with held_back():
+        importlib.import_module("keras")
+
 from rfwidget.keras.receptive_field import KerasReceptiveField
 
 __all__ = ["KerasReceptiveField"]

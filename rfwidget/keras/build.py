@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from rfwidget.checks import brief
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.keras.graph import input_name, is_channels_first, is_graph
 from rfwidget.keras.twin import Inputs
@@ -57,7 +58,7 @@ def build_model(
             ) from error
     if not isinstance(model, keras.Model):
         raise ReceptiveFieldError(
-            f"the build function returned {model!r} for input_shape={shape}: expected a keras.Model. "
+            f"the build function returned {brief(model)} for input_shape={shape}: expected a keras.Model. "
             "Does the function end with return?"
         )
     return model

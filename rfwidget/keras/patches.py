@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.keras.gradient import CompiledGradient, Singles, cell_gradients
+from rfwidget.keras.gradient import CompiledGradient, Singles, cell_gradients, evaluate
 from rfwidget.keras.window import Window, whole_image
 from rfwidget.network import Patch
 from rfwidget.types import GridPoint, GridShape
@@ -74,7 +74,7 @@ class Patches:
     def at(self, image: Image, point: GridPoint, channel: int | None) -> Patch:
         """Gradient map of a cell; of the mean of its channels if ``channel`` is None."""
         ready = self._checked(image)
-        return ready.run(ready.one, image, [point], self._weights(channel)).patches[0]
+        return ready.run(ready.one, image, [point], self._weights(channel))[0]
 
     def many(self, image: Image, points: Sequence[GridPoint], channel: int | None) -> Iterator[Patch]:
         """Gradient maps of many cells, computed batch by batch as they are asked for."""
@@ -82,10 +82,10 @@ class Patches:
         waiting = iter(points)
         while some := list(islice(waiting, ready.batch)):
             if len(some) == ready.batch:
-                yield from ready.run(ready.several, image, some, weights).patches
+                yield from ready.run(ready.several, image, some, weights)
             else:  # the last few one by one: another size of batch would have to be traced
                 for point in some:
-                    yield from ready.run(ready.one, image, [point], weights).patches
+                    yield from ready.run(ready.one, image, [point], weights)
 
     def _checked(self, image: Image) -> _Compiled:
         with self._lock:
@@ -103,17 +103,26 @@ class Patches:
         those of the receptive field. It holds noise, for a plain area of a photograph may hide any difference.
         """
         part = self._plan.window.part
-        points = part.telling_points
         noise = _noise((part.y.image, part.x.image, self._image.c), float(image.min()), float(image.max()))
-        weights = self._weights(None)
         try:
-            expected = list(cell_gradients(self._function, noise, [(point.y, point.x) for point in points]))
-            return any(gradient.any() for gradient, _ in expected) and all(
-                _same(self._plan.run(self._plan.one, noise, [point], weights, part), gradient, values)
-                for point, (gradient, values) in zip(points, expected, strict=True)
-            )
+            return self._agree(noise, part)
         except Exception:  # a size built in somewhere: whatever the framework raises then
             return False
+
+    def _agree(self, image: Singles, window: Window) -> bool:
+        """Whether gradients and values of telling cells are the same on windows and on all of an image."""
+        points = window.telling_points
+        expected = cell_gradients(self._function, image, [(point.y, point.x) for point in points])
+        some = False
+        for point, (gradient, values) in zip(points, expected, strict=True):
+            patch = self._plan.run(self._plan.one, image, [point], self._weights(None), window)[0]
+            full = np.zeros_like(gradient)
+            full[patch.rows, patch.columns] = patch.values
+            alone = evaluate(self._function, _cut(image, window, [point]))[0][window.place(point)]
+            if not (_close(full, gradient, _GRADIENTS_AGREE) and _close(alone, values, _VALUES_AGREE)):
+                return False
+            some = some or bool(gradient.any())
+        return some
 
     def _weights(self, channel: int | None) -> Singles:
         weights = np.zeros(self._grid.c, np.float32)
@@ -122,13 +131,6 @@ class Patches:
         else:
             weights[channel] = 1
         return weights
-
-
-class _Result(NamedTuple):
-    """Gradient maps of some cells, and the cells' values ``[n, channels]``."""
-
-    patches: list[Patch]
-    values: Singles
 
 
 class _Compiled(NamedTuple):
@@ -155,8 +157,8 @@ class _Compiled(NamedTuple):
         points: Sequence[GridPoint],
         weights: Singles,
         window: Window | None = None,
-    ) -> _Result:
-        """Cut the windows of some cells out of an image, and backpropagate through them.
+    ) -> list[Patch]:
+        """Backpropagate through the windows of some cells.
 
         Args:
             gradient: `one` or `several`.
@@ -166,13 +168,19 @@ class _Compiled(NamedTuple):
             window: where the windows lie, if ``image`` is not the whole one.
         """
         window = window or self.window
-        height, width = window.shape
+        gradients = gradient(_cut(image, window, points), [window.place(point) for point in points], weights)
         corners = [window.corner(point) for point in points]
-        images = np.empty((len(points), height, width, image.shape[2]), np.float32)
-        for part, (top, left) in zip(images, corners, strict=True):
-            part[:] = image[top : top + height, left : left + width]
-        gradients, values = gradient(images, [window.place(point) for point in points], weights)
-        return _Result([Patch(g, left, top) for g, (top, left) in zip(gradients, corners, strict=True)], values)
+        return [Patch(values, left, top) for values, (top, left) in zip(gradients, corners, strict=True)]
+
+
+def _cut(image: Image, window: Window, points: Sequence[GridPoint]) -> Singles:
+    """The windows of some cells, ``[n, h, w, c]``."""
+    height, width = window.shape
+    images = np.empty((len(points), height, width, image.shape[2]), np.float32)
+    for part, point in zip(images, points, strict=True):
+        top, left = window.corner(point)
+        part[:] = image[top : top + height, left : left + width]
+    return images
 
 
 def _noise(shape: tuple[int, int, int], low: float, high: float) -> Singles:
@@ -182,12 +190,6 @@ def _noise(shape: tuple[int, int, int], low: float, high: float) -> Singles:
     return np.random.default_rng(5).uniform(low, high, shape).astype(np.float32)
 
 
-def _same(result: _Result, gradient: Singles, values: Singles) -> bool:
-    """Whether a window gives the gradient map and the values of a cell on a larger image, and outside is nothing."""
-    patch = result.patches[0]
-    difference = gradient.copy()
-    difference[patch.rows, patch.columns] -= patch.values
-    return bool(
-        np.abs(difference).max() <= _GRADIENTS_AGREE * np.abs(gradient).max()
-        and np.abs(values - result.values[0]).max() <= _VALUES_AGREE * np.abs(values).max()
-    )
+def _close(found: Singles, expected: Singles, tolerance: float) -> bool:
+    """Whether two arrays differ by round-off only; False where one holds NaN."""
+    return bool(np.abs(found - expected).max() <= tolerance * np.abs(expected).max())

@@ -29,6 +29,8 @@ _COLORMAPS = ("coolwarm", "RdBu_r", "seismic", "PiYG", "viridis", "magma", "infe
 
 _OWN_IMAGE = "your image"
 
+_NO_LAYER = ("no other layer", None)
+
 _NARROW = w.Layout(width="auto", min_width="0")
 
 
@@ -66,6 +68,7 @@ class Controls(w.VBox):  # type: ignore[misc]
         self._opacity = w.FloatSlider(
             min=0, max=1, step=0.05, description="Opacity", readout_format=".0%", layout=w.Layout(width="250px")
         )
+        self._second_layer = w.Dropdown(options=[_NO_LAYER], description="Compare", layout=w.Layout(width="300px"))
         self._message = w.Label(layout=w.Layout(display="none"))
         toggles = [
             (w.ToggleButton(description=words, tooltip=hint, layout=w.Layout(width="auto")), name)
@@ -73,6 +76,11 @@ class Controls(w.VBox):  # type: ignore[misc]
                 ("show_heat", "gradient", "The gradient map of the selected cell"),
                 ("show_rectangles", "rectangles", "Receptive fields of the first, central and last cell"),
                 ("show_dots", "centres", "Centres of the receptive fields of all cells"),
+                (
+                    "show_erf",
+                    "effective",
+                    "Outlines of the effective receptive field: 50 and 95 % of the gradient's mass",
+                ),
                 ("show_naive", "naive grid", "The same cells if the grid were stretched over the image"),
             )
         ]
@@ -81,7 +89,15 @@ class Controls(w.VBox):  # type: ignore[misc]
         save_button.on_click(lambda _: save())
         copy_button.on_click(lambda _: copy())
         more = w.Accordion(
-            [w.VBox([_row(self._channel, self._channel_index, self._colormap), _row(self._sign, self._opacity)])],
+            [
+                w.VBox(
+                    [
+                        _row(self._channel, self._channel_index, self._colormap),
+                        _row(self._sign, self._opacity),
+                        self._second_layer,
+                    ]
+                )
+            ],
             titles=("More",),
         )
         super().__init__(
@@ -99,9 +115,10 @@ class Controls(w.VBox):  # type: ignore[misc]
         traitlets.link((widget, "signed"), (self._sign, "value"))
         traitlets.link((widget, "heat_opacity"), (self._opacity, "value"))
         self._follow()
-        widget.observe(lambda _: self._follow(), ["image", "channel", "colormap", "output_layer"])
+        widget.observe(lambda _: self._follow(), ["image", "channel", "colormap", "output_layer", "compare_layer"])
         self._search.observe(lambda _: self._list_layers(), "value")
         self._layer.observe(self._try("output_layer", lambda: self._layer.value), "value")
+        self._second_layer.observe(self._try("compare_layer", lambda: self._second_layer.value), "value")
         self._image.observe(self._choose_image, "value")
         self._upload.observe(self._take_upload, "value")
         self._channel.observe(self._try("channel", lambda: self._channel.value), "value")
@@ -138,6 +155,8 @@ class Controls(w.VBox):  # type: ignore[misc]
         name = widget.image if isinstance(widget.image, str) else _OWN_IMAGE
         self._channel_index.layout.display = "none" if widget.channel is None else None
         with self._quietly():
+            self._second_layer.options = [_NO_LAYER, *((layer, layer) for layer in self._grids)]
+            self._second_layer.value = widget.compare_layer if widget.compare_layer in self._grids else None
             self._image.options = _with(get_default_images(), name)
             self._image.value = name
             self._channel.value = None if widget.channel is None else 0

@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,15 @@ import numpy.typing as npt
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import as_model_input, as_picture, default_input
-from rfwidget.types import GridPoint, Size
+from rfwidget.types import GridPoint, GridShape, Size
 from rfwidget.widget.main_thread import MainThread
 from rfwidget.widget.overlay import Overlay, Request
 from rfwidget.widget.view import Answer, Style, View, answer, colour_feature_map
 from rfwidget.widget.worker import Cancelled, Urgency, Worker
 
 Preprocess = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+
+T = TypeVar("T")
 
 _PROGRESS_INTERVAL = 0.1
 """Seconds between two reports of progress."""
@@ -110,11 +113,40 @@ class Engine:
         Gives the worker a moment before it returns: an answer that comes at once then needs neither an acknowledgement
         before it nor to share the interpreter with the end of the message handler.
         """
-        prompt = self.worker.idle
+        prompt = self.worker.settled
         dropped = partial(self._overlay.supersede, request)
         over = self.worker.submit(Urgency.REQUEST, partial(self._answer, view, request.cell, request), dropped)
         if not (prompt and over.wait(_MOMENT)):
             self._overlay.acknowledge(request)
+
+    def prepare(self, pixels: npt.NDArray[Any], shape: GridShape) -> npt.NDArray[np.float32]:
+        """The model's input for the pixels of an image."""
+        values = as_model_input(pixels, shape)
+        if self._preprocess is not None:
+            values = as_model_input(self._preprocess(values.copy()), shape)
+        return values
+
+    def perform(self, job: Callable[[], T]) -> T:
+        """Do a job on the worker's thread, where all calls of the framework belong, and wait for it.
+
+        Returns:
+            What the job returns; an exception of the job is raised here.
+
+        Raises:
+            ReceptiveFieldError: if the widget has been closed.
+        """
+        outcome: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(job())
+            except Exception as error:
+                outcome.set_exception(error)
+
+        self.worker.submit(Urgency.TASK, run).wait()
+        if not outcome.done():
+            raise ReceptiveFieldError("the widget has been closed: make a new one")
+        return outcome.result()
 
     def _fulfil(self, wish: Wish) -> None:
         try:
@@ -175,9 +207,6 @@ class Engine:
     def _view(self, wish: Wish) -> View:
         rf, shape = self._rf, self._rf.input_shape
         pixels = default_input(shape, wish.image) if isinstance(wish.image, str) else wish.image
-        values = as_model_input(pixels, shape)
-        if self._preprocess is not None:
-            values = as_model_input(self._preprocess(values.copy()), shape)
         return View(
             revision=wish.revision,
             field=rf.field,
@@ -185,7 +214,7 @@ class Engine:
             grid=Size(rf.output_shape.w, rf.output_shape.h),
             channels=rf.channels,
             layer=rf.output_layer,
-            image=values,
+            image=self.prepare(pixels, shape),
             picture=as_picture(pixels),
             style=wish.style,
         )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget.checks import brief
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.geometry import rect_of_support
 from rfwidget.network import Patch
@@ -61,7 +62,6 @@ def heat_map(patch: Patch, colormap: str = "coolwarm", signed: bool = True) -> H
     return Heat(patch.left + int(box.left), patch.top + int(box.top), rgba)
 
 
-@lru_cache(maxsize=16)
 def lookup_table(colormap: str) -> npt.NDArray[np.uint8]:
     """The 256 colours of a matplotlib colour map, ``(256, 4)``.
 
@@ -72,9 +72,16 @@ def lookup_table(colormap: str) -> npt.NDArray[np.uint8]:
 
     if not isinstance(colormap, str) or colormap not in colormaps:
         raise ReceptiveFieldError(
-            f"no colour map {colormap!r}{suggest(str(colormap), colormaps)}; "
+            f"no colour map {brief(colormap)}{suggest(colormap, colormaps)}; "
             "expected a name from matplotlib.colormaps, 'coolwarm' or 'viridis' say"
         )
+    return _table(colormap)
+
+
+@lru_cache(maxsize=16)
+def _table(colormap: str) -> npt.NDArray[np.uint8]:
+    from matplotlib import colormaps
+
     table: npt.NDArray[np.uint8] = colormaps[colormap](np.linspace(0, 1, 256), bytes=True)
     table.setflags(write=False)
     return table

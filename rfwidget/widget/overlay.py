@@ -24,7 +24,7 @@ _LARGEST = 2**53 - 1  # beyond it JavaScript's numbers are not whole
 REASONS = ("click", "scrub", "refresh")
 
 
-def _read(name: str) -> str:
+def read_built(name: str) -> str:
     """A built file as text: anywidget keeps every instance alive that it serves from a path."""
     path = _STATIC / name
     try:
@@ -52,6 +52,21 @@ class Request(NamedTuple):
     revision: int
     cell: GridPoint
     reason: str
+
+
+class Query(NamedTuple):
+    """A page asks which cells see a box ``[left, top, right, bottom]`` of whole pixels; None: nothing any more.
+
+    The page answers itself; the kernel is told so that `RFWidget.query` says what is shown.
+    """
+
+    box: tuple[int, int, int, int] | None
+
+
+class Choice(NamedTuple):
+    """A page wants another layer to be shown; the name is not yet checked."""
+
+    name: str
 
 
 class Overlay(anywidget.AnyWidget):
@@ -95,10 +110,20 @@ class Overlay(anywidget.AnyWidget):
     """Opacity of the heat map."""
     show_hover = t.Bool(True).tag(sync=True)
     """Whether the rectangle of the cell under the pointer is drawn."""
+    query = t.List(t.Int(), default_value=None, allow_none=True, minlen=4, maxlen=4).tag(sync=True)
+    """Box ``[left, top, right, bottom]`` of pixels whose cells are marked, or None."""
+    layers = t.List(t.Dict(), []).tag(sync=True)
+    """All layers, in the order of the network: `rfwidget.widget.strip.plain_rows`; empty while not measured."""
+    compare = t.Unicode("").tag(sync=True)
+    """Name of the layer to compare with; empty: none."""
+    contours = t.Dict(default_value=None, allow_none=True).tag(sync=True)
+    """Outlines of the effective receptive field: `rfwidget.widget.contours.plain_contours`, or None."""
+    background = t.Unicode("").tag(sync=True)
+    """What is being computed while nobody waits."""
 
     def __init__(self, **traits: Any) -> None:
-        self._esm = _read("overlay.js")
-        self._css = _read("overlay.css")
+        self._esm = read_built("overlay.js")
+        self._css = read_built("overlay.css")
         super().__init__(**traits)
 
     def set(self, **traits: Any) -> None:
@@ -114,6 +139,26 @@ class Overlay(anywidget.AnyWidget):
             request = parse_request(content)
             if request is not None:
                 handler(request)
+
+        self.on_msg(receive)
+
+    def on_query(self, handler: Callable[[Query], None]) -> None:
+        """Call a handler with every well-formed query of a page."""
+
+        def receive(_widget: object, content: object, _buffers: object) -> None:
+            query = parse_query(content)
+            if query is not None:
+                handler(query)
+
+        self.on_msg(receive)
+
+    def on_choice(self, handler: Callable[[Choice], None]) -> None:
+        """Call a handler with every well-formed choice of a layer."""
+
+        def receive(_widget: object, content: object, _buffers: object) -> None:
+            choice = parse_choice(content)
+            if choice is not None:
+                handler(choice)
 
         self.on_msg(receive)
 
@@ -201,6 +246,38 @@ def parse_request(content: object) -> Request | None:
         return None
     seq, revision, x, y = numbers
     return Request(client, seq, revision, GridPoint(x, y), reason)
+
+
+def parse_query(content: object) -> Query | None:
+    """A page's message as a Query; None if it is malformed or none of ours.
+
+    >>> parse_query({"kind": "query", "box": [2, 3, 5, 4]})
+    Query(box=(2, 3, 5, 4))
+    >>> parse_query({"kind": "query", "box": [5, 3, 2, 4]}) is None
+    True
+    """
+    if not isinstance(content, dict) or content.get("kind") != "query" or "box" not in content:
+        return None
+    box = content["box"]
+    if box is None:
+        return Query(None)
+    if not isinstance(box, list) or len(box) != 4:
+        return None
+    if not all(type(edge) is int and 0 <= edge <= _LARGEST for edge in box):
+        return None
+    left, top, right, bottom = box
+    return Query((left, top, right, bottom)) if left < right and top < bottom else None
+
+
+def parse_choice(content: object) -> Choice | None:
+    """A page's message as a Choice; None if it is malformed or none of ours.
+
+    >>> parse_choice({"kind": "layer", "name": "mix"})
+    Choice(name='mix')
+    """
+    if not isinstance(content, dict) or content.get("kind") != "layer" or not isinstance(content.get("name"), str):
+        return None
+    return Choice(content["name"])
 
 
 def _address(request: Request | None) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def paint(scene: Scene, heat: Heat | None = None, selected: Rect | None = None, 
         opacity: of the gradient map, 0..1.
     """
     layout = scene.layout
-    image = Image.new("RGBA", (round(layout.size.w * _SHARPNESS), round(layout.size.h * _SHARPNESS)), "white")
+    image = Image.new("RGBA", _size(scene), "white")
     pixels = Image.fromarray(scene.picture, "RGB").convert("RGBA")
     if heat is not None and heat.rgba.size:
         faded = heat.rgba.copy()
@@ -40,6 +40,20 @@ def paint(scene: Scene, heat: Heat | None = None, selected: Rect | None = None, 
     resampling = Image.Resampling.NEAREST if zoom >= 1 else Image.Resampling.LANCZOS
     corner = (round(layout.margin.left * _SHARPNESS), round(layout.margin.top * _SHARPNESS))
     image.paste(pixels.resize(size, resampling), corner)
+    _draw_marks(image, scene)
+    if selected is not None:
+        _outline(ImageDraw.Draw(image, "RGBA"), Box(selected, "black", (), "", LINE))
+    return image.convert("RGB")
+
+
+def paint_marks(scene: Scene) -> Image.Image:
+    """Dots, rectangles and labels of a scene on clear ground, to lie over its picture."""
+    image = Image.new("RGBA", _size(scene))
+    _draw_marks(image, scene)
+    return image
+
+
+def _draw_marks(image: Image.Image, scene: Scene) -> None:
     draw = ImageDraw.Draw(image, "RGBA")
     for x, y in scene.dots * _SHARPNESS:
         draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill="limegreen")
@@ -48,9 +62,11 @@ def paint(scene: Scene, heat: Heat | None = None, selected: Rect | None = None, 
     for box in scene.boxes:
         if box.label:
             _label(draw, box)
-    if selected is not None:
-        _outline(draw, Box(selected, "black", (), "", LINE))
-    return image.convert("RGB")
+
+
+def _size(scene: Scene) -> tuple[int, int]:
+    size = scene.layout.size
+    return round(size.w * _SHARPNESS), round(size.h * _SHARPNESS)
 
 
 def png_bytes(image: Image.Image) -> bytes:

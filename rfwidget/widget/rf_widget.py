@@ -18,6 +18,7 @@ import traitlets
 from IPython.display import display
 from ipywidgets import Box, VBox, Widget
 
+from rfwidget import checks
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.geometry import check_point
@@ -28,20 +29,27 @@ from rfwidget.widget.canvas import HEAT, SceneCanvas
 from rfwidget.widget.controls import Controls
 from rfwidget.widget.engine import Engine, Preprocess, Wish
 from rfwidget.widget.heat import lookup_table
+from rfwidget.widget.html import DEFAULT_LIMIT, Exhibit, write_page
 from rfwidget.widget.main_thread import Lull, MainThread
 from rfwidget.widget.overlay import Overlay, Request
 from rfwidget.widget.png import paint, png_bytes
+from rfwidget.widget.questions import Questions
 from rfwidget.widget.scene import Scene, build_scene
 from rfwidget.widget.still import Still
+from rfwidget.widget.strip import plain_rows
+from rfwidget.widget.study import Study
+from rfwidget.widget.traits import Checked, Flag, Fraction
 from rfwidget.widget.view import Answer, Style, View, full_gradient, nearest_cell
 
 _BEYOND_ANY_GRID = Size(2**31, 2**31)
+_LONGEST_WAIT = 600.0
+"""Seconds to wait for a layer before a page is written."""
 
 _SETTLED = 0.3
 """Seconds after the last click or step of a drag after which pages yet to come are told of the selected cell."""
 
 
-class RFWidget(VBox):  # type: ignore[misc]
+class RFWidget(Questions, VBox):  # type: ignore[misc]
     """Shows what each cell of a convolutional network sees, live on an image.
 
     Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow
@@ -69,17 +77,17 @@ class RFWidget(VBox):  # type: ignore[misc]
     output_layer = traitlets.Any(None, help="Name of the layer; setting it measures that layer.")
     image = traitlets.Any(None, help="Array (height, width, channels) or the name of a sample image.")
     channel = traitlets.Any(None, help="Output channel of the gradient maps; None: the mean of all.")
-    show_heat = traitlets.Bool(True, help="Show the gradient map.")
-    show_dots = traitlets.Bool(True, help="Show the centres of all receptive fields.")
-    show_rectangles = traitlets.Bool(True, help="Show the fields of the first, central and last cell.")
-    show_naive = traitlets.Bool(False, help="Show those cells if the grid were stretched linearly over the image.")
-    heat_opacity = traitlets.Float(0.8, min=0.0, max=1.0, help="Opacity of the gradient map, 0..1.")
-    colormap = traitlets.Any("coolwarm", help="Name of a matplotlib colour map.")
-    signed = traitlets.Bool(True, help="Show the sign of the gradient; otherwise its magnitude.")
+    show_heat = Flag(True, help="Show the gradient map.")
+    show_dots = Flag(True, help="Show the centres of all receptive fields.")
+    show_rectangles = Flag(True, help="Show the fields of the first, central and last cell.")
+    show_naive = Flag(False, help="Show those cells if the grid were stretched linearly over the image.")
+    heat_opacity = Fraction(0.8, help="Opacity of the gradient map, 0..1.")
+    colormap = Checked("coolwarm", help="Name of a matplotlib colour map.")
+    signed = Flag(True, help="Show the sign of the gradient; otherwise its magnitude.")
 
     _VIEW = (
         *("selected", "channel", "show_heat", "show_dots", "show_rectangles", "show_naive"),
-        *("heat_opacity", "colormap", "signed"),
+        *("heat_opacity", "colormap", "signed", "query", "show_erf", "compare_layer"),
     )
 
     def __init__(
@@ -93,8 +101,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         preprocess: Preprocess | None = None,
         **view: Any,
     ) -> None:
-        if preprocess is not None and not callable(preprocess):
-            raise ReceptiveFieldError(f"preprocess is {preprocess!r}: expected a function of the image, or None")
+        checks.function("preprocess", preprocess, "the image")
+        checks.layer_name("input_layer", input_layer)
         for name in set(view).difference(self._VIEW):
             raise ReceptiveFieldError(f"RFWidget has no {name!r}{suggest(name, self._VIEW)}; see help(RFWidget)")
         self.rf = _estimator(model, init_weights)
@@ -109,6 +117,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT)
         self._overlay.on_request(self._on_request)
         self._engine = Engine(self.rf, input_layer, preprocess, self._overlay, self._main, self)
+        self._study = Study(self.rf, input_layer, self._engine.prepare, self._engine.worker, self._main, self)
         self._still = Still(self._picture, self._main)
         self._lull = Lull(self._main, _SETTLED, self._tell_selected)
         stage = Box([self._canvas.widget, self._overlay])
@@ -124,6 +133,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self.observe(self._on_scene, ["show_dots", "show_rectangles", "show_naive"])
         self.observe(self._on_heat, ["show_heat", "heat_opacity"])
         self._overlay.set(show_heat=self.show_heat, heat_opacity=self.heat_opacity)
+        self._take_questions()
         weakref.finalize(self, self._engine.worker.stop)
         self._show_scene()
         self._wish()
@@ -145,28 +155,70 @@ class RFWidget(VBox):  # type: ignore[misc]
         """Wanted shape of the model's input, ``(height, width, channels)``."""
         return self._shape
 
-    def wait(self, timeout: float = 60.0) -> bool:
+    def wait(self, timeout: float = 60.0, *, background: bool = False) -> bool:
         """Block until the shown layer is measured and the selected cell answered; for scripts and tests.
 
         Args:
             timeout: seconds to wait at most.
+            background: wait also for what nobody is kept waiting for: the strip of layers, the effective field.
 
         Returns:
             Whether all work was done in time; a failure counts as done and stands in the read-out.
         """
-        end = time.monotonic() + timeout
+        end, worker = time.monotonic() + checks.seconds("timeout", timeout), self._engine.worker
+        wait = worker.wait_idle if background else worker.wait_settled
         while True:
-            done = self._engine.worker.wait_idle(max(0.0, end - time.monotonic()))
+            done = wait(max(0.0, end - time.monotonic()))
             self._main.drain()
-            if done and self._engine.worker.idle:
+            if done and (worker.idle if background else worker.settled):
                 return True
             if time.monotonic() >= end:
                 return False
 
     def save_png(self, path: str | Path) -> None:
         """Save what the widget shows as a PNG file."""
+        if not isinstance(path, (str, Path)) or not str(path):
+            raise ReceptiveFieldError(f"path is {checks.brief(path)}: expected the name of a file, 'rf.png' say")
         self._main.drain()
         Path(path).write_bytes(self._picture()())
+
+    def to_html(
+        self,
+        path: str | Path,
+        layers: Sequence[str] | None = None,
+        cells: int | Sequence[Sequence[int]] | None = None,
+        max_bytes: int = DEFAULT_LIMIT,
+    ) -> int:
+        """Write one self-contained file in which a reader hovers, clicks and asks: no kernel, no network.
+
+        Gradient maps are computed now and embedded, with the present image, channel and colours; a click shows the
+        nearest of them. Layers that are not shown now are measured, without a change to the widget.
+
+        Args:
+            path: of the file.
+            layers: names of the layers that a reader can choose, the first one shown first; None: the present one.
+            cells: how many gradient maps per layer, evenly spread over its grid; or the cells ``(x, y)``; None: up to
+                100.
+            max_bytes: refuse to write a larger file.
+
+        Returns:
+            Size of the file in bytes.
+
+        Raises:
+            ReceptiveFieldError: if a layer or cell is unknown, a gradient cannot be computed, or the file would grow
+                too large; then nothing is written.
+        """
+        if not self.wait(_LONGEST_WAIT) or self._view is None:
+            raise ReceptiveFieldError("no layer has been measured: wait until the widget shows one, then try again")
+        exhibit = Exhibit(
+            view=self._view,
+            selected=self.selected,
+            layers=(self._view.layer,) if layers is None else tuple(layers),
+            rows=plain_rows(self._survey) if self._survey is not None else [],
+            opacity=self.heat_opacity if self.show_heat else 0.0,
+            scene_of=self._scene_of,
+        )
+        return self._engine.perform(lambda: write_page(path, self.rf, exhibit, cells, max_bytes))
 
     def code(self) -> str:
         """The line of Python that shows this view again; ``model`` stands for the model, ``image`` for an own image."""
@@ -180,8 +232,11 @@ class RFWidget(VBox):  # type: ignore[misc]
         for name in self._VIEW:
             value = getattr(self, name)
             if value != self.traits()[name].default_value:
-                arguments.append(f"{name}={tuple(value) if name == 'selected' else value!r}")
+                arguments.append(f"{name}={tuple(value) if isinstance(value, tuple) else value!r}")
         return f"RFWidget({', '.join(arguments)})"
+
+    def __repr__(self) -> str:
+        return self.code()
 
     def close(self) -> None:
         """Stop all work and free everything in the browser."""
@@ -203,12 +258,7 @@ class RFWidget(VBox):  # type: ignore[misc]
     @traitlets.validate("channel")
     def _check_channel(self, proposal: dict[str, Any]) -> int | None:
         value = proposal["value"]
-        if value is None:
-            return None
-        most = 2**31 if self._view is None else self._view.channels
-        if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or not 0 <= value < most:
-            raise ReceptiveFieldError(f"channel is {value!r}: expected None (mean) or a whole number 0..{most - 1}")
-        return int(value)
+        return checks.channel_index(value, 2**31 if self._view is None else self._view.channels)
 
     @traitlets.validate("image")
     def _check_image(self, proposal: dict[str, Any]) -> Any:
@@ -228,9 +278,7 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     @traitlets.validate("output_layer")
     def _check_output_layer(self, proposal: dict[str, Any]) -> str | None:
-        value = proposal["value"]
-        if value is not None and not isinstance(value, str):
-            raise ReceptiveFieldError(f"output_layer is {value!r}: expected the name of a layer")
+        value = checks.layer_name("output_layer", proposal["value"])
         if self._view is not None and value is not None and value not in self.rf.layers:
             raise unknown_layer(value, self.rf.layers)
         return value
@@ -327,6 +375,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         )
         self._follow(output_layer=view.layer, selected=cell)
         self._controls.show_layers(self.rf.layers, view.channels)
+        self._question(view)
         if cell is not None:
             self._engine.ask(view, cell)
 
@@ -357,6 +406,9 @@ class RFWidget(VBox):  # type: ignore[misc]
             shape = _grid_shape(self._shape)
             pixels = default_input(shape, self.image) if isinstance(self.image, str) else self.image
             return build_scene(as_picture(pixels), shape)
+        return self._scene_of(view)
+
+    def _scene_of(self, view: View) -> Scene:
         return build_scene(
             view.picture,
             view.input_shape,

@@ -18,7 +18,8 @@ class Urgency(IntEnum):
 
     SETUP = 0
     REQUEST = 1
-    IDLE = 2
+    TASK = 2
+    IDLE = 3
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: it ends a job whose result nobody wants any more
@@ -47,6 +48,8 @@ class Worker:
         self, urgency: Urgency, run: Callable[[], None], dropped: Callable[[], None] | None = None
     ) -> threading.Event:
         """Hand in a job; one of the same kind that has not begun is dropped, one that runs is told to stop.
+
+        A job of any kind tells an idle one that runs to stop.
 
         Args:
             urgency: the kind of job.
@@ -82,11 +85,28 @@ class Worker:
         if self._stale or self._stopped:
             raise Cancelled
 
+    def pause(self, seconds: float) -> None:
+        """Called by an idle job before it begins: waits, and ends the job at once if something urgent comes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stale or self._stopped, seconds)
+        self.check()
+
     @property
     def idle(self) -> bool:
         """Whether nothing runs and nothing waits."""
         with self._changed:
             return self._running is None and not self._slots
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing runs and nothing waits but idle jobs."""
+        with self._changed:
+            return self._is_settled()
+
+    def wait_settled(self, timeout: float) -> bool:
+        """Block until settled; whether that came within ``timeout`` seconds."""
+        with self._changed:
+            return self._changed.wait_for(self._is_settled, timeout)
 
     def wait_idle(self, timeout: float) -> bool:
         """Block until idle; whether that came within ``timeout`` seconds."""
@@ -109,6 +129,9 @@ class Worker:
             return True
         thread.join(timeout)
         return not thread.is_alive()
+
+    def _is_settled(self) -> bool:
+        return self._running in (None, Urgency.IDLE) and all(urgency is Urgency.IDLE for urgency in self._slots)
 
     def _loop(self) -> None:
         while True:

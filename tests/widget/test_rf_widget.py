@@ -272,6 +272,12 @@ def test_the_code_shows_the_view_again(widget: RFWidget) -> None:
     again.close()
 
 
+def test_it_prints_as_its_code_and_so_do_all_its_parts_print(widget: RFWidget) -> None:
+    assert repr(widget) == widget.code()
+    for part in widget.children:
+        assert type(part).__name__ in repr(part)
+
+
 def test_the_saved_picture_shows_the_heat_map_only_inside_the_field(widget: RFWidget, tmp_path: Path) -> None:
     pictures = {}
     for name, cell in (("a", (2, 3)), ("b", (10, 12))):

@@ -1,0 +1,111 @@
+"""Checks of plain arguments: flags, whole numbers, names, functions, figures.
+
+Each gives the argument back as a plain Python value, or raises a `ReceptiveFieldError` that says what came and what was
+expected. Images, shapes, cells and layers are checked where they are known, with the same words.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from rfwidget.errors import ReceptiveFieldError
+
+_LONGEST = 80
+"""Characters of a value that a message quotes."""
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = _LONGEST
+
+
+def brief(value: object) -> str:
+    """A value as messages quote it: short, on one line, and whatever its own ``repr`` does.
+
+    >>> brief([0] * 1000)
+    '[0, 0, 0, 0, 0, 0, ...]'
+    """
+    words = " ".join(_brief.repr(value).split())
+    return words if len(words) <= 2 * _LONGEST else words[: 2 * _LONGEST] + "..."
+
+
+def flag(name: str, value: Any) -> bool:
+    """True or False; 1 and 0 will do."""
+    if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, np.integer)) and value in (0, 1)):
+        return bool(value)
+    raise ReceptiveFieldError(f"{name} is {brief(value)}: expected True or False")
+
+
+def whole(name: str, value: Any, low: int, high: float = math.inf) -> int:
+    """A whole number within bounds."""
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not is_whole or not low <= value <= high:
+        bounds = f"of at least {low}" if math.isinf(high) else f"{low}..{high:.0f}"
+        raise ReceptiveFieldError(f"{name} is {brief(value)}: expected a whole number {bounds}")
+    return int(value)
+
+
+def channel_index(value: Any, count: int, of: str = "") -> int | None:
+    """A channel, or None for the mean of all; ``of`` says of what, in words that follow the number."""
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if value is None or (is_whole and 0 <= value < count):
+        return None if value is None else int(value)
+    raise ReceptiveFieldError(f"channel {brief(value)}{of}: expected None (mean) or a whole number 0..{count - 1}")
+
+
+def seconds(name: str, value: Any) -> float:
+    """A length of time."""
+    if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and not math.isnan(value):
+        return float(min(value, 1e9))
+    raise ReceptiveFieldError(f"{name} is {brief(value)}: expected a number of seconds")
+
+
+def layer_name(name: str, value: Any) -> str | None:
+    """The name of a layer, or None for the default one."""
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise ReceptiveFieldError(f"{name} is {brief(value)}: expected the name of a layer, or None for the default")
+
+
+def function(name: str, value: Any, takes: str) -> Any:
+    """Something to call, or None.
+
+    Args:
+        name: of the argument.
+        value: what came.
+        takes: what it is called with, in words.
+    """
+    if value is None or callable(value):
+        return value
+    raise ReceptiveFieldError(f"{name} is {brief(value)}: expected a function of {takes}, or None")
+
+
+def series(name: str, value: Any, of: str) -> list[Any]:
+    """A series of things, as a list."""
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) and getattr(value, "ndim", 1) != 0:
+        return list(value)
+    raise ReceptiveFieldError(f"{name} is {brief(value)}: expected a list of {of}")
+
+
+def figure_size(value: Any) -> tuple[float, float]:
+    """Width and height of a figure in inches, at most a hundred each."""
+    try:
+        width, height = (float(side) for side in value)
+        if isinstance(value, (str, bytes)) or not (0 < width <= 100 and 0 < height <= 100):
+            raise ValueError(value)
+    except (TypeError, ValueError) as error:
+        raise ReceptiveFieldError(
+            f"figsize is {brief(value)}: expected (width, height) in inches, more than 0 and at most 100"
+        ) from error
+    return width, height
+
+
+def check_axes(value: Any) -> None:
+    """Something to draw into, or None."""
+    if value is not None and not (hasattr(value, "imshow") and hasattr(value, "add_patch")):
+        raise ReceptiveFieldError(
+            f"ax is {brief(value)}: expected a matplotlib Axes, such as plt.subplots()[1], or None for a new figure"
+        )

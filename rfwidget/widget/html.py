@@ -1,0 +1,267 @@
+"""The widget as one self-contained file: no kernel, no network, the same browser code (js/standalone.ts).
+
+The gradient maps are computed now and embedded as small pictures. Text from models goes into the page as JSON alone,
+and a content security policy lets nothing run or load but what was written here.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import html
+import io
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from rfwidget.base import ReceptiveField
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.geometry import check_point
+from rfwidget.types import GridPoint, Rect, Size
+from rfwidget.widget.heat import Heat, heat_map
+from rfwidget.widget.overlay import read_built
+from rfwidget.widget.png import paint_marks
+from rfwidget.widget.scene import Scene
+from rfwidget.widget.view import View, colour_feature_map, nearest_cell
+
+DEFAULT_LIMIT = 25_000_000
+"""Bytes; more than that makes a file that neither mails nor opens well."""
+
+_CELLS = 100
+"""Gradient maps per layer, if nothing else is asked for."""
+
+_STYLE = (
+    ":root{color-scheme:light dark}"
+    "body{margin:24px;background:Canvas;color:CanvasText;font:15px/1.5 system-ui,sans-serif}"
+    "h1{margin:0 0 4px;font-size:1.25rem}p{margin:0 0 16px;max-width:46em}"
+)
+
+_HELP = (
+    "Move over the image to see receptive fields; click to see the gradient map of the nearest cell that has one in"
+    " this file. Click with Shift, or draw a box with Shift, to see which cells see it; Escape ends that."
+)
+
+
+class Exhibit(NamedTuple):
+    """What to show of an estimator.
+
+    Attributes:
+        view: of the present layer; its image and style hold for all layers.
+        selected: the cell shown first.
+        layers: names of the layers that can be chosen, the first one shown first.
+        rows: all layers for the strip, `rfwidget.widget.strip.plain_rows`; empty: no strip.
+        opacity: of the gradient maps, 0..1.
+        scene_of: dots, rectangles and labels for a view.
+    """
+
+    view: View
+    selected: GridPoint | None
+    layers: tuple[str, ...]
+    rows: list[dict[str, Any]]
+    opacity: float
+    scene_of: Callable[[View], Scene]
+
+
+class _Budget:
+    """Counts bytes against a limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+
+    def spend(self, count: int, what: str) -> None:
+        """Raises ReceptiveFieldError if that is more than is left."""
+        self._used += count
+        if self._used > self._limit:
+            raise ReceptiveFieldError(
+                f"the page would be larger than {self._limit} bytes: {what} already takes it to {self._used}. Embed"
+                " fewer cells or layers (cells=25, layers=[...]), or raise max_bytes"
+            )
+
+
+def write_page(
+    path: str | Path,
+    rf: ReceptiveField,
+    exhibit: Exhibit,
+    cells: int | Sequence[Sequence[int]] | None = None,
+    max_bytes: int = DEFAULT_LIMIT,
+) -> int:
+    """Write the page; see `RFWidget.to_html`.
+
+    Returns:
+        Size of the file in bytes.
+    """
+    if not exhibit.layers:
+        raise ReceptiveFieldError("layers is empty: name at least one layer, or give None for the present one")
+    script, style = read_built("standalone.js"), read_built("overlay.css") + _STYLE
+    budget = _Budget(max_bytes)
+    photo = _address(_png(Image.fromarray(exhibit.view.picture, "RGB")))
+    budget.spend(len(script) + len(style) + len(photo) + len(json.dumps(exhibit.rows)), "the image")
+    shown = []
+    for name in exhibit.layers:
+        estimator, view = _look_at(rf, exhibit.view, name)
+        selected = exhibit.selected if view is exhibit.view else None
+        points = choose_cells(view.grid, cells, selected)
+        shown.append(_layer(estimator, view, exhibit.scene_of(view), points, selected, budget))
+    page = {"heat_opacity": exhibit.opacity, "layers": exhibit.rows, "photo": photo, "shown": shown}
+    text = _document(page, script, style)
+    content = text.encode("utf-8")
+    _Budget(max_bytes).spend(len(content), "all of it together")
+    Path(path).write_bytes(content)
+    return len(content)
+
+
+def choose_cells(
+    grid: Size, cells: int | Sequence[Sequence[int]] | None, selected: GridPoint | None = None
+) -> list[GridPoint]:
+    """Cells of a grid to embed: those given, or some evenly spread ones and the selected one.
+
+    >>> choose_cells(Size(8, 4), 2)
+    [GridPoint(x=2, y=2), GridPoint(x=6, y=2)]
+    """
+    if cells is not None and not isinstance(cells, (int, np.integer)):
+        points = [check_point(point, grid) for point in cells]
+        if not points:
+            raise ReceptiveFieldError("cells is empty: give at least one cell (x, y), a number of cells, or None")
+        return points
+    most = _CELLS if cells is None else int(cells)
+    if isinstance(cells, bool) or most < 1:
+        raise ReceptiveFieldError(f"cells is {cells!r}: expected a number of cells, at least 1, or cells (x, y)")
+    w, h = int(grid.w), int(grid.h)
+    rows = min(h, most, max(1, round(math.sqrt(most * h / w))))
+    columns = min(w, most // rows)
+    rows = min(h, most // columns)
+    points = [GridPoint(x, y) for y in _spread(h, rows) for x in _spread(w, columns)]
+    return points if selected is None or selected in points else [selected, *points]
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """The middle ones of equal parts of a row of cells."""
+    return [(2 * k + 1) * count // (2 * wanted) for k in range(wanted)]
+
+
+def _look_at(rf: ReceptiveField, view: View, layer: str) -> tuple[ReceptiveField, View]:
+    """An estimator and a view of a layer; the given ones stay as they are."""
+    if layer == view.layer:
+        return rf, view
+    shape = view.input_shape
+    other = copy.copy(rf)  # shares what has been built; its result is its own
+    other.compute((shape.h, shape.w, shape.c), rf.input_layer, layer)
+    style = view.style
+    if style.channel is not None and style.channel >= other.channels:
+        style = style._replace(channel=None)
+    return other, view._replace(
+        field=other.field,
+        grid=Size(other.output_shape.w, other.output_shape.h),
+        channels=other.channels,
+        layer=other.output_layer,
+        style=style,
+    )
+
+
+def _layer(
+    rf: ReceptiveField,
+    view: View,
+    scene: Scene,
+    points: list[GridPoint],
+    selected: GridPoint | None,
+    budget: _Budget,
+) -> dict[str, Any]:
+    """One layer, as `PageLayer` in js/static.ts."""
+    layout, style = scene.layout, view.style
+    marks = _address(_png(paint_marks(scene)))
+    features = _address(_png(Image.fromarray(colour_feature_map(rf.feature_map(view.image, style.channel)), "RGBA")))
+    budget.spend(len(marks) + len(features), f"the marks of {view.layer}")
+    maps = []
+    for number, (point, heat) in enumerate(_heats(rf, view, points), 1):
+        picture = _address(indexed_png(heat.rgba))
+        budget.spend(len(picture), f"gradient map {number} of {len(points)} of layer {view.layer!r}")
+        maps.append({"cell": list(point), "box": heat.box, "rect": _plain(view.field.rect(point)), "picture": picture})
+    first = selected if selected in points else min(points, key=_distance_from(nearest_cell(view, None)))
+    return {
+        "image_size": [int(layout.image.w), int(layout.image.h)],
+        "scale": layout.scale,
+        "margin": list(layout.margin),
+        "grid": [int(view.grid.w), int(view.grid.h)],
+        "field": view.field.to_json(),
+        "selected": list(first),
+        "label": f"Receptive fields of layer {view.layer}",
+        "layer": view.layer,
+        "scene": marks,
+        "features": features,
+        "maps": maps,
+    }
+
+
+def _heats(rf: ReceptiveField, view: View, points: list[GridPoint]) -> Iterator[tuple[GridPoint, Heat]]:
+    patches = rf.gradient_patches(points, view.image, view.style.channel)
+    for point, patch in zip(points, patches, strict=True):
+        # A picture without a pixel is no picture.
+        heat = heat_map(patch, view.style.colormap, view.style.signed)
+        yield point, heat if heat.rgba.size else Heat(0, 0, np.zeros((1, 1, 4), np.uint8))
+
+
+def _distance_from(centre: GridPoint) -> Callable[[GridPoint], int]:
+    return lambda point: (point.x - centre.x) ** 2 + (point.y - centre.y) ** 2
+
+
+def _plain(rect: Rect) -> list[float | None]:
+    """JSON has no infinity."""
+    return [edge if math.isfinite(edge) else None for edge in rect]
+
+
+def indexed_png(rgba: npt.NDArray[np.uint8]) -> bytes:
+    """A heat map ``(h, w, 4)`` as a PNG file with a palette, about a quarter of the size of one without.
+
+    Pixels of one colour differ in opacity by a few hundredths at most; they all get the mean. Clear pixels stay clear.
+    """
+    responds = rgba[:, :, 3] > 0
+    channels = rgba[responds].astype(np.int64)
+    colours, number = np.unique(channels[:, :3] @ [1 << 16, 1 << 8, 1], return_inverse=True)
+    if len(colours) > 255:
+        return _png(Image.fromarray(rgba, "RGBA"))
+    opacity = np.rint(np.bincount(number, channels[:, 3]) / np.bincount(number)) if len(colours) else np.zeros(0)
+    index = np.zeros(responds.shape, np.uint8)
+    index[responds] = number + 1
+    image = Image.fromarray(index, "P")
+    image.putpalette([0, 0, 0, *(int(colour) >> shift & 255 for colour in colours for shift in (16, 8, 0))])
+    return _png(image, transparency=bytes([0, *opacity.astype(np.uint8).tolist()]))
+
+
+def _png(image: Image.Image, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True, **options)
+    return file.getvalue()
+
+
+def _address(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _document(page: dict[str, Any], script: str, style: str) -> str:
+    # Without "<" no text of the user's can end the element that holds it.
+    data = json.dumps(page, allow_nan=False).replace("<", "\\u003c")
+    title = html.escape(f"Receptive fields of {', '.join(layer['layer'] for layer in page['shown'])}")
+    policy = (
+        f"default-src 'none'; img-src data:; script-src 'sha256-{_digest(script)}'; "
+        f"style-src 'sha256-{_digest(style)}'; base-uri 'none'; form-action 'none'"
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{_HELP}</p>\n"
+        f'<script type="application/json" class="rfwidget-data">{data}</script>\n'
+        f"<script>{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
