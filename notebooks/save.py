@@ -3,12 +3,14 @@
     python -m notebooks.save                         # all of them
     python -m notebooks.save quickstart any-model
 
-What depends on the run alone is left out: times, versions, the live views of widgets (their pictures stay).
+What depends on the run alone is left out: times, versions, TensorFlow's start-up log, and the live views of widgets
+(their pictures stay).
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).parent
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.ipynb")))
 
+_START_UP_LOG = "WARNING: All log messages before absl::InitializeLog()"
 _VIEW = "application/vnd.jupyter.widget-view+json"
 _LET_PICTURES_COME = """
 import asyncio
@@ -26,7 +29,7 @@ from rfwidget import RFWidget
 for _value in list(globals().values()):
     if isinstance(_value, RFWidget):
         assert _value.wait()
-await asyncio.sleep(2)  # a widget renews its picture one second after the last change
+await asyncio.sleep(4)  # a widget renews its picture one second after the last change
 """
 
 
@@ -64,13 +67,24 @@ def _tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not _is_live(output)]
+            cell.outputs = _joined(output for output in cell.outputs if not _of_this_run(output))
     return notebook
 
 
-def _is_live(output: Any) -> bool:
-    """Whether an output is the view of a widget, which means nothing without its kernel."""
-    return _VIEW in output.get("data", {})
+def _joined(outputs: Iterable[Any]) -> list[Any]:
+    """The outputs, what was printed in pieces made one: where it breaks depends on the speed of the machine."""
+    joined: list[Any] = []
+    for output in outputs:
+        if joined and output.output_type == "stream" and output.get("name") == joined[-1].get("name"):
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
+def _of_this_run(output: Any) -> bool:
+    """Whether an output means nothing later: the live view of a widget, or what TensorFlow tells of the machine."""
+    return _VIEW in output.get("data", {}) or output.get("text", "").startswith(_START_UP_LOG)
 
 
 def main() -> None:
