@@ -106,5 +106,6 @@ def test_the_end_of_the_worker_ends_the_tasks(worker: Worker) -> None:
     assert task.started.wait(5)
     worker.stop()
     assert worker.join(5)
-    assert not worker.submit(Urgency.REQUEST, task.release.set)
+    assert worker.submit(Urgency.REQUEST, task.release.set).is_set(), "a job that will never run keeps nobody waiting"
+    assert not task.release.is_set()
     assert task.done == 0
