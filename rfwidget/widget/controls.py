@@ -248,7 +248,9 @@ def legend() -> w.HTML:
         '<svg width="10" height="8" aria-hidden="true"><circle cx="5" cy="4" r="2.5" fill="limegreen"/></svg> '
         "centres of all cells"
     )
-    return w.HTML("&ensp;&ensp;".join([*lines, dot]))
+    shown = w.HTML("&ensp;&ensp;".join([*lines, dot]))
+    shown.add_class("rfwidget-legend")
+    return shown
 
 
 def _layer_line(name: str, grid: Size) -> str:
