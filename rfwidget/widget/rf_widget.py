@@ -117,7 +117,9 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT)
         self._overlay.on_request(self._on_request)
         self._engine = Engine(self.rf, input_layer, preprocess, self._overlay, self._main, self)
-        self._study = Study(self.rf, input_layer, self._engine.prepare, self._engine.worker, self._main, self)
+        self._study = Study(
+            self.rf, input_layer, self._engine.prepare, self._engine.worker, self._main, self, self._engine.ahead
+        )
         self._still = Still(self._picture, self._main)
         self._lull = Lull(self._main, _SETTLED, self._tell_selected)
         stage = Box([self._canvas.widget, self._overlay])
@@ -384,6 +386,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         if self._view is None or answered.view.revision != self._view.revision:
             return
         self._answer = answered
+        self._study.look_ahead(answered)
         if self._overlay.state == "error":
             self._overlay.set(state="ready", error=None)
         self._still.renew()
