@@ -9,7 +9,7 @@ const CONTOURS: Contours = {
   y: { start: -5.5, stride: 2.5 },
   levels: [
     { share: 0.5, loops: [[2, 1, 5, 1, 5, 3, 2, 3]] },
-    { share: 0.95, loops: [] },
+    { share: 0.95, loops: [[0, 0, 7, 0, 7, 4, 0, 4]] },
   ],
 };
 
@@ -23,12 +23,16 @@ it("outlines move with the selected cell, from pixel to pixel, and scale with th
   expect(marks.element.querySelector("g")?.getAttribute("transform")).toBe("translate(250 47)"); // floor(9.5) = 9
 });
 
-it("every share has a label at its rightmost point, and a line of its own kind", () => {
+it("every share has a label where the other has none, and a line of its own kind", () => {
   const marks = new ContourMarks();
   marks.draw(STATE, CONTOURS, [20, 5]);
   const labels = [...marks.element.querySelectorAll("text")];
   expect(labels.map((label) => label.textContent)).toEqual(["50 %", "95 %"]);
-  expect([labels[0]?.getAttribute("x"), labels[0]?.getAttribute("y")]).toEqual(["18", "7"]);
+  const places = labels.map((label) => [label.getAttribute("x"), label.getAttribute("y")]);
+  expect(places).toEqual([
+    ["18", "23"], // below (5, 3)
+    ["24", "4"], // right of (7, 0)
+  ]);
   const shares = [...marks.element.querySelectorAll("path.rfwidget-line")].map((path) =>
     path.getAttribute("data-share"),
   );
