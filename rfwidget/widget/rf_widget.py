@@ -24,6 +24,7 @@ from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.geometry import check_point
 from rfwidget.image import as_array, as_input_shape, as_model_input, as_picture, default_input, get_default_images
 from rfwidget.plotting import finite_rect
+from rfwidget.progress import Progress, reporting
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
 from rfwidget.widget.controls import Controls
@@ -190,6 +191,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         layers: Sequence[str] | None = None,
         cells: int | Sequence[Sequence[int]] | None = None,
         max_bytes: int = DEFAULT_LIMIT,
+        progress: Progress | bool | None = None,
     ) -> int:
         """Write one self-contained file in which a reader hovers, clicks and asks: no kernel, no network.
 
@@ -202,6 +204,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             cells: how many gradient maps per layer, evenly spread over its grid; or the cells ``(x, y)``; None: up to
                 100.
             max_bytes: refuse to write a larger file.
+            progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
 
         Returns:
             Size of the file in bytes.
@@ -220,7 +223,8 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             opacity=self.heat_opacity if self.show_heat else 0.0,
             scene_of=self._scene_of,
         )
-        return self._engine.perform(lambda: write_page(path, self.rf, exhibit, cells, max_bytes))
+        with reporting(progress, "page") as report:
+            return self._engine.perform(lambda: write_page(path, self.rf, exhibit, cells, max_bytes, report))
 
     def code(self) -> str:
         """The line of Python that shows this view again; ``model`` stands for the model, ``image`` for an own image."""
