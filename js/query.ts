@@ -67,7 +67,7 @@ export function isPixel([left, top, right, bottom]: Box): boolean {
 export function answerInWords(box: Box, cells: Cells, layer: string, layers: readonly LayerRow[]): string {
   const count = countOf(cells);
   const [left, top, right, bottom] = box;
-  const who = `${count || "no"} cell${count === 1 ? "" : "s"} of layer ${layer} see${count > 1 ? "" : "s"}`;
+  const who = `${count || "no"} ${count > 1 ? "cells" : "cell"} of layer ${layer} ${count > 1 ? "see" : "sees"}`;
   if (isPixel(box)) return `${who} pixel (${left}, ${top})`;
   const first = firstCovering(layers, box);
   const none = layers.length && !count ? "; no layer has such a cell" : "";

@@ -29,7 +29,7 @@ function build(page: Page): HTMLElement {
     const { image_size, margin, scale, layer } = host.layer;
     const [width, height] = [image_size[0] * scale, image_size[1] * scale];
     photo.classList.toggle("rfwidget-magnified", scale >= 1);
-    photo.style.transform = `translate(${margin[0]}px, ${margin[1]}px)`;
+    photo.style.margin = `${margin[1]}px 0 0 ${margin[0]}px`;
     place(photo, { width, height });
     place(scene, { width: margin[0] + width + margin[2], height: margin[1] + height + margin[3] });
     assign(scene, { src: host.layer.scene });

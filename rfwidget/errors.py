@@ -18,6 +18,10 @@ class SizeRefusedError(ReceptiveFieldError):
     """The network does not run on an image of that size."""
 
 
+class NoInfluenceError(ReceptiveFieldError):
+    """The image does not influence the layer, so its cells see nothing."""
+
+
 def suggest(name: object, known: Iterable[str]) -> str:
     """The end of an "unknown name" message: ``", did you mean 'feature_grid'?"`` or nothing."""
     close = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.5) if isinstance(name, str) else []

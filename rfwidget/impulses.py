@@ -62,6 +62,7 @@ class Hull:
         self._grid = 0
         self._spread = False
         self._everywhere = True
+        self._any = False
 
     def add(self, seen: npt.NDArray[np.bool_], first: int) -> None:
         """Take in what is seen of consecutive pixel columns.
@@ -72,6 +73,7 @@ class Hull:
         """
         self._grid = seen.shape[1]
         self._everywhere &= bool(seen.all())
+        self._any |= bool(seen.any())
         if not seen.size:
             return
         # A field that reaches the ends of a map with that much room around it grows with the image.
@@ -82,6 +84,11 @@ class Hull:
             moved = first + pixels - periods * self._period
             np.minimum.at(self._low, phases, moved)
             np.maximum.at(self._high, phases, moved + 1)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no cell sees anything."""
+        return not self._any
 
     def field(self, requested: int, global_context: bool) -> AxisField | None:
         """The field of all cells; None if these impulses cannot tell.
@@ -97,6 +104,4 @@ class Hull:
         pairs = tuple(
             (int(low), int(high)) if low < high else (0, 0) for low, high in zip(self._low, self._high, strict=True)
         )
-        if all(low == high for low, high in pairs):
-            return None
         return periodic(Edges(0, 0, pairs), self._period)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget.edges import Edges, interior_pattern, periodic, unbounded
-from rfwidget.errors import ReceptiveFieldError, SizeRefusedError
+from rfwidget.errors import NoInfluenceError, ReceptiveFieldError, SizeRefusedError
 from rfwidget.geometry import AxisField, FieldGeometry, extent, rect_of_support
 from rfwidget.network import Network
 from rfwidget.progress import Progress
@@ -85,7 +85,7 @@ def _measure_at_any_size(network: Network, axis: str) -> AxisField:
             first = (grid - cells) // 2
             latest = _edges(network, axis, length, range(first, first + cells))
             if all(low == high for low, high in latest.pairs):
-                raise ReceptiveFieldError(_nothing(network))
+                raise NoInfluenceError(nothing(network.output_layer))
             if network.reach is not None and latest.inside:
                 return periodic(latest, period)
             if network.reach is not None and network.global_context:
@@ -185,7 +185,7 @@ def _measure_fixed(network: Network, axis: str) -> AxisField:
     length, grid = _lengths(network, axis)
     seen = _edges_on_image(network, axis)
     if all(low == high for low, high in seen.pairs):
-        raise ReceptiveFieldError(_nothing(network))
+        raise NoInfluenceError(nothing(network.output_layer))
     if seen.fills and network.global_context:
         return unbounded(grid, length)
     field = interior_pattern(seen)
@@ -200,8 +200,9 @@ def _measure_fixed(network: Network, axis: str) -> AxisField:
     return AxisField(grid, length, seen.pairs)
 
 
-def _nothing(network: Network) -> str:
+def nothing(layer: str) -> str:
+    """What to say of a layer that the image does not influence."""
     return (
-        f"the image does not influence {network.output_layer!r} at all. If only global context (pooling over the whole "
-        "image, attention) leads there, leave out ignore_global_context; else check that input_layer is the image"
+        f"the image does not influence {layer!r} at all. If only global context (pooling over the whole image, "
+        "attention) leads there, leave out ignore_global_context; else check that input_layer is the image"
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from rfwidget.errors import ReceptiveFieldError
+from rfwidget.errors import NoInfluenceError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
+from rfwidget.measure import nothing
 from rfwidget.network import LayerField, Network
 from rfwidget.progress import Progress, part
 from rfwidget.survey import LayerRow, Survey
 from rfwidget.types import GridShape, Size
 
-_NAN = (math.nan, math.nan)
+_UNKNOWN = Size(math.nan, math.nan)
 _NO = (False, False)
 
 
@@ -26,7 +27,7 @@ def survey_network(network: Network, measure_alone: Callable[[str], FieldGeometr
     """
     known = dict(network.all_fields(part(progress, 0, 0.3)))
     shape = network.input_shape
-    notes: dict[str, str] = {}
+    notes = {name: nothing(name) for name, layer in known.items() if layer.field is None}
     before = Size(1, 1)
     for place, name in enumerate(network.layers):
         if name not in known:
@@ -34,34 +35,33 @@ def survey_network(network: Network, measure_alone: Callable[[str], FieldGeometr
             try:
                 # Where nothing tells what a layer reads, it is taken to be the layer before.
                 known[name] = LayerField(measure_alone(name), before)
+            except NoInfluenceError as error:
+                known[name], notes[name] = LayerField(None, before), str(error)
             except ReceptiveFieldError as error:
-                notes[name] = str(error)
-                continue
-        before = known[name].field.description.size
-    rows = [
-        _row(name, grid, known[name], shape) if name in known else _unknown(name, grid, notes[name])
-        for name, grid in network.layers.items()
-    ]
+                known[name], notes[name] = LayerField(None, _UNKNOWN), str(error)
+        if (field := known[name].field) is not None:
+            before = field.description.size
+    rows = [_row(name, grid, known[name], notes.get(name, ""), shape) for name, grid in network.layers.items()]
+    fields = {name: field for name in network.layers if (field := known[name].field) is not None}
     progress(1.0, "surveyed")
-    fields = {name: known[name].field for name in network.layers if name in known}
     return Survey(rows, fields, shape, network.input_layer)
 
 
-def _row(name: str, grid: Size, layer: LayerField, image: GridShape) -> LayerRow:
-    field, described = layer.field, layer.field.description
+def _row(name: str, grid: Size, layer: LayerField, note: str, image: GridShape) -> LayerRow:
+    field, reads = layer.field, layer.reads
+    if field is None:
+        size = _UNKNOWN if reads is _UNKNOWN else Size(0, 0)
+        return LayerRow(name, size, (math.nan, math.nan), (math.nan, math.nan), grid, reads, _NO, _NO, _NO, _NO, note)
+    described = field.description
     return LayerRow(
         name=name,
         size=described.size,
         stride=described.stride,
         offset=described.offset,
         grid=grid,
-        reads=layer.reads,
+        reads=reads,
         unbounded=described.unbounded,
         uniform=(field.x.uniform, field.y.uniform),
         exceeds_input=(described.size.w > image.w, described.size.h > image.h),
-        unproductive=(layer.reads.w >= image.w, layer.reads.h >= image.h),
+        unproductive=(reads.w >= image.w, reads.h >= image.h),
     )
-
-
-def _unknown(name: str, grid: Size, note: str) -> LayerRow:
-    return LayerRow(name, Size(*_NAN), _NAN, _NAN, grid, Size(*_NAN), _NO, _NO, _NO, _NO, note)

@@ -46,12 +46,12 @@ class LayerField(NamedTuple):
     """Receptive fields of one layer, and of what it reads.
 
     Attributes:
-        field: of all its cells.
+        field: of all its cells; None if the image does not influence the layer at all.
         reads: the smallest size among the maps that the layer reads, ``Size(1, 1)`` for the image itself; NaN where
             unknown.
     """
 
-    field: FieldGeometry
+    field: FieldGeometry | None
     reads: Size
 
 

@@ -27,11 +27,12 @@ Flags = tuple[bool, bool]
 
 
 class LayerRow(NamedTuple):
-    """One layer of a survey. Pairs are ``(x, y)``; numbers are NaN, and flags False, where ``note`` tells why.
+    """One layer of a survey. Pairs are ``(x, y)``; where ``note`` is not empty, unknown numbers are NaN, flags False.
 
     Attributes:
         name: of the layer, a path inside nested models.
-        size: extent of the receptive field in pixels; infinite where it grows with the image.
+        size: extent of the receptive field in pixels; infinite where it grows with the image, 0 where the image does
+            not influence the layer.
         stride: shift of the receptive field from one cell to the next, in pixels.
         offset: centre of the receptive field of cell (0, 0), in pixel-edge coordinates.
         grid: cells of the layer.
@@ -170,20 +171,21 @@ class Survey(Sequence[LayerRow]):
             ReceptiveFieldError: if there is no such range: global context makes fields unbounded on the way, or some
                 layer could not be measured.
         """
-        unknown = [row.name for row in self._rows if row.note or math.isnan(sum(row.reads))]
-        if unknown or not self._rows:
+        rows = [row for row in self._rows if row.size != (0, 0)]
+        unknown = [row.name for row in rows if math.isnan(sum(row.size) + sum(row.reads))]
+        if unknown or not rows:
             raise ReceptiveFieldError(
-                f"no range of image sizes can be given: layers not measured: {', '.join(unknown) or 'all'}"
+                f"no range of image sizes can be given: layers not known of {', '.join(unknown) or 'any layer'}"
             )
         smallest, largest = [], []
         for axis in (0, 1):
-            if beyond := [row.name for row in self._rows if math.isinf(row.reads[axis])]:
+            if beyond := [row.name for row in rows if math.isinf(row.reads[axis])]:
                 raise ReceptiveFieldError(
                     f"no image size suits all layers: from {beyond[0]!r} on they read what has seen the whole image, "
                     "whatever its size. Survey the local path alone: survey(ignore_global_context=True)"
                 )
-            smallest.append(max((int(row.reads[axis]) + 1 for row in self._rows if row.widens[axis]), default=1))
-            largest.append(max(row.size[axis] for row in self._rows))
+            smallest.append(max((int(row.reads[axis]) + 1 for row in rows if row.widens[axis]), default=1))
+            largest.append(max(row.size[axis] for row in rows))
         return ResolutionRange(Size(*smallest), Size(*largest))
 
     def seeing(self, pixel: Sequence[int]) -> Coverage:

@@ -28,7 +28,7 @@ _STYLE = (
     ".rfwidget-survey thead th{position:sticky;top:0;"
     "background:var(--jp-layout-color1,Canvas);color:var(--jp-content-font-color1,CanvasText)}"
     ".rfwidget-survey .rfwidget-idle{color:var(--jp-warn-color0,#b35c00);font-weight:600}"
-    ".rfwidget-survey .rfwidget-bar{display:inline-block;height:.6em;margin-right:.5em;vertical-align:baseline;"
+    ".rfwidget-survey .rfwidget-bar{display:inline-block;height:.6em;vertical-align:baseline;"
     "background:var(--jp-brand-color2,#4a90d9)}"
     "</style>"
 )
@@ -90,7 +90,7 @@ def _cells(row: LayerRow) -> tuple[str, ...]:
 
 def _remarks(row: LayerRow) -> list[str]:
     if row.note:
-        return [f"not measured: {row.note}"]
+        return ["sees nothing" if row.size == (0, 0) else f"not measured: {row.note}"]
     flags = (
         (row.unbounded, "unbounded"),
         ((not row.uniform[0], not row.uniform[1]), "not uniform"),
@@ -103,7 +103,8 @@ def _remarks(row: LayerRow) -> list[str]:
 def _html_row(row: LayerRow, width: int) -> str:
     name, size, *numbers, remarks = (html.escape(cell) for cell in _cells(row))
     share = 0.0 if math.isnan(row.size.w) else min(1.0, row.size.w / width)
-    bar = f'<span class="rfwidget-bar" style="width:{max(1, round(_BAR * share))}px"></span>'
+    length = max(1, round(_BAR * share))
+    bar = f'<span class="rfwidget-bar" style="width:{length}px;margin-right:{_BAR + 8 - length}px"></span>'
     if all(row.unproductive):
         remarks = f'<span class="rfwidget-idle">{remarks}</span>'
     middle = "".join(f"<td>{number}</td>" for number in numbers)

@@ -81,7 +81,7 @@ class BoxReceptiveField(ReceptiveField):
     ) -> BoxNetwork:
         progress(0.5, "building")
         h, w, c = input_shape or self.default_input_shape()
-        name = output_layer or "wide"
+        name = output_layer or next(iter(self.LAYERS))
         if name not in self.LAYERS:
             raise unknown_layer(name, self.LAYERS)
         image = GridShape(None, int(w or 0), int(h or 0), int(c or 0))

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from keras import layers
 
@@ -50,7 +50,9 @@ def test_published_rows(name: str) -> None:
 @given(st.integers(0, 2**32 - 1))
 def test_every_layer_of_a_random_network_is_as_when_measured_alone(seed: int) -> None:
     keras.utils.clear_session(free_memory=False)
-    assert_as_alone(KerasReceptiveField(build(random_blueprint(random.Random(seed)))))  # noqa: S311
+    model = build(random_blueprint(random.Random(seed)))  # noqa: S311
+    assume(len(model.layers) > 1)  # else it holds bare operations only
+    assert_as_alone(KerasReceptiveField(model))
 
 
 def assert_as_alone(rf: KerasReceptiveField, **options: bool) -> None:
@@ -275,16 +277,51 @@ def test_there_is_no_range_behind_global_context_and_the_error_says_what_to_do()
     assert rf.survey(ignore_global_context=True)["after"].size == (7, 7)
 
 
-def test_a_layer_that_cannot_be_measured_has_a_row_that_says_why() -> None:
-    rf = KerasReceptiveField(with_context())
-    survey = rf.survey(ignore_global_context=True)
+def test_a_layer_that_the_image_does_not_reach_sees_nothing_and_stands_in_nobodys_way() -> None:
+    survey = KerasReceptiveField(with_context()).survey(ignore_global_context=True)
     row = survey["squeeze"]
-    assert math.isnan(row.size.w)
+    assert row.size == (0, 0)
     assert "does not influence" in row.note
+    assert "sees nothing" in repr(survey)
+    assert "squeeze" not in survey.covering((5, 5, 6, 6)).counts
     with pytest.raises(ReceptiveFieldError, match="does not influence"):
         survey.field("squeeze")
-    with pytest.raises(ReceptiveFieldError, match="not measured: squeeze"):
+    assert [survey[name].reads for name in ("excite", "after")] == [(5, 3), (5, 3)]
+    assert survey.resolution_range() == ((6, 4), (7, 7))
+
+
+class Unfinished(BoxReceptiveField):
+    """One of its layers cannot be built."""
+
+    def _build(self, input_shape, input_layer, output_layer, **options):
+        if output_layer == "tall":
+            raise ReceptiveFieldError("no <tall> layer today")
+        return super()._build(input_shape, input_layer, output_layer, **options)
+
+
+def test_a_layer_that_cannot_be_measured_has_a_row_that_says_why() -> None:
+    survey = Unfinished().survey((40, 64, 3))
+    row = survey["tall"]
+    assert math.isnan(row.size.w)
+    assert row.note == "no <tall> layer today"
+    assert not any((*row.exceeds_input, *row.unproductive, *row.unbounded))
+    assert "not measured: no &lt;tall&gt; layer today" in survey._repr_html_()
+    assert survey["wide"].size == (12, 6)
+    with pytest.raises(ReceptiveFieldError, match="could not be measured: no <tall>"):
+        survey.field("tall")
+    with pytest.raises(ReceptiveFieldError, match="known of tall"):
         survey.resolution_range()
+
+
+def test_squeezed_vectors_have_seen_the_whole_image() -> None:
+    image = keras.Input((48, 64, 3))
+    x = layers.Conv2D(4, (3, 5), name="conv")(image)
+    vector = layers.GlobalAveragePooling2D()(x)
+    x = layers.Multiply(name="excite")([x, layers.Reshape((1, 1, 4), name="cell")(vector)])
+    survey = KerasReceptiveField(keras.Model(image, x)).survey()
+    assert survey["cell"].reads == (math.inf, math.inf)
+    assert survey["excite"].reads == (5, 3)
+    assert survey["excite"].unbounded == (True, True)
 
 
 # -- which cells see this ---------------------------------------------------------------------------------------------

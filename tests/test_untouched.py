@@ -129,6 +129,8 @@ def use(rf: KerasReceptiveField) -> None:
         rf.gradient_at(point)
     rf.gradient_at(last, image=np.zeros(SHAPE, np.uint8), channel=1)
     rf.cells_seeing((3, 4))
+    rf.survey()
+    rf.effective(n=1, points=[last])
 
 
 MODELS = {"sequential": sequential, "functional": functional, "nested": nested, "subclassed": Subclassed}

@@ -26,7 +26,7 @@ from rfwidget.progress import Progress
 from rfwidget.types import Size
 
 # All maps of one run together hold at most this many numbers, so that memory stays small.
-_NUMBERS = 1 << 25
+_NUMBERS = 1 << 26
 
 # No network is worth more runs than this; its layers are measured one at a time.
 _RUNS = 64
@@ -52,9 +52,11 @@ def all_fields(twin: Twin, size: tuple[int, int], progress: Progress) -> dict[st
     y, x = watches
     fields = {}
     for path in entries:
-        along_x, along_y = x.field(path), y.field(path)
+        along_x, along_y, reads = x.field(path), y.field(path), Size(x.reads(path), y.reads(path))
         if along_x is not None and along_y is not None:
-            fields[path] = LayerField(FieldGeometry(along_x, along_y), Size(x.reads(path), y.reads(path)))
+            fields[path] = LayerField(FieldGeometry(along_x, along_y), reads)
+        elif x.is_dark(path) and y.is_dark(path):
+            fields[path] = LayerField(None, reads)
     progress(1.0, "measured all layers")
     return fields
 
@@ -65,6 +67,7 @@ class _Watch:
     def __init__(self, axis: int, requested: int) -> None:
         self.axis, self.requested = axis, requested
         self.hulls: list[tuple[Hull, bool] | None] = []
+        self.mixed: set[int] = set()
         self.made: dict[str, int] = {}
         self.read: dict[str, set[int]] = {}
 
@@ -72,11 +75,24 @@ class _Watch:
         """Field of a layer; None if it cannot be told."""
         return self._field(self.made[path]) if path in self.made else None
 
+    def is_dark(self, path: str) -> bool:
+        """Whether the image does not reach a layer."""
+        return path in self.made and self._is_dark(self.made[path])
+
     def reads(self, path: str) -> float:
-        """Smallest size among the maps that a layer reads; NaN if it cannot be told."""
-        fields = [self._field(number) for number in self.read.get(path, ())]
-        sizes = [math.nan if field is None else field.size for field in fields]
+        """Smallest size among the maps that a layer reads, dark ones apart; NaN if it cannot be told."""
+        sizes = [self._size(number) for number in self.read.get(path, ()) if not self._is_dark(number)]
         return math.nan if not sizes or any(map(math.isnan, sizes)) else min(sizes)
+
+    def _size(self, number: int) -> float:
+        if number in self.mixed:
+            return math.inf
+        field = self._field(number)
+        return math.nan if field is None else field.size
+
+    def _is_dark(self, number: int) -> bool:
+        known = self.hulls[number]
+        return known is not None and known[0].empty
 
     def _field(self, number: int) -> AxisField | None:
         known = self.hulls[number]
@@ -157,12 +173,17 @@ class _Recorder(Dispatch):
         hint, axis, watch = Hint.of(tensor), self._watch.axis, self._watch
         if number == len(watch.hulls):
             hull = None
-            if hint is not None and _is_plain(hint) and len(tensor.shape) == 4:
+            if hint is not None and _is_plain(hint) and len(tensor.shape) == 2:
+                if hint.context[axis]:
+                    watch.mixed.add(number)  # a vector of the whole image
+                elif not np.asarray(tensor).any():
+                    hull = Hull(0, 1), False
+            elif hint is not None and _is_plain(hint) and len(tensor.shape) == 4:
                 scale, period = hint.scale[axis], hint.period[axis]
                 hull = Hull(0 if scale is None else int(period / scale), period), hint.context[axis]
             watch.hulls.append(hull)
         known = watch.hulls[number]
-        if known is not None:
+        if known is not None and len(tensor.shape) == 4:
             values = np.asarray(tensor)
             if self._probe.channels_first:
                 values = np.moveaxis(values, 1, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -128,10 +129,14 @@ class CompiledGradient:
             places: ``(y, x)`` of the output, one for each image; all zeros is the answer to a place that is not there.
             channels: weight of each channel.
         """
-        result: Singles = self._backward(
-            tf.constant(images), tf.constant(places, tf.int32), tf.constant(channels)
-        ).numpy()
+        gradients = self._traced(tf.constant(images), tf.constant(places, tf.int32), tf.constant(channels))
+        result: Singles = gradients.numpy()
         return result
+
+    @cached_property
+    def _traced(self) -> Any:
+        """The one trace: called directly, it does not look for a matching one first."""
+        return self._backward.get_concrete_function()
 
 
 class CompiledNetwork:

@@ -60,7 +60,7 @@ class Patches:
     def traces(self) -> int:
         """How often the network was traced for the gradients in use."""
         ready = self._ready or self._plan
-        return ready.one.traces + ready.several.traces
+        return sum(gradient.traces for gradient in {ready.one, ready.several})
 
     def prepare(self, image: Image) -> None:
         """Compile, and find out whether windows will do; else the first gradient does it.

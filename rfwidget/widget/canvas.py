@@ -69,13 +69,6 @@ class SceneCanvas:
         # Only the top layer hears that a page has loaded.
         self.widget[MARKS].on_client_ready(self.redraw)
 
-    @property
-    def density(self) -> float:
-        """Backing pixels per CSS pixel."""
-        if self._scene is None:
-            return 1.0
-        return _density(self._scene.layout.size)
-
     def show(self, scene: Scene) -> None:
         """Draw a scene in place of the one before."""
         with self._lock:

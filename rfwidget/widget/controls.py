@@ -68,7 +68,7 @@ class Controls(w.VBox):  # type: ignore[misc]
         self._opacity = w.FloatSlider(
             min=0, max=1, step=0.05, description="Opacity", readout_format=".0%", layout=w.Layout(width="250px")
         )
-        self._second_layer = w.Dropdown(options=[_NO_LAYER], description="Compare", layout=w.Layout(width="300px"))
+        self._other_layer = w.Dropdown(options=[_NO_LAYER], description="Compare", layout=w.Layout(width="300px"))
         self._message = w.Label(layout=w.Layout(display="none"))
         toggles = [
             (w.ToggleButton(description=words, tooltip=hint, layout=w.Layout(width="auto")), name)
@@ -94,7 +94,7 @@ class Controls(w.VBox):  # type: ignore[misc]
                     [
                         _row(self._channel, self._channel_index, self._colormap),
                         _row(self._sign, self._opacity),
-                        self._second_layer,
+                        self._other_layer,
                     ]
                 )
             ],
@@ -118,7 +118,7 @@ class Controls(w.VBox):  # type: ignore[misc]
         widget.observe(lambda _: self._follow(), ["image", "channel", "colormap", "output_layer", "compare_layer"])
         self._search.observe(lambda _: self._list_layers(), "value")
         self._layer.observe(self._try("output_layer", lambda: self._layer.value), "value")
-        self._second_layer.observe(self._try("compare_layer", lambda: self._second_layer.value), "value")
+        self._other_layer.observe(self._try("compare_layer", lambda: self._other_layer.value), "value")
         self._image.observe(self._choose_image, "value")
         self._upload.observe(self._take_upload, "value")
         self._channel.observe(self._try("channel", lambda: self._channel.value), "value")
@@ -155,8 +155,8 @@ class Controls(w.VBox):  # type: ignore[misc]
         name = widget.image if isinstance(widget.image, str) else _OWN_IMAGE
         self._channel_index.layout.display = "none" if widget.channel is None else None
         with self._quietly():
-            self._second_layer.options = [_NO_LAYER, *((layer, layer) for layer in self._grids)]
-            self._second_layer.value = widget.compare_layer if widget.compare_layer in self._grids else None
+            self._other_layer.options = [_NO_LAYER, *((layer, layer) for layer in self._grids)]
+            self._other_layer.value = widget.compare_layer if widget.compare_layer in self._grids else None
             self._image.options = _with(get_default_images(), name)
             self._image.value = name
             self._channel.value = None if widget.channel is None else 0
@@ -248,7 +248,9 @@ def legend() -> w.HTML:
         '<svg width="10" height="8" aria-hidden="true"><circle cx="5" cy="4" r="2.5" fill="limegreen"/></svg> '
         "centres of all cells"
     )
-    return w.HTML("&ensp;&ensp;".join([*lines, dot]))
+    shown = w.HTML("&ensp;&ensp;".join([*lines, dot]))
+    shown.add_class("rfwidget-legend")
+    return shown
 
 
 def _layer_line(name: str, grid: Size) -> str:

@@ -16,6 +16,9 @@ from rfwidget.network import Patch
 _FAINTEST = 0.18
 """Opacity of a pixel that has any gradient at all, so that the responding region shows as a whole."""
 
+_SATURATED = 0.99
+"""Part of the responding pixels that are not yet shown in the strongest colour."""
+
 _GAMMA = 0.6
 """Exponent of the rise of opacity with the gradient's magnitude; below 1, weak responses show."""
 
@@ -53,8 +56,10 @@ def heat_map(patch: Patch, colormap: str = "coolwarm", signed: bool = True) -> H
     box = rect_of_support(responds)
     rows, columns = slice(int(box.top), int(box.bottom)), slice(int(box.left), int(box.right))
     values, responds = values[rows, columns], responds[rows, columns]
-    peak = float(np.abs(values).max(initial=0.0)) or 1.0
-    level = values / peak
+    strong = np.abs(values[responds])
+    # Not the maximum: a few pixels of a deep network can outshine all others by far.
+    full = float(np.quantile(strong, _SATURATED) or strong.max()) if strong.size else 0.0
+    level = np.clip(values / (full or 1.0), -1, 1)
     index = np.rint(127.5 + 127.5 * level) if signed else np.rint(255 * np.abs(level))
     rgba = lookup_table(colormap)[index.astype(np.uint8)]
     opacity = _FAINTEST + (1 - _FAINTEST) * np.abs(level) ** _GAMMA

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.browser.jupyter import LabPage, Server, serve_lab
 
@@ -38,14 +38,24 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One cache for all pages: JupyterLab is large."""
+    shared = browser.new_context(viewport={"width": 1280, "height": 1000})
+    yield shared
+    shared.close()
+
+
 @pytest.fixture
-def lab_page(browser: Browser, lab: Server, artifacts: Path, request: pytest.FixtureRequest) -> Iterator[LabPage]:
+def lab_page(
+    context: BrowserContext, lab: Server, artifacts: Path, request: pytest.FixtureRequest
+) -> Iterator[LabPage]:
     """A fresh page; at the end, it leaves a screenshot, and nothing must stand in its console."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
     page = LabPage(context.new_page(), lab)
     yield page
     page.page.screenshot(path=artifacts / f"{request.node.name}.png")
-    context.close()
+    page.shut_down_kernels()
+    page.page.close()
     assert page.problems == []
 
 

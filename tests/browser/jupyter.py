@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import shutil
@@ -16,7 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30_000
@@ -28,6 +33,7 @@ _HARMLESS = (
     "Could not restore the debugger state",  # JupyterLab's own, now and then, when a kernel restarts
     "Failed to load resource: the server responded with a status of 404",  # a workspace or setting not saved yet
     "net::ERR_INTERNET_DISCONNECTED",
+    "Cannot read properties of null (reading 'kernel')",  # JupyterLab's own, in a notebook without a kernel
 )
 
 
@@ -43,6 +49,18 @@ class Server:
         notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
         nbformat.write(notebook, self.folder / name)
         return name
+
+    @contextmanager
+    def settings(self, plugin: str, **values: object) -> Iterator[None]:
+        """Have pages that load now find these settings of a plugin, such as ``notebook-extension:tracker``."""
+        extension, name = plugin.split(":")
+        file = self.folder / ".jupyter/lab/@jupyterlab" / extension / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
+        try:
+            yield
+        finally:
+            file.unlink()
 
 
 @contextmanager
@@ -114,8 +132,8 @@ class LabPage:
     def __init__(self, page: Page, server: Server) -> None:
         self.page, self.server = page, server
         self.problems: list[str] = []
-        page.on("console", self._note)
-        page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
+        page.on("console", lambda message: self._note(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self._note(f"page error: {error}"))
 
     def open(self, notebook: str, *, reset: bool = True) -> None:
         """Open a notebook in a workspace of its own and wait for its kernel."""
@@ -124,19 +142,42 @@ class LabPage:
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=PATIENCE)
         self.wait_for_kernel()
 
-    def wait_for_kernel(self) -> None:
-        """Wait until the kernel is connected and has nothing to do."""
+    def wait_for_kernel(self, status: str = "idle") -> None:
+        """Wait until the kernel is connected and has nothing to do, or is ``"busy"``."""
         self.page.wait_for_function(
-            """() => {
+            """status => {
                 const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
-                return kernel?.connectionStatus === "connected" && kernel.status === "idle";
+                return kernel?.connectionStatus === "connected" && kernel.status === status;
             }""",
+            arg=status,
             timeout=PATIENCE,
         )
 
     def command(self, name: str) -> None:
         """Run a command of JupyterLab, such as ``notebook:run-all-cells``."""
         self.page.evaluate("name => window.jupyterapp.commands.execute(name)", name)
+
+    def execute(self, code: str) -> str:
+        """Run code in the notebook's kernel, beside its cells; what it prints."""
+        printed: str = self.page.evaluate(
+            """async code => {
+                const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                const future = kernel.requestExecute({ code });
+                let printed = "";
+                future.onIOPub = ({ header, content }) => {
+                    if (header.msg_type === "stream") printed += content.text;
+                    if (header.msg_type === "error") printed += content.traceback.join("\\n");
+                };
+                await future.done;
+                return printed;
+            }""",
+            code,
+        )
+        return printed.strip()
+
+    def save(self) -> None:
+        """Save the notebook."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
 
     def run_all(self) -> None:
         """Run all cells of the notebook."""
@@ -151,9 +192,18 @@ class LabPage:
         overlay.scroll_into_view_if_needed()
         return overlay
 
-    def _note(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not any(words in message.text for words in _HARMLESS):
-            self.problems.append(message.text)
+    def shut_down_kernels(self) -> None:
+        """End all kernels of the server."""
+        self.page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
+
+    def _note(self, problem: str) -> None:
+        if not any(words in problem for words in _HARMLESS):
+            self.problems.append(problem)
+
+
+def screenshot(target: Locator) -> npt.NDArray[np.uint8]:
+    """What an element shows, ``(h, w, 3)``."""
+    return np.asarray(Image.open(io.BytesIO(target.screenshot())).convert("RGB"))
 
 
 def click_cell(overlay: Locator, x: int, y: int, centre: tuple[float, float], scale: float) -> None:

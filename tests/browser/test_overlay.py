@@ -47,15 +47,6 @@ def show(lab_page: LabPage) -> Locator:
     return lab_page.overlay()
 
 
-def execute(lab_page: LabPage, code: str) -> None:
-    """Run code in the notebook's kernel, and wait for its end."""
-    lab_page.page.evaluate(
-        """code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
-            .requestExecute({ code }).done.then(() => null)""",
-        code,
-    )
-
-
 def on_screen(overlay: Locator, x: int, y: int) -> tuple[float, float]:
     """Where a cell's receptive field is centred in the window."""
     box = overlay.bounding_box()
@@ -220,7 +211,7 @@ def test_finger_taps_to_select_moves_up_to_scroll_and_sideways_to_scrub(browser:
 
 def test_failure_is_told_in_words_and_the_next_click_works(lab_page: LabPage) -> None:
     overlay = show(lab_page)
-    execute(lab_page, "stand_in.mode = 'fail'")
+    lab_page.execute("stand_in.mode = 'fail'")
     lab_page.page.mouse.click(*on_screen(overlay, 7, 7))
     expect(overlay).to_have_attribute("data-state", "error")
     error = lab_page.page.locator(".rfwidget-error")
@@ -228,7 +219,7 @@ def test_failure_is_told_in_words_and_the_next_click_works(lab_page: LabPage) ->
     expect(error.locator(".rfwidget-traceback")).to_be_hidden()
     error.locator("summary").click()
     expect(error.locator(".rfwidget-traceback")).to_have_text("Traceback (last call)")
-    execute(lab_page, "stand_in.mode = 'answer'")
+    lab_page.execute("stand_in.mode = 'answer'")
     click(overlay, 8, 7)
     expect(overlay).to_have_attribute("data-state", "ready")
     expect(error).to_be_hidden()
@@ -236,45 +227,8 @@ def test_failure_is_told_in_words_and_the_next_click_works(lab_page: LabPage) ->
 
 def test_python_selects_as_well(lab_page: LabPage) -> None:
     overlay = show(lab_page)
-    execute(lab_page, "stand_in.overlay.selected = [4, 2]")
+    lab_page.execute("stand_in.overlay.selected = [4, 2]")
     expect(overlay).to_have_attribute("data-selected", "4,2")
-
-
-def test_second_view_shows_the_same_and_works(lab_page: LabPage) -> None:
-    overlay = show(lab_page)
-    click(overlay, 12, 6)
-    lab_page.page.locator(".jp-Notebook .jp-Cell").first.click(position={"x": 20, "y": 10})
-    lab_page.command("notebook:create-output-view")
-    views = lab_page.page.locator(".rfwidget-overlay")
-    expect(views).to_have_count(2)
-    for k in range(2):
-        expect(views.nth(k)).to_have_attribute("data-painted", "12,6")
-    second = lab_page.page.locator(".jp-LinkedOutputView .rfwidget-overlay")
-    click(second, 20, 3)
-    expect(overlay).to_have_attribute("data-painted", "20,3")
-    np.testing.assert_allclose(painted_box(second), inside(FIELD.rect(GridPoint(20, 3))), atol=1.2)
-
-
-def test_reload_brings_the_heat_map_back(lab_page: LabPage) -> None:
-    overlay = show(lab_page)
-    click(overlay, 12, 6)
-    lab_page.page.keyboard.press("Control+s")
-    expect(lab_page.page.locator(".lm-TabBar-tab.lm-mod-current.jp-mod-dirty")).to_have_count(0)
-    lab_page.open("stand_in.ipynb", reset=False)
-    expect(overlay).to_have_attribute("data-painted", "12,6")
-    np.testing.assert_allclose(painted_box(overlay), inside(FIELD.rect(GridPoint(12, 6))), atol=1.2)
-
-
-def test_restart_of_the_kernel_shows_and_running_the_cell_again_works(lab_page: LabPage) -> None:
-    overlay = show(lab_page)
-    lab_page.page.evaluate(
-        "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart().then(() => null)"
-    )
-    expect(overlay).to_have_attribute("data-state", "disconnected")
-    lab_page.wait_for_kernel()
-    lab_page.run_all()
-    expect(overlay).to_have_attribute("data-state", "ready")
-    click(overlay, 12, 6)
 
 
 def test_keys_leave_the_notebook_alone_in_notebook_7_too(browser: Browser, lab: Server) -> None:

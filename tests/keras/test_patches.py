@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import random
 import threading
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,81 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 
-from rfwidget.keras import KerasReceptiveField
-from rfwidget.keras.patches import Patches
-from rfwidget.keras.window import whole_image
-from rfwidget.network import Patch
 from rfwidget.types import GridPoint
-from tests.blueprints import Blueprint, Conv, Fork, build, fitting_length, randomise, reach
+from tests.blueprint_models import build, randomise
+from tests.blueprints import Blueprint
 from tests.models import chain, readme_model, readme_model_relu_max
-from tests.random_networks import random_blueprint
+from tests.windows import crashes_tensorflow, measured, noise, some_cells, spacious, worst_difference
 
 WIDE = (100, 164, 3)
 ROUND_OFF = 2e-5
-
-
-def measured(model: Any, shape: Sequence[int] | None = None, layer: str | None = None, **how: Any) -> Any:
-    """The network of a measured layer."""
-    rf = KerasReceptiveField(model)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the estimator cannot see through is the point of some networks here
-        rf.compute(shape, output_layer=layer, **how)
-    return rf.network
-
-
-def on_the_whole_image(network: Any) -> Patches:
-    image, grid = network.input_shape, network.output_shape
-    return Patches(network._real.run, image, grid, whole_image(image, grid))
-
-
-def noise(network: Any) -> np.ndarray:
-    _, w, h, c = network.input_shape
-    return np.random.default_rng(3).uniform(-1, 1, (h, w, c)).astype(np.float32)
-
-
-def some_cells(network: Any, most: int) -> list[GridPoint]:
-    """All cells, or the corners and a random choice of the others."""
-    _, w, h, _ = network.output_shape
-    cells = [GridPoint(x, y) for y in range(h) for x in range(w)]
-    if len(cells) <= most:
-        return cells
-    corners = [cell for cell in cells if cell.x in (0, w - 1) and cell.y in (0, h - 1)]
-    return corners + random.Random(0).sample(cells, most - 4)  # noqa: S311
-
-
-def assert_same(patch: Patch, expected: np.ndarray, tolerance: float = ROUND_OFF) -> None:
-    difference = expected.copy()
-    difference[patch.rows, patch.columns] -= patch.values
-    assert np.abs(difference).max() <= tolerance * np.abs(expected).max()
-
-
-def assert_same_everywhere(network: Any, most: int = 60, tolerance: float = ROUND_OFF) -> None:
-    image, cells = noise(network), some_cells(network, most)
-    whole = on_the_whole_image(network)
-    for cell, patch in zip(cells, network.gradients(image, cells, None), strict=True):
-        assert_same(patch, whole.at(image, cell, None).values, tolerance)
-
-
-def spacious(seed: int) -> Blueprint:
-    """A random network on an image that has room for windows."""
-    rng = random.Random(seed)  # noqa: S311
-    blueprint = random_blueprint(rng)
-    width, height = (
-        fitting_length(
-            blueprint.layers, axis, math.ceil(reach(blueprint.layers, axis)[0]) + 2 * blueprint.period(axis) + more
-        )
-        for axis, more in enumerate((rng.randint(0, 20), rng.randint(0, 20)))
-    )
-    return blueprint._replace(width=width, height=height)
-
-
-def crashes_tensorflow(structure: Sequence[Any]) -> bool:
-    """TensorFlow 2.21 writes outside its memory in the gradient of a 1x1 convolution with unequal strides."""
-    return any(
-        (isinstance(layer, Conv) and layer.kernel == (1, 1) and layer.stride[0] != layer.stride[1])
-        or (isinstance(layer, Fork) and any(map(crashes_tensorflow, layer.paths)))
-        for layer in structure
-    )
 
 
 @settings(max_examples=15, deadline=None)
@@ -98,13 +28,13 @@ def crashes_tensorflow(structure: Sequence[Any]) -> bool:
 def test_any_network_has_the_gradients_of_the_whole_image(blueprint: Blueprint) -> None:
     model = build(blueprint, activation="tanh")  # smooth: round-off stays round-off
     randomise(model, np.random.default_rng(1))
-    assert_same_everywhere(measured(model), most=24)
+    assert worst_difference(measured(model), most=24) <= ROUND_OFF
 
 
 @pytest.mark.parametrize("builder", [readme_model, readme_model_relu_max])
 def test_the_readme_model_has_the_gradients_of_the_whole_image_at_every_cell(builder: Any) -> None:
     network = measured(builder, (61, 84, 3), "feature_grid")
-    assert_same_everywhere(network, most=91, tolerance=1e-3 if builder is readme_model_relu_max else ROUND_OFF)
+    assert worst_difference(network, most=91) <= (1e-3 if builder is readme_model_relu_max else ROUND_OFF)
     assert network.patches.window.shape == (37, 36)
 
 
@@ -122,7 +52,7 @@ def test_known_models_use_windows_that_give_the_gradients_of_the_whole_image(
 ) -> None:
     model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=shape)
     network = measured(model, layer=layer)
-    assert_same_everywhere(network, most=12, tolerance=1e-3)  # a ReLU may switch by round-off
+    assert worst_difference(network, most=12) <= 1e-3  # a ReLU may switch by round-off
     assert not network.patches.window.whole
 
 
@@ -171,7 +101,7 @@ def attention(shape: Sequence[int]) -> keras.Model:
 )
 def test_networks_that_are_not_the_same_everywhere_use_the_whole_image(model: Any, how: Any) -> None:
     network = measured(model(), **how)
-    assert_same_everywhere(network, most=12)
+    assert worst_difference(network, most=12) <= ROUND_OFF
     assert network.patches.window.whole
 
 
@@ -218,7 +148,7 @@ def test_a_second_input_is_cut_as_the_image_is() -> None:
     image, guide = keras.Input((60, 84, 3)), keras.Input((30, 42, 2))
     x = layers.Add()([layers.Conv2D(2, 4, strides=2, padding="same")(image), guide])
     network = measured(keras.Model([image, guide], layers.Conv2D(4, (3, 5), activation="tanh", padding="same")(x)))
-    assert_same_everywhere(network, most=30)
+    assert worst_difference(network, most=30) <= ROUND_OFF
     assert not network.patches.window.whole
 
 

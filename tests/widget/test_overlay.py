@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Rect
 from rfwidget.widget import overlay as module
-from rfwidget.widget.overlay import Overlay, Request, parse_request
+from rfwidget.widget.overlay import Choice, Overlay, Query, Request, parse_choice, parse_query, parse_request
 
 MODEL_TS = Path(__file__).parents[2] / "js" / "model.ts"
 GOOD = {"kind": "request", "client": "page", "seq": 3, "revision": 2, "cell": [5, 7], "reason": "scrub"}
@@ -38,6 +38,11 @@ def test_traits_are_those_of_the_typescript_model_in_the_same_order():
 
 def test_request_has_the_fields_that_the_page_sends():
     assert ["kind", *Request._fields] == interface("Request")
+
+
+@pytest.mark.parametrize("kind", [Query, Choice])
+def test_what_wants_no_answer_has_the_fields_that_the_page_sends(kind):
+    assert ["kind", *kind._fields] == interface(kind.__name__)
 
 
 def test_reasons_are_those_of_the_page():
@@ -116,6 +121,29 @@ def test_any_message_is_a_request_within_limits_or_nothing(content):
         assert all(type(number) is int for number in (request.seq, request.revision, *request.cell))
         assert request.seq >= 1
         assert min(request.revision, *request.cell) >= 0
+
+
+@given(JSON | st.fixed_dictionaries({"kind": st.just("query"), "box": JSON | st.lists(st.integers(-3, 9), max_size=5)}))
+def test_any_message_is_a_query_for_a_box_or_for_none_or_nothing(content):
+    query = parse_query(content)
+    if query is not None and query.box is not None:
+        left, top, right, bottom = query.box
+        assert content["box"] == [left, top, right, bottom]
+        assert all(type(edge) is int for edge in query.box)
+        assert 0 <= left < right
+        assert 0 <= top < bottom
+
+
+@pytest.mark.parametrize(
+    "content", [None, {"kind": "query"}, {"kind": "other", "box": None}, {"kind": "layer", "name": 1}]
+)
+def test_what_is_no_query_and_no_choice_is_neither(content):
+    assert parse_query(content) is None
+    assert parse_choice(content) is None
+
+
+def test_a_query_for_none_ends_one():
+    assert parse_query({"kind": "query", "box": None}) == Query(None)
 
 
 REQUEST = Request("page", 4, 2, GridPoint(1, 2), "click")

@@ -1,0 +1,137 @@
+"""The self-contained file in Chromium: opened from the disk, with every other request refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from rfwidget import RFWidget
+from tests.box_filter import BoxReceptiveField
+
+EVIL = "</script><img src=x onerror=\"document.body.dataset.canary='dead'\">"
+SCALE = 7
+"""CSS pixels per image pixel: 480 // 64."""
+
+
+class EvilReceptiveField(BoxReceptiveField):
+    """The two box filters under names that are markup."""
+
+    LAYERS = {EVIL: BoxReceptiveField.LAYERS["wide"], "tall": BoxReceptiveField.LAYERS["tall"]}  # noqa: RUF012
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of an image of 64 x 40 pixels; fields of the first layer are 12 x 6 pixels, 4 x 2 apart."""
+    widget = RFWidget(EvilReceptiveField(), input_shape=(40, 64, 3), output_layer=EVIL)
+    assert widget.wait(60, background=True)
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    size = widget.to_html(path, layers=[EVIL, "tall"], cells=12)
+    widget.close()
+    assert path.stat().st_size == size
+    return path
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(browser: Browser, file: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1000, "height": 800}, color_scheme=request.param)
+    foreign: list[str] = []
+    context.route(re.compile(r"^(?!file:|data:)"), lambda route: (foreign.append(route.request.url), route.abort()))
+    shown = context.new_page()
+    problems: list[str] = []
+    shown.on("console", lambda message: problems.append(message.text))
+    shown.on("pageerror", lambda error: problems.append(str(error)))
+    shown.goto(file.as_uri())
+    yield shown
+    context.close()
+    assert (foreign, problems) == ([], [])
+
+
+def overlay_of(page: Page) -> Locator:
+    overlay = page.locator(".rfwidget-overlay")
+    expect(overlay).to_have_attribute("data-painted", re.compile(r"^\d+,\d+$"))
+    return overlay
+
+
+def scheme_of(page: Page) -> str:
+    return "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
+
+
+def at(x: float, y: float) -> dict[str, float]:
+    """A place of the image on the overlay."""
+    return {"x": x * SCALE, "y": y * SCALE}
+
+
+def test_page_shows_hovers_and_answers_clicks_with_the_nearest_map(page: Page, artifacts: Path) -> None:
+    overlay = overlay_of(page)
+    expect(overlay).to_have_attribute("data-grid", "14x18")
+    overlay.hover(position=at(4 * 3 + 6, 2 * 5 + 3))
+    expect(page.locator(".rfwidget-hovering")).to_contain_text("cell (3, 5): x 12 to 24, y 10 to 16")
+    overlay.click(position=at(6, 3))
+    first = overlay.get_attribute("data-painted")
+    overlay.click(position=at(58, 37))
+    expect(overlay).not_to_have_attribute("data-painted", first or "")
+    page.screenshot(path=artifacts / f"page_{scheme_of(page)}.png")
+
+
+def test_names_of_layers_stay_text(page: Page) -> None:
+    overlay_of(page)
+    page.locator(".rfwidget-bar").first.hover()
+    expect(page.locator(".rfwidget-caption")).to_contain_text(EVIL)
+    assert page.title() == f"Receptive fields of {EVIL}, tall"
+    assert page.evaluate("document.body.dataset.canary") is None
+    assert page.locator("img[onerror]").count() == 0
+
+
+def test_layers_are_chosen_in_the_strip_and_in_the_list(page: Page) -> None:
+    overlay = overlay_of(page)
+    page.locator(".rfwidget-bar").nth(1).click()
+    expect(overlay).to_have_attribute("data-grid", "60x11")
+    expect(page.locator(".rfwidget-layers")).to_have_value("tall")
+    page.keyboard.press("ArrowLeft")
+    expect(overlay).to_have_attribute("data-grid", "14x18")
+    expect(page.locator(".rfwidget-bar").first).to_be_focused()
+
+
+def test_shift_asks_which_cells_see_a_pixel_or_a_box(page: Page, artifacts: Path) -> None:
+    overlay = overlay_of(page)
+    overlay.click(position=at(30.5, 20.5), modifiers=["Shift"])
+    expect(overlay).to_have_attribute("data-query", "30,20,31,21")
+    # Columns 5, 6, 7 begin at 20, 24, 28; rows 8, 9, 10 at 16, 18, 20: their fields hold pixel (30, 20).
+    expect(page.locator(".rfwidget-answer")).to_have_text(f"9 cells of layer {EVIL} see pixel (30, 20)")
+    box = overlay.bounding_box()
+    assert box is not None
+    page.keyboard.down("Shift")
+    page.mouse.move(box["x"] + 20.5 * SCALE, box["y"] + 10.5 * SCALE)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 24.5 * SCALE, box["y"] + 17.5 * SCALE)
+    page.mouse.up()
+    page.keyboard.up("Shift")
+    expect(overlay).to_have_attribute("data-query", "20,10,25,18")
+    # 8 pixels high: too high for 12 x 6 pixels; fields of "tall" are 5 x 9, one column begins at 20, row 3 at 9.
+    expect(page.locator(".rfwidget-answer")).to_contain_text("no cell of layer")
+    expect(page.locator(".rfwidget-answer")).to_contain_text("first layer with such a cell: tall")
+    page.screenshot(path=artifacts / f"page_query_{scheme_of(page)}.png")
+    page.keyboard.press("Escape")
+    expect(page.locator(".rfwidget-answer")).to_have_text("")
+
+
+def test_marks_lie_on_clear_ground_and_the_photo_is_exact(page: Page) -> None:
+    overlay_of(page)
+    corner, middle = page.evaluate(
+        """async () => {
+            const scene = document.querySelector(".rfwidget-scene");
+            await scene.decode();
+            const canvas = new OffscreenCanvas(scene.naturalWidth, scene.naturalHeight);
+            const context = canvas.getContext("2d");
+            context.drawImage(scene, 0, 0);
+            const photo = document.querySelector(".rfwidget-photo");
+            return [[...context.getImageData(0, 0, 1, 1).data], [photo.naturalWidth, photo.naturalHeight]];
+        }"""
+    )
+    np.testing.assert_array_equal(corner, [0, 0, 0, 0])
+    assert middle == [64, 40]
