@@ -1,4 +1,4 @@
-"""One tool on one model and image size; times one gradient, or one measurement, for each line it reads.
+"""One tool on one model and image size; does and times one thing for each line it reads.
 
 Started by `benchmarks.gradients`, never by hand. It runs in the environment of the original library too, so it imports
 nothing of this project at the top.
@@ -109,6 +109,12 @@ class Original:
         return {}
 
 
+def timed(action):
+    begin = time.perf_counter()
+    action()
+    return time.perf_counter() - begin
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tool", choices=["ours", "whole", "original"])
@@ -121,14 +127,12 @@ def main():
     case = given.model, given.size, given.layer
     tool = Original(*case) if given.tool == "original" else Ours(*case, window=given.tool == "ours")
     for line in sys.stdin:
-        action = line.strip()
-        begin = time.perf_counter()
+        action, *times = line.split()
         if action == "facts":
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
             answer = {**tool.facts(), "peak": peak}
         else:
-            getattr(tool, action)()
-            answer = {"seconds": time.perf_counter() - begin}
+            answer = {"seconds": [timed(getattr(tool, action)) for _ in range(int(*times or "1"))]}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
