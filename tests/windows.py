@@ -15,7 +15,7 @@ from rfwidget.keras.network import KerasNetwork
 from rfwidget.keras.patches import Patches
 from rfwidget.keras.window import whole_image
 from rfwidget.types import GridPoint
-from tests.blueprints import Blueprint, Conv, Fork, fitting_length, reach
+from tests.blueprints import Blueprint, fitting_length, reach
 from tests.random_networks import random_blueprint
 
 
@@ -70,12 +70,3 @@ def spacious(seed: int) -> Blueprint:
         for axis, more in enumerate((rng.randint(0, 20), rng.randint(0, 20)))
     )
     return blueprint._replace(width=width, height=height)
-
-
-def crashes_tensorflow(structure: Sequence[Any]) -> bool:
-    """TensorFlow 2.21 writes outside its memory in the gradient of a 1x1 convolution with unequal strides."""
-    return any(
-        (isinstance(layer, Conv) and layer.kernel == (1, 1) and layer.stride[0] != layer.stride[1])
-        or (isinstance(layer, Fork) and any(map(crashes_tensorflow, layer.paths)))
-        for layer in structure
-    )

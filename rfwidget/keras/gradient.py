@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -60,34 +60,12 @@ def evaluate(function: Callable[[Any], Any], images: npt.NDArray[Any]) -> npt.ND
         return np.asarray(function(tf.constant(images)))
 
 
-def cell_gradients(
-    function: Callable[[Any], Any], image: Singles, places: Sequence[tuple[int, int]]
-) -> Iterator[tuple[Singles, Singles]]:
-    """Gradients of some cells' channel means, run eagerly: for images of a size that comes once.
-
-    Args:
-        function: maps ``[1, h, w, c]`` to ``[1, gh, gw, channels]``.
-        image: ``[h, w, c]``.
-        places: ``(y, x)`` of the cells.
-
-    Yields:
-        For each cell its gradient ``[h, w, c]`` and its values ``[channels]``.
-    """
-    x = tf.constant(image[None], tf.float32)
-    with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
-        tape.watch(x)
-        y = tf.cast(function(x), tf.float32)
-        cells = [y[0, row, column] for row, column in places]
-        means = [tf.reduce_mean(cell) for cell in cells]
-    for cell, mean in zip(cells, means, strict=True):
-        gradient = tape.gradient(mean, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        yield gradient[0].numpy(), cell.numpy()
-
-
 class CompiledGradient:
     """Backpropagation from one cell per image, compiled for one shape of images.
 
-    It is traced once, at the first call: cells and channels are arguments, and weights are read at every call.
+    It is traced once, at the first call: cells and channels are arguments, and weights are read at every call. Only
+    the images' gradient is computed. (An eager tape computes those of the kernels too; TensorFlow 2.21 then writes
+    outside its memory where a 1x1 convolution in float32 has strides.)
 
     Args:
         function: maps ``[n, h, w, c]`` to ``[n, gh, gw, channels]``; image k must not influence output l.

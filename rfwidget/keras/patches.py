@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.keras.gradient import CompiledGradient, Singles, cell_gradients, evaluate
+from rfwidget.keras.gradient import CompiledGradient, Singles, evaluate
 from rfwidget.keras.window import Window, whole_image
 from rfwidget.network import Patch
 from rfwidget.types import GridPoint, GridShape
@@ -111,15 +111,18 @@ class Patches:
 
     def _agree(self, image: Singles, window: Window) -> bool:
         """Whether gradients and values of telling cells are the same on windows and on all of an image."""
-        points = window.telling_points
-        expected = cell_gradients(self._function, image, [(point.y, point.x) for point in points])
+        backward, weights = CompiledGradient(self._function, (1, *image.shape)), self._weights(None)
+        forward = evaluate(self._function, image[None])[0]
         some = False
-        for point, (gradient, values) in zip(points, expected, strict=True):
-            patch = self._plan.run(self._plan.one, image, [point], self._weights(None), window)[0]
+        for point in window.telling_points:
+            gradient = backward(image[None], [(point.y, point.x)], weights)[0]
+            patch = self._plan.run(self._plan.one, image, [point], weights, window)[0]
             full = np.zeros_like(gradient)
             full[patch.rows, patch.columns] = patch.values
-            alone = evaluate(self._function, _cut(image, window, [point]))[0][window.place(point)]
-            if not (_close(full, gradient, _GRADIENTS_AGREE) and _close(alone, values, _VALUES_AGREE)):
+            value = evaluate(self._function, _cut(image, window, [point]))[0][window.place(point)]
+            if not (
+                _close(full, gradient, _GRADIENTS_AGREE) and _close(value, forward[point.y, point.x], _VALUES_AGREE)
+            ):
                 return False
             some = some or bool(gradient.any())
         return some

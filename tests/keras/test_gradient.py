@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from keras import ops
+from keras import layers, ops
 
-from rfwidget.keras.gradient import CompiledGradient, CompiledNetwork, cell_gradients
+from rfwidget.keras.gradient import CompiledGradient, CompiledNetwork
 
 IMAGE = np.random.default_rng(0).random((6, 9, 2), np.float32)
 
@@ -47,11 +47,15 @@ def test_a_place_that_the_image_does_not_reach_has_no_gradient() -> None:
     assert not gradients.any()
 
 
-def test_eager_gradients_are_those_of_the_channels_mean() -> None:
-    found = list(cell_gradients(squares_of_rows, IMAGE, [(0, 8), (3, 2)]))
-    for (gradient, values), place in zip(found, [(0, 8), (3, 2)], strict=True):
-        np.testing.assert_allclose(gradient, expected(*place, 0.5, 0.5), rtol=1e-6)
-        np.testing.assert_allclose(values, [IMAGE[place][0] ** 2, 3 * IMAGE[place][1]], rtol=1e-6)
+def test_a_strided_pointwise_convolution_does_not_corrupt_memory() -> None:
+    layer = layers.Conv2D(2, 1, strides=2, use_bias=False)
+    gradient = CompiledGradient(layer, (1, 12, 32, 2))
+    image = np.random.default_rng(1).random((1, 12, 32, 2), np.float32)
+    for cell in range(96):
+        found = gradient(image, [(cell // 16, cell % 16)], np.array([1, 0], np.float32))[0]
+        y, x = 2 * (cell // 16), 2 * (cell % 16)
+        np.testing.assert_array_equal(found[y, x], np.asarray(layer.kernel.value)[0, 0, :, 0])
+        assert np.count_nonzero(found) == 2
 
 
 def test_the_forward_network_tells_its_channels_and_its_output() -> None:
