@@ -31,6 +31,9 @@ _OWN_IMAGE = "your image"
 
 _NO_LAYER = ("no other layer", None)
 
+_SNUG = {"description_width": "initial"}
+"""Style of a control that stands right behind its label."""
+
 _NARROW = w.Layout(width="auto", min_width="0")
 
 
@@ -47,28 +50,42 @@ class Controls(w.VBox):  # type: ignore[misc]
         self._widget = widget
         self._grids: dict[str, Size] = {}
         self._following = False
-        self._layer = w.Dropdown(options=[], description="Layer", layout=w.Layout(width="300px"))
+        self._layer = w.Dropdown(options=[], description="Layer", style=_SNUG, layout=w.Layout(width="280px"))
         self._search = w.Text(
             placeholder="search layers", continuous_update=True, layout=w.Layout(width="130px", display="none")
         )
-        self._image = w.Dropdown(options=get_default_images(), description="Image", layout=w.Layout(width="230px"))
-        self._upload = w.FileUpload(accept="image/*", description="Upload", layout=w.Layout(width="100px"))
+        self._image = w.Dropdown(
+            options=get_default_images(), description="Image", style=_SNUG, layout=w.Layout(width="200px")
+        )
+        self._upload = w.FileUpload(accept="image/*", description="Upload", layout=w.Layout(width="auto"))
         self._channel = w.Dropdown(
             options=[("mean of all channels", None), ("one channel", 0)],
             description="Channel",
-            layout=w.Layout(width="240px"),
+            style=_SNUG,
+            layout=w.Layout(width="230px"),
         )
         self._channel_index = w.BoundedIntText(min=0, max=0, layout=w.Layout(width="80px", display="none"))
         self._colormap = w.Dropdown(
-            options=_with(_COLORMAPS, widget.colormap), description="Colours", layout=w.Layout(width="200px")
+            options=_with(_COLORMAPS, widget.colormap),
+            description="Colours",
+            style=_SNUG,
+            layout=w.Layout(width="180px"),
         )
         self._sign = w.ToggleButtons(
-            options=[("signed", True), ("magnitude", False)], style={"button_width": "90px"}, layout=_NARROW
+            options=[("signed", True), ("magnitude", False)], style={"button_width": "100px"}, layout=_NARROW
         )
         self._opacity = w.FloatSlider(
-            min=0, max=1, step=0.05, description="Opacity", readout_format=".0%", layout=w.Layout(width="250px")
+            min=0,
+            max=1,
+            step=0.05,
+            description="Opacity",
+            readout_format=".0%",
+            style=_SNUG,
+            layout=w.Layout(width="240px"),
         )
-        self._other_layer = w.Dropdown(options=[_NO_LAYER], description="Compare", layout=w.Layout(width="300px"))
+        self._other_layer = w.Dropdown(
+            options=[_NO_LAYER], description="Compare", style=_SNUG, layout=w.Layout(width="300px")
+        )
         self._message = w.Label(layout=w.Layout(display="none"))
         toggles = [
             (w.ToggleButton(description=words, tooltip=hint, layout=w.Layout(width="auto")), name)
@@ -240,8 +257,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def legend() -> w.HTML:
     """What the three rectangles and the dots mean. The text is our own: nothing of the user's goes into HTML."""
     lines = [
-        f'<svg width="26" height="8" aria-hidden="true"><line x1="1" y1="4" x2="25" y2="4" stroke="{colour}" '
-        f'stroke-width="2" stroke-dasharray="{" ".join(map(str, DASHES[dash]))}"/></svg> {word} cell'
+        f'<svg width="26" height="8" aria-hidden="true">{_line("rgba(255, 255, 255, 0.7)", 4, "")}'
+        f"{_line(colour, 2, ' '.join(map(str, DASHES[dash])))}</svg> {word} cell"
         for colour, dash, word in CORNER_STYLES
     ]
     dot = (
@@ -251,6 +268,10 @@ def legend() -> w.HTML:
     shown = w.HTML("&ensp;&ensp;".join([*lines, dot]))
     shown.add_class("rfwidget-legend")
     return shown
+
+
+def _line(colour: str, width: int, dashes: str) -> str:
+    return f'<line x1="1" y1="4" x2="25" y2="4" stroke="{colour}" stroke-width="{width}" stroke-dasharray="{dashes}"/>'
 
 
 def _layer_line(name: str, grid: Size) -> str:

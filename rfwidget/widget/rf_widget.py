@@ -289,8 +289,8 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             raise unknown_layer(value, self.rf.layers)
         return value
 
-    def _on_layer(self, change: dict[str, Any]) -> None:
-        if self._view is None or change["new"] != self._view.layer:
+    def _on_layer(self, _: dict[str, Any]) -> None:
+        if not self._follow_only:  # also back to the layer on show: another one may be under way
             self._wish()
 
     def _on_image(self, change: dict[str, Any]) -> None:
