@@ -180,10 +180,9 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
 
     def save_png(self, path: str | Path) -> None:
         """Save what the widget shows as a PNG file."""
-        if not isinstance(path, (str, Path)) or not str(path):
-            raise ReceptiveFieldError(f"path is {checks.brief(path)}: expected the name of a file, 'rf.png' say")
+        file = checks.file_path(path, "rf.png")
         self._main.drain()
-        Path(path).write_bytes(self._picture()())
+        file.write_bytes(self._picture()())
 
     def to_html(
         self,
@@ -213,6 +212,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             ReceptiveFieldError: if a layer or cell is unknown, a gradient cannot be computed, or the file would grow
                 too large; then nothing is written.
         """
+        file = checks.file_path(path, "rf.html")
         if not self.wait(_LONGEST_WAIT) or self._view is None:
             raise ReceptiveFieldError("no layer has been measured: wait until the widget shows one, then try again")
         exhibit = Exhibit(
@@ -224,7 +224,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             scene_of=self._scene_of,
         )
         with reporting(progress, "page") as report:
-            return self._engine.perform(lambda: write_page(path, self.rf, exhibit, cells, max_bytes, report))
+            return self._engine.perform(lambda: write_page(file, self.rf, exhibit, cells, max_bytes, report))
 
     def code(self) -> str:
         """The line of Python that shows this view again; ``model`` stands for the model, ``image`` for an own image."""
