@@ -131,7 +131,7 @@ def test_what_cannot_be_written_is_refused_and_leaves_no_file(
 
 
 def test_a_path_that_is_none_is_refused(widget: RFWidget) -> None:
-    with pytest.raises(ReceptiveFieldError, match="expected the name of a file, 'rf.html' say"):
+    with pytest.raises(ReceptiveFieldError, match=r"expected the name of a file, 'rf\.html' say"):
         widget.to_html("")
 
 
