@@ -56,6 +56,9 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
     Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow
     keys move the selected cell. Measuring runs beside the notebook; errors appear inside the widget.
 
+    Click with Shift, or draw a box with Shift, to mark the cells that see the pixel or all of the box; Escape ends that.
+    The bars below the image are all layers: press one, or move with the arrow keys, to look at it.
+
     Args:
         model: a function of ``input_shape`` that builds a Keras model, a built model, or any `ReceptiveField`.
         input_shape: ``(height, width, channels)`` of the model's input; None: the image's, the model's own, or 96x96x3.
