@@ -56,6 +56,9 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
     Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow
     keys move the selected cell. Measuring runs beside the notebook; errors appear inside the widget.
 
+    Click with Shift, or draw a box with Shift, to mark the cells that see the pixel or all of the box; Escape ends that.
+    The bars below the image are all layers: press one, or move with the arrow keys, to look at it.
+
     Args:
         model: a function of ``input_shape`` that builds a Keras model, a built model, or any `ReceptiveField`.
         input_shape: ``(height, width, channels)`` of the model's input; None: the image's, the model's own, or 96x96x3.
@@ -180,10 +183,9 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
 
     def save_png(self, path: str | Path) -> None:
         """Save what the widget shows as a PNG file."""
-        if not isinstance(path, (str, Path)) or not str(path):
-            raise ReceptiveFieldError(f"path is {checks.brief(path)}: expected the name of a file, 'rf.png' say")
+        file = checks.file_path(path, "rf.png")
         self._main.drain()
-        Path(path).write_bytes(self._picture()())
+        file.write_bytes(self._picture()())
 
     def to_html(
         self,
@@ -213,6 +215,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             ReceptiveFieldError: if a layer or cell is unknown, a gradient cannot be computed, or the file would grow
                 too large; then nothing is written.
         """
+        file = checks.file_path(path, "rf.html")
         if not self.wait(_LONGEST_WAIT) or self._view is None:
             raise ReceptiveFieldError("no layer has been measured: wait until the widget shows one, then try again")
         exhibit = Exhibit(
@@ -224,7 +227,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             scene_of=self._scene_of,
         )
         with reporting(progress, "page") as report:
-            return self._engine.perform(lambda: write_page(path, self.rf, exhibit, cells, max_bytes, report))
+            return self._engine.perform(lambda: write_page(file, self.rf, exhibit, cells, max_bytes, report))
 
     def code(self) -> str:
         """The line of Python that shows this view again; ``model`` stands for the model, ``image`` for an own image."""
