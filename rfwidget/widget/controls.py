@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
-import numpy as np
-import numpy.typing as npt
 import traitlets
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.image import check_pixels, fit_picture, get_default_images
+from rfwidget.image import fit_picture, get_default_images
 from rfwidget.plotting import CORNER_STYLES
 from rfwidget.types import Size
 from rfwidget.widget.scene import DASHES
+from rfwidget.widget.upload import read_upload
 
 if TYPE_CHECKING:
     from rfwidget.widget.rf_widget import RFWidget
@@ -222,36 +219,6 @@ class Controls(w.VBox):  # type: ignore[misc]
             height, width = self._widget.model_input_shape[:2]
             self._assign("image", fit_picture(pixels, Size(width, height)))
         self._upload.value = ()
-
-
-def read_upload(content: bytes) -> npt.NDArray[np.uint8]:
-    """An image file of any common kind as RGB ``(h, w, 3)``, turned as its camera held it.
-
-    Raises:
-        ReceptiveFieldError: if it is no image, damaged, or too large.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as file:
-            check_pixels(*file.size)
-            upright = ImageOps.exif_transpose(file)
-            return np.asarray(_to_rgb(upright))
-    except UnidentifiedImageError as error:
-        raise ReceptiveFieldError("the uploaded file is no image: expected a PNG, JPEG, GIF, WebP, TIFF...") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, ReceptiveFieldError):
-            raise
-        raise ReceptiveFieldError(f"the uploaded image cannot be read: {error}") from error
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """RGB; 16-bit grey is scaled down to 8 bits, transparency laid on white."""
-    if image.mode in ("I", "I;16", "I;16B", "I;16L"):
-        values = np.asarray(image).astype(np.float64)
-        return Image.fromarray((values / max(values.max(), 1) * 255).astype(np.uint8), "L").convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        clear = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
-    return image.convert("RGB")
 
 
 def legend() -> w.HTML:

@@ -154,7 +154,8 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
     def gradient(self) -> npt.NDArray[np.float32] | None:
         """Gradient map of the selected cell, ``(height, width, channels)``; None if there is none yet."""
         self._main.drain()
-        return None if self._answer is None else full_gradient(self._answer)
+        answered = self._shown_answer
+        return None if answered is None else full_gradient(answered)
 
     @property
     def model_input_shape(self) -> tuple[int, ...]:
@@ -250,6 +251,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
     def close(self) -> None:
         """Stop all work and free everything in the browser."""
         if "_engine" in self.__dict__:  # ipywidgets also closes what a refused constructor leaves behind
+            self.unobserve_all()  # the traits of a closed widget may still be set; nothing is to follow them
             self._engine.worker.stop()
             self._canvas.close()
             for child in self.children:
@@ -429,6 +431,11 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             naive=self.show_naive,
         )
 
+    @property
+    def _shown_answer(self) -> Answer | None:
+        """The answer to the selected cell; an older one is not what the widget shows."""
+        return self._answer if self._answer is not None and self._answer.cell == self.selected else None
+
     def _ipython_display_(self, **_: Any) -> None:
         """Two outputs: the live view, and the picture that is left when there is no kernel."""
         display({**self._repr_mimebundle_(), "text/plain": ""}, raw=True)
@@ -441,7 +448,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
 
     def _picture(self) -> Callable[[], bytes]:
         """What the widget shows now, to be painted as a PNG file on any thread."""
-        scene, answered = self._scene(), self._answer
+        scene, answered = self._scene(), self._shown_answer
         if answered is None or not self.show_heat:
             return lambda: png_bytes(paint(scene))
         rect = scene.layout.place(finite_rect(answered.rect, answered.view.input_shape))
