@@ -35,9 +35,11 @@ def test_every_public_name_is_there() -> None:
         rfwidget.nonsense  # noqa: B018
 
 
-def test_python_and_node_agree_on_the_version() -> None:
+def test_all_agree_on_the_version() -> None:
     package = json.loads((ROOT / "package.json").read_text())
     assert package["version"] == rfwidget.__version__
+    assert f"\nversion: {rfwidget.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"rfwidget-{rfwidget.__version__}-py3" in (ROOT / "docs" / "how-to" / "colab.md").read_text()
 
 
 def test_the_lock_file_records_no_download_addresses() -> None:
