@@ -37,11 +37,15 @@ function outline({ share, loops }: Level, scale: number): SVGElement[] {
   const path = loops.map((loop) => `M${loop.map((at) => at * scale).join(" ")}Z`).join("");
   const lines = ["rfwidget-halo", "rfwidget-line"].map((layer) => svg("path", layer));
   for (const line of lines) assign(line, { d: path, "data-share": share });
-  // Beside the rightmost point: the outlines lie inside each other, so their labels do not meet.
-  const points = loops.flatMap((loop) => pairs(loop));
-  const [x, y] = points.reduce((best, point) => (point[0] > best[0] ? point : best), [-Infinity, 0]);
   const label = svg("text", "rfwidget-label", [document.createTextNode(`${Math.round(share * 100)} %`)]);
-  if (points.length) assign(label, { x: x * scale + 3, y: y * scale + 4 });
+  const points = loops.flatMap((loop) => pairs(loop));
+  // The smaller region's label stands below it, the larger one's to its right, so that they do not meet.
+  const along = share > 0.5 ? 0 : 1;
+  const last = points.reduce<[number, number] | null>(
+    (best, at) => (best && best[along] >= at[along] ? best : at),
+    null,
+  );
+  if (last) assign(label, { x: last[0] * scale + 3, y: last[1] * scale + (along ? 14 : 4) });
   return [...lines, label];
 }
 

@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Activity, type Host, mount } from "./core.js";
-import type { Box, Cell, Model, Picture } from "./model.js";
+import type { Box, Cell, Field, Model, Picture } from "./model.js";
 import { placeAt, STATE } from "./testing.js";
 
 /** A host that a test moves by hand. */
@@ -279,6 +279,92 @@ describe("the feature map", () => {
     expect(numbers(".rfwidget-map-selected")).toEqual([20, 5, 1, 1]);
     expect(numbers(".rfwidget-map-hovered")).toEqual([7, 3, 1, 1]);
   });
+});
+
+describe("a query", () => {
+  const shift = { shiftKey: true };
+
+  it("by a click with Shift asks for the pixel, and for no cell", () => {
+    const place = { clientX: 100 + 3 * 30.5, clientY: 50 + 3 * 20.5 };
+    pointer("pointerdown", place, shift);
+    pointer("pointerup", place, shift);
+    expect(host.ask.mock.calls).toEqual([[[30, 20, 31, 21]]]);
+    expect(host.request).not.toHaveBeenCalled();
+  });
+
+  it("shows the box while it is drawn, the cells on the map and on the image, and says how many they are", () => {
+    host.state.feature_map = { size: [32, 16], rgba: new DataView(new ArrayBuffer(32 * 16 * 4)) };
+    pointer("pointerdown", { clientX: 100, clientY: 50 }, shift);
+    pointer("pointermove", { clientX: 100 + 30, clientY: 50 + 60 }, shift);
+    expect(numbers(".rfwidget-query rect.rfwidget-line")).toEqual([40, 20, 30, 60]);
+    // Columns 0, 1, 2 begin at -10, -6, -2; rows 0 and 1 at -5 and 0.
+    expect(readout()).toContain("6 cells of layer feature_grid see all of the box x 0 to 10, y 0 to 20");
+    expect(find(".rfwidget-map-found").getAttribute("d")).toBe("M0 0H3V2H0Z");
+    expect(find(".rfwidget-centres").getAttribute("d")?.match(/M/g)?.length).toBe(6);
+  });
+
+  it("that the host knows is shown and told to screen readers", () => {
+    host.query = [0, 0, 1, 1];
+    host.changed();
+    expect(overlay().dataset.query).toBe("0,0,1,1");
+    expect(find("[aria-live=polite]").textContent).toContain("6 cells of layer feature_grid see pixel (0, 0)");
+    host.query = null;
+    host.changed();
+    expect(readout()).toBe("");
+    expect(find<SVGElement>(".rfwidget-query").style.display).toBe("none");
+  });
+
+  it("by the key Q asks for the centre of the selected cell's field", () => {
+    host.selected = [20, 5];
+    press("q");
+    expect(host.ask).toHaveBeenCalledWith([87, 36, 88, 37]); // centre (87, 36.5)
+  });
+
+  it("ends with Escape, which leaves only after that", () => {
+    overlay().focus();
+    host.query = [0, 0, 1, 1];
+    press("Escape");
+    expect(host.ask).toHaveBeenCalledWith(null);
+    expect(document.activeElement).toBe(overlay());
+    host.query = null;
+    press("Escape");
+    expect(document.activeElement).not.toBe(overlay());
+  });
+});
+
+describe("a layer to compare with", () => {
+  const other = { x: { cells: 1, pixels: 16, edges: [[0, 60]] }, y: { cells: 1, pixels: 20, edges: null } } as Field;
+
+  beforeEach(() => {
+    const size = [60, null] as const;
+    host.state.layers = [{ name: "deep", grid: [8, 4], size, uniform: true, field: other }];
+    host.selected = [20, 5];
+  });
+
+  it("shows the field of its cell at the same place, and both names", () => {
+    host.state.compare = "deep";
+    host.changed();
+    // The selected field is centred at x = 87; of the others' centres 30 + 16 k the nearest is 94, of cell 4.
+    const [x, , width] = numbers(".rfwidget-compared rect.rfwidget-overhang");
+    expect([x, width]).toEqual([40 + 3 * 64, 180]);
+    const labels = [...element.querySelectorAll(".rfwidget-marks .rfwidget-label")].map((label) => label.textContent);
+    expect(labels).toEqual(expect.arrayContaining(["deep", "feature_grid"]));
+  });
+
+  it("that is not known shows nothing, and no names", () => {
+    host.state.compare = "deeper";
+    host.changed();
+    expect(find<SVGElement>(".rfwidget-compared").style.display).toBe("none");
+    expect(find(".rfwidget-selected .rfwidget-label").textContent).toBe("");
+  });
+});
+
+it("a layer chosen in the strip is the host's to show", () => {
+  const row = { grid: [8, 4], size: [3, 5], uniform: true, field: STATE.field } as const;
+  host.state.layers = ["a", "b"].map((name) => ({ ...row, name }));
+  host.changed();
+  find('[data-index="1"]').click();
+  expect(host.choose).toHaveBeenCalledWith("b");
 });
 
 describe("the heat map", () => {

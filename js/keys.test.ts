@@ -38,6 +38,11 @@ describe("arrow keys", () => {
 });
 
 describe("other keys", () => {
+  it("Q asks about the place of the selected cell, or of the central one", () => {
+    expect(keyAction(key("q"), [20, 5], GRID)).toEqual({ kind: "query", cell: [20, 5] });
+    expect(keyAction(key("q"), null, GRID)).toEqual({ kind: "query", cell: [16, 8] });
+  });
+
   it("Home and End go to the corners", () => {
     expect(target(key("Home"), [20, 5], GRID)).toEqual([0, 0]);
     expect(target(key("End"), [20, 5], GRID)).toEqual([31, 15]);

@@ -16,6 +16,8 @@ import type { Stage } from "./painter.js";
 const BLEED = 2.5;
 /** CSS pixels beyond the stage at which the edge of an unbounded rectangle is out of sight. */
 const BEYOND = 20;
+/** CSS pixels: height of a label's line. */
+const LETTERS = 14;
 const CROSS = "M-5 0H5M0-5V5";
 const RING = "M-3.5 0A3.5 3.5 0 1 1 3.5 0A3.5 3.5 0 1 1-3.5 0Z";
 
@@ -23,7 +25,7 @@ export class Marks {
   readonly element: SVGSVGElement;
   readonly #selected = new Mark("selected", CROSS);
   readonly #hovered = new Mark("hovered", RING);
-  readonly #compared = new Mark("compared", CROSS);
+  readonly #compared = new Mark("compared", CROSS, "below");
 
   constructor() {
     const marks = [this.#compared, this.#selected, this.#hovered];
@@ -87,11 +89,11 @@ class Mark {
   readonly #window = svg("svg", "rfwidget-window", this.#inside);
   readonly #centre: SVGPathElement[];
   readonly #label = svg("text", "rfwidget-label");
+  readonly #side: "above" | "below";
 
-  readonly #name: string;
-
-  constructor(name: string, centre: string) {
-    this.#name = name;
+  /** The label stands on that side of the rectangle. */
+  constructor(name: string, centre: string, side: "above" | "below" = "above") {
+    this.#side = side;
     this.#centre = ["rfwidget-halo", "rfwidget-line"].map((layer) => {
       const path = svg("path", layer);
       path.setAttribute("d", centre);
@@ -121,14 +123,20 @@ class Mark {
     const move = `translate(${margin[0] + at.centre[0] * scale} ${margin[1] + at.centre[1] * scale})`;
     for (const path of this.#centre) assign(path, { transform: move });
     say(this.#label, label);
-    // Inside the rectangle at its left end, and on the stage; the selected cell's at the top, the other's at the bottom.
-    const [x, y] = [
-      margin[0] + Math.max(horizontal[0], -margin[0]),
-      this.#name === "compared" ? vertical[1] : vertical[0],
-    ];
-    const low = clamp(y, 0, height) + margin[1];
-    assign(this.#label, { x: x + 5, y: this.#name === "compared" ? low - 6 : low + 14 });
+    const stage = margin[1] + height + margin[3];
+    const y = this.#side === "above" ? above(margin[1] + vertical[0]) : below(margin[1] + vertical[1], stage);
+    assign(this.#label, { x: Math.max(margin[0] + horizontal[0], 0) + 3, y });
   }
+}
+
+/** Base line of a label above an edge, or below it where there is no room. */
+function above(edge: number): number {
+  return edge < LETTERS ? Math.max(edge, 0) + LETTERS : edge - 5;
+}
+
+/** Base line of a label below an edge, or above it where there is no room. */
+function below(edge: number, stage: number): number {
+  return edge + LETTERS > stage ? Math.min(edge, stage) - 5 : edge + LETTERS;
 }
 
 /** A rectangle drawn twice: the halo under the line. */

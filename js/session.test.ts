@@ -363,3 +363,42 @@ it("a closed session neither sends nor tells", async () => {
   expect(told).not.toHaveBeenCalled();
   expect(model.sent.length).toBe(1);
 });
+
+describe("a query", () => {
+  it("shows at once and is told to the kernel", async () => {
+    await open();
+    const changed = vi.fn();
+    session.watch(changed, life.signal);
+    session.ask([1, 2, 3, 4]);
+    expect(session.query).toEqual([1, 2, 3, 4]);
+    expect(changed).toHaveBeenCalled();
+    session.ask(null);
+    expect(model.told).toEqual([
+      { kind: "query", box: [1, 2, 3, 4] },
+      { kind: "query", box: null },
+    ]);
+    expect(model.sent).toEqual([]);
+  });
+
+  it("set in Python shows as well", async () => {
+    await open({ query: [1, 2, 3, 4] });
+    expect(session.query).toEqual([1, 2, 3, 4]);
+    model.change({ query: [5, 6, 7, 8] });
+    expect(session.query).toEqual([5, 6, 7, 8]);
+  });
+
+  it("of a kernel that is gone still shows, for the page answers by itself", async () => {
+    await open();
+    model.reachable = false;
+    session.ask([1, 2, 3, 4]);
+    expect(session.query).toEqual([1, 2, 3, 4]);
+    expect(session.activity.state).toBe("disconnected");
+  });
+});
+
+it("a layer is chosen by telling the kernel, unless it is on show", async () => {
+  await open();
+  session.choose("other");
+  session.choose("feature_grid");
+  expect(model.told).toEqual([{ kind: "layer", name: "other" }]);
+});

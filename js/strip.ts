@@ -175,7 +175,7 @@ export function ratioOf({ size }: LayerRow, image: Cell): number {
 function bar(row: LayerRow, index: number, image: Cell): HTMLElement {
   const ratio = row.field ? ratioOf(row, image) : 0;
   const fill = html("div", "rfwidget-fill");
-  fill.style.height = row.field ? `max(2px, ${Math.min(50 * ratio, 100)}%)` : "100%";
+  fill.style.height = row.field ? `${Math.min(50 * ratio, 100)}%` : "100%";
   const kinds = [
     row.field ? "" : "rfwidget-unknown",
     ratio === Infinity ? "rfwidget-unbounded" : "",

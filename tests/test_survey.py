@@ -161,6 +161,23 @@ def test_a_framework_that_offers_nothing_is_measured_layer_by_layer() -> None:
     assert told[-1] == 1
 
 
+class Enough(Exception):  # noqa: N818 - it ends a survey, as Ctrl-C does
+    """Raised by a caller that does not want the survey any more."""
+
+
+def test_a_survey_can_be_ended_before_every_operation() -> None:
+    rf, told = KerasReceptiveField(readme_model), []
+
+    def progress(_: float, words: str) -> None:
+        told.append(words)
+        if told.count("measuring all layers along y") == 4:
+            raise Enough
+
+    with pytest.raises(Enough):
+        rf.survey(progress=progress)
+    assert told[-1] == "measuring all layers along y"
+
+
 def test_a_progress_bar_is_shown_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     BoxReceptiveField().survey((40, 64, 3), progress=True)
     assert "survey: 100%" in capsys.readouterr().err

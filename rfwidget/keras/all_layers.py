@@ -7,7 +7,8 @@ through are left to the measurement of one layer at a time.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -33,6 +34,9 @@ _RUNS = 64
 
 _TAG = "_rfwidget_map"
 
+Tick = Callable[[], None]
+"""Called often while the work goes on; what it raises ends it."""
+
 
 def all_fields(twin: Twin, size: tuple[int, int], progress: Progress) -> dict[str, LayerField]:
     """Fields of the layers that impulses can tell.
@@ -47,8 +51,8 @@ def all_fields(twin: Twin, size: tuple[int, int], progress: Progress) -> dict[st
         return {}
     watches = []
     for axis, name in enumerate("yx"):
-        progress(axis / 2, f"measuring all layers along {name}")
-        watches.append(_watch_axis(twin, entries, axis, size[axis]))
+        tick = partial(progress, axis / 2, f"measuring all layers along {name}")
+        watches.append(_watch_axis(twin, entries, axis, size[axis], tick))
     y, x = watches
     fields = {}
     for path in entries:
@@ -99,7 +103,7 @@ class _Watch:
         return known and known[0].field(self.requested, known[1])
 
 
-def _watch_axis(twin: Twin, entries: dict[str, Entry], axis: int, requested: int) -> _Watch:
+def _watch_axis(twin: Twin, entries: dict[str, Entry], axis: int, requested: int, tick: Tick) -> _Watch:
     period = math.lcm(*(entry.hint.period[axis] for entry in entries.values()))
     reach = max(entry.hint.reach[axis] for entry in entries.values())
     impulses = plan(requested, period, reach)
@@ -109,20 +113,22 @@ def _watch_axis(twin: Twin, entries: dict[str, Entry], axis: int, requested: int
     if impulses.columns > batch * _RUNS:
         return watch
     for start in range(0, impulses.columns, batch):
-        _run(twin, watch, impulses, range(start, min(start + batch, impulses.columns)))
+        _run(twin, watch, impulses, range(start, min(start + batch, impulses.columns)), tick)
     return watch
 
 
-def _run(twin: Twin, watch: _Watch, impulses: Impulses, columns: range) -> None:
+def _run(twin: Twin, watch: _Watch, impulses: Impulses, columns: range, tick: Tick) -> None:
     """One run of the whole probe, one image per column."""
     first = impulses.first + columns.start
     images = np.zeros((len(columns), impulses.length, twin.channels()), DTYPE)
     images[np.arange(len(columns)), first + np.arange(len(columns))] = 1
     tensor = ops.convert_to_tensor(np.expand_dims(images, 2 - watch.axis))
-    recorder = _Recorder(twin.probe(watch.axis), watch, first)
+    recorder = _Recorder(twin.probe(watch.axis), watch, first, tick)
     try:
         twin.run(recorder, tensor, watch.axis)
     except Exception:
+        if recorder.ended:
+            raise
         # A head for another size, say: the layers before it are known, those behind it are measured alone.
         return
 
@@ -134,15 +140,22 @@ class _Recorder(Dispatch):
         probe: the building blocks.
         watch: takes the notes.
         first: the column of the first image.
+        tick: called before every operation; what it raises ends the run.
     """
 
-    def __init__(self, probe: Probe, watch: _Watch, first: int) -> None:
+    def __init__(self, probe: Probe, watch: _Watch, first: int, tick: Tick) -> None:
         super().__init__(probe, self._made)
-        self._watch, self._first = watch, first
+        self._watch, self._first, self._tick = watch, first, tick
+        self.ended = False
         self._count = 0
         self._seen: set[str] = set()
 
     def _apply(self, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            self._tick()
+        except Exception:
+            self.ended = True
+            raise
         for tensor in _maps((args, kwargs)):
             number, maker = self._tag(tensor, "")
             for reader in _containers(path):

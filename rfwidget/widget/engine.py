@@ -19,6 +19,7 @@ from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import as_model_input, as_picture, default_input
 from rfwidget.types import GridPoint, GridShape, Size
+from rfwidget.widget.ahead import Ahead
 from rfwidget.widget.main_thread import MainThread
 from rfwidget.widget.overlay import Overlay, Request
 from rfwidget.widget.view import Answer, Style, View, answer, colour_feature_map
@@ -98,6 +99,7 @@ class Engine:
         self._listener = listener
         self._serial = 0
         self.worker = Worker(name="rfwidget")
+        self.ahead = Ahead(rf)
 
     def fulfil(self, wish: Wish) -> None:
         """Measure the wanted layer and prepare the wanted image; an older wish under way is given up."""
@@ -165,7 +167,7 @@ class Engine:
         begin = time.perf_counter()
         self._serial += 1
         try:
-            answered = answer(self._rf, view, cell)
+            answered = self.ahead.take(view, cell) or answer(self._rf, view, cell)
         except Exception as error:
             message, details = explain(error)
             self._overlay.fail(request, serial=self._serial, revision=view.revision, message=message, details=details)

@@ -14,6 +14,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from PIL import Image
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import check_point
+from rfwidget.progress import Progress, silent
 from rfwidget.types import GridPoint, Rect, Size
 from rfwidget.widget.heat import Heat, heat_map
 from rfwidget.widget.overlay import read_built
@@ -92,6 +94,7 @@ def write_page(
     exhibit: Exhibit,
     cells: int | Sequence[Sequence[int]] | None = None,
     max_bytes: int = DEFAULT_LIMIT,
+    progress: Progress = silent,
 ) -> int:
     """Write the page; see `RFWidget.to_html`.
 
@@ -105,17 +108,24 @@ def write_page(
     photo = _address(_png(Image.fromarray(exhibit.view.picture, "RGB")))
     budget.spend(len(script) + len(style) + len(photo) + len(json.dumps(exhibit.rows)), "the image")
     shown = []
-    for name in exhibit.layers:
+    for place, name in enumerate(exhibit.layers):
+        part = partial(_part, progress, place, len(exhibit.layers))
+        part(0.0, f"measuring {name}")
         estimator, view = _look_at(rf, exhibit.view, name)
         selected = exhibit.selected if view is exhibit.view else None
         points = choose_cells(view.grid, cells, selected)
-        shown.append(_layer(estimator, view, exhibit.scene_of(view), points, selected, budget))
+        shown.append(_layer(estimator, view, exhibit.scene_of(view), points, selected, budget, part))
     page = {"heat_opacity": exhibit.opacity, "layers": exhibit.rows, "photo": photo, "shown": shown}
     text = _document(page, script, style)
     content = text.encode("utf-8")
     _Budget(max_bytes).spend(len(content), "all of it together")
     Path(path).write_bytes(content)
     return len(content)
+
+
+def _part(progress: Progress, place: int, count: int, fraction: float, words: str) -> None:
+    """Report the progress of one of several equal parts."""
+    progress((place + fraction) / count, words)
 
 
 def choose_cells(
@@ -173,6 +183,7 @@ def _layer(
     points: list[GridPoint],
     selected: GridPoint | None,
     budget: _Budget,
+    progress: Progress,
 ) -> dict[str, Any]:
     """One layer, as `PageLayer` in js/static.ts."""
     layout, style = scene.layout, view.style
@@ -181,6 +192,7 @@ def _layer(
     budget.spend(len(marks) + len(features), f"the marks of {view.layer}")
     maps = []
     for number, (point, heat) in enumerate(_heats(rf, view, points), 1):
+        progress(number / len(points), f"gradient map {number} of {len(points)} of {view.layer}")
         picture = _address(indexed_png(heat.rgba))
         budget.spend(len(picture), f"gradient map {number} of {len(points)} of layer {view.layer!r}")
         maps.append({"cell": list(point), "box": heat.box, "rect": _plain(view.field.rect(point)), "picture": picture})

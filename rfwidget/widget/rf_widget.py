@@ -24,6 +24,7 @@ from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.geometry import check_point
 from rfwidget.image import as_array, as_input_shape, as_model_input, as_picture, default_input, get_default_images
 from rfwidget.plotting import finite_rect
+from rfwidget.progress import Progress, reporting
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
 from rfwidget.widget.controls import Controls
@@ -117,7 +118,9 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT)
         self._overlay.on_request(self._on_request)
         self._engine = Engine(self.rf, input_layer, preprocess, self._overlay, self._main, self)
-        self._study = Study(self.rf, input_layer, self._engine.prepare, self._engine.worker, self._main, self)
+        self._study = Study(
+            self.rf, input_layer, self._engine.prepare, self._engine.worker, self._main, self, self._engine.ahead
+        )
         self._still = Still(self._picture, self._main)
         self._lull = Lull(self._main, _SETTLED, self._tell_selected)
         stage = Box([self._canvas.widget, self._overlay])
@@ -188,6 +191,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         layers: Sequence[str] | None = None,
         cells: int | Sequence[Sequence[int]] | None = None,
         max_bytes: int = DEFAULT_LIMIT,
+        progress: Progress | bool | None = None,
     ) -> int:
         """Write one self-contained file in which a reader hovers, clicks and asks: no kernel, no network.
 
@@ -200,6 +204,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             cells: how many gradient maps per layer, evenly spread over its grid; or the cells ``(x, y)``; None: up to
                 100.
             max_bytes: refuse to write a larger file.
+            progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
 
         Returns:
             Size of the file in bytes.
@@ -218,7 +223,8 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             opacity=self.heat_opacity if self.show_heat else 0.0,
             scene_of=self._scene_of,
         )
-        return self._engine.perform(lambda: write_page(path, self.rf, exhibit, cells, max_bytes))
+        with reporting(progress, "page") as report:
+            return self._engine.perform(lambda: write_page(path, self.rf, exhibit, cells, max_bytes, report))
 
     def code(self) -> str:
         """The line of Python that shows this view again; ``model`` stands for the model, ``image`` for an own image."""
@@ -384,6 +390,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         if self._view is None or answered.view.revision != self._view.revision:
             return
         self._answer = answered
+        self._study.look_ahead(answered)
         if self._overlay.state == "error":
             self._overlay.set(state="ready", error=None)
         self._still.renew()

@@ -18,11 +18,12 @@ from rfwidget.base import ReceptiveField
 from rfwidget.image import default_input, get_default_images
 from rfwidget.survey import Survey
 from rfwidget.types import GridShape
+from rfwidget.widget.ahead import Ahead
 from rfwidget.widget.background import Background, Check
 from rfwidget.widget.contours import plain_contours
 from rfwidget.widget.engine import explain
 from rfwidget.widget.main_thread import MainThread
-from rfwidget.widget.view import View
+from rfwidget.widget.view import Answer, View
 from rfwidget.widget.worker import Cancelled, Worker
 
 Prepare = Callable[[npt.NDArray[Any], GridShape], npt.NDArray[np.float32]]
@@ -56,6 +57,7 @@ class Study:
         worker: does the work.
         main: where the listener is told.
         listener: told of results.
+        ahead: filled with the answers of neighbours.
     """
 
     def __init__(
@@ -66,13 +68,19 @@ class Study:
         worker: Worker,
         main: MainThread,
         listener: Listener,
+        ahead: Ahead,
     ) -> None:
         self._rf = rf
         self._input_layer = input_layer
         self._prepare = prepare
         self._main = main
         self._listener = listener
+        self._ahead = ahead
         self._background = Background(worker)
+
+    def look_ahead(self, answered: Answer) -> None:
+        """Answer the neighbours of a cell before anybody asks."""
+        self._background.want("neighbours", partial(self._ahead.fill, answered.view, answered.cell))
 
     def survey(self, view: View) -> None:
         """Measure all layers at the size of a view's image."""

@@ -1,4 +1,4 @@
-"""Slow and broken models: progress is shown, the notebook goes on, older jobs are given up, errors are told in words."""
+"""Slow and broken models: progress is shown, the notebook goes on, old jobs are given up, errors are told in words."""
 
 from __future__ import annotations
 

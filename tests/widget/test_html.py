@@ -78,6 +78,13 @@ def test_other_layers_are_measured_without_a_change_to_the_widget(widget: RFWidg
     assert widget.rf.output_layer == "wide"
 
 
+def test_progress_grows_to_the_end_over_all_layers(widget: RFWidget, tmp_path: Path) -> None:
+    told: list[float] = []
+    widget.to_html(tmp_path / "page.html", ["wide", "tall"], 3, progress=lambda fraction, _: told.append(fraction))
+    assert told == sorted(told)
+    assert (told[0], told[-1]) == (0.0, 1.0)
+
+
 def test_policy_allows_exactly_the_script_and_the_style_of_the_page(widget: RFWidget, tmp_path: Path) -> None:
     widget.to_html(tmp_path / "page.html", cells=1)
     text = (tmp_path / "page.html").read_text()

@@ -91,6 +91,7 @@ def test_a_request_is_answered_at_once_and_sets_the_cell(
 def test_a_request_that_takes_long_is_acknowledged_first(
     widget: RFWidget, sent: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert widget.wait(20, background=True)
     release, gradient = threading.Event(), widget.rf.network.gradient
 
     def slow(*arguments: Any) -> Patch:

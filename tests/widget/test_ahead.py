@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from rfwidget import RFWidget
+from rfwidget.types import GridPoint, Size
+from rfwidget.widget import ahead as module
+from rfwidget.widget.ahead import Ahead, neighbours
+from rfwidget.widget.view import View
+from rfwidget.widget.worker import Cancelled
+from tests.box_filter import BoxReceptiveField
+
+
+@pytest.fixture
+def view() -> View:
+    widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3))
+    assert widget.wait(20)
+    assert widget._view is not None
+    seen = widget._view
+    widget.close()
+    return seen
+
+
+@pytest.fixture
+def rf() -> BoxReceptiveField:
+    made = BoxReceptiveField()
+    made.compute((40, 64, 3))
+    return made
+
+
+def never() -> None:
+    """A check that lets everything go on."""
+
+
+def test_the_neighbours_are_known_and_nothing_else(rf: BoxReceptiveField, view: View) -> None:
+    ahead = Ahead(rf)
+    ahead.fill(view, GridPoint(3, 4), never)
+    for point in neighbours(GridPoint(3, 4), view.grid):
+        answered = ahead.take(view, point)
+        assert answered is not None
+        assert answered.rect == rf.rect_at(point)
+    assert ahead.take(view, GridPoint(3, 4)) is None
+    assert ahead.take(view._replace(revision=99), GridPoint(2, 4)) is None
+
+
+def test_it_stops_at_once_when_somebody_asks(rf: BoxReceptiveField, view: View) -> None:
+    def stop() -> None:
+        raise Cancelled
+
+    ahead = Ahead(rf)
+    with pytest.raises(Cancelled):
+        ahead.fill(view, GridPoint(3, 4), stop)
+    assert ahead.take(view, GridPoint(2, 4)) is None
+
+
+def test_slow_gradients_are_not_computed_ahead(
+    rf: BoxReceptiveField, view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+    real = module.answer
+
+    def slow(*arguments: Any) -> Any:
+        calls.append(arguments)
+        end = time.perf_counter() + 0.03
+        while time.perf_counter() < end:
+            pass
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "answer", slow)
+    ahead = Ahead(rf)
+    for _ in range(3):
+        ahead.fill(view, GridPoint(3, 4), never)
+    assert len(calls) == 1
+
+
+def test_errors_wait_for_somebody_who_asks(rf: BoxReceptiveField, view: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rf.network, "gradient", lambda *_: 1 // 0)
+    ahead = Ahead(rf)
+    ahead.fill(view, GridPoint(3, 4), never)
+    assert ahead.take(view, GridPoint(2, 4)) is None
+
+
+def test_the_widget_answers_a_neighbour_without_another_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_UNNOTICED", 60)
+    widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3), selected=(5, 5))
+    assert widget.wait(20, background=True)
+    expected = widget.rf.gradient_at((6, 5))
+    asked: list[Any] = []
+    gradient = widget.rf.network.gradient
+    monkeypatch.setattr(widget.rf.network, "gradient", lambda *call: (asked.append(call), gradient(*call))[1])
+    widget.selected = (6, 5)
+    assert widget.wait(20)
+    assert (widget.gradient == expected).all()
+    assert [call for call in asked if call[1] == GridPoint(6, 5)] == []
+    widget.close()
+
+
+def test_neighbours_stay_on_the_grid() -> None:
+    assert neighbours(GridPoint(0, 0), Size(1, 1)) == []
+    assert len(neighbours(GridPoint(1, 1), Size(3, 3))) == 4
