@@ -56,8 +56,8 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
     Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow
     keys move the selected cell. Measuring runs beside the notebook; errors appear inside the widget.
 
-    Click with Shift, or draw a box with Shift, to mark the cells that see the pixel or all of the box; Escape ends that.
-    The bars below the image are all layers: press one, or move with the arrow keys, to look at it.
+    Click with Shift, or draw a box with Shift, to mark the cells that see the pixel or all of the box; Escape ends
+    that. The bars below the image are all layers: press one, or move with the arrow keys, to look at it.
 
     Args:
         model: a function of ``input_shape`` that builds a Keras model, a built model, or any `ReceptiveField`.
