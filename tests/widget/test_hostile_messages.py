@@ -28,7 +28,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 @pytest.fixture
 def widget(sent: list[Any]) -> Iterator[RFWidget]:  # noqa: ARG001 - its messages are caught
     made = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3))
-    assert made.wait(20)
+    assert made.wait(20, background=True)
     yield made
     made.close()
 
