@@ -107,6 +107,17 @@ describe("a layer", () => {
     expect(choose.mock.calls.flat()).toEqual(["<b onerror=alert(1)>", "e", "d", "a"]);
   });
 
+  it("is scrolled into sight when it changes, and not while the user looks elsewhere", () => {
+    const list = bar(0).parentElement ?? document.body;
+    Object.defineProperty(list, "clientWidth", { value: 100 });
+    Object.defineProperty(bar(3), "offsetLeft", { value: 400 });
+    strip.draw({ ...STATE, layer: "d" });
+    expect(list.scrollLeft).toBe(350);
+    list.scrollLeft = 10;
+    strip.draw({ ...STATE, layer: "d", background: "busy" });
+    expect(list.scrollLeft).toBe(10);
+  });
+
   it("is the only one in the tab order", () => {
     expect(bars().map((child) => child.tabIndex)).toEqual([0, -1, -1, -1, -1]);
     bar(2).click();

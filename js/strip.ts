@@ -6,7 +6,7 @@
  * hatched, one that differs from cell to cell is striped, an unknown one is an empty frame: never colour alone.
  */
 
-import { assign, html, say, toggle } from "./dom.js";
+import { assign, html, say } from "./dom.js";
 import type { Box, Cell, LayerRow } from "./model.js";
 import { countOf, covering } from "./query.js";
 
@@ -43,14 +43,19 @@ export class LayerStrip {
     this.#bars.addEventListener("click", (event) => this.#pick(indexOf(event.target)), { signal });
     this.#bars.addEventListener("pointermove", (event) => this.#hover(indexOf(event.target)), { signal });
     this.#bars.addEventListener("pointerleave", () => this.#hover(null), { signal });
+    // Drawn before it is in the page, it has no size to scroll in.
+    const arrival = new ResizeObserver(() => this.#reveal());
+    arrival.observe(this.#bars);
+    signal.addEventListener("abort", () => arrival.disconnect());
     // On the window and on the way down, as in core.ts.
     window.addEventListener("keydown", (event) => this.#key(event), { signal, capture: true });
   }
 
   draw(state: StripState): void {
-    const { layers, image } = this.#state;
+    const { layers, image, offered } = this.#state;
     const changed = state.layers !== layers || state.image.join() !== image.join();
-    if (changed || state.layer !== this.#state.layer) this.#chosen = state.layer;
+    const moved = changed || state.layer !== this.#state.layer;
+    if (moved) this.#chosen = state.layer;
     this.#state = state;
     if (changed) {
       this.#hovered = null;
@@ -58,29 +63,27 @@ export class LayerStrip {
     }
     this.#bars.hidden = state.layers.length < 2;
     this.element.hidden = this.#bars.hidden && !state.background;
-    this.#mark(changed);
+    if (moved || state.offered !== offered) this.#mark();
+    if (moved) this.#reveal();
     this.#report();
   }
 
-  #mark(reveal: boolean): void {
+  #mark(): void {
     const current = this.#indexOf(this.#chosen);
     [...this.#bars.children].forEach((child, index) => {
-      const { layer } = this.#state;
       assign(child, {
         "aria-selected": `${index === current}`,
         "aria-disabled": `${!this.#offers(index)}`,
         // One place in the tab order: the chosen layer.
         tabindex: index === Math.max(current, 0) ? 0 : -1,
       });
-      toggle(child, "data-shown", this.#state.layers[index]?.name === layer ? "true" : null);
     });
-    const bar = this.#bars.children[current];
-    // Not scrollIntoView, which would scroll the page as well.
-    if (reveal && bar instanceof HTMLElement) this.#reveal(bar);
   }
 
-  #reveal(bar: HTMLElement): void {
-    this.#bars.scrollLeft = bar.offsetLeft - this.#bars.clientWidth / 2;
+  /** Scrolls to the chosen layer; not by scrollIntoView, which would scroll the page as well. */
+  #reveal(): void {
+    const bar = this.#bars.children[this.#indexOf(this.#chosen)];
+    if (bar instanceof HTMLElement) this.#bars.scrollLeft = bar.offsetLeft - this.#bars.clientWidth / 2;
   }
 
   #report(): void {
@@ -105,7 +108,7 @@ export class LayerStrip {
     if (name === undefined || index === null || !this.#offers(index)) return;
     this.#chosen = name;
     this.#choose(name);
-    this.#mark(false);
+    this.#mark();
     this.#report();
   }
 
@@ -120,10 +123,8 @@ export class LayerStrip {
     if (wanted === null) return;
     this.#pick(wanted);
     const bar = this.#bars.children[wanted];
-    if (bar instanceof HTMLElement) {
-      bar.focus({ preventScroll: true });
-      this.#reveal(bar);
-    }
+    if (bar instanceof HTMLElement) bar.focus({ preventScroll: true });
+    this.#reveal();
   }
 
   /** Where a key leads from a bar: to another that can be chosen; null: nowhere. */

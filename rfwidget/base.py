@@ -256,7 +256,7 @@ class ReceptiveField(Pictures, ABC):
         return measure.cells_seeing(self.network, check_pixel(pixel, Size(self.input_shape.w, self.input_shape.h)))
 
     def cells_covering(self, box: Sequence[float]) -> npt.NDArray[np.bool_]:
-        """Which cells' receptive fields hold all of a box of the image: the units that see a whole object.
+        """Which cells' receptive fields hold all of a box of the image: those that see a whole object.
 
         Args:
             box: `Rect` ``(left, top, right, bottom)`` in pixels, inside the image.

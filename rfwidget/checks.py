@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,13 @@ def seconds(name: str, value: Any) -> float:
     if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and not math.isnan(value):
         return float(min(value, 1e9))
     raise ReceptiveFieldError(f"{name} is {brief(value)}: expected a number of seconds")
+
+
+def file_path(value: Any, example: str) -> Path:
+    """The name of a file to write."""
+    if isinstance(value, (str, Path)) and str(value):
+        return Path(value)
+    raise ReceptiveFieldError(f"path is {brief(value)}: expected the name of a file, {example!r} say")
 
 
 def layer_name(name: str, value: Any) -> str | None:

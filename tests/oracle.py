@@ -106,7 +106,13 @@ class Oracle:
         changes = self._far[axis]
         fields = [_extent(cell) for cell in changes.any(axis=1 if axis == "x" else 2).T]
         runs = [fields[first : first + cells] for first in range(0, len(fields) - cells + 1, cells)]
-        shift = min(range(len(runs)), key=lambda k: abs(runs[k][0][0] + runs[k][-1][1] - len(changes)))
+
+        def off_centre(k: int) -> tuple[bool, int]:
+            # A margin added at the end has cells that see nothing; they are no inner cells wherever they stand.
+            empty = any(low == high for low, high in runs[k])
+            return empty, abs(runs[k][0][0] + runs[k][-1][1] - len(changes))
+
+        shift = min(range(len(runs)), key=off_centre)
         return AxisTruth(
             cells, period, tuple((low - shift * period, high - shift * period) for low, high in runs[shift])
         )

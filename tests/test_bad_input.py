@@ -384,9 +384,23 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
         lambda t, v: setattr(t.widget, "colormap", v),
         [("coolwarn", "did you mean 'coolwarm'"), (None, "no colour map None"), ([], "no colour map"), (3, "map 3")],
     ),
+    "widget.query": (
+        lambda t, v: setattr(t.widget, "query", v),
+        [
+            (3, "expected a pixel"),
+            ((1, 2, 3), "expected a pixel"),
+            ((-1, 2), "no pixel"),
+            ((10_000, 2), "no pixel"),
+            ((0.5, 2), "no pixel"),
+            ((5, 5, 2, 9), "box"),
+            ((0, 0, 10_000, 9), "box"),
+            ((NAN, 0, 4, 4), "box"),
+        ],
+    ),
+    "widget.compare_layer": (lambda t, v: setattr(t.widget, "compare_layer", v), LAYERS[1:] + UNKNOWN),
     **{
         f"widget.{name}": (lambda t, v, name=name: setattr(t.widget, name, v), FLAGS)  # type: ignore[misc]
-        for name in ("show_heat", "show_dots", "show_rectangles", "show_naive", "signed")
+        for name in ("show_heat", "show_dots", "show_rectangles", "show_naive", "show_erf", "signed")
     },
 }
 

@@ -18,9 +18,8 @@ WITH_CODE = [page for page in PAGES if "```python" in page.read_text(encoding="u
 
 
 def code_of(page: Path) -> str:
-    """All Python of a page as one script, without what is included from a file."""
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-    return "\n".join(block for block in blocks if "--8<--" not in block)
+    """All Python of a page as one script; files that it includes are no part of that."""
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S))
 
 
 def run(source: str) -> list[tuple[str, str]]:
@@ -79,6 +78,12 @@ def test_the_site_fetches_nothing(site: Path) -> None:
         assert found == [], page.relative_to(site)
     for sheet in site.rglob("*.css"):
         assert not re.search(r"url\([\"']?https?:|@import [\"']?https?:", sheet.read_text(encoding="utf-8")), sheet.name
+
+
+def test_the_worked_example_is_the_file_that_the_tests_use(site: Path) -> None:
+    page = (site / "how-to" / "frameworks" / "index.html").read_text(encoding="utf-8")
+    assert "BoxNetwork" in page
+    assert "--8" not in page
 
 
 def test_every_public_name_is_in_the_reference(site: Path) -> None:

@@ -88,6 +88,12 @@ def test_a_path_that_skips_cells_is_seen_behind_margins():
     assert y == AxisTruth(2, 2, ((-2, -1), (-2, 0)))
 
 
+def test_a_margin_at_the_end_is_not_taken_for_inner_cells():
+    x, y = truth_of(Conv("conv", (3, 7)), Pad(0, 3, 1, 3), width=4, height=35)
+    assert x == AxisTruth(1, 1, ((0, 3),))
+    assert y == AxisTruth(1, 1, ((-1, 6),))
+
+
 def test_field_larger_than_the_image_is_found():
     x, _ = truth_of(*[Conv("conv", (7, 1), same=True)] * 6, width=5, height=3)
     assert x.edges == ((-18, 19),)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from rfwidget.errors import SizeRefusedError
 from rfwidget.keras import all_layers
 from rfwidget.keras import gradient as backprop
+from rfwidget.keras.memory import Footprint
 from rfwidget.keras.patches import Patches
 from rfwidget.keras.period import find_period
 from rfwidget.keras.real import RealNetwork
@@ -75,6 +76,7 @@ class KerasNetwork(Network):
         self.period = Size(self._period[1], self._period[0])
         self.notes = () if hint.exact and hint.linear else twin.notes
         self._hint = hint
+        self._footprint = Footprint.of(twin.entries, output_layer, input_shape.h, input_shape.w, input_shape.c)
 
     def grid_size(self, image: Size) -> Size:
         """Computed where the layer's scale is known, else by running the probe."""
@@ -123,6 +125,7 @@ class KerasNetwork(Network):
 
     def response(self, masks: npt.NDArray[np.bool_]) -> Floats:
         """The probe's own output if it is linear, else its directional derivative."""
+        self._footprint.check_probe(self.output_layer, len(masks), masks.shape[1:], thin=self._twin.thin)
         directions = np.repeat(masks[..., None], self._twin.channels(), axis=-1).astype(np.float64)
         function = self._function(None)
         if self._hint.linear:
@@ -145,6 +148,7 @@ class KerasNetwork(Network):
 
     def feature_map(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Compiled at the first call."""
+        self._footprint.check_forward(self.output_layer)
         return self._compiled.feature_map(image)
 
     @cached_property
@@ -155,6 +159,7 @@ class KerasNetwork(Network):
             window = whole_image(image, grid)
         else:
             window = plan(self.field, image, grid, self.period)
+        self._footprint.check_gradient(self.output_layer, window.shape)
         return Patches(self._real.run, image, grid, window)
 
     @cached_property
@@ -177,6 +182,8 @@ class KerasNetwork(Network):
         parts = []
         for start in range(0, len(places), batch):
             some = places[start : start + batch]
+            if axis is None:
+                self._footprint.check_probe(self.output_layer, len(some), sizes, thin=self._twin.thin)
             images = self._ramps(len(some), *sizes)
             try:
                 parts.append(sum(backprop.sensitivity(function, image, some) for image in images))

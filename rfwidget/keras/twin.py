@@ -19,6 +19,7 @@ from rfwidget.keras.dispatch import Dispatch
 from rfwidget.keras.graph import symbolic_outputs
 from rfwidget.keras.hints import Hint
 from rfwidget.keras.probe import DTYPE, NeedsFullWidth, Probe
+from rfwidget.limits import check_memory
 
 
 class Entry(NamedTuple):
@@ -157,6 +158,8 @@ class Twin:
 
         dispatch = Dispatch(self.probe(None), observe)
         height, width, _ = self._inputs.shapes[self._inputs.image]
+        needed = 8.0 * 8 * height * width * self.channels()  # the image is drawn, copied, and run through a few layers
+        check_memory(f"Measuring on {width}x{height} pixels", needed, "ask for a smaller input_shape")
         images = ops.convert_to_tensor(ramp(1, height, width, self.channels()))
         self.failure = None
         try:

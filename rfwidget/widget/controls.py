@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
-import numpy as np
-import numpy.typing as npt
 import traitlets
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.image import check_pixels, fit_picture, get_default_images
+from rfwidget.image import fit_picture, get_default_images
 from rfwidget.plotting import CORNER_STYLES
 from rfwidget.types import Size
 from rfwidget.widget.scene import DASHES
+from rfwidget.widget.upload import read_upload
 
 if TYPE_CHECKING:
     from rfwidget.widget.rf_widget import RFWidget
@@ -30,6 +27,9 @@ _COLORMAPS = ("coolwarm", "RdBu_r", "seismic", "PiYG", "viridis", "magma", "infe
 _OWN_IMAGE = "your image"
 
 _NO_LAYER = ("no other layer", None)
+
+_SNUG = {"description_width": "initial"}
+"""Style of a control that stands right behind its label."""
 
 _NARROW = w.Layout(width="auto", min_width="0")
 
@@ -47,28 +47,42 @@ class Controls(w.VBox):  # type: ignore[misc]
         self._widget = widget
         self._grids: dict[str, Size] = {}
         self._following = False
-        self._layer = w.Dropdown(options=[], description="Layer", layout=w.Layout(width="300px"))
+        self._layer = w.Dropdown(options=[], description="Layer", style=_SNUG, layout=w.Layout(width="280px"))
         self._search = w.Text(
             placeholder="search layers", continuous_update=True, layout=w.Layout(width="130px", display="none")
         )
-        self._image = w.Dropdown(options=get_default_images(), description="Image", layout=w.Layout(width="230px"))
-        self._upload = w.FileUpload(accept="image/*", description="Upload", layout=w.Layout(width="100px"))
+        self._image = w.Dropdown(
+            options=get_default_images(), description="Image", style=_SNUG, layout=w.Layout(width="200px")
+        )
+        self._upload = w.FileUpload(accept="image/*", description="Upload", layout=w.Layout(width="auto"))
         self._channel = w.Dropdown(
             options=[("mean of all channels", None), ("one channel", 0)],
             description="Channel",
-            layout=w.Layout(width="240px"),
+            style=_SNUG,
+            layout=w.Layout(width="230px"),
         )
         self._channel_index = w.BoundedIntText(min=0, max=0, layout=w.Layout(width="80px", display="none"))
         self._colormap = w.Dropdown(
-            options=_with(_COLORMAPS, widget.colormap), description="Colours", layout=w.Layout(width="200px")
+            options=_with(_COLORMAPS, widget.colormap),
+            description="Colours",
+            style=_SNUG,
+            layout=w.Layout(width="180px"),
         )
         self._sign = w.ToggleButtons(
-            options=[("signed", True), ("magnitude", False)], style={"button_width": "90px"}, layout=_NARROW
+            options=[("signed", True), ("magnitude", False)], style={"button_width": "100px"}, layout=_NARROW
         )
         self._opacity = w.FloatSlider(
-            min=0, max=1, step=0.05, description="Opacity", readout_format=".0%", layout=w.Layout(width="250px")
+            min=0,
+            max=1,
+            step=0.05,
+            description="Opacity",
+            readout_format=".0%",
+            style=_SNUG,
+            layout=w.Layout(width="240px"),
         )
-        self._other_layer = w.Dropdown(options=[_NO_LAYER], description="Compare", layout=w.Layout(width="300px"))
+        self._other_layer = w.Dropdown(
+            options=[_NO_LAYER], description="Compare", style=_SNUG, layout=w.Layout(width="300px")
+        )
         self._message = w.Label(layout=w.Layout(display="none"))
         toggles = [
             (w.ToggleButton(description=words, tooltip=hint, layout=w.Layout(width="auto")), name)
@@ -207,41 +221,11 @@ class Controls(w.VBox):  # type: ignore[misc]
         self._upload.value = ()
 
 
-def read_upload(content: bytes) -> npt.NDArray[np.uint8]:
-    """An image file of any common kind as RGB ``(h, w, 3)``, turned as its camera held it.
-
-    Raises:
-        ReceptiveFieldError: if it is no image, damaged, or too large.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as file:
-            check_pixels(*file.size)
-            upright = ImageOps.exif_transpose(file)
-            return np.asarray(_to_rgb(upright))
-    except UnidentifiedImageError as error:
-        raise ReceptiveFieldError("the uploaded file is no image: expected a PNG, JPEG, GIF, WebP, TIFF...") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, ReceptiveFieldError):
-            raise
-        raise ReceptiveFieldError(f"the uploaded image cannot be read: {error}") from error
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """RGB; 16-bit grey is scaled down to 8 bits, transparency laid on white."""
-    if image.mode in ("I", "I;16", "I;16B", "I;16L"):
-        values = np.asarray(image).astype(np.float64)
-        return Image.fromarray((values / max(values.max(), 1) * 255).astype(np.uint8), "L").convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        clear = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
-    return image.convert("RGB")
-
-
 def legend() -> w.HTML:
     """What the three rectangles and the dots mean. The text is our own: nothing of the user's goes into HTML."""
     lines = [
-        f'<svg width="26" height="8" aria-hidden="true"><line x1="1" y1="4" x2="25" y2="4" stroke="{colour}" '
-        f'stroke-width="2" stroke-dasharray="{" ".join(map(str, DASHES[dash]))}"/></svg> {word} cell'
+        f'<svg width="26" height="8" aria-hidden="true">{_line("rgba(255, 255, 255, 0.7)", 4, "")}'
+        f"{_line(colour, 2, ' '.join(map(str, DASHES[dash])))}</svg> {word} cell"
         for colour, dash, word in CORNER_STYLES
     ]
     dot = (
@@ -251,6 +235,10 @@ def legend() -> w.HTML:
     shown = w.HTML("&ensp;&ensp;".join([*lines, dot]))
     shown.add_class("rfwidget-legend")
     return shown
+
+
+def _line(colour: str, width: int, dashes: str) -> str:
+    return f'<line x1="1" y1="4" x2="25" y2="4" stroke="{colour}" stroke-width="{width}" stroke-dasharray="{dashes}"/>'
 
 
 def _layer_line(name: str, grid: Size) -> str:

@@ -89,7 +89,7 @@ class _Budget:
 
 
 def write_page(
-    path: str | Path,
+    path: Path,
     rf: ReceptiveField,
     exhibit: Exhibit,
     cells: int | Sequence[Sequence[int]] | None = None,
@@ -119,7 +119,7 @@ def write_page(
     text = _document(page, script, style)
     content = text.encode("utf-8")
     _Budget(max_bytes).spend(len(content), "all of it together")
-    Path(path).write_bytes(content)
+    path.write_bytes(content)
     return len(content)
 
 

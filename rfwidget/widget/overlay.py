@@ -8,6 +8,7 @@ messages of a page are checked here and nowhere else.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Rect
 
 _STATIC = Path(__file__).parent / "static"
-_LONGEST_CLIENT = 64
+_CLIENT = re.compile(r"[0-9A-Za-z-]{1,64}")
 _LARGEST = 2**53 - 1  # beyond it JavaScript's numbers are not whole
 REASONS = ("click", "scrub", "refresh")
 
@@ -125,6 +126,9 @@ class Overlay(anywidget.AnyWidget):
         self._esm = read_built("overlay.js")
         self._css = read_built("overlay.css")
         super().__init__(**traits)
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Ignore what a page says of the traits: the kernel alone sets them, pages only ask."""
 
     def set(self, **traits: Any) -> None:
         """Set several traits in one message to the browser."""
@@ -237,7 +241,7 @@ def parse_request(content: object) -> Request | None:
     if not isinstance(content, dict) or content.get("kind") != "request":
         return None
     client, cell, reason = (content.get(name) for name in ("client", "cell", "reason"))
-    if not isinstance(client, str) or not 0 < len(client) <= _LONGEST_CLIENT or reason not in REASONS:
+    if not isinstance(client, str) or not _CLIENT.fullmatch(client) or reason not in REASONS:
         return None
     if not isinstance(cell, list) or len(cell) != 2:
         return None

@@ -10,6 +10,7 @@ from typing import Any
 
 import traitlets
 
+from rfwidget import checks
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
 from rfwidget.geometry import check_box, check_pixel
@@ -18,17 +19,16 @@ from rfwidget.types import GridPoint, Rect, Size
 from rfwidget.widget.overlay import Choice, Overlay, Query
 from rfwidget.widget.strip import plain_rows
 from rfwidget.widget.study import Study
+from rfwidget.widget.traits import Checked, Flag
 from rfwidget.widget.view import View
 
 
 class Questions(traitlets.HasTraits):
     """Traits of the questions beyond one cell, for a widget that has an estimator, an overlay and a view."""
 
-    query = traitlets.Any(
-        None, help="Pixel (x, y) or box (left, top, right, bottom) whose cells are marked; None: none."
-    )
-    show_erf = traitlets.Bool(False, help="Outline 50 and 95 % of the effective receptive field at the selected cell.")
-    compare_layer = traitlets.Any(None, help="Name of a layer whose field is drawn beside that of the selected cell.")
+    query = Checked(None, help="Pixel (x, y) or box (left, top, right, bottom) whose cells are marked; None: none.")
+    show_erf = Flag(False, help="Outline 50 and 95 % of the effective receptive field at the selected cell.")
+    compare_layer = Checked(None, help="Name of a layer whose field is drawn beside that of the selected cell.")
 
     rf: ReceptiveField
     _shape: tuple[int, ...]
@@ -71,7 +71,9 @@ class Questions(traitlets.HasTraits):
     def _check_compare_layer(self, proposal: dict[str, Any]) -> str | None:
         value = proposal["value"]
         if value is not None and not isinstance(value, str):
-            raise ReceptiveFieldError(f"compare_layer is {value!r}: expected the name of a layer, or None")
+            raise ReceptiveFieldError(
+                f"compare_layer is {checks.brief(value)}: expected the name of a layer, or None for no comparison"
+            )
         if value is not None and self._view is not None and value not in self.rf.layers:
             raise unknown_layer(value, self.rf.layers)
         return value

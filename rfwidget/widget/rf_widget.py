@@ -56,6 +56,9 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
     Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow
     keys move the selected cell. Measuring runs beside the notebook; errors appear inside the widget.
 
+    Click with Shift, or draw a box with Shift, to mark the cells that see the pixel or all of the box; Escape ends
+    that. The bars below the image are all layers: press one, or move with the arrow keys, to look at it.
+
     Args:
         model: a function of ``input_shape`` that builds a Keras model, a built model, or any `ReceptiveField`.
         input_shape: ``(height, width, channels)`` of the model's input; None: the image's, the model's own, or 96x96x3.
@@ -151,7 +154,8 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
     def gradient(self) -> npt.NDArray[np.float32] | None:
         """Gradient map of the selected cell, ``(height, width, channels)``; None if there is none yet."""
         self._main.drain()
-        return None if self._answer is None else full_gradient(self._answer)
+        answered = self._shown_answer
+        return None if answered is None else full_gradient(answered)
 
     @property
     def model_input_shape(self) -> tuple[int, ...]:
@@ -180,10 +184,9 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
 
     def save_png(self, path: str | Path) -> None:
         """Save what the widget shows as a PNG file."""
-        if not isinstance(path, (str, Path)) or not str(path):
-            raise ReceptiveFieldError(f"path is {checks.brief(path)}: expected the name of a file, 'rf.png' say")
+        file = checks.file_path(path, "rf.png")
         self._main.drain()
-        Path(path).write_bytes(self._picture()())
+        file.write_bytes(self._picture()())
 
     def to_html(
         self,
@@ -213,6 +216,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             ReceptiveFieldError: if a layer or cell is unknown, a gradient cannot be computed, or the file would grow
                 too large; then nothing is written.
         """
+        file = checks.file_path(path, "rf.html")
         if not self.wait(_LONGEST_WAIT) or self._view is None:
             raise ReceptiveFieldError("no layer has been measured: wait until the widget shows one, then try again")
         exhibit = Exhibit(
@@ -224,7 +228,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             scene_of=self._scene_of,
         )
         with reporting(progress, "page") as report:
-            return self._engine.perform(lambda: write_page(path, self.rf, exhibit, cells, max_bytes, report))
+            return self._engine.perform(lambda: write_page(file, self.rf, exhibit, cells, max_bytes, report))
 
     def code(self) -> str:
         """The line of Python that shows this view again; ``model`` stands for the model, ``image`` for an own image."""
@@ -247,6 +251,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
     def close(self) -> None:
         """Stop all work and free everything in the browser."""
         if "_engine" in self.__dict__:  # ipywidgets also closes what a refused constructor leaves behind
+            self.unobserve_all()  # the traits of a closed widget may still be set; nothing is to follow them
             self._engine.worker.stop()
             self._canvas.close()
             for child in self.children:
@@ -289,8 +294,8 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             raise unknown_layer(value, self.rf.layers)
         return value
 
-    def _on_layer(self, change: dict[str, Any]) -> None:
-        if self._view is None or change["new"] != self._view.layer:
+    def _on_layer(self, _: dict[str, Any]) -> None:
+        if not self._follow_only:  # also back to the layer on show: another one may be under way
             self._wish()
 
     def _on_image(self, change: dict[str, Any]) -> None:
@@ -426,6 +431,11 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             naive=self.show_naive,
         )
 
+    @property
+    def _shown_answer(self) -> Answer | None:
+        """The answer to the selected cell; an older one is not what the widget shows."""
+        return self._answer if self._answer is not None and self._answer.cell == self.selected else None
+
     def _ipython_display_(self, **_: Any) -> None:
         """Two outputs: the live view, and the picture that is left when there is no kernel."""
         display({**self._repr_mimebundle_(), "text/plain": ""}, raw=True)
@@ -438,7 +448,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
 
     def _picture(self) -> Callable[[], bytes]:
         """What the widget shows now, to be painted as a PNG file on any thread."""
-        scene, answered = self._scene(), self._answer
+        scene, answered = self._scene(), self._shown_answer
         if answered is None or not self.show_heat:
             return lambda: png_bytes(paint(scene))
         rect = scene.layout.place(finite_rect(answered.rect, answered.view.input_shape))

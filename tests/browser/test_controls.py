@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def test_what_is_shown_and_how(lab_page: LabPage, overlay: Locator) -> None:
     assert lab_page.execute("print(widget.channel)") == "2"
 
 
-def painted_anew(overlay: Locator, change: object) -> None:
+def painted_anew(overlay: Locator, change: Callable[[], object]) -> None:
     """Make a change, and wait until the heat map of another revision is on the canvas."""
     overlay.evaluate(
         """overlay => {
@@ -96,7 +97,7 @@ def painted_anew(overlay: Locator, change: object) -> None:
             });
         }"""
     )
-    change()  # type: ignore[operator]
+    change()
     overlay.page.evaluate("() => window.paintedAnew")
 
 
@@ -106,14 +107,19 @@ def test_images_are_chosen_and_uploaded(lab_page: LabPage, overlay: Locator, tmp
     assert lab_page.execute("print(widget.image)") == "rings"
     green = tmp_path / "green.png"
     Image.new("RGB", (128, 80), (0, 160, 0)).save(green)
-    upload = page.locator(".rfwidget-controls input[type=file]")
-    painted_anew(overlay, lambda: upload.set_input_files(green))
+
+    def upload(file: Path) -> None:
+        with page.expect_file_chooser() as chooser:
+            page.locator(".rfwidget-controls .widget-upload").click()
+        chooser.value.set_files(file)
+
+    painted_anew(overlay, lambda: upload(green))
     assert lab_page.execute("print(widget.image.shape, widget.image[3, 5])") == "(40, 64, 3) [  0 160   0]"
     assert (np.abs(screenshot(overlay).astype(int) - (0, 160, 0)).max(axis=-1) < 12).mean() > 0.5
     assert page.get_by_label("Image", exact=True).input_value() == "your image"
     wrong = tmp_path / "wrong.png"
     wrong.write_text("<b>no</b> image")
-    upload.set_input_files(wrong)
+    upload(wrong)
     expect(page.get_by_text("the uploaded file is no image")).to_be_visible()
     painted_anew(overlay, lambda: lab_page.execute("import numpy; widget.image = numpy.zeros((40, 64, 3), 'uint8')"))
     assert (screenshot(overlay).max(axis=-1) < 12).mean() > 0.5

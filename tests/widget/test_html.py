@@ -130,6 +130,11 @@ def test_what_cannot_be_written_is_refused_and_leaves_no_file(
     assert not (tmp_path / "page.html").exists()
 
 
+def test_a_path_that_is_none_is_refused(widget: RFWidget) -> None:
+    with pytest.raises(ReceptiveFieldError, match=r"expected the name of a file, 'rf\.html' say"):
+        widget.to_html("")
+
+
 def test_a_widget_that_could_not_measure_writes_nothing(tmp_path: Path) -> None:
     widget = RFWidget(BoxReceptiveField(), output_layer="tal")
     with pytest.raises(ReceptiveFieldError, match="no layer has been measured"):

@@ -1,0 +1,77 @@
+"""Photograph the widget in a real JupyterLab for the README: writes `docs/images/widget.png`.
+
+    python -m benchmarks.screenshot
+
+It shows VGG16 with the gradient map of one cell, and the pointer over another one.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import FloatRect, Locator, expect, sync_playwright
+
+from tests.browser.conftest import CHROMIUM_FLAGS
+from tests.browser.jupyter import PATIENCE, LabPage, serve_lab
+
+PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "widget.png"
+CELLS = (
+    "from rfwidget import KerasReceptiveField",
+    """import keras
+from rfwidget import RFWidget
+
+model = keras.applications.VGG16(weights=None)
+RFWidget(model, output_layer="block4_conv2", init_weights=True, colormap="magma", signed=False)""",
+)
+CLICK, HOVER = (0.665, 0.27), (0.30, 0.72)
+"""Places on the image, as shares of its sides."""
+
+
+def _box(locator: Locator) -> FloatRect:
+    box = locator.bounding_box()
+    assert box is not None, "not on the page"  # noqa: S101
+    return box
+
+
+def photograph(lab: LabPage) -> bytes:
+    """Run the notebook, click, hover, and take what stands between the code and the end of the buttons."""
+    lab.open(lab.server.add_notebook("picture.ipynb", CELLS))
+    lab.command("application:toggle-left-area")
+    lab.run_all()
+    overlay = lab.overlay()
+    lab.page.locator(".rfwidget-strip [aria-selected=true]").wait_for(timeout=PATIENCE)
+    image = _box(overlay)
+    overlay.click(position={"x": CLICK[0] * image["width"], "y": CLICK[1] * image["height"]})
+    expect(overlay).to_have_attribute("data-painted", overlay.get_attribute("data-selected") or "")
+    code = lab.page.locator(".jp-CodeCell").nth(1).locator(".jp-InputArea-editor")
+    code.scroll_into_view_if_needed()
+    image = _box(overlay)
+    lab.page.mouse.move(image["x"] + HOVER[0] * image["width"], image["y"] + HOVER[1] * image["height"])
+    above, widget = _box(code), _box(lab.page.locator(".rfwidget").first)
+    more = _box(lab.page.locator(".rfwidget-controls .jupyter-widget-Collapse").first)
+    clip = FloatRect(x=widget["x"] - 8, y=above["y"] - 4, width=widget["width"] + 16, height=more["y"] - above["y"])
+    return lab.page.screenshot(clip=clip)
+
+
+def main() -> None:
+    """Take the picture and save it."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve_lab(Path(folder)) as server,
+        sync_playwright() as playwright,
+        playwright.chromium.launch(
+            executable_path=os.environ.get("RFWIDGET_CHROMIUM") or None, args=CHROMIUM_FLAGS
+        ) as browser,
+    ):
+        page = browser.new_page(viewport={"width": 1000, "height": 1500}, device_scale_factor=1.5)
+        shot = Image.open(io.BytesIO(photograph(LabPage(page, server)))).convert("RGB")
+    shot.save(PICTURE, optimize=True)
+    print(f"{PICTURE.name}: {shot.width} x {shot.height} pixels, {PICTURE.stat().st_size / 1024:.0f} KiB")
+
+
+if __name__ == "__main__":
+    main()

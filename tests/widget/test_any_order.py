@@ -1,0 +1,252 @@
+"""Whatever is done to a widget in whatever order: what it shows in the end is what was asked for last.
+
+A random sequence of trait changes, clicks, refused values, errors of the model and waiting runs against the widget and
+against the few lines here that say what must then be shown. The framework is that of tests/box_filter.py, whose
+gradients have a closed form.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from rfwidget import RFWidget
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.network import Patch
+from rfwidget.types import GridPoint
+from tests.box_filter import BoxNetwork, BoxReceptiveField
+
+SHAPES = [(24, 30, 3), (26, 21, 3)]
+OWN = [np.arange(h * w * 3, dtype=np.uint32).reshape(h, w, 3) % 251 for h, w, _ in SHAPES]
+CELLS = st.tuples(st.integers(0, 27), st.integers(0, 11))
+STYLES = {"channel": [None, 0, 2], "colormap": ["coolwarm", "viridis", "gray"], "signed": [True, False]}
+SWITCHES = ["show_heat", "show_dots", "show_rectangles", "show_naive"]
+REFUSED = [
+    *(("selected", value) for value in [(-1, 0), (99, 0), "ab", (0.5, 0)]),
+    *(("output_layer", value) for value in ["none", 3, ""]),
+    *(("channel", value) for value in [3, -1, 0.5]),
+    *(("colormap", value) for value in ["none", None]),
+    *(("image", value) for value in ["lena", np.zeros(3), [[None]]]),
+    *(("heat_opacity", value) for value in [2, "x", float("nan")]),
+    *((name, "perhaps") for name in SWITCHES),
+]
+
+
+class Moody(BoxNetwork):
+    """A network that fails while its estimator says so."""
+
+    owner: MoodyReceptiveField
+
+    def gradient(self, image: Any, point: GridPoint, channel: int | None) -> Patch:
+        if self.owner.fails:
+            raise RuntimeError("out of cheese")
+        return super().gradient(image, point, channel)
+
+
+class MoodyReceptiveField(BoxReceptiveField):
+    fails = False
+
+    def default_input_shape(self) -> tuple[int, int, int]:
+        return SHAPES[0]
+
+    def _build(self, *arguments: Any, **options: Any) -> BoxNetwork:
+        network = super()._build(*arguments, **options)
+        network.__class__ = Moody
+        network.owner = self  # type: ignore[attr-defined]
+        return network
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """What is done, and what must be shown."""
+
+    @initialize()
+    def open(self) -> None:
+        self.rf = MoodyReceptiveField()
+        self.widget = RFWidget(self.rf)
+        self.sent: list[dict[str, Any]] = []
+        self.widget._overlay.send = lambda content, *_: self.sent.append(content)
+        self.layer, self.shape = "wide", self.rf.default_input_shape()
+        self.style: dict[str, Any] = {"channel": None, "colormap": "coolwarm", "signed": True}
+        self.seq = 0
+        self.closed = False
+        self.failing = False
+        # The cell that must be shown; "somewhere" after a change of layer or image, until it is known.
+        self.cell: Any = "somewhere"
+        self.settle()
+
+    def settle(self) -> None:
+        assert self.widget.wait(20), "it hangs"
+        if self.cell == "somewhere":
+            self.cell = self.widget.selected
+
+    def asked(self) -> None:
+        """A cell has been asked for: if the model fails now, that must be seen."""
+        self.failing = self.rf.fails and self.cell is not None
+
+    @precondition(lambda self: not self.closed)
+    @rule(cell=CELLS, old=st.booleans())
+    def click(self, cell: tuple[int, int], old: bool) -> None:
+        self.settle()
+        overlay = self.widget._overlay
+        self.seq += 1
+        revision = overlay.revision - old
+        message = {"kind": "request", "client": "page", "seq": self.seq, "revision": revision}
+        overlay._handle_custom_msg({**message, "cell": list(cell), "reason": "click"}, [])
+        inside = cell[0] < overlay.grid[0] and cell[1] < overlay.grid[1]
+        kinds = [content["kind"] for content in self.sent if content.get("seq") == self.seq]
+        assert (kinds[:1] == ["superseded"]) == (old or not inside)
+        if inside and not old:
+            assert kinds, "the page is left without a word"
+            self.cell = GridPoint(*cell)
+            self.asked()
+
+    @precondition(lambda self: not self.closed)
+    @rule(cells=st.lists(CELLS, min_size=2, max_size=6))
+    def drag(self, cells: list[tuple[int, int]]) -> None:
+        for cell in cells:
+            grid = self.widget._overlay.grid
+            self.click((cell[0] % grid[0], cell[1] % grid[1]), old=False)
+
+    @precondition(lambda self: not self.closed)
+    @rule(cell=st.none() | CELLS)
+    def select(self, cell: tuple[int, int] | None) -> None:
+        self.settle()
+        grid = self.widget._overlay.grid
+        wanted = None if cell is None else GridPoint(cell[0] % grid[0], cell[1] % grid[1])
+        changes = wanted != self.cell
+        self.cell = self.widget.selected = wanted
+        if changes and wanted is not None:  # to select nothing asks nothing, and takes no message away
+            self.asked()
+
+    @precondition(lambda self: not self.closed)
+    @rule(layers=st.lists(st.sampled_from(["wide", "tall"]), min_size=1, max_size=3))
+    def choose_layers(self, layers: list[str]) -> None:
+        self.settle()
+        had_cell = self.cell is not None
+        for layer in layers:
+            self.widget.output_layer = layer
+        if set(layers) != {self.layer}:
+            self.cell = "somewhere" if had_cell else None
+            self.asked()
+        self.layer = layers[-1]
+
+    @precondition(lambda self: not self.closed)
+    @rule(name=st.sampled_from(list(STYLES)), place=st.integers(0, 2))
+    def choose_style(self, name: str, place: int) -> None:
+        value = STYLES[name][place % len(STYLES[name])]
+        if value != self.style[name]:
+            self.asked()
+        self.style[name] = value
+        setattr(self.widget, name, value)
+
+    @precondition(lambda self: not self.closed)
+    @rule(image=st.sampled_from(["rings", "text", 0, 1]))
+    def choose_image(self, image: str | int) -> None:
+        self.settle()
+        if isinstance(image, str):
+            self.widget.image = image
+        else:
+            self.widget.image = OWN[image]
+            self.shape = SHAPES[image]
+        self.cell = "somewhere" if self.cell is not None else None
+        self.asked()
+        self.settle()
+
+    @precondition(lambda self: not self.closed)
+    @rule(name=st.sampled_from(SWITCHES), opacity=st.floats(0, 1))
+    def switch(self, name: str, opacity: float) -> None:
+        setattr(self.widget, name, not getattr(self.widget, name))
+        self.widget.heat_opacity = opacity
+        assert self.widget._overlay.heat_opacity == opacity
+        assert self.widget._overlay.show_heat == self.widget.show_heat
+
+    @precondition(lambda self: not self.closed)
+    @rule(choice=st.sampled_from(REFUSED))
+    def refuse(self, choice: tuple[str, Any]) -> None:
+        name, value = choice
+        before = getattr(self.widget, name)
+        with pytest.raises(ReceptiveFieldError):
+            setattr(self.widget, name, value)
+        assert getattr(self.widget, name) is before
+
+    @precondition(lambda self: not self.closed)
+    @rule()
+    def break_or_mend(self) -> None:
+        self.settle()
+        self.rf.fails = not self.rf.fails
+
+    @precondition(lambda self: not self.closed)
+    @rule()
+    def look(self) -> None:
+        self.settle()
+        widget, overlay = self.widget, self.widget._overlay
+        widget._tell_selected()  # as after a lull, which needs an event loop
+        assert (widget.output_layer, overlay.layer) == (self.layer, self.layer)
+        assert {name: getattr(widget, name) for name in STYLES} == self.style
+        assert widget.selected == self.cell
+        assert overlay.selected == (None if self.cell is None else list(self.cell))
+        assert overlay.image_size == [self.shape[1], self.shape[0]]
+        assert overlay.progress == -1
+        serials = [content["serial"] for content in self.sent if "serial" in content]
+        assert serials == sorted(set(serials)), "an older answer after a newer one"
+        if self.failing:
+            assert overlay.state == "error"
+            assert "out of cheese" in overlay.error["message"]
+            assert widget.gradient is None
+            return
+        assert (overlay.state, overlay.error) == ("ready", None)
+        if self.cell is None:
+            assert widget.gradient is None
+            return
+        box, stride = BoxReceptiveField.LAYERS[self.layer]
+        left, top = int(self.cell.x * stride.w), int(self.cell.y * stride.h)
+        expected = np.zeros(self.shape)
+        channel = self.style["channel"]
+        part = expected[top : top + int(box.h), left : left + int(box.w)]
+        part[:, :, slice(None) if channel is None else channel] = 1 / (box.w * box.h * (3 if channel is None else 1))
+        np.testing.assert_allclose(widget.gradient, expected, rtol=1e-5)
+        last = next((content for content in reversed(self.sent) if content["kind"] == "answer"), None)
+        if last is not None:
+            assert (last["cell"], last["revision"]) == (list(self.cell), overlay.revision)
+            assert last["box"] == [left, top, box.w, box.h]
+
+    @precondition(lambda self: not self.closed)
+    @rule(often=st.integers(0, 9))
+    def close(self, often: int) -> None:
+        if often:  # mostly the show goes on
+            return
+        self.closed = True
+        self.widget.close()
+        assert self.widget._engine.worker.join(20)
+
+    @precondition(lambda self: self.closed)
+    @rule(cell=CELLS)
+    def a_closed_widget_keeps_quiet(self, cell: tuple[int, int]) -> None:
+        self.sent.clear()
+        self.widget.show_dots = not self.widget.show_dots
+        message = {"kind": "request", "client": "page", "seq": 99, "revision": self.widget._overlay.revision}
+        self.widget._overlay._handle_custom_msg({**message, "cell": list(cell), "reason": "click"}, [])
+        assert self.widget.wait(1)
+        assert {content["kind"] for content in self.sent} <= {"ack", "superseded"}
+
+    def teardown(self) -> None:
+        if "widget" in self.__dict__:
+            if not self.closed:
+                self.look()
+            self.widget.close()
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(
+    max_examples=200,
+    stateful_step_count=50,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],  # shrinking a failure takes minutes; add Phase.shrink to see a short one
+    suppress_health_check=list(HealthCheck),
+)
