@@ -28,10 +28,11 @@ window.frontEndBenchmark = {
     const look = () => (target instanceof HTMLCanvasElement ? readPixels(target, x, y, 16) : target.textContent);
     const before = look();
     const changed = target instanceof HTMLCanvasElement ? () => differs(before, look()) : () => look() !== before;
-    this.result = new Promise((resolve) => {
+    this.result = new Promise((resolve, reject) => {
       const pressed = (event) => {
         const frame = (now) => {
           if (changed()) resolve(now - event.timeStamp);
+          else if (now - event.timeStamp > 10_000) reject(new Error(`nothing has changed at ${x}, ${y} of ${selector}`));
           else requestAnimationFrame(frame);
         };
         requestAnimationFrame(frame);

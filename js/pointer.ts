@@ -59,12 +59,12 @@ export function trackPointer(element: HTMLElement, options: PointerOptions, sign
     if (!event.isPrimary || event.button !== 0 || event.shiftKey || event.ctrlKey) return;
     const touch = event.pointerType === "touch";
     pressed = { id: event.pointerId, x: event.clientX, y: event.clientY, cell: null, scrubs: !touch };
+    // First of all: what the page does about the focus takes its time.
+    if (!touch) visit(event, options.press);
     element.setPointerCapture(event.pointerId);
     element.focus({ preventScroll: true });
     hover(event);
-    if (touch) return;
-    event.preventDefault(); // no text selection, no drag of the picture
-    visit(event, options.press);
+    if (!touch) event.preventDefault(); // no text selection, no drag of the picture
   };
   const move = (event: PointerEvent) => {
     hover(event);

@@ -1,0 +1,338 @@
+"""How long a click takes until its heat map is on the screen, and how many cells a second a drag shows.
+
+    python -m benchmarks.front_end               # prints, and writes docs/benchmarks-front-end.md
+    python -m benchmarks.front_end --clicks 20   # a shorter run, printed only
+
+Starts a JupyterLab and a Chromium of its own. Clicks on our widget come at random between clicks on a bare anywidget
+that sends a number to the kernel and back: nothing over a kernel can be faster than that echo. ipympl does the same job
+with the same gradients in a run of its own. A time runs from the pointer event to the animation frame in which the
+pixels of the canvas, read back, have changed under the cell (`front_end.js`).
+
+Needs the dependency groups `test` and `benchmark`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from benchmarks.machine import describe_machine
+from tests.browser.jupyter import PATIENCE, LabPage, Server, serve_lab
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTE = ROOT / "docs" / "benchmarks-front-end.md"
+OVERLAY = [ROOT / "rfwidget" / "widget" / "static" / name for name in ("overlay.js", "overlay.css")]
+SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+
+HEAD = """# How fast a click is
+
+Written by `python -m benchmarks.front_end`. A time runs from the pointer event to the frame in which the pixels of the
+canvas have changed under the cell. The echo is a number sent to the kernel and back by a bare anywidget; its clicks
+come at random between those on the widget.
+"""
+
+WARM_UP = 10  # clicks of each kind that do not count
+APART = 6  # cells between two clicks: more than half a receptive field
+PAUSE = (50, 250)  # milliseconds between two clicks
+DRAGS, DRAG_SECONDS = 6, 1.5
+
+ECHO = '''
+import anywidget
+from IPython.display import display
+
+class Echo(anywidget.AnyWidget):
+    """Sends numbers to the kernel and back: one under way, the newest one next."""
+    _esm = """
+    export default { render({ model, el }) {
+        const pad = document.createElement("div");
+        pad.className = "echo";
+        pad.style = "width: 480px; height: 60px; background: silver; user-select: none";
+        let [last, waiting, next] = [0, false, false];
+        const send = () => { waiting = true; next = false; model.send({ n: ++last }); };
+        pad.addEventListener("pointerdown", event => { pad.setPointerCapture(event.pointerId); send(); });
+        pad.addEventListener("pointermove", event => {
+            if (!event.buttons) return;
+            if (waiting) next = true; else send();
+        });
+        model.on("msg:custom", ({ n }) => {
+            pad.textContent = n;
+            pad.dataset.echoed = n;
+            waiting = false;
+            if (next) send();
+        });
+        el.append(pad);
+    } };
+    """
+
+echo = Echo()
+echo.on_msg(lambda widget, content, buffers: widget.send(content))
+display(echo)
+'''
+
+OURS = "from rfwidget import RFWidget\nwidget = RFWidget({model}, {arguments})\nwidget"
+
+IPYMPL = """
+%matplotlib widget
+import matplotlib.pyplot as plt
+import numpy as np
+from rfwidget import KerasReceptiveField
+from rfwidget.image import default_input
+rf = KerasReceptiveField({model})
+rf.compute({arguments})
+shape = rf.input_shape
+image = default_input(shape)
+rf.prepare(image)
+figure = plt.figure(figsize=(4.8, 4.8))
+axes = figure.add_axes((0, 0, 1, 1))
+axes.imshow(image / 255)
+heat = axes.imshow(np.zeros((shape.h, shape.w)), cmap="coolwarm", vmin=-1, vmax=1, alpha=0.8)
+
+def on_click(event):
+    point = [
+        min(cells - 1, max(0, round((at + 0.5 - offset) / stride)))
+        for at, offset, stride, cells in zip(
+            (event.xdata, event.ydata), rf.params.offset, rf.params.stride, (rf.output_shape.w, rf.output_shape.h)
+        )
+    ]
+    values = rf.gradient_at(point, image).mean(axis=2)
+    heat.set_data(values / np.abs(values).max())
+    figure.canvas.draw_idle()
+
+figure.canvas.mpl_connect("button_press_event", on_click)
+figure.canvas.header_visible = False
+figure.canvas.toolbar_visible = False
+plt.show()
+"""
+
+
+class Case(NamedTuple):
+    """A network, the side of its image, and offset, stride and number of its cells along each axis."""
+
+    name: str
+    model: str
+    arguments: str
+    side: int
+    offset: float
+    stride: float
+    cells: int
+
+
+README = Case("README model, 96x96", "readme_model", "input_shape=(96, 96, 3)", 96, 17, 4, 16)
+VGG16 = Case(
+    "VGG16 up to block3_conv3, 224x224",
+    "keras.applications.VGG16(weights=None)",
+    "output_layer='block3_conv3'",
+    224,
+    2,
+    4,
+    56,
+)
+MODELS = {README: "from tests.models import readme_model\n", VGG16: "import keras\n"}
+
+
+class Times(NamedTuple):
+    """Milliseconds of many clicks."""
+
+    median: float
+    p95: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Times:
+        return cls(float(np.median(values)), float(np.percentile(values, 95)))
+
+    def over(self, other: Times) -> str:
+        return f"{self.median / other.median:.2f} | {self.p95 / other.p95:.2f}"
+
+    def __str__(self) -> str:
+        return f"{self.median:.1f} | {self.p95:.1f}"
+
+
+class Target(NamedTuple):
+    """Something to click: what is watched, and where its image lies in the window."""
+
+    selector: str
+    left: float
+    top: float
+    width: float
+
+
+def target(page: Page, canvas: str, area: str) -> Target:
+    page.locator(area).first.scroll_into_view_if_needed()
+    box = page.locator(area).first.bounding_box()
+    assert box is not None  # noqa: S101
+    return Target(canvas, box["x"], box["y"], box["width"])
+
+
+def places(case: Case, image: Target, rng: random.Random) -> Iterator[tuple[float, float]]:
+    """Where to click: centres of cells, each far from the one before, so that its surroundings held no heat map."""
+    x, scale = 0, image.width / case.side
+    while True:
+        x = rng.choice([k for k in range(case.cells) if abs(k - x) >= APART])
+        y = rng.randrange(case.cells)
+        yield tuple(edge + scale * (case.offset + case.stride * k) for edge, k in ((image.left, x), (image.top, y)))
+
+
+def click(page: Page, selector: str, place: tuple[float, float], pause: float) -> float:
+    """Milliseconds from the pointer event to the frame that shows it."""
+    page.mouse.move(*place)
+    page.wait_for_timeout(pause)
+    page.evaluate("([selector, x, y]) => frontEndBenchmark.arm(selector, x, y)", [selector, *place])
+    page.mouse.down()
+    page.mouse.up()
+    return float(page.evaluate("() => frontEndBenchmark.result"))
+
+
+def interleaved(page: Page, case: Case, clicks: int) -> tuple[Times, Times]:
+    """Clicks on our widget and on the echo, in random order."""
+    rng = random.Random(case.side)  # noqa: S311
+    image, pad = target(page, ".rfwidget-stage > canvas", ".rfwidget-overlay"), target(page, ".echo", ".echo")
+    image = target(page, image.selector, ".rfwidget-overlay")
+    spots = places(case, image, rng)
+    order = ["ours", "echo"] * (clicks + WARM_UP)
+    rng.shuffle(order)
+    times: dict[str, list[float]] = {"ours": [], "echo": []}
+    for kind in order:
+        pause = rng.uniform(*PAUSE)
+        where = next(spots) if kind == "ours" else (pad.left + 40, pad.top + 30)
+        times[kind].append(click(page, image.selector if kind == "ours" else pad.selector, where, pause))
+    return Times.of(times["ours"][WARM_UP:]), Times.of(times["echo"][WARM_UP:])
+
+
+def drag_rates(page: Page) -> tuple[float, float]:
+    """Cells shown per second of dragging, and echoes, in turns."""
+    image = target(page, "", ".rfwidget-overlay")
+    pad = target(page, "", ".echo")
+    rates: dict[str, list[float]] = {"ours": [], "echo": []}
+    for _ in range(DRAGS):
+        for kind, box, height, selector, attribute in (
+            ("ours", image, image.width, ".rfwidget-overlay", "data-painted"),
+            ("echo", pad, 50, ".echo", "data-echoed"),
+        ):
+            page.mouse.move(box.left + 5, box.top + 5)
+            page.mouse.down()
+            page.evaluate("([selector, name]) => frontEndBenchmark.count(selector, name)", [selector, attribute])
+            began, k = time.perf_counter(), 0
+            while time.perf_counter() - began < DRAG_SECONDS:
+                k += 1
+                page.mouse.move(box.left + 5 + 23 * k % (box.width - 10), box.top + 5 + 17 * k % (height - 10))
+            shown = page.evaluate("() => frontEndBenchmark.stop()")
+            rates[kind].append(shown / (time.perf_counter() - began))
+            page.mouse.up()
+            page.wait_for_timeout(300)
+    return float(np.median(rates["ours"])), float(np.median(rates["echo"]))
+
+
+class Traffic:
+    """Counts what goes between page and kernel."""
+
+    def __init__(self, page: Page) -> None:
+        self.sent: list[int] = []
+        self.received: list[int] = []
+        page.on("websocket", self._watch)
+
+    def _watch(self, socket: object) -> None:
+        socket.on("framesent", lambda payload: self.sent.append(len(payload)))  # type: ignore[attr-defined]
+        socket.on("framereceived", lambda payload: self.received.append(len(payload)))  # type: ignore[attr-defined]
+
+    def clear(self) -> None:
+        self.sent.clear()
+        self.received.clear()
+
+
+@contextmanager
+def notebook(browser: Browser, server: Server, code: str) -> Iterator[tuple[LabPage, Traffic]]:
+    page = browser.new_page(viewport={"width": 1280, "height": 1150})
+    traffic, lab_page = Traffic(page), LabPage(page, server)
+    lab_page.open(server.add_notebook("benchmark.ipynb", [code]))
+    lab_page.run_all()
+    page.evaluate(SCRIPT)
+    yield lab_page, traffic
+    lab_page.shut_down_kernels()
+    page.close()
+
+
+def measure_ours(browser: Browser, server: Server, case: Case, clicks: int) -> tuple[Times, list[str]]:
+    code = MODELS[case] + ECHO + OURS.format(model=case.model, arguments=case.arguments)
+    with notebook(browser, server, code) as (lab_page, traffic):
+        page = lab_page.page
+        overlay = lab_page.overlay()
+        ours, echo = interleaved(page, case, clicks)
+        lines = [f"| click on the widget | {ours} | {ours.over(echo)} |", f"| echo | {echo} | 1 | 1 |"]
+        if case is README:
+            shown, echoed = drag_rates(page)
+            box = target(page, "", ".rfwidget-overlay")
+            page.wait_for_timeout(2000)
+            traffic.clear()
+            for k in range(300):
+                page.mouse.move(box.left + 7 * k % box.width, box.top + 3 * k % box.width)
+            hovered = len(traffic.sent)
+            traffic.clear()
+            page.mouse.move(box.left + 100, box.top + 100)
+            page.mouse.down()
+            page.mouse.up()
+            overlay.page.wait_for_timeout(250)
+            lines += [
+                "",
+                f"Dragging shows {shown:.1f} cells a second, {shown / echoed:.0%} of the echo's {echoed:.1f}. "
+                f"A mouse that hovers over the image (300 moves) sends {hovered} messages. A click sends "
+                f"{sum(traffic.sent)} bytes and receives {sum(traffic.received)}.",
+            ]
+    return ours, lines
+
+
+def measure_ipympl(browser: Browser, server: Server, case: Case, clicks: int) -> Times:
+    with notebook(browser, server, MODELS[case] + IPYMPL.format(**case._asdict())) as (lab_page, _):
+        page, canvas = lab_page.page, ".jupyter-matplotlib-canvas-container canvas"
+        page.locator(canvas).first.wait_for(timeout=PATIENCE)
+        lab_page.wait_for_kernel()
+        image, rng = target(page, canvas, canvas), random.Random(1)  # noqa: S311
+        spots = places(case, image, rng)
+        times = [click(page, canvas, next(spots), rng.uniform(*PAUSE)) for _ in range(clicks + WARM_UP)]
+    return Times.of(times[WARM_UP:])
+
+
+def main() -> int:
+    """Measure, print, and write the note."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clicks", type=int, default=0, help="of each kind; 0: 150, and write the note")
+    arguments = parser.parse_args()
+    clicks = arguments.clicks or 150
+    lines: list[str] = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        sync_playwright() as playwright,
+        serve_lab(Path(folder)) as server,
+    ):
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("RFWIDGET_CHROMIUM") or None, args=["--no-sandbox", "--disable-gpu"]
+        )
+        for case in MODELS:
+            ours, table = measure_ours(browser, server, case, clicks)
+            theirs = measure_ipympl(browser, server, case, clicks // 3)
+            table.insert(2, f"| ipympl, in a run of its own | {theirs} | | |")
+            head = "| | median (ms) | p95 (ms) | median, in echoes | p95, in echoes |\n| --- | --- | --- | --- | --- |"
+            last = f"The widget is {theirs.median / ours.median:.1f} times as fast as ipympl."
+            lines += [f"## {case.name}", "", head, *table, "", last, ""]
+        browser.close()
+    sizes = ", ".join(f"`{path.name}` {len(gzip.compress(path.read_bytes())) / 1000:.1f} kB" for path in OVERLAY)
+    lines += [f"The browser side, gzipped: {sizes}.", "", f"{describe_machine()}."]
+    print("\n".join(lines))
+    if not arguments.clicks:
+        NOTE.write_text("\n".join([HEAD, *lines]) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
