@@ -31,8 +31,6 @@ _NO_LAYER = ("no other layer", None)
 _SNUG = {"description_width": "initial"}
 """Style of a control that stands right behind its label."""
 
-_NARROW = w.Layout(width="auto", min_width="0")
-
 
 class Controls(w.VBox):  # type: ignore[misc]
     """Rows of ipywidgets bound to an `RFWidget`.
@@ -69,7 +67,9 @@ class Controls(w.VBox):  # type: ignore[misc]
             layout=w.Layout(width="180px"),
         )
         self._sign = w.ToggleButtons(
-            options=[("signed", True), ("magnitude", False)], style={"button_width": "100px"}, layout=_NARROW
+            options=[("signed", True), ("magnitude", False)],
+            style={"button_width": "100px"},
+            layout=w.Layout(width="auto", min_width="0"),
         )
         self._opacity = w.FloatSlider(
             min=0,

@@ -44,8 +44,13 @@ class MainThread:
         """Run what waits, if this is the thread."""
         if threading.current_thread() is not self._thread:
             return
-        while self._waiting:
-            self._waiting.popleft()()
+        try:
+            while self._waiting:
+                self._waiting.popleft()()
+        finally:
+            # An observer of the user's, or an interrupt, has ended one call; the others are due all the same.
+            if self._waiting and self._loop is not None and not self._loop.is_closed():
+                self._loop.call_soon(self.drain)
 
 
 class Lull:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.geometry import check_point
 from rfwidget.image import as_array, as_input_shape, as_model_input, as_picture, default_input, get_default_images
+from rfwidget.limits import MAX_SHOWN_CELLS
 from rfwidget.plotting import finite_rect
 from rfwidget.progress import Progress, reporting
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Size
@@ -128,7 +130,13 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         self._lull = Lull(self._main, _SETTLED, self._tell_selected)
         stage = Box([self._canvas.widget, self._overlay])
         stage.add_class("rfwidget-stage")
-        super().__init__(output_layer=output_layer, image=get_default_images()[0] if image is None else image, **view)
+        try:
+            super().__init__(
+                output_layer=output_layer, image=get_default_images()[0] if image is None else image, **view
+            )
+        except Exception:  # a trait is refused: nobody else knows the parts
+            _close_tree(stage)
+            raise
         self.add_class("rfwidget")
         self._controls = Controls(self, save=self._download, copy=self._copy)
         self.children = [stage, self._controls]
@@ -254,8 +262,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             self.unobserve_all()  # the traits of a closed widget may still be set; nothing is to follow them
             self._engine.worker.stop()
             self._canvas.close()
-            for child in self.children:
-                _close_tree(child)
+            _close_parts(self)
         super().close()
 
     # What is wanted: checks and observers of the traits, and requests from the browser --------------------------------
@@ -343,11 +350,16 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         self._engine.fulfil(Wish(self._revision, self.output_layer, self._shape, self.image, style))
 
     def _follow(self, **traits: Any) -> None:
-        """Set public traits to what is shown already, so that nothing is asked for again."""
+        """Set public traits to what is shown already, so that nothing is asked for again.
+
+        All are set, whatever an observer of the user's does to one of them; what the last such observer raised is
+        raised in the end.
+        """
         self._follow_only = True
         try:
-            for name, value in traits.items():
-                setattr(self, name, value)
+            with ExitStack() as stack:
+                for name, value in reversed(traits.items()):
+                    stack.callback(setattr, self, name, value)
         finally:
             self._follow_only = False
 
@@ -371,24 +383,25 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             cell = nearest_cell(view, finite_rect(before.field.rect(self.selected), before.input_shape).center)
         self._show_scene()
         size = [int(view.grid.w), int(view.grid.h)]
+        few = size[0] * size[1] <= MAX_SHOWN_CELLS
         self._overlay.set(
             grid=size,
             field=view.field.to_json(),
             revision=view.revision,
             selected=None if cell is None else list(cell),
             layer=view.layer,
-            feature_map={"size": size, "rgba": features.tobytes()},
+            feature_map={"size": size, "rgba": features.tobytes()} if few else None,
             label=f"Receptive fields of layer {view.layer}",
             state="ready",
-            status="",
+            status="" if few else f"the feature map of {size[0]} x {size[1]} cells is too large to be shown",
             progress=-1.0,
             error=None,
         )
-        self._follow(output_layer=view.layer, selected=cell)
         self._controls.show_layers(self.rf.layers, view.channels)
         self._question(view)
         if cell is not None:
             self._engine.ask(view, cell)
+        self._follow(output_layer=view.layer, selected=cell)  # last: observers of the user's may raise
 
     def on_answer(self, answered: Answer) -> None:
         """Keep the newest gradient map."""
@@ -464,9 +477,17 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
 
 def _close_tree(widget: Widget) -> None:
     """Close a widget and all inside it: ipywidgets keeps every widget that is not closed, and what it refers to."""
-    for child in getattr(widget, "children", ()):
-        _close_tree(child)
+    _close_parts(widget)
     widget.close()
+
+
+def _close_parts(widget: Widget) -> None:
+    """Close the children, layout and style of a widget, and whatever other widgets its state refers to."""
+    for name in widget.keys:
+        value = getattr(widget, name)
+        for part in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(part, Widget):
+                _close_tree(part)
 
 
 def _estimator(model: Any, init_weights: bool) -> ReceptiveField:

@@ -1,0 +1,78 @@
+"""Widgets come and go: nothing of them stays, neither objects nor threads nor memory."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import tracemalloc
+import weakref
+from typing import Any
+
+import ipywidgets
+
+from rfwidget import RFWidget
+from tests.box_filter import BoxReceptiveField
+
+CYCLES = 100
+SHAPE = (24, 30, 3)
+
+
+def live() -> list[weakref.ref[Any]]:
+    """One whole life: measured, clicked, restyled, painted, closed; references to all that must die."""
+    widget = RFWidget(BoxReceptiveField(), input_shape=SHAPE)
+    assert widget.wait(20)
+    widget.selected = (1, 1)
+    widget.show_naive = True
+    widget.output_layer = "tall"
+    assert widget.wait(20)
+    widget._picture()()
+    parts = (widget, widget.rf, widget._overlay, widget._canvas.widget, widget._controls, widget._engine)
+    widget.close()
+    assert widget._engine.worker.join(20)
+    return [weakref.ref(part) for part in parts]
+
+
+def threads() -> int:
+    return sum(thread.name == "rfwidget" for thread in threading.enumerate())
+
+
+def test_after_a_hundred_lives_nothing_is_left(capfd: Any) -> None:
+    live()
+    gc.collect()
+    registry = ipywidgets.widgets.widget._instances
+    known, running = len(registry), threads()
+    seen = [reference for _ in range(CYCLES) for reference in live()]
+    gc.collect()
+    assert sum(reference() is not None for reference in seen) == 0
+    assert threads() == running
+    assert len(registry) == known
+    assert capfd.readouterr().err == ""
+
+
+def test_memory_is_flat_over_many_lives() -> None:
+    used = []
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            for _ in range(20):
+                live()
+            gc.collect()
+            used.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert used[1] - used[0] < 20 * 1_000, f"{used} bytes after 20 and 40 lives"
+
+
+def test_a_refused_constructor_leaves_no_thread_and_no_widget() -> None:
+    gc.collect()
+    registry = ipywidgets.widgets.widget._instances
+    known, running = len(registry), threads()
+    for _ in range(10):
+        try:
+            RFWidget(BoxReceptiveField(), input_shape=SHAPE, selected="no cell")
+        except ValueError:
+            continue
+        raise AssertionError("it was not refused")
+    gc.collect()
+    assert threads() == running
+    assert len(registry) == known
