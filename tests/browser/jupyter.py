@@ -24,7 +24,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30_000
+PATIENCE = 120_000
 """Milliseconds to wait for a kernel that starts TensorFlow on a busy machine."""
 
 _ANY_CELL = re.compile(r"^\d+,\d+$")
