@@ -92,6 +92,42 @@ describe("an answer", () => {
     expect(session.painted).toEqual([5, 5]);
   });
 
+  it("that comes twice is painted once and ends nothing else", async () => {
+    await open();
+    session.request([5, 5], "click");
+    const first = model.last;
+    model.answer(1, first);
+    await settled();
+    const syncs = model.stack.layers[1]?.syncs;
+    session.request([6, 5], "click");
+    model.answer(1, first);
+    await settled();
+    expect(model.stack.layers[1]?.syncs).toBe(syncs);
+    expect(session.activity.state).toBe("busy");
+    expect(session.selected).toEqual([6, 5]);
+    model.answer(2);
+    await settled();
+    expect(session.painted).toEqual([6, 5]);
+  });
+
+  it("of a storm in any order leaves the newest on show", async () => {
+    await open();
+    let state = 11;
+    const random = (below: number) => {
+      state = (state * 1103515245 + 12345) % 2147483648;
+      return Math.floor((state / 2147483648) * below);
+    };
+    let newest = 0;
+    for (let step = 0; step < 500; step++) {
+      const serial = 1 + random(200);
+      newest = Math.max(newest, serial);
+      model.answer(serial, { client: "other", seq: serial, cell: [serial % 32, serial % 16] });
+      expect(session.picture?.serial).toBe(newest);
+    }
+    await settled();
+    expect(session.painted).toEqual([newest % 32, newest % 16]);
+  });
+
   it("of another revision is never painted", async () => {
     await open();
     model.answer(1, { cell: [5, 5], revision: 0 });

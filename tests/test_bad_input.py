@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -31,6 +32,7 @@ mpl.use("agg")
 SHAPE = (40, 64, 3)
 SMALL = (12, 16, 3)
 NAN = math.nan
+NOWHERE = "never_written.html"
 
 
 class Things(NamedTuple):
@@ -372,6 +374,31 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
         lambda t, v: t.widget.save_png(v),
         [(None, "name of a file"), (3, "path is 3"), ("", "name of a file")],
     ),
+    "to_html": (lambda t, v: t.widget.to_html(v), [(None, "name of a file"), (3, "path is 3"), ("", "name of a file")]),
+    "to_html layers": (
+        lambda t, v: t.widget.to_html(NOWHERE, layers=v),
+        [
+            (3, "list of names of layers"),
+            ("wide", "list of names"),
+            ([], "layers is empty"),
+            (["tal"], "no layer"),
+            ([3], "3"),
+        ],
+    ),
+    "to_html cells": (
+        lambda t, v: t.widget.to_html(NOWHERE, cells=v),
+        [
+            (0, "at least 1"),
+            (1.5, "cells is 1.5"),
+            ("ab", "'ab'"),
+            ([], "is empty"),
+            ([(99, 0)], "outside the 14x18 grid"),
+        ],
+    ),
+    "to_html size": (
+        lambda t, v: t.widget.to_html(NOWHERE, max_bytes=v),
+        [(0, "max_bytes is 0"), (9, "larger than 9 bytes"), (None, "max_bytes is None"), (NAN, "max_bytes is nan")],
+    ),
     "widget.selected": (lambda t, v: setattr(t.widget, "selected", v), POINTS[1:]),
     "widget.output_layer": (lambda t, v: setattr(t.widget, "output_layer", v), LAYERS + UNKNOWN),
     "widget.image": (lambda t, v: setattr(t.widget, "image", v), IMAGES[1:] + MISFITS + [("lena", "no sample image")]),
@@ -421,6 +448,7 @@ def test_bad_input_is_refused_in_words_and_changes_nothing(things: Things, call:
     assert len(message) < 700
     assert state(things) == before
     assert still_works(things)
+    assert not Path(NOWHERE).exists()
 
 
 def test_the_catalogue_holds_at_least_150_calls_of_everything_public(things: Things) -> None:

@@ -230,7 +230,7 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         exhibit = Exhibit(
             view=self._view,
             selected=self.selected,
-            layers=(self._view.layer,) if layers is None else tuple(layers),
+            layers=(self._view.layer,) if layers is None else tuple(checks.series("layers", layers, "names of layers")),
             rows=plain_rows(self._survey) if self._survey is not None else [],
             opacity=self.heat_opacity if self.show_heat else 0.0,
             scene_of=self._scene_of,
