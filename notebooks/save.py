@@ -3,8 +3,7 @@
     python -m notebooks.save                         # all of them
     python -m notebooks.save quickstart any-model
 
-What depends on the run alone is left out: times, versions, TensorFlow's start-up log, and the live views of widgets
-(their pictures stay).
+What depends on the run alone is left out: times, versions, and the live views of widgets (their pictures stay).
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).parent
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.ipynb")))
 
-_START_UP_LOG = "WARNING: All log messages before absl::InitializeLog()"
 _VIEW = "application/vnd.jupyter.widget-view+json"
 _LET_PICTURES_COME = """
 import asyncio
@@ -67,7 +65,7 @@ def _tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
         if cell.cell_type == "code":
-            cell.outputs = _joined(output for output in cell.outputs if not _of_this_run(output))
+            cell.outputs = _joined(output for output in cell.outputs if not _is_live(output))
     return notebook
 
 
@@ -82,9 +80,9 @@ def _joined(outputs: Iterable[Any]) -> list[Any]:
     return joined
 
 
-def _of_this_run(output: Any) -> bool:
-    """Whether an output means nothing later: the live view of a widget, or what TensorFlow tells of the machine."""
-    return _VIEW in output.get("data", {}) or output.get("text", "").startswith(_START_UP_LOG)
+def _is_live(output: Any) -> bool:
+    """Whether an output is the view of a widget, which means nothing without its kernel."""
+    return _VIEW in output.get("data", {})
 
 
 def main() -> None:
