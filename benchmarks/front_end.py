@@ -90,7 +90,7 @@ import numpy as np
 from rfwidget import KerasReceptiveField
 from rfwidget.image import default_input
 rf = KerasReceptiveField({model})
-rf.compute({arguments})
+fields = rf.compute({arguments})
 shape = rf.input_shape
 image = default_input(shape)
 rf.prepare(image)
@@ -103,7 +103,7 @@ def on_click(event):
     point = [
         min(cells - 1, max(0, round((at + 0.5 - offset) / stride)))
         for at, offset, stride, cells in zip(
-            (event.xdata, event.ydata), rf.params.offset, rf.params.stride, (rf.output_shape.w, rf.output_shape.h)
+            (event.xdata, event.ydata), fields.offset, fields.stride, (rf.output_shape.w, rf.output_shape.h)
         )
     ]
     values = rf.gradient_at(point, image).mean(axis=2)

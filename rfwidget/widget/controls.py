@@ -170,10 +170,12 @@ class Controls(w.VBox):  # type: ignore[misc]
         self._channel_index.layout.display = "none" if widget.channel is None else None
         with self._quietly():
             self._other_layer.options = [_NO_LAYER, *((layer, layer) for layer in self._grids)]
-            self._other_layer.value = widget.compare_layer if widget.compare_layer in self._grids else None
+            # By index: ipywidgets takes the value None for no choice at all, and shows an empty line.
+            others = [None, *self._grids]
+            self._other_layer.index = others.index(widget.compare_layer) if widget.compare_layer in others else 0
             self._image.options = _with(get_default_images(), name)
             self._image.value = name
-            self._channel.value = None if widget.channel is None else 0
+            self._channel.index = 0 if widget.channel is None else 1
             self._channel_index.value = widget.channel or 0
             self._colormap.options = _with(_COLORMAPS, widget.colormap)
             self._colormap.value = widget.colormap

@@ -77,10 +77,14 @@ def test_what_is_shown_and_how(lab_page: LabPage, overlay: Locator) -> None:
     changes("colormap", "viridis")
     painted_anew(overlay, lambda: page.get_by_role("button", name="magnitude").click())
     assert lab_page.execute("print(widget.signed)") == "False"
-    painted_anew(overlay, lambda: page.get_by_label("Channel", exact=True).select_option("one channel"))
+    channels = page.get_by_label("Channel", exact=True)
+    assert channels.evaluate("select => select.selectedOptions[0].textContent") == "mean of all channels"
+    painted_anew(overlay, lambda: channels.select_option("one channel"))
     index = page.locator(".rfwidget-controls input[type=number]")
     painted_anew(overlay, lambda: (index.fill("2"), index.press("Enter")))
     assert lab_page.execute("print(widget.channel)") == "2"
+    painted_anew(overlay, lambda: channels.select_option("mean of all channels"))
+    assert lab_page.execute("print(widget.channel)") == "None"
 
 
 def painted_anew(overlay: Locator, change: Callable[[], object]) -> None:
