@@ -150,6 +150,19 @@ def test_model_and_process_are_as_before(kind, init_weights):
     assert np.array_equal(model.predict(image, verbose=0), output)
 
 
+def test_a_thousand_clicks_change_nothing():
+    model = trained(functional)
+    before = snapshot(model)
+    rf = KerasReceptiveField(model)
+    rf.compute()
+    w, h = rf.output_shape.w, rf.output_shape.h
+    for click in range(1000):
+        rf.gradient_at((click % w, click * 7 % h), channel=click % 5 if click % 5 < rf.channels else None)
+    after = snapshot(model)
+    for name, value in before.items():
+        assert after[name] == value, name
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_model_loaded_from_a_file_is_as_before(kind, tmp_path):
     path = tmp_path / "model.keras"

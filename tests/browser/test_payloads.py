@@ -56,6 +56,14 @@ def test_there_are_at_least_a_hundred_different_payloads() -> None:
     assert len(set(PAYLOADS)) == len(PAYLOADS) >= 100
 
 
+def test_the_canary_would_sing(watched: Watched) -> None:
+    page = watched.context.new_page()
+    page.set_content("<img src=x onerror=window.canary=1>")
+    page.wait_for_function("window.canary === 1")
+    page.set_content("<img src=http://evil.invalid/x.png>")
+    assert watched.foreign == ["http://evil.invalid/x.png"]
+
+
 class Watched:
     """A browser context whose every request beyond this machine fails, and is remembered."""
 

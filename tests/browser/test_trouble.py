@@ -1,0 +1,97 @@
+"""Connections that break, views that come and go: after each, a visible state, and the next click is right."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, expect
+
+from tests.browser.jupyter import PATIENCE, LabPage
+
+SHOW = """
+if "widget" in globals():
+    widget.close()
+from rfwidget import RFWidget
+from tests.box_filter import BoxReceptiveField
+widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3))
+widget
+"""
+STAND_IN = """
+from IPython.display import display
+from tests.browser.stand_in import StandIn
+stand_in = StandIn()
+display({**stand_in.stage._repr_mimebundle_(), "text/plain": ""}, raw=True)
+"""
+KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+
+
+def show(lab_page: LabPage, name: str, cell: str = SHOW) -> Locator:
+    lab_page.open(lab_page.server.add_notebook(f"{name}.ipynb", [cell]))
+    lab_page.run_all()
+    return lab_page.overlay()
+
+
+def execute(lab_page: LabPage, code: str) -> None:
+    lab_page.page.evaluate(f"code => {KERNEL}.requestExecute({{ code }}).done.then(() => null)", code)
+
+
+def test_a_websocket_that_is_cut_and_comes_back_leaves_the_widget_working(lab_page: LabPage) -> None:
+    overlay = show(lab_page, "cut")
+    overlay.click(position={"x": 100, "y": 100})
+    expect(overlay).to_have_attribute("data-state", "ready")
+    lab_page.page.evaluate(f"() => {KERNEL}.reconnect().then(() => null)")
+    lab_page.wait_for_kernel()
+    overlay.click(position={"x": 6 * 7, "y": 3 * 7})
+    expect(overlay).to_have_attribute("data-painted", "0,0", timeout=PATIENCE)
+    expect(overlay).to_have_attribute("data-state", "ready")
+
+
+def test_an_answer_lost_with_the_connection_does_not_block_the_next_click(lab_page: LabPage) -> None:
+    overlay = show(lab_page, "lost", STAND_IN)
+    execute(lab_page, "stand_in.mode = 'withhold'")
+    overlay.click(position={"x": 100, "y": 100})
+    expect(overlay).to_have_attribute("data-state", "busy")
+    lab_page.page.evaluate(f"() => {KERNEL}.reconnect().then(() => null)")
+    lab_page.wait_for_kernel()
+    execute(lab_page, "stand_in.mode = 'answer'")
+    overlay.click(position={"x": 240, "y": 150})
+    expect(overlay).to_have_attribute("data-painted", re.compile(r"\d"), timeout=PATIENCE)
+    expect(overlay).to_have_attribute("data-state", "ready", timeout=PATIENCE)
+    assert overlay.get_attribute("data-painted") == overlay.get_attribute("data-selected")
+
+
+def test_overlays_that_came_and_went_leave_neither_elements_nor_listeners(lab_page: LabPage) -> None:
+    """The nodes of the whole page cannot be counted: ipywidgets itself leaves some of every control."""
+    overlay = show(lab_page, "come_and_go")
+    page = lab_page.page
+    devtools = page.context.new_cdp_session(page)
+
+    def listeners() -> dict[str, int]:
+        """On what outlives a view: the window and the document, by type."""
+        counts: dict[str, int] = {}
+        for place in ("window", "document"):
+            handle = devtools.send("Runtime.evaluate", {"expression": place})["result"]["objectId"]
+            for listener in devtools.send("DOMDebugger.getEventListeners", {"objectId": handle})["listeners"]:
+                name = f"{place} {listener['type']}"
+                counts[name] = counts.get(name, 0) + 1
+        return counts
+
+    seen = []
+    for _ in range(8):
+        page.evaluate(
+            """() => {
+                const overlay = document.querySelector(".rfwidget-overlay");
+                overlay.dataset.old = "";
+                (window.gone ??= []).push(new WeakRef(overlay), new WeakRef(overlay.closest(".rfwidget-view")));
+            }"""
+        )
+        lab_page.run_all()
+        expect(page.locator(".rfwidget-overlay[data-old]")).to_have_count(0, timeout=PATIENCE)
+        expect(overlay).to_have_count(1)
+        expect(overlay).to_have_attribute("data-painted", re.compile(r"\d"), timeout=PATIENCE)
+        seen.append(listeners())
+    assert seen[-1] == seen[1]
+    devtools.send("HeapProfiler.collectGarbage")
+    alive = page.evaluate("window.gone.filter((one) => one.deref()).length")
+    # The last one may still be held by JupyterLab's own list of outputs.
+    assert alive <= 2
