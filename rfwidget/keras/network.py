@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -159,8 +159,7 @@ class KerasNetwork(Network):
             window = whole_image(image, grid)
         else:
             window = plan(self.field, image, grid, self.period)
-        self._footprint.check_gradient(self.output_layer, window.shape)
-        return Patches(self._real.run, image, grid, window)
+        return Patches(self._real.run, image, grid, window, partial(self._footprint.check_gradient, self.output_layer))
 
     @cached_property
     def _compiled(self) -> backprop.CompiledNetwork:

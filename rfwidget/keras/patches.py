@@ -41,9 +41,22 @@ class Patches:
         image: the whole image.
         grid: the layer there.
         window: the plan; `window.whole_image` to use the whole image in any case.
+        check: called with the rows and columns of what is backpropagated through, before it is; it may refuse them.
+
+    Raises:
+        whatever ``check`` raises, here for the plan, and at the first gradient if that needs the whole image.
     """
 
-    def __init__(self, function: Callable[[Any], Any], image: GridShape, grid: GridShape, window: Window) -> None:
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        image: GridShape,
+        grid: GridShape,
+        window: Window,
+        check: Callable[[tuple[int, int]], None] = lambda shape: None,  # noqa: ARG005 - nothing is refused
+    ) -> None:
+        check(window.shape)
+        self._check = check
         self._function = function
         self._image = image
         self._grid = grid
@@ -94,7 +107,9 @@ class Patches:
             return self._ready
 
     def _without_windows(self) -> _Compiled:
-        return _Compiled.of(self._function, whole_image(self._image, self._grid), self._image.c)
+        window = whole_image(self._image, self._grid)
+        self._check(window.shape)
+        return _Compiled.of(self._function, window, self._image.c)
 
     def _holds(self, image: Image) -> bool:
         """Whether windows give what a larger part of the image gives, up to round-off.

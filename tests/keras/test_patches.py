@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 
+from rfwidget.keras.patches import Patches
 from rfwidget.types import GridPoint
 from tests.blueprint_models import build, randomise
 from tests.blueprints import Blueprint
@@ -103,6 +104,22 @@ def test_networks_that_are_not_the_same_everywhere_use_the_whole_image(model: An
     network = measured(model(), **how)
     assert worst_difference(network, most=12) <= ROUND_OFF
     assert network.patches.window.whole
+
+
+def test_a_whole_image_that_is_refused_is_refused_at_the_first_gradient() -> None:
+    network = measured(chain((40, 52, 2), layers.Conv2D(3, 3), PixelNumber(), layers.Conv2D(2, 3)))
+    asked = []
+
+    def check(shape: tuple[int, int]) -> None:
+        asked.append(shape)
+        if shape == (40, 52):
+            raise MemoryError
+
+    planned = network.patches.window
+    patches = Patches(network._real.run, network.input_shape, network.output_shape, planned, check)
+    with pytest.raises(MemoryError):
+        patches.at(noise(network), GridPoint(3, 4), None)
+    assert asked == [planned.shape, (40, 52)]
 
 
 def test_nothing_is_traced_again_while_cells_and_channels_change() -> None:
