@@ -86,6 +86,16 @@ def test_the_worked_example_is_the_file_that_the_tests_use(site: Path) -> None:
     assert "--8" not in page
 
 
+def test_every_trait_of_the_widget_is_in_the_reference(site: Path) -> None:
+    from rfwidget import RFWidget
+
+    page = (site / "reference" / "widget" / "index.html").read_text(encoding="utf-8")
+    traits = [name for name, trait in RFWidget.class_traits().items() if trait.this_class.__module__[:8] == "rfwidget"]
+    assert {"selected", "query"} <= set(traits)
+    for name in traits:
+        assert re.search(rf'id="rfwidget\.[\w.]*\.{name}"', page), f"{name} is not in the reference"
+
+
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
     import rfwidget
 
