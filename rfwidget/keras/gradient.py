@@ -135,9 +135,14 @@ class CompiledNetwork:
     @property
     def channels(self) -> int:
         """Channels of the layer."""
-        return int(self._forward.get_concrete_function().output_shapes[-1])
+        return int(self._traced.output_shapes[-1])
 
     def feature_map(self, image: npt.NDArray[Any]) -> Singles:
         """Output ``[gh, gw, channels]`` for an image ``[h, w, c]``."""
-        result: Singles = self._forward(tf.constant(image[None], tf.float32))[0].numpy()
+        result: Singles = self._traced(tf.constant(image[None], tf.float32))[0].numpy()
         return result
+
+    @cached_property
+    def _traced(self) -> Any:
+        """The one trace: called directly, it does not count as one of many that TensorFlow would warn about."""
+        return self._forward.get_concrete_function()

@@ -68,8 +68,10 @@ def serve(folder: Path, *command: str, ready: str = "/api") -> Iterator[Server]:
     """Start ``python -m COMMAND`` in a folder, on a free loopback port, without tokens, news or a browser."""
     port = _free_port()
     settings = folder / ".jupyter"
+    # Under pytest, ipykernel hides what native code writes to standard error; a user's kernel does not.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     environment = {
-        **os.environ,
+        **inherited,
         "JUPYTER_CONFIG_DIR": str(settings),
         "JUPYTER_DATA_DIR": str(settings / "data"),
         "JUPYTER_RUNTIME_DIR": str(settings / "runtime"),
