@@ -144,9 +144,11 @@ class ReceptiveField(Pictures, ABC):
         build = partial(self._build, shape, name, ignore_global_context=local)
         with reporting(progress, "survey") as report:
             network = build(None, progress=part(report, 0, 0.5))
-            return survey_network(
-                network, lambda layer: measure.measure(build(layer, progress=silent), silent), part(report, 0.5, 1)
-            )
+
+            def alone(layer: str, told: Progress) -> FieldGeometry:
+                return measure.measure(build(layer, progress=part(told, 0, 0.5)), part(told, 0.5, 1))
+
+            return survey_network(network, alone, part(report, 0.5, 1))
 
     def effective(
         self,

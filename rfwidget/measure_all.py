@@ -17,12 +17,14 @@ _UNKNOWN = Size(math.nan, math.nan)
 _NO = (False, False)
 
 
-def survey_network(network: Network, measure_alone: Callable[[str], FieldGeometry], progress: Progress) -> Survey:
+def survey_network(
+    network: Network, measure_alone: Callable[[str, Progress], FieldGeometry], progress: Progress
+) -> Survey:
     """A survey of all layers that have a grid.
 
     Args:
         network: from the image to any layer.
-        measure_alone: gives the fields of one layer by name, or raises ReceptiveFieldError.
+        measure_alone: gives the fields of one layer by name and tells its progress, or raises ReceptiveFieldError.
         progress: called with a fraction 0..1 and a few words.
     """
     known = dict(network.all_fields(part(progress, 0, 0.3)))
@@ -31,10 +33,11 @@ def survey_network(network: Network, measure_alone: Callable[[str], FieldGeometr
     before = Size(1, 1)
     for place, name in enumerate(network.layers):
         if name not in known:
-            progress(0.3 + 0.7 * place / len(network.layers), f"measuring {name}")
+            begin, end = (0.3 + 0.7 * count / len(network.layers) for count in (place, place + 1))
+            progress(begin, f"measuring {name}")
             try:
                 # Where nothing tells what a layer reads, it is taken to be the layer before.
-                known[name] = LayerField(measure_alone(name), before)
+                known[name] = LayerField(measure_alone(name, part(progress, begin, end)), before)
             except NoInfluenceError as error:
                 known[name], notes[name] = LayerField(None, before), str(error)
             except ReceptiveFieldError as error:

@@ -181,3 +181,17 @@ def test_a_gradient_that_is_not_finite_is_an_error(rf: BoxReceptiveField, monkey
     monkeypatch.setattr(rf.network, "gradient", lambda *_: patch._replace(values=patch.values * np.nan))
     with pytest.raises(ReceptiveFieldError, match="not finite"):
         rf.gradient_at((0, 0))
+
+
+def test_a_survey_can_be_ended_while_a_single_layer_is_built(rf: BoxReceptiveField) -> None:
+    told: list[float] = []
+
+    def stop_late(fraction: float, _: str) -> None:
+        told.append(fraction)
+        if fraction > 0.8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rf.survey(SHAPE, progress=stop_late)
+    assert told == sorted(told)
+    assert len(rf.survey(SHAPE)) == 2

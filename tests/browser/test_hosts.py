@@ -26,7 +26,12 @@ def shows_and_clicks(page: Page) -> None:
 def test_notebook_7_shows_the_widget_and_clicks_work(context: BrowserContext, lab: Server, artifacts: Path) -> None:
     page = context.new_page()
     page.goto(f"{lab.url}/notebooks/{lab.add_notebook('notebook_7.ipynb', [SHOW])}")
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=PATIENCE)
+    page.wait_for_function(
+        """async () => (await (await fetch("/api/sessions")).json()).some(
+            session => session.path === "notebook_7.ipynb" && session.kernel.execution_state === "idle"
+        )""",
+        timeout=PATIENCE,
+    )
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     shows_and_clicks(page)
