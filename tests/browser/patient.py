@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from rfwidget.base import Progress
 from rfwidget.network import Patch
-from rfwidget.types import GridPoint
-from tests.box_filter import BoxNetwork, BoxReceptiveField
+from rfwidget.types import GridPoint, ReceptiveFieldDescription
+from tests.box_filter import BoxReceptiveField
 
 
 class PatientReceptiveField(BoxReceptiveField):
@@ -31,33 +31,33 @@ class PatientReceptiveField(BoxReceptiveField):
         self.cancelled: list[str | None] = []
         self.broken = False
 
-    def _build(
+    def compute(
         self,
-        input_shape: Sequence[int | None] | None,
-        input_layer: str | None,
-        output_layer: str | None,
+        input_shape: Sequence[int | None] | None = None,
+        input_layer: str | None = None,
+        output_layer: str | None = None,
         *,
-        ignore_global_context: bool,
-        progress: Progress,
-    ) -> BoxNetwork:
-        parts = {"ignore_global_context": ignore_global_context, "progress": progress}
-        network = super()._build(input_shape, input_layer, output_layer, **parts)
+        ignore_global_context: bool = False,
+        progress: Progress | None = None,
+    ) -> ReceptiveFieldDescription:
         try:
-            while output_layer == "tall" and not self.gate.is_set():
+            while output_layer == "tall" and progress is not None and not self.gate.is_set():
                 progress(0.5, "half way through tall")
                 time.sleep(0.01)
         except BaseException:
             self.cancelled.append(output_layer)
             raise
-        breakable = network.gradient
+        options = {"ignore_global_context": ignore_global_context, "progress": progress}
+        description = super().compute(input_shape, input_layer, output_layer, **options)
+        gradient = self.network.gradient
 
-        def gradient(image: npt.NDArray[np.float32], point: GridPoint, channel: int | None) -> Patch:
+        def breakable(image: npt.NDArray[np.float32], point: GridPoint, channel: int | None) -> Patch:
             if self.broken:
                 raise RuntimeError("out of <b>memory</b>")
-            return breakable(image, point, channel)
+            return gradient(image, point, channel)
 
-        network.gradient = gradient  # type: ignore[method-assign]
-        return network
+        self.network.gradient = breakable  # type: ignore[method-assign]
+        return description
 
 
 def show(**arguments: Any) -> tuple[Any, PatientReceptiveField]:

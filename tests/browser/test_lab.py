@@ -187,7 +187,8 @@ def test_saved_notebook_shows_the_last_picture_without_a_kernel(lab_page: LabPag
     )
     expect(page.locator(STILL)).to_be_visible()
     assert page.locator(STILL).get_attribute("src") == last
-    assert page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session") is None
+    kernels = "jupyterapp.serviceManager.kernels"
+    assert page.evaluate(f"async () => {{ await {kernels}.refreshRunning(); return {kernels}.runningCount; }}") == 0
     notebook = nbformat.read(lab_page.server.folder / "saved.ipynb", as_version=4)
     html, _ = HTMLExporter().from_notebook_node(notebook)
     assert last.split(",")[1] in re.sub(r"\s", "", html)

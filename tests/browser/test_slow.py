@@ -19,7 +19,7 @@ def test_measuring_shows_progress_leaves_the_notebook_free_and_gives_way_to_anot
     page, overlay = lab_page.page, show(lab_page)
     page.get_by_label("Layer", exact=True).select_option(index=1)
     expect(overlay).to_have_attribute("data-state", "busy")
-    expect(page.get_by_role("progressbar", name="Progress")).to_have_js_property("value", 0.25)
+    expect(page.get_by_role("progressbar", name="Progress")).to_have_js_property("value", 0.5)
     expect(page.locator(".rfwidget-status")).to_contain_text("half way through tall")
     assert lab_page.execute("print(6 * 7)") == "42"
     page.get_by_label("Layer", exact=True).select_option(index=0)
