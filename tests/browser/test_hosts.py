@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.browser.jupyter import PATIENCE, LabPage, Server, serve
 
@@ -23,15 +24,27 @@ def shows_and_clicks(page: Page) -> None:
     expect(overlay).to_have_attribute("data-painted", "3,3")
 
 
+def has_kernel(page: Page) -> bool:
+    """Whether the notebook's kernel starts within half a minute."""
+    try:
+        page.wait_for_function(
+            """async () => (await (await fetch("/api/sessions")).json()).some(
+                session => session.path === "notebook_7.ipynb" && session.kernel.execution_state === "idle"
+            )""",
+            timeout=PATIENCE / 4,
+        )
+    except PlaywrightTimeout:
+        return False
+    return True
+
+
 def test_notebook_7_shows_the_widget_and_clicks_work(context: BrowserContext, lab: Server, artifacts: Path) -> None:
     page = context.new_page()
-    page.goto(f"{lab.url}/notebooks/{lab.add_notebook('notebook_7.ipynb', [SHOW])}")
-    page.wait_for_function(
-        """async () => (await (await fetch("/api/sessions")).json()).some(
-            session => session.path === "notebook_7.ipynb" && session.kernel.execution_state === "idle"
-        )""",
-        timeout=PATIENCE,
-    )
+    address = f"{lab.url}/notebooks/{lab.add_notebook('notebook_7.ipynb', [SHOW])}"
+    page.goto(address)
+    if not has_kernel(page):  # loaded on a busy machine, Notebook 7 may ask which kernel to use: not so the second time
+        page.goto(address)
+        assert has_kernel(page)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     shows_and_clicks(page)
