@@ -62,6 +62,8 @@ class Patches:
         self._grid = grid
         self._plan = _Compiled.of(function, window, image.c)
         self._lock = threading.Lock()
+        # Found out with the first batch: some gradients of transposed convolutions mix the images of a batch.
+        self._batches_hold: bool | None = None
         self._ready: _Compiled | None = self._plan if window.whole else None
 
     @property
@@ -94,11 +96,17 @@ class Patches:
         ready, weights = self._checked(image), self._weights(channel)
         waiting = iter(points)
         while some := list(islice(waiting, ready.batch)):
-            if len(some) == ready.batch:
+            if len(some) == ready.batch and self._batches_hold:
                 yield from ready.run(ready.several, image, some, weights)
-            else:  # the last few one by one: another size of batch would have to be traced
-                for point in some:
-                    yield from ready.run(ready.one, image, [point], weights)
+                continue
+            # The last few one by one: another size of batch would have to be traced.
+            singles = [ready.run(ready.one, image, [point], weights)[0] for point in some]
+            if len(some) == ready.batch > 1 and self._batches_hold is None:
+                together = ready.run(ready.several, image, some, weights)
+                self._batches_hold = all(
+                    _close(a.values, b.values, _GRADIENTS_AGREE) for a, b in zip(together, singles, strict=True)
+                )
+            yield from singles
 
     def _checked(self, image: Image) -> _Compiled:
         with self._lock:
