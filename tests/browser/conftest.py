@@ -1,4 +1,8 @@
-"""Fixtures of the browser tests: one JupyterLab and one Chromium for all of them, a fresh page for each."""
+"""Fixtures of the browser tests: one JupyterLab and one Chromium for all of them, a fresh page for each.
+
+They end with the package, not with the session: while Playwright's synchronous interface is open, the thread counts
+as one with a running event loop, and tests elsewhere start loops of their own.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ CHROMIUM_FLAGS = [
 expect.set_options(timeout=30_000)  # milliseconds: a busy machine is no failure
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
@@ -35,13 +39,13 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serve_lab(tmp_path_factory.mktemp("lab")) as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """One cache for all pages: JupyterLab is large."""
     shared = browser.new_context(viewport={"width": 1280, "height": 1000})
@@ -62,7 +66,7 @@ def lab_page(
     assert page.problems == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def artifacts() -> Path:
     """Where the tests leave screenshots to look at."""
     folder = Path(__file__).parents[1] / "artifacts"

@@ -21,7 +21,7 @@ import nbformat
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120_000
@@ -107,16 +107,9 @@ def serve(folder: Path, *command: str, ready: str = "/api") -> Iterator[Server]:
         log.close()
 
 
-LAB = (
-    "jupyter",
-    "lab",
-    "--no-browser",
-    "--allow-root",
-    "--ip=127.0.0.1",
-    "--ServerApp.token=",
-    "--ServerApp.port_retries=0",
-    "--LabApp.expose_app_in_browser=True",
-)
+_BARE = ("--no-browser", "--allow-root", "--ip=127.0.0.1", "--ServerApp.token=", "--ServerApp.port_retries=0")
+LAB = ("jupyter", "lab", *_BARE, "--LabApp.expose_app_in_browser=True")
+NOTEBOOK = ("jupyter", "notebook", *_BARE, "--JupyterNotebookApp.expose_app_in_browser=True")
 
 
 @contextmanager
@@ -134,7 +127,7 @@ class LabPage:
     def __init__(self, page: Page, server: Server) -> None:
         self.page, self.server = page, server
         self.problems: list[str] = []
-        page.on("console", lambda message: self._note(message.text) if message.type == "error" else None)
+        page.on("console", lambda message: self._note_error(message))
         page.on("pageerror", lambda error: self._note(f"page error: {error}"))
 
     def open(self, notebook: str, *, reset: bool = True) -> None:
@@ -144,7 +137,7 @@ class LabPage:
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=PATIENCE)
         self.wait_for_kernel()
 
-    def wait_for_kernel(self, status: str = "idle") -> None:
+    def wait_for_kernel(self, status: str = "idle", *, timeout: float = PATIENCE) -> None:
         """Wait until the kernel is connected and has nothing to do, or is ``"busy"``."""
         self.page.wait_for_function(
             """status => {
@@ -152,7 +145,7 @@ class LabPage:
                 return kernel?.connectionStatus === "connected" && kernel.status === status;
             }""",
             arg=status,
-            timeout=PATIENCE,
+            timeout=timeout,
         )
 
     def command(self, name: str) -> None:
@@ -197,6 +190,10 @@ class LabPage:
     def shut_down_kernels(self) -> None:
         """End all kernels of the server."""
         self.page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
+
+    def _note_error(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._note(f"{message.text} ({message.location['url']})")
 
     def _note(self, problem: str) -> None:
         if not any(words in problem for words in _HARMLESS):

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from tests.browser.jupyter import PATIENCE, LabPage, Server, serve
+from tests.browser.jupyter import NOTEBOOK, PATIENCE, LabPage, serve
 
 SHOW = "from tests.browser.patient import show\nwidget, rf = show()"
 VOILA = ("voila", "--no-browser", "--Voila.ip=127.0.0.1", "--show_tracebacks=True")
@@ -24,32 +24,20 @@ def shows_and_clicks(page: Page) -> None:
     expect(overlay).to_have_attribute("data-painted", "3,3")
 
 
-def has_kernel(page: Page) -> bool:
-    """Whether the notebook's kernel starts within half a minute."""
-    try:
-        page.wait_for_function(
-            """async () => (await (await fetch("/api/sessions")).json()).some(
-                session => session.path === "notebook_7.ipynb" && session.kernel.execution_state === "idle"
-            )""",
-            timeout=PATIENCE / 4,
-        )
-    except PlaywrightTimeout:
-        return False
-    return True
-
-
-def test_notebook_7_shows_the_widget_and_clicks_work(context: BrowserContext, lab: Server, artifacts: Path) -> None:
-    page = context.new_page()
-    address = f"{lab.url}/notebooks/{lab.add_notebook('notebook_7.ipynb', [SHOW])}"
-    page.goto(address)
-    if not has_kernel(page):  # loaded on a busy machine, Notebook 7 may ask which kernel to use: not so the second time
-        page.goto(address)
-        assert has_kernel(page)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    shows_and_clicks(page)
-    page.screenshot(path=artifacts / "notebook_7.png")
-    page.close()
+def test_notebook_7_shows_the_widget_and_clicks_work(context: BrowserContext, tmp_path: Path, artifacts: Path) -> None:
+    with serve(tmp_path, *NOTEBOOK) as server:
+        notebook = LabPage(context.new_page(), server)
+        address = f"{server.url}/notebooks/{server.add_notebook('notebook_7.ipynb', [SHOW])}"
+        notebook.page.goto(address)
+        try:
+            notebook.wait_for_kernel(timeout=PATIENCE / 4)
+        except PlaywrightTimeout:  # on a busy machine, Notebook 7 may ask which kernel to use: not so the second time
+            notebook.page.goto(address)
+            notebook.wait_for_kernel()
+        notebook.run_all()
+        shows_and_clicks(notebook.page)
+        notebook.page.screenshot(path=artifacts / "notebook_7.png")
+        notebook.page.close()
 
 
 def test_voila_shows_the_widget_and_clicks_work(context: BrowserContext, tmp_path: Path, artifacts: Path) -> None:
