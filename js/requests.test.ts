@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Cell } from "./model.js";
-import { PATIENCE, RequestQueue, TIMEOUT } from "./requests.js";
+import { LOOK, PATIENCE, RequestQueue, TIMEOUT } from "./requests.js";
 
 /** Time that passes when told to. */
 class Clock {
@@ -35,6 +35,7 @@ class Clock {
 let clock: Clock;
 let sent: [seq: number, cell: Cell][];
 let reachable: boolean;
+let idle: boolean;
 let changes: number;
 let queue: RequestQueue;
 
@@ -42,6 +43,7 @@ beforeEach(() => {
   clock = new Clock();
   sent = [];
   reachable = true;
+  idle = false;
   changes = 0;
   queue = new RequestQueue({
     send: (seq, { cell }) => {
@@ -49,6 +51,7 @@ beforeEach(() => {
       return reachable;
     },
     timer: clock.timer,
+    idle: () => idle,
     changed: () => changes++,
   });
 });
@@ -100,6 +103,7 @@ describe("back-pressure", () => {
         return true;
       },
       timer: clock.timer,
+      idle: () => false,
       changed: () => {},
     });
     let state = 7;
@@ -166,6 +170,50 @@ describe("before the acknowledgement", () => {
       [1, [3, 1]],
       [2, [3, 1]],
     ]);
+  });
+});
+
+describe("a kernel that is idle and has not acknowledged", () => {
+  it("has never heard of the request: it is sent once more, and then given up", () => {
+    idle = true;
+    queue.ask([3, 1], "click");
+    clock.pass(PATIENCE + 2 * LOOK - 1);
+    expect(sent.length).toBe(1);
+    clock.pass(1);
+    expect(sent.at(-1)).toEqual([2, [3, 1]]);
+    clock.pass(PATIENCE + 2 * LOOK);
+    expect(sent.length).toBe(2);
+    expect(queue.phase).toBe("lost");
+    expect(clock.waiting).toBe(0);
+  });
+
+  it("hears of the newest wish", () => {
+    idle = true;
+    queue.ask([3, 1], "click");
+    queue.ask([4, 1], "click");
+    clock.pass(PATIENCE + 2 * LOOK);
+    expect(sent.at(-1)).toEqual([2, [4, 1]]);
+  });
+
+  it("is left alone while it runs something in between", () => {
+    queue.ask([3, 1], "click");
+    for (let k = 0; k < 50; k++) {
+      idle = true;
+      clock.pass(LOOK);
+      idle = false;
+      clock.pass(LOOK);
+    }
+    expect(sent.length).toBe(1);
+  });
+
+  it("is left alone once it has acknowledged", () => {
+    idle = true;
+    queue.ask([3, 1], "click");
+    clock.pass(PATIENCE + LOOK);
+    queue.acknowledge(1);
+    clock.pass(TIMEOUT - 1);
+    expect(sent.length).toBe(1);
+    expect(queue.phase).toBe("working");
   });
 });
 

@@ -4,7 +4,8 @@
  * The kernel acknowledges a request when its handler runs, and answers when the work is done. Before the
  * acknowledgement the kernel is busy with something else (a running cell), so waiting is all there is to do: sending
  * again would only lengthen its queue. From the acknowledgement on, or once the kernel shows any other sign of life, an
- * answer that stays away is lost: the newest wish is sent again, and given up after that.
+ * answer that stays away is lost: the newest wish is sent again, and given up after that. A kernel that is idle and
+ * still does not acknowledge has never heard of the request: a connection that is cut takes messages with it.
  *
  * No DOM and no kernel here; time and the way out are given.
  */
@@ -15,6 +16,10 @@ import type { Cell, Reason } from "./model.js";
 export const PATIENCE = 300;
 /** Milliseconds from the acknowledgement after which an answer counts as lost. */
 export const TIMEOUT = 15_000;
+/** Milliseconds between two looks at a kernel that owes an acknowledgement. */
+export const LOOK = 1_000;
+/** So many looks in a row must find the kernel idle, for an acknowledgement may be on its way. */
+const LOOKS = 2;
 /** How often one wish is sent. */
 const ATTEMPTS = 2;
 
@@ -43,6 +48,8 @@ export interface QueueOptions {
   /** Sends a request; false if nobody is there to hear it. */
   send: (seq: number, wish: Wish) => boolean;
   timer: Timer;
+  /** Whether the kernel is known to have nothing to do; false where nobody knows. */
+  idle: () => boolean;
   /** Called after every change of phase that time brings. */
   changed: () => void;
 }
@@ -115,6 +122,16 @@ export class RequestQueue {
     this.#cancelPatience = this.#options.timer(PATIENCE, () => {
       this.#phase = this.#flight?.acknowledged ? "working" : "waiting";
       this.#options.changed();
+      this.#look(LOOKS);
+    });
+  }
+
+  #look(left: number): void {
+    this.#cancelPatience = this.#options.timer(LOOK, () => {
+      if (this.#flight?.acknowledged) return;
+      const more = this.#options.idle() ? left - 1 : LOOKS;
+      if (more === 0) this.#expire();
+      else this.#look(more);
     });
   }
 

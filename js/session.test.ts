@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { PATIENCE, TIMEOUT } from "./requests.js";
+import { LOOK, PATIENCE, TIMEOUT } from "./requests.js";
 import { Session } from "./session.js";
 import { FakeModel, settled } from "./testing.js";
 
@@ -320,6 +320,18 @@ describe("trouble", () => {
     model.status("idle");
     vi.advanceTimersByTime(TIMEOUT);
     expect(model.sent.length).toBe(2);
+  });
+
+  it.each([
+    ["idle", 2],
+    ["busy", 1],
+    [undefined, 1],
+  ])("with a kernel that JupyterLab calls %s, a request unheard of is sent %i time(s)", async (status, times) => {
+    await open();
+    model.kernel = status ? { status } : undefined;
+    session.request([20, 5], "click");
+    vi.advanceTimersByTime(PATIENCE + 2 * LOOK);
+    expect(model.sent.length).toBe(times);
   });
 
   it("an answer that is lost is asked for again, and given up after that", async () => {

@@ -58,6 +58,7 @@ export class Session implements Host {
     this.#queue = new RequestQueue({
       send: (seq, { cell, reason }) => this.#send({ seq, cell, reason }),
       timer,
+      idle: () => kernelOf(model)?.status === "idle",
       changed: () => this.#notify(),
     });
     model.on("msg:custom", (content: unknown, buffers: DataView[]) => this.#receive(parseMessage(content, buffers)));
@@ -267,6 +268,11 @@ export class Session implements Host {
   #notify(): void {
     for (const changed of this.#watchers) changed();
   }
+}
+
+/** JupyterLab's own connection to the kernel; other hosts have none to show. */
+function kernelOf(model: AnyModel<Model>): { status?: unknown } | null | undefined {
+  return (model.widget_manager as { kernel?: { status?: unknown } | null }).kernel;
 }
 
 /** Whether a kernel's status message says that it is idle. */

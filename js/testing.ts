@@ -39,6 +39,8 @@ export class FakeModel {
   readonly told: (Query | Choice)[] = [];
   readonly stack = new FakeStack(3);
   reachable = true;
+  /** The connection of the widget manager, where there is one. */
+  kernel: { status: string } | undefined = undefined;
   /** The kernel's status while it handles the last request. */
   status: (state: "busy" | "idle") => void = () => {};
   readonly #state: Model;
@@ -54,6 +56,7 @@ export class FakeModel {
 
   get widget_manager() {
     return {
+      kernel: this.kernel,
       get_model: async (id: string) => {
         if (id !== "stack") throw new Error("model not found");
         return this.stack;
