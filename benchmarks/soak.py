@@ -3,6 +3,7 @@
     python -m benchmarks.soak --lives 1000
     python -m benchmarks.soak --minutes 30
 
+Many lives are those of tests/widget/test_life.py; the long one is of the README model, gradients and all.
 Prints the process' memory, its threads and the widgets that ipywidgets knows, as time goes on.
 """
 
@@ -19,7 +20,7 @@ import ipywidgets
 from benchmarks.machine import describe_machine
 from rfwidget import RFWidget
 from rfwidget.widget.overlay import Overlay
-from tests.box_filter import BoxReceptiveField
+from tests.models import readme_model
 from tests.widget.test_life import live
 
 CLICKS_PER_SECOND = 5
@@ -49,13 +50,13 @@ def one_long_life(minutes: float) -> None:
     """Click a widget at a steady pace."""
     answered = []
     Overlay.send = lambda _, content, *__: answered.append(1) if content["kind"] == "answer" else None
-    widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3))
+    widget = RFWidget(readme_model)
     widget.wait()
     report("at first")
     begin, clicks, shown = time.monotonic(), 0, 0
     while (passed := time.monotonic() - begin) < 60 * minutes:
         content = {"kind": "request", "client": "page", "seq": clicks + 1, "revision": widget._overlay.revision}
-        widget._overlay._handle_custom_msg({**content, "cell": [clicks % 14, clicks % 18], "reason": "click"}, [])
+        widget._overlay._handle_custom_msg({**content, "cell": [clicks % 16, clicks // 16 % 16], "reason": "click"}, [])
         clicks += 1
         widget.wait()
         if passed // 60 >= shown:
