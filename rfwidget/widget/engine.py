@@ -142,7 +142,7 @@ class Engine:
         def run() -> None:
             try:
                 outcome.set_result(job())
-            except Exception as error:
+            except BaseException as error:
                 outcome.set_exception(error)
 
         self.worker.submit(Urgency.TASK, run).wait()
@@ -158,7 +158,7 @@ class Engine:
             features = colour_feature_map(self._rf.feature_map(view.image, wish.style.channel))
         except Cancelled:
             raise
-        except Exception as error:
+        except BaseException as error:  # SystemExit too: nobody else would hear of it on this thread
             self._main.post(partial(self._listener.on_failure, *explain(error)))
         else:
             self._main.post(partial(self._listener.on_view, view, features))
@@ -168,7 +168,7 @@ class Engine:
         self._serial += 1
         try:
             answered = self.ahead.take(view, cell) or answer(self._rf, view, cell)
-        except Exception as error:
+        except BaseException as error:
             message, details = explain(error)
             self._overlay.fail(request, serial=self._serial, revision=view.revision, message=message, details=details)
             self._main.post(partial(self._listener.on_failure, message, details))
@@ -222,7 +222,7 @@ class Engine:
         )
 
 
-def explain(error: Exception) -> tuple[str, str]:
+def explain(error: BaseException) -> tuple[str, str]:
     """Plain words for the read-out, and the traceback behind them."""
     words = str(error) if isinstance(error, ReceptiveFieldError) else f"{type(error).__name__}: {error}"
     return words, "".join(traceback.format_exception(error))

@@ -129,7 +129,7 @@ class Study:
         except Cancelled:
             self._tell("")
             raise
-        except Exception as error:
+        except BaseException as error:
             self._tell(f"{title}: {explain(error)[0]}")
         else:
             self._tell("")

@@ -6,11 +6,15 @@ that nobody waits for any more. So every kind of job has one slot; a new job tak
 
 from __future__ import annotations
 
+import atexit
 import threading
 import traceback
 from collections.abc import Callable
 from enum import IntEnum
 from typing import NamedTuple
+
+_LAST_WAIT = 60.0
+"""Seconds that the end of the program waits for a job that cannot be ended halfway."""
 
 
 class Urgency(IntEnum):
@@ -73,6 +77,7 @@ class Worker:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
                 self._thread.start()
+                atexit.register(self._end)
             self._changed.notify_all()
         if before is not None:
             if before.dropped is not None:
@@ -130,6 +135,11 @@ class Worker:
         thread.join(timeout)
         return not thread.is_alive()
 
+    def _end(self) -> None:
+        """At the end of the program: a thread that comes back from native code after it would crash the process."""
+        self.stop()
+        self.join(_LAST_WAIT)
+
     def _is_settled(self) -> bool:
         return self._running in (None, Urgency.IDLE) and all(urgency is Urgency.IDLE for urgency in self._slots)
 
@@ -140,14 +150,15 @@ class Worker:
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._stopped or bool(self._slots))
                 if self._stopped:
-                    return
+                    break
                 self._running = min(self._slots)
                 job = self._slots.pop(self._running)
             try:
                 job.run()
             except Cancelled:
                 pass
-            except Exception:  # a job handles its own errors; one that does not must not end the thread
+            except BaseException:  # a job handles its own errors; one that does not must not end the thread
                 traceback.print_exc()
             job.over.set()
             del job  # an idle thread must keep nothing alive
+        atexit.unregister(self._end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -60,6 +61,19 @@ def with_gradient(monkeypatch: pytest.MonkeyPatch, change: Callable[[Patch], Pat
     """Let every network's gradients pass through a function."""
     original = BoxNetwork.gradient
     monkeypatch.setattr(BoxNetwork, "gradient", lambda *arguments: change(original(*arguments)))
+
+
+def test_a_model_that_wants_to_end_the_program_is_an_error_like_others(
+    widget: RFWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        with_gradient(patched, lambda _: sys.exit("enough"))
+        request(widget, 1, 1, 1)
+        assert widget.wait(20)
+    assert widget._overlay.state == "error"
+    assert "SystemExit: enough" in widget._overlay.error["message"]
+    request(widget, 2, 3, 2)
+    assert is_right(widget, 2, 3)
 
 
 def test_a_model_that_raises_at_the_third_call_shows_it_and_answers_the_fourth(

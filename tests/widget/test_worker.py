@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 from functools import partial
@@ -145,3 +147,36 @@ def test_no_thread_starts_before_there_is_work() -> None:
     before = threading.active_count()
     Worker("test").stop()
     assert threading.active_count() == before
+
+
+END_EARLY = """
+import threading, time
+from rfwidget.widget.worker import Urgency, Worker
+
+begun = threading.Event()
+
+def job():
+    begun.set()
+    time.sleep(0.5)
+    print("over", flush=True)
+
+worker = Worker("test")
+worker.submit(Urgency.SETUP, job)
+worker.submit(Urgency.IDLE, lambda: print("never"))
+begun.wait()
+"""
+
+
+def test_the_end_of_a_program_waits_for_the_job_that_runs_and_drops_the_others() -> None:
+    """A thread that comes back from TensorFlow after the interpreter has gone would bring the process down."""
+    done = subprocess.run([sys.executable, "-c", END_EARLY], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "over\n", "")
+
+
+def test_a_job_that_ends_its_thread_does_not_end_the_worker(worker: Worker, capfd: pytest.CaptureFixture[str]) -> None:
+    done = threading.Event()
+    worker.submit(Urgency.REQUEST, sys.exit)
+    assert worker.wait_idle(5)
+    worker.submit(Urgency.REQUEST, done.set)
+    assert done.wait(5)
+    assert "SystemExit" in capfd.readouterr().err
