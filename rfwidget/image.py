@@ -1,21 +1,21 @@
 """Sample images, and the conversion between pictures and a model's input.
 
-Sizes here are ``(width, height)``, as everywhere; arrays are ``[y, x, c]``. No image is downloaded: the photograph is
-the public-domain portrait of Grace Hopper that matplotlib ships, the others are drawn.
+Sizes here are ``(width, height)``, as everywhere; arrays are ``[y, x, c]``. The pictures themselves are in
+`rfwidget.samples`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageOps
 
 from rfwidget.checks import brief, flag, whole
 from rfwidget.errors import ReceptiveFieldError, suggest
+from rfwidget.samples import PICTURES
 from rfwidget.types import GridShape, ImageShape, Size
 
 MAX_PIXELS = 2**26
@@ -95,7 +95,7 @@ def get_default_images() -> list[str]:
     >>> get_default_images()
     ['grace_hopper', 'checkerboard', 'rings', 'text', 'gradient']
     """
-    return list(_PICTURES)
+    return list(PICTURES)
 
 
 def as_input_shape(shape: Any) -> tuple[int | None, int | None, int | None]:
@@ -252,57 +252,7 @@ def _image_shape(shape: Any) -> ImageShape:
 
 
 def _render(name: str, size: Size) -> Image.Image:
-    if not isinstance(name, str) or name not in _PICTURES:
-        known = ", ".join(map(repr, _PICTURES))
-        raise ReceptiveFieldError(f"no sample image {brief(name)}; there are {known}{suggest(name, _PICTURES)}")
-    return _PICTURES[name](int(size.w), int(size.h))
-
-
-def _grace_hopper(w: int, h: int) -> Image.Image:
-    from matplotlib import cbook  # matplotlib is not needed by the drawn images
-
-    photo = Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)).convert("RGB")
-    return ImageOps.fit(photo, (w, h), Image.Resampling.LANCZOS, centering=(0.5, 0.15))
-
-
-def _checkerboard(w: int, h: int) -> Image.Image:
-    y, x = np.mgrid[:h, :w]
-    side = max(1, min(w, h) // 8)
-    dark = ((x // side + y // side) % 2).astype(bool)
-    colours = np.where(dark[:, :, None], np.array([38, 50, 72]), np.array([236, 228, 208]))
-    return Image.fromarray(colours.astype(np.uint8), "RGB")
-
-
-def _rings(w: int, h: int) -> Image.Image:
-    y, x = np.mgrid[:h, :w]
-    radius = np.hypot(x + 0.5 - w / 2, y + 0.5 - h / 2) / (min(w, h) / 2)
-    wave = 0.5 + 0.5 * np.cos(2 * math.pi * 5 * radius)
-    inner, outer = np.array([250, 214, 120]), np.array([30, 84, 124])
-    return Image.fromarray(np.rint(outer + wave[:, :, None] * (inner - outer)).astype(np.uint8), "RGB")
-
-
-def _text(w: int, h: int) -> Image.Image:
-    picture = Image.new("RGB", (w, h), (248, 246, 240))
-    draw = ImageDraw.Draw(picture)
-    height = max(6, min(w, h) // 6)
-    font = ImageFont.load_default(size=height)
-    line = "receptive field "
-    for row in range(h // height + 1):
-        words = (line[row * 5 % len(line) :] + line * (2 + 4 * w // (height * len(line)))).upper()
-        draw.text((2, row * height), words, font=font, fill=((24, 24, 28), (150, 40, 40), (36, 74, 140))[row % 3])
-    return picture
-
-
-def _gradient(w: int, h: int) -> Image.Image:
-    x = np.broadcast_to(np.linspace(0, 255, w), (h, w))
-    y = np.broadcast_to(np.linspace(0, 255, h)[:, None], (h, w))
-    return Image.fromarray(np.rint(np.stack([x, y, 255 - (x + y) / 2], axis=2)).astype(np.uint8), "RGB")
-
-
-_PICTURES: dict[str, Callable[[int, int], Image.Image]] = {
-    "grace_hopper": _grace_hopper,
-    "checkerboard": _checkerboard,
-    "rings": _rings,
-    "text": _text,
-    "gradient": _gradient,
-}
+    if not isinstance(name, str) or name not in PICTURES:
+        known = ", ".join(map(repr, PICTURES))
+        raise ReceptiveFieldError(f"no sample image {brief(name)}; there are {known}{suggest(name, PICTURES)}")
+    return PICTURES[name](int(size.w), int(size.h))
