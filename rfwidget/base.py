@@ -7,44 +7,35 @@ A framework's wing derives from `ReceptiveField` and says how a network is built
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rfwidget import checks, measure
 from rfwidget.effective import EffectiveField, measure_effective
-from rfwidget.errors import NotComputedError, ReceptiveFieldError
-from rfwidget.geometry import FieldGeometry, check_box, check_pixel, check_point
-from rfwidget.image import as_input_shape, as_model_input, check_finite, default_input, fit_model
-from rfwidget.limits import check_grid, check_memory
+from rfwidget.geometry import FieldGeometry, check_box, check_pixel
+from rfwidget.gradients import Gradients
+from rfwidget.image import as_input_shape
+from rfwidget.limits import check_grid
 from rfwidget.measure_all import survey_network
-from rfwidget.network import Network, Patch
+from rfwidget.measured import Computed
+from rfwidget.network import Network
 from rfwidget.pictures import Pictures
 from rfwidget.progress import Progress as Progress
 from rfwidget.progress import part, reporting, silent
 from rfwidget.survey import Survey
-from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
+from rfwidget.types import ReceptiveFieldDescription, Rect, Size
 
 
-class _Computed(NamedTuple):
-    """What one successful ``compute`` leaves behind; replaced as a whole, so that a failed call changes nothing."""
-
-    network: Network
-    field: FieldGeometry
-
-
-class ReceptiveField(Pictures, ABC):
+class ReceptiveField(Gradients, Pictures, ABC):
     """Exact theoretical receptive fields, and gradient maps, of one layer of a network.
 
     Call `compute` first. `rfwidget.keras.KerasReceptiveField` is the one for Keras models; to add a framework, derive
     from this class and supply ``_build``.
     """
-
-    _computed: _Computed | None = None
-    _sample: npt.NDArray[np.uint8] | None = None
 
     @abstractmethod
     def _build(
@@ -111,7 +102,7 @@ class ReceptiveField(Pictures, ABC):
         check_grid(network.output_shape, network.output_layer, network.input_shape)
         field = measure.measure(network, part(report, 0.5, 1))
         network.field = field
-        self._computed = _Computed(network, field)
+        self._computed = Computed(network, field)
         report(1.0, "done")
         return field.description
 
@@ -174,60 +165,6 @@ class ReceptiveField(Pictures, ABC):
         with reporting(progress, "effective receptive field") as report:
             return measure_effective(self, images, n, points, channel, report)
 
-    @property
-    def network(self) -> Network:
-        """The network from the image to the layer."""
-        return self._require().network
-
-    @property
-    def field(self) -> FieldGeometry:
-        """Exact receptive fields of all cells, axis by axis."""
-        return self._require().field
-
-    @property
-    def rf_params(self) -> ReceptiveFieldDescription:
-        """What the last ``compute`` returned."""
-        return self.field.description
-
-    @property
-    def input_layer(self) -> str:
-        """Name of the image input."""
-        return self.network.input_layer
-
-    @property
-    def output_layer(self) -> str:
-        """Name of the layer, a path inside nested models."""
-        return self.network.output_layer
-
-    @property
-    def input_shape(self) -> GridShape:
-        """Shape of the image: width, height and channels."""
-        return self.network.input_shape
-
-    @property
-    def output_shape(self) -> GridShape:
-        """Shape of what a point addresses: width and height of the grid, one value per cell (see `channels`)."""
-        return self.network.output_shape._replace(c=1)
-
-    @property
-    def channels(self) -> int:
-        """Number of channels of the layer's output; a cell's value is the mean of all, or one of them."""
-        return self.network.output_shape.c
-
-    @property
-    def layers(self) -> Mapping[str, Size]:
-        """Grids of all layers that have one, by name, in the order of the network."""
-        return self.network.layers
-
-    @property
-    def uniform(self) -> tuple[bool, bool]:
-        """Whether all cells see the same extent, one stride apart, along ``(x, y)``.
-
-        If not (branches with misaligned centres, transposed convolutions, resizing), ``rf_params`` describes the
-        smallest box that, moved by the mean stride, contains every cell's receptive field; `rect_at` is exact for each.
-        """
-        return (self.field.x.uniform, self.field.y.uniform)
-
     def rect_at(self, point: Sequence[int], clip: bool = False) -> Rect:
         """Receptive field of a cell.
 
@@ -271,115 +208,3 @@ class ReceptiveField(Pictures, ABC):
         """
         inside = check_box(box, Size(self.input_shape.w, self.input_shape.h))
         return measure.cells_covering(self.network, inside)
-
-    def gradient_at(
-        self, point: Sequence[int], image: Any = None, channel: int | None = None
-    ) -> npt.NDArray[np.float32]:
-        """Gradient of a cell with respect to the image, with the model's own weights.
-
-        Args:
-            point: the cell, ``(x, y)``.
-            image: model input ``(height, width, channels)``; None: the sample photograph.
-            channel: output channel; None: the mean of all.
-
-        Returns:
-            float32 ``(height, width, channels)``, zero outside the receptive field.
-
-        Raises:
-            ReceptiveFieldError: if the cell, the channel or the image does not fit, or the gradient is not finite.
-        """
-        shape = self.input_shape
-        patch = self.gradient_patch(point, image, channel)
-        if patch.values.shape[:2] == (shape.h, shape.w):
-            return patch.values
-        full = np.zeros((shape.h, shape.w, shape.c), np.float32)
-        full[patch.rows, patch.columns] = patch.values
-        return full
-
-    def gradient_patch(self, point: Sequence[int], image: Any = None, channel: int | None = None) -> Patch:
-        """As `gradient_at`, but only the part of the image outside which the gradient is zero."""
-        cell, pixels = self._cell(point), self._pixels(image)
-        patch = self.network.gradient(pixels, cell, self._channel(channel))
-        return _check_patch(patch, pixels, cell)
-
-    def gradients_at(
-        self, points: Iterable[Sequence[int]], image: Any = None, channel: int | None = None
-    ) -> npt.NDArray[np.float32]:
-        """Gradients of several cells: faster than one by one.
-
-        Args:
-            points: the cells, each ``(x, y)``.
-            image: model input ``(height, width, channels)``; None: the sample photograph.
-            channel: output channel; None: the mean of all.
-
-        Returns:
-            float32 ``(n, height, width, channels)``. For many cells of a large image, take `gradient_patches`.
-
-        Raises:
-            ReceptiveFieldError: as `gradient_at`.
-        """
-        cells, shape = self._cells(points), self.input_shape
-        size = 4.0 * len(cells) * shape.h * shape.w * shape.c
-        check_memory(f"An array of {len(cells)} gradient maps", size, "take gradient_patches, one map after the other")
-        full = np.zeros((len(cells), shape.h, shape.w, shape.c), np.float32)
-        for map_, patch in zip(full, self.gradient_patches(cells, image, channel), strict=True):
-            map_[patch.rows, patch.columns] = patch.values
-        return full
-
-    def gradient_patches(
-        self, points: Iterable[Sequence[int]], image: Any = None, channel: int | None = None
-    ) -> Iterator[Patch]:
-        """As `gradients_at`, but one `Patch` after the other, computed as they are asked for.
-
-        Memory does not grow with the number of cells.
-        """
-        cells, pixels, index = self._cells(points), self._pixels(image), self._channel(channel)
-        patches = self.network.gradients(pixels, cells, index)
-        return (_check_patch(patch, pixels, cell) for cell, patch in zip(cells, patches, strict=True))
-
-    def prepare(self, image: Any = None) -> None:
-        """Do now what would make the first gradient slow (compiling, say); best on a thread in the background."""
-        self.network.prepare(self._pixels(image))
-
-    def feature_map(self, image: Any = None, channel: int | None = None) -> npt.NDArray[np.float32]:
-        """Output of the layer for an image, ``(h, w)``: one channel, or the mean of all."""
-        index = self._channel(channel)
-        values = self.network.feature_map(as_model_input(self._pixels(image), self.input_shape))
-        return values.mean(axis=2) if index is None else values[:, :, index]
-
-    def _require(self) -> _Computed:
-        if self._computed is None:
-            raise NotComputedError(
-                "nothing has been measured yet: call compute(input_shape=(height, width, channels)) first"
-            )
-        return self._computed
-
-    def _cell(self, point: Sequence[int]) -> GridPoint:
-        return check_point(point, Size(self.output_shape.w, self.output_shape.h))
-
-    def _cells(self, points: Iterable[Sequence[int]]) -> list[GridPoint]:
-        return [self._cell(point) for point in checks.series("points", points, "cells (x, y)")]
-
-    def _channel(self, channel: int | None) -> int | None:
-        return checks.channel_index(channel, self.channels, f" of layer {self.output_layer!r}")
-
-    def _pixels(self, image: Any) -> npt.NDArray[Any]:
-        """An image that fits, as it is; its values are checked where a gradient uses them."""
-        shape = self.input_shape
-        if image is not None:
-            return fit_model(image, shape)
-        sample = self._sample
-        if sample is None or sample.shape != (shape.h, shape.w, shape.c):
-            self._sample = sample = default_input(shape)
-        return sample
-
-
-def _check_patch(patch: Patch, image: npt.NDArray[Any], cell: GridPoint) -> Patch:
-    """The gradient map of a cell, if it and the pixels under it are finite."""
-    check_finite(image[patch.rows, patch.columns])
-    if not np.isfinite(patch.values).all():
-        raise ReceptiveFieldError(
-            f"the gradient of cell ({cell.x}, {cell.y}) is not finite: does the model give NaN or overflow on this "
-            "image? Check its weights and the range of the image (preprocess)"
-        )
-    return patch
