@@ -208,13 +208,6 @@ describe("what is shown", () => {
     expect(x + width).toBeGreaterThan(530);
   });
 
-  it("hides the rectangle under the pointer on demand", () => {
-    host.state.show_hover = false;
-    pointer("pointermove", at([0, 3]));
-    nextFrame();
-    expect(find<SVGElement>(".rfwidget-hovered").style.display).toBe("none");
-  });
-
   it("are errors in words, with the traceback behind a disclosure, as text and not as markup", () => {
     const error = { message: "no <img src=x onerror=alert(1)>", details: "Traceback <b>" };
     host.activity = { state: "error", text: "", error };
@@ -312,6 +305,22 @@ describe("a query", () => {
     host.changed();
     expect(readout()).toBe("");
     expect(find<SVGElement>(".rfwidget-query").style.display).toBe("none");
+  });
+
+  it("by a plain click where the host says that clicks ask, and for no cell", () => {
+    host.state.asking = true;
+    host.changed();
+    expect(overlay().dataset.asking).toBe("");
+    pointer("pointerdown", at([0, 3]));
+    pointer("pointerup", at([0, 3]));
+    expect(host.ask).toHaveBeenCalledTimes(1);
+    expect(host.request).not.toHaveBeenCalled();
+    host.state.asking = false;
+    host.changed();
+    expect(overlay().dataset.asking).toBeUndefined();
+    pointer("pointerdown", at([0, 3]));
+    expect(host.ask).toHaveBeenCalledTimes(1);
+    expect(host.request).toHaveBeenCalledTimes(1);
   });
 
   it("by the key Q asks for the centre of the selected cell's field", () => {

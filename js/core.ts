@@ -103,8 +103,12 @@ class View {
     const row = html("div", "rfwidget-row", {}, [this.#area, this.#map.element]);
     this.element = html("div", "rfwidget-view", {}, [row, this.#readout.element, this.#strip.element]);
 
-    trackPointer(this.#root, { ...pointer, cellAt: (fraction) => this.#cellAt(fraction) }, signal);
+    // Either of the two trackers takes a press.
+    const asks = (event: PointerEvent) => event.shiftKey || host.get("asking");
+    const selects = (event: PointerEvent) => !asks(event);
+    trackPointer(this.#root, { ...pointer, selects, cellAt: (fraction) => this.#cellAt(fraction) }, signal);
     const box = {
+      asks,
       image: () => host.get("image_size"),
       draft: (box: Box | null) => this.#draw(box),
       done: (box: Box) => host.ask(box),
@@ -190,6 +194,7 @@ class View {
     toggle(this.#root, "aria-busy", host.activity.state === "busy" ? "true" : null);
     toggle(this.#root, "data-selected", host.selected?.join(",") ?? null);
     toggle(this.#root, "data-painted", painted?.join(",") ?? null);
+    toggle(this.#root, "data-asking", host.get("asking") ? "" : null);
     toggle(this.#root, "data-query", host.query?.join(",") ?? null);
   }
 
@@ -207,11 +212,10 @@ class View {
   #drawMarks(): void {
     const { selected } = this.#host;
     const contours = this.#host.get("contours");
-    const hovered = this.#host.get("show_hover") ? this.#hovered : null;
     const told = this.#pictureOf(selected)?.rect ?? null;
-    this.#marks.draw(this.#stage, this.#host.get("field"), selected, hovered, told, this.#compared);
+    this.#marks.draw(this.#stage, this.#host.get("field"), selected, this.#hovered, told, this.#compared);
     this.#contours.draw(this.#stage, contours, selected);
-    this.#map.mark(selected, hovered);
+    this.#map.mark(selected, this.#hovered);
     this.#drawFound();
   }
 

@@ -93,9 +93,10 @@ export interface Model {
   show_heat: boolean;
   /** 0 .. 1. */
   heat_opacity: number;
-  show_hover: boolean;
   /** Which cells see this? */
   query: Box | null;
+  /** Whether clicks and drags ask that, as they do with Shift. */
+  asking: boolean;
   /** All layers, in the order of the network; empty while they are not measured. */
   layers: LayerRow[];
   /** Name of the layer to compare with; "" if there is none. */

@@ -5,7 +5,7 @@
  * or down scrolls the page (`touch-action: pan-y` in overlay.css), one that moves sideways scrubs, and a tap selects;
  * so a finger selects only when it has moved or is lifted. The wheel is left alone.
  *
- * Only the plain main button counts: a press with Shift is kept free for asking which cells see a pixel.
+ * Only the plain main button counts, and of that only what is not meant to ask which cells see a pixel (query.ts).
  */
 
 import type { Cell } from "./model.js";
@@ -15,6 +15,8 @@ export interface PointerOptions {
   cellAt: (fraction: readonly [x: number, y: number]) => Cell | null;
   /** The pointer is over a cell, or over none; at most once per frame. */
   hover: (cell: Cell | null) => void;
+  /** Whether a press is meant to select; without this, every one without Shift. */
+  selects?: (event: PointerEvent) => boolean;
   press: (cell: Cell) => void;
   /** The pressed pointer has come to another cell. */
   scrub: (cell: Cell) => void;
@@ -39,6 +41,7 @@ export function trackPointer(element: HTMLElement, options: PointerOptions, sign
   let pressed: Press | null = null;
   let frame = 0;
 
+  const selects = options.selects ?? ((event) => !event.shiftKey);
   const cellAt = ({ clientX, clientY }: PointerEvent): Cell | null => {
     // The bounding box already holds every transform, zoom and scroll; the element itself has no border.
     const { left, top, width, height } = element.getBoundingClientRect();
@@ -56,7 +59,7 @@ export function trackPointer(element: HTMLElement, options: PointerOptions, sign
   };
 
   const down = (event: PointerEvent) => {
-    if (!event.isPrimary || event.button !== 0 || event.shiftKey || event.ctrlKey) return;
+    if (!event.isPrimary || event.button !== 0 || event.ctrlKey || !selects(event)) return;
     const touch = event.pointerType === "touch";
     pressed = { id: event.pointerId, x: event.clientX, y: event.clientY, cell: null, scrubs: !touch };
     // First of all: what the page does about the focus takes its time.

@@ -118,7 +118,8 @@ describe("the pointer with Shift", () => {
     element.setPointerCapture = vi.fn();
     document.body.append(element);
     placeAt(element, 100, 50, 480, 288);
-    trackBox(element, { image: () => [160, 96], draft, done }, life.signal);
+    const asks = ({ shiftKey, pointerType }: PointerEvent) => shiftKey || pointerType === "touch";
+    trackBox(element, { asks, image: () => [160, 96], draft, done }, life.signal);
   });
 
   afterEach(() => {
@@ -142,6 +143,15 @@ describe("the pointer with Shift", () => {
     pointer("pointerup", 25.5, 30.5, { shiftKey: false });
     expect(draft).toHaveBeenLastCalledWith(null);
     expect(done.mock.calls).toEqual([[[25, 20, 31, 31]]]);
+  });
+
+  it("or a finger, which shakes more, asks for a pixel or a box just so", () => {
+    const finger = { shiftKey: false, pointerType: "touch" };
+    pointer("pointerdown", 30.5, 20.5, finger);
+    pointer("pointerup", 32.5, 18.5, finger);
+    pointer("pointerdown", 30.5, 20.5, finger);
+    pointer("pointerup", 30.5, 30.5, finger);
+    expect(done.mock.calls).toEqual([[[30, 20, 31, 21]], [[30, 20, 31, 31]]]);
   });
 
   it("that is broken off asks for nothing", () => {

@@ -85,6 +85,8 @@ export function remembering<A extends readonly unknown[], R>(compute: (...args: 
 }
 
 export interface BoxOptions {
+  /** Whether a press is meant to ask. */
+  asks: (event: PointerEvent) => boolean;
   /** Width and height of the image in pixels. */
   image: () => Cell;
   /** The box while it is drawn; null when that is broken off. */
@@ -93,10 +95,10 @@ export interface BoxOptions {
   done: (box: Box) => void;
 }
 
-/** CSS pixels by which a hand strays that means to click. */
-const SLOP = 3;
+/** CSS pixels by which a hand strays that means to click, and by which a finger does. */
+const SLOP = { hand: 3, finger: 8 };
 
-/** Follows presses with Shift on an element that covers the image: a click asks for a pixel, a drag for a box. */
+/** Follows presses that ask, on an element that covers the image: a click asks for a pixel, a drag for a box. */
 export function trackBox(element: HTMLElement, options: BoxOptions, signal: AbortSignal): void {
   let press: { id: number; x: number; y: number } | null = null;
 
@@ -105,13 +107,14 @@ export function trackBox(element: HTMLElement, options: BoxOptions, signal: Abor
     const image = options.image();
     const point = (clientX: number, clientY: number) =>
       [((clientX - left) / width) * image[0], ((clientY - top) / height) * image[1]] as const;
-    const clicks = Math.abs(event.clientX - x) <= SLOP && Math.abs(event.clientY - y) <= SLOP;
+    const slop = event.pointerType === "touch" ? SLOP.finger : SLOP.hand;
+    const clicks = Math.abs(event.clientX - x) <= slop && Math.abs(event.clientY - y) <= slop;
     const [from, to] = [point(x, y), point(event.clientX, event.clientY)];
     return boxBetween(from, clicks ? from : to, image);
   };
   const down = (event: PointerEvent) => {
     const { width, height } = element.getBoundingClientRect();
-    if (!event.isPrimary || event.button !== 0 || !event.shiftKey || event.ctrlKey || !width || !height) return;
+    if (!event.isPrimary || event.button !== 0 || !options.asks(event) || event.ctrlKey || !width || !height) return;
     press = { id: event.pointerId, x: event.clientX, y: event.clientY };
     element.setPointerCapture(event.pointerId);
     element.focus({ preventScroll: true });

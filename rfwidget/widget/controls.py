@@ -95,6 +95,7 @@ class Controls(w.VBox):  # type: ignore[misc]
                     "effective",
                     "Outlines of the effective receptive field: 50 and 95 % of the gradient's mass",
                 ),
+                ("asking", "who sees it?", "Click a pixel or draw a box to mark the cells that see it, as with Shift"),
                 ("show_naive", "naive grid", "The same cells if the grid were stretched over the image"),
             )
         ]

@@ -109,10 +109,10 @@ class Overlay(anywidget.AnyWidget):
     """Whether the heat map is drawn."""
     heat_opacity = t.Float(0.7, min=0.0, max=1.0).tag(sync=True)
     """Opacity of the heat map."""
-    show_hover = t.Bool(True).tag(sync=True)
-    """Whether the rectangle of the cell under the pointer is drawn."""
     query = t.List(t.Int(), default_value=None, allow_none=True, minlen=4, maxlen=4).tag(sync=True)
     """Box ``[left, top, right, bottom]`` of pixels whose cells are marked, or None."""
+    asking = t.Bool(False).tag(sync=True)
+    """Whether clicks and drags on the image ask for the cells that see it, as they do with Shift."""
     layers = t.List(t.Dict(), []).tag(sync=True)
     """All layers, in the order of the network: `rfwidget.widget.strip.plain_rows`; empty while not measured."""
     compare = t.Unicode("").tag(sync=True)

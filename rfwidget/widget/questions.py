@@ -27,6 +27,7 @@ class Questions(traitlets.HasTraits):
     """Traits of the questions beyond one cell, for a widget that has an estimator, an overlay and a view."""
 
     query = Checked(None, help="Pixel (x, y) or box (left, top, right, bottom) whose cells are marked; None: none.")
+    asking = Flag(False, help="Clicks and drags on the image ask which cells see it, as they do with Shift.")
     show_erf = Flag(False, help="Outline 50 and 95 % of the effective receptive field at the selected cell.")
     compare_layer = Checked(None, help="Name of a layer whose field is drawn beside that of the selected cell.")
 
@@ -45,11 +46,12 @@ class Questions(traitlets.HasTraits):
     def _take_questions(self) -> None:
         """Follow the traits and the pages from here on."""
         self.observe(self._on_query, "query")
+        self.observe(self._on_asking, "asking")
         self.observe(self._on_show_erf, "show_erf")
         self.observe(self._on_compare_layer, "compare_layer")
         self._overlay.on_query(self._on_page_query)
         self._overlay.on_choice(self._on_page_choice)
-        self._overlay.set(query=_edges(self.query), compare=self.compare_layer or "")
+        self._overlay.set(query=_edges(self.query), asking=self.asking, compare=self.compare_layer or "")
 
     @traitlets.validate("query")
     def _check_query(self, proposal: dict[str, Any]) -> GridPoint | Rect | None:
@@ -80,6 +82,11 @@ class Questions(traitlets.HasTraits):
 
     def _on_query(self, change: dict[str, Any]) -> None:
         self._overlay.set(query=_edges(change["new"]))
+
+    def _on_asking(self, change: dict[str, Any]) -> None:
+        self._overlay.set(asking=change["new"])
+        if not change["new"]:
+            self.query = None
 
     def _on_show_erf(self, change: dict[str, Any]) -> None:
         if not change["new"]:

@@ -219,6 +219,17 @@ def click_cell(overlay: Locator, x: int, y: int, centre: tuple[float, float], sc
     expect(overlay).to_have_attribute("data-painted", f"{x},{y}", timeout=30_000)
 
 
+def drag_finger(page: Page, start: tuple[float, float], dx: float, dy: float) -> None:
+    """Put a finger down at a place of the window, move it, and lift it; the page's context must have touch."""
+    touch = page.context.new_cdp_session(page)
+    places = [{"x": start[0] + dx * k / 10, "y": start[1] + dy * k / 10} for k in range(11)]
+    for place in places:
+        kind = "touchStart" if place is places[0] else "touchMove"
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    touch.detach()
+
+
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

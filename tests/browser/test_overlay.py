@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
 from rfwidget.types import GridPoint
-from tests.browser.jupyter import PATIENCE, LabPage, Server
+from tests.browser.jupyter import PATIENCE, LabPage, Server, drag_finger
 from tests.browser.stand_in import FIELD, IMAGE, MAGENTA, centre, inside
 
 SHOW = """
@@ -183,27 +183,18 @@ def test_finger_taps_to_select_moves_up_to_scroll_and_sideways_to_scrub(browser:
     context = browser.new_context(viewport={"width": 1280, "height": 1000}, has_touch=True)
     lab_page = LabPage(context.new_page(), lab)
     overlay = show(lab_page)
-    touch = context.new_cdp_session(lab_page.page)
-
-    def drag(start: tuple[float, float], dx: float, dy: float) -> None:
-        places = [{"x": start[0] + dx * k / 10, "y": start[1] + dy * k / 10} for k in range(11)]
-        for place in places:
-            kind = "touchStart" if place is places[0] else "touchMove"
-            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [place]})
-        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-
     lab_page.page.touchscreen.tap(*on_screen(overlay, 5, 9))
     expect(overlay).to_have_attribute("data-painted", "5,9")
     before = overlay.bounding_box()
     assert before is not None
-    drag(on_screen(overlay, 20, 12), 0, -100)
+    drag_finger(lab_page.page, on_screen(overlay, 20, 12), 0, -100)
     lab_page.page.wait_for_function(
         "top => document.querySelector('.rfwidget-overlay').getBoundingClientRect().top < top - 50", arg=before["y"]
     )
     expect(overlay).to_have_attribute("data-selected", "5,9")
     overlay.scroll_into_view_if_needed()
     (x, y), (end, _) = on_screen(overlay, 4, 12), on_screen(overlay, 24, 12)
-    drag((x, y), end - x, 0)
+    drag_finger(lab_page.page, (x, y), end - x, 0)
     expect(overlay).to_have_attribute("data-painted", "24,12")
     context.close()
     assert lab_page.problems == []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.jupyter import PATIENCE, LabPage
+from tests.browser.jupyter import PATIENCE, LabPage, Server, drag_finger
 
 SCALE = 7
 """CSS pixels per image pixel: 480 // 64."""
@@ -20,27 +21,17 @@ CELLS = [
 ]
 
 
-@pytest.fixture
-def overlay(lab_page: LabPage) -> Locator:
-    name = lab_page.server.add_notebook("questions.ipynb", CELLS)
-    lab_page.open(name)
+def show(lab_page: LabPage) -> Locator:
+    lab_page.open(lab_page.server.add_notebook("questions.ipynb", CELLS))
     lab_page.run_all()
     shown = lab_page.overlay()
     expect(lab_page.page.locator(".rfwidget-bar")).to_have_count(2, timeout=PATIENCE)
     return shown
 
 
-def run(lab_page: LabPage, code: str) -> str:
-    """Run a line in the notebook's kernel; what it prints."""
-    script = """async code => {
-        const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-        const future = kernel.requestExecute({ code });
-        let text = "";
-        future.onIOPub = message => { if (message.header.msg_type === "stream") text += message.content.text; };
-        await future.done;
-        return text;
-    }"""
-    return str(lab_page.page.evaluate(script, code)).strip()
+@pytest.fixture
+def overlay(lab_page: LabPage) -> Locator:
+    return show(lab_page)
 
 
 def test_shift_and_click_marks_the_cells_that_see_the_pixel_here_and_in_python(
@@ -53,16 +44,41 @@ def test_shift_and_click_marks_the_cells_that_see_the_pixel_here_and_in_python(
     expect(page.locator(".rfwidget-answer")).to_have_text("9 cells of layer wide see pixel (30, 20)")
     expect(page.locator(".rfwidget-map-found")).to_have_attribute("d", "M5 8H8V11H5Z")
     expect(overlay).to_have_attribute("data-selected", "7,9")
-    seen = json.loads(run(lab_page, "print(widget.rf.cells_seeing(widget.query).nonzero()[0].tolist())"))
+    seen = json.loads(lab_page.execute("print(widget.rf.cells_seeing(widget.query).nonzero()[0].tolist())"))
     assert seen == [8, 8, 8, 9, 9, 9, 10, 10, 10]
     page.screenshot(path=artifacts / "query.png")
     overlay.press("Escape")
     expect(page.locator(".rfwidget-answer")).to_have_text("")
-    assert run(lab_page, "print(widget.query)") == "None"
+    assert lab_page.execute("print(widget.query)") == "None"
+
+
+def test_without_shift_a_finger_asks_once_that_is_switched_on(browser: Browser, lab: Server) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, has_touch=True)
+    lab_page = LabPage(context.new_page(), lab)
+    page, overlay = lab_page.page, show(lab_page)
+    switch = page.get_by_role("button", name="who sees it?")
+    switch.click()
+    expect(overlay).to_have_attribute("data-asking", "")
+    overlay.scroll_into_view_if_needed()
+    box = overlay.bounding_box()
+    assert box is not None
+    page.touchscreen.tap(box["x"] + 30.5 * SCALE, box["y"] + 20.5 * SCALE)
+    expect(overlay).to_have_attribute("data-query", "30,20,31,21")
+    drag_finger(page, (box["x"] + 10.5 * SCALE, box["y"] + 10.5 * SCALE), 2 * SCALE, 9 * SCALE)
+    expect(overlay).to_have_attribute("data-query", "10,10,13,20")
+    expect(overlay).to_have_attribute("data-selected", "7,9")
+    assert overlay.bounding_box() == box, "the page has scrolled"
+    assert lab_page.execute("print(widget.query)") == "Rect(left=10, top=10, right=13, bottom=20)"
+    switch.click()
+    expect(overlay).not_to_have_attribute("data-query", re.compile(""))
+    overlay.click(position={"x": 6 * SCALE, "y": 3 * SCALE})
+    expect(overlay).to_have_attribute("data-painted", "0,0")
+    context.close()
+    assert lab_page.problems == []
 
 
 def test_a_query_from_python_shows(lab_page: LabPage, overlay: Locator) -> None:
-    run(lab_page, "widget.query = (20, 10, 25, 18)")
+    lab_page.execute("widget.query = (20, 10, 25, 18)")
     expect(overlay).to_have_attribute("data-query", "20,10,25,18")
     expect(lab_page.page.locator(".rfwidget-answer")).to_contain_text("first layer with such a cell: tall")
 
@@ -71,18 +87,18 @@ def test_a_bar_selects_its_layer_and_arrow_keys_the_next(lab_page: LabPage, over
     bars = lab_page.page.locator(".rfwidget-bar")
     bars.nth(1).click()
     expect(overlay).to_have_attribute("data-grid", "60x11", timeout=PATIENCE)
-    assert run(lab_page, "print(widget.output_layer)") == "tall"
+    assert lab_page.execute("print(widget.output_layer)") == "tall"
     bars.nth(1).press("ArrowLeft")
     expect(overlay).to_have_attribute("data-grid", "14x18", timeout=PATIENCE)
     expect(bars.nth(0)).to_have_attribute("aria-selected", "true")
-    assert run(lab_page, "print(widget.output_layer)") == "wide"
+    assert lab_page.execute("print(widget.output_layer)") == "wide"
 
 
 def test_effective_field_and_comparison_are_drawn_with_names(
     lab_page: LabPage, overlay: Locator, artifacts: Path
 ) -> None:
     page = lab_page.page
-    run(lab_page, "widget.show_erf = True; widget.compare_layer = 'tall'")
+    lab_page.execute("widget.show_erf = True; widget.compare_layer = 'tall'")
     labels = page.locator(".rfwidget-contours .rfwidget-label")
     expect(labels).to_have_text(["50 %", "95 %"], timeout=PATIENCE)
     expect(page.locator(".rfwidget-compared .rfwidget-label")).to_have_text("tall")
@@ -91,6 +107,6 @@ def test_effective_field_and_comparison_are_drawn_with_names(
     overlay.click(position={"x": 10 * SCALE, "y": 10 * SCALE})
     expect(page.locator(".rfwidget-contours g")).not_to_have_attribute("transform", before or "")
     page.screenshot(path=artifacts / "effective.png")
-    run(lab_page, "widget.show_erf = False; widget.compare_layer = None")
+    lab_page.execute("widget.show_erf = False; widget.compare_layer = None")
     expect(page.locator(".rfwidget-contours")).to_be_hidden()
     expect(page.locator(".rfwidget-compared")).to_be_hidden()

@@ -49,6 +49,16 @@ def test_a_query_from_the_browser_reaches_python(widget: RFWidget) -> None:
     assert seen == [GridPoint(30, 20), Rect(0, 0, 64, 40), None]
 
 
+def test_asking_reaches_the_browser_and_its_end_ends_the_query(widget: RFWidget) -> None:
+    widget.asking = True
+    assert widget._overlay.asking
+    widget.query = (3, 4)
+    widget.asking = False
+    assert not widget._overlay.asking
+    assert widget.query is None
+    assert widget._overlay.query is None
+
+
 def test_a_query_that_lies_outside_a_new_image_ends() -> None:
     widget = RFWidget(BoxReceptiveField(), query=(90, 20))
     assert widget.wait(20)
