@@ -25,9 +25,19 @@ class Edges(NamedTuple):
         return all(low > 0 and high < self.length for low, high in self.pairs if low != high)
 
     @property
+    def margins(self) -> tuple[tuple[float, float], ...]:
+        """How much of the image lies before and behind each field."""
+        return tuple((low, self.length - high) for low, high in self.pairs)
+
+    @property
+    def shared(self) -> bool:
+        """Whether there are several cells, and all see the same."""
+        return len(self.pairs) > 1 and len(set(self.pairs)) == 1
+
+    @property
     def fills(self) -> bool:
         """Whether every field covers the whole image."""
-        return all((low, high) == (0, self.length) for low, high in self.pairs)
+        return all(margins == (0, 0) for margins in self.margins)
 
 
 def periodic(edges: Edges, period: int) -> AxisField:

@@ -74,6 +74,7 @@ def _measure_at_any_size(network: Network, axis: str) -> AxisField:
     period = int(_along(network.period, axis))
     cells = _grid_cells(network, axis, start + period) - cells_at_start
     if cells < 1:
+        _refuse_turned(network, axis, start + period)
         return _measure_fixed(network, axis)
     reach = _along(network.reach, axis) if network.reach is not None else 0.0
     # Cells in the middle, this far from both ends, see no border of the image nor of anything inside the network.
@@ -92,10 +93,10 @@ def _measure_at_any_size(network: Network, axis: str) -> AxisField:
                 return unbounded(cells, period)
             if seen is not None and latest.inside and periodic(seen, period) == periodic(latest, period):
                 return periodic(latest, period)
+            # Fields that stay as near to both borders grow with the image. (Strides may leave its last columns unseen.)
             if (
                 seen is not None
-                and latest.fills
-                and seen.fills
+                and latest.margins == seen.margins
                 and (network.global_context or 2 * length > network.longest)
             ):
                 return unbounded(cells, period)
@@ -107,6 +108,19 @@ def _measure_at_any_size(network: Network, axis: str) -> AxisField:
                 "look so far"
             )
         length += period * math.ceil(length / period)
+
+
+def _refuse_turned(network: Network, axis: str, length: int) -> None:
+    """Raise if a longer image makes the grid longer along the other axis: then nothing can be said axis by axis."""
+    shape = network.input_shape
+    before = network.grid_size(Size(shape.w, shape.h))
+    after = network.grid_size(Size(length, shape.h) if axis == "x" else Size(shape.w, length))
+    other = "y" if axis == "x" else "x"
+    if _along(after, other) > _along(before, other):
+        raise ReceptiveFieldError(
+            f"the grid of {network.output_layer!r} is turned: its cells along {other} follow the image along {axis} "
+            "(Permute, transpose). Choose a layer where that has been turned back, or add Permute((2, 1, 3)) behind it"
+        )
 
 
 def visible_rect(network: Network, point: GridPoint) -> Rect:
@@ -186,7 +200,7 @@ def _measure_fixed(network: Network, axis: str) -> AxisField:
     seen = _edges_on_image(network, axis)
     if all(low == high for low, high in seen.pairs):
         raise NoInfluenceError(nothing(network.output_layer))
-    if seen.fills and network.global_context:
+    if (seen.fills or seen.shared) and network.global_context:
         return unbounded(grid, length)
     field = interior_pattern(seen)
     if field is not None:

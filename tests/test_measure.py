@@ -121,6 +121,25 @@ def test_what_fills_every_image_is_unbounded() -> None:
     assert geometry.description.stride == (2, 1)
 
 
+def test_what_sees_all_but_a_strip_at_the_borders_is_unbounded() -> None:
+    network = Drawn(lambda _, length: (3, length - 2), plain(0, 5, 1), (2, 1))
+    assert measure(network, silent).description.size == Size(math.inf, 5)
+
+
+def test_so_it_is_at_the_requested_size_alone_if_global_context_is_known() -> None:
+    network = Drawn(lambda _, length: (3, length - 2), plain(0, 5, 1), (2, 1))
+    network.resizable = False
+    network.global_context = True
+    assert measure(network, silent).description.size == Size(math.inf, 5)
+
+
+def test_a_grid_that_is_turned_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Drawn(plain(0, 3, 1), plain(0, 5, 1), (1, 1))
+    monkeypatch.setattr(network, "grid_size", lambda image: Size(image.h, image.w))
+    with pytest.raises(ReceptiveFieldError, match="turned: its cells along y follow the image along x"):
+        measure(network, silent)
+
+
 def test_what_grows_without_filling_is_no_number() -> None:
     network = Drawn(lambda cell, length: (cell, length), plain(0, 5, 1), (1, 1))
     with pytest.raises(ReceptiveFieldError, match="along x still grows"):

@@ -59,7 +59,8 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
     keys move the selected cell. Measuring runs beside the notebook; errors appear inside the widget.
 
     Click with Shift, or draw a box with Shift, to mark the cells that see the pixel or all of the box; Escape ends
-    that. The switch "who sees it?" does without Shift. The bars below the image are all layers: press one, or move with the arrow keys, to look at it.
+    that. The switch "who sees it?" does without Shift. The bars below the image are all layers: press one, or move with
+    the arrow keys, to look at it.
 
     Args:
         model: a function of ``input_shape`` that builds a Keras model, a built model, or any `ReceptiveField`.
