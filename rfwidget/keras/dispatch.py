@@ -10,7 +10,7 @@ from keras import ops
 
 from rfwidget.keras.graph import Observe, Walker, is_keras_own
 from rfwidget.keras.hints import Effect, Hint, hints_of
-from rfwidget.keras.inside import intercepted, unwrap, wrap
+from rfwidget.keras.inside import for_inference, intercepted, unwrap, wrap
 from rfwidget.keras.probe import DTYPE, Probe
 from rfwidget.keras.rules import rule_for
 from rfwidget.keras.rules_ops import rule_for_operation
@@ -97,6 +97,7 @@ class Dispatch:
 
     def _inside(self, layer: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A layer whose code must be run to know what it does."""
+        kwargs = for_inference(layer, kwargs)
         with self._walker.entered(path):
             try:
                 with intercepted(self._inner):

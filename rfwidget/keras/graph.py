@@ -162,6 +162,8 @@ class Walker:
         nodes = self._needed(model)
         for node in nodes:
             args, kwargs = node.arguments.fill_in(values)
+            # What was recorded when the graph was drawn does not count: whoever runs it says whether to train.
+            kwargs = {name: value for name, value in kwargs.items() if name != "training"}
             target = self._target
             if node is not nodes[-1] and node.operation is nodes[-1].operation:
                 self._target = None  # a layer called several times: its last call is meant

@@ -7,9 +7,11 @@ thread that asked is intercepted; Keras is put back as it was as soon as nobody 
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import keras
@@ -64,6 +66,19 @@ _lock = threading.Lock()
 _users = 0
 _layer_call = keras.Layer.__call__
 _symbolic_call = keras.Operation.symbolic_call
+
+
+def for_inference(operation: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of a call, in inference mode unless they say otherwise; some layers train by default."""
+    if "training" in _parameters(type(operation).call) and kwargs.get("training") is None:
+        return {**kwargs, "training": False}
+    return kwargs
+
+
+@cache
+def _parameters(call: Any) -> frozenset[str]:
+    """Names of the parameters of a layer class's ``call``."""
+    return frozenset(inspect.signature(call).parameters)
 
 
 def call_as_keras_does(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

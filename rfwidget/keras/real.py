@@ -5,17 +5,15 @@ It runs inside Keras' stateless scope, so that no weight, seed, metric or loss o
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import keras
 from keras import ops
 
 from rfwidget.keras.graph import SEPARATOR, Walker
-from rfwidget.keras.inside import call_as_keras_does, intercepted
+from rfwidget.keras.inside import call_as_keras_does, for_inference, intercepted
 from rfwidget.keras.twin import Inputs
 
 
@@ -60,8 +58,7 @@ class RealNetwork:
     def _as_it_is(
         self, walker: Walker, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if "training" in _parameters(type(operation).call) and kwargs.get("training") is None:
-            kwargs = {**kwargs, "training": False}
+        kwargs = for_inference(operation, kwargs)
         if path and not self._target.startswith(path + SEPARATOR):
             return call_as_keras_does(operation, args, kwargs)
         with walker.entered(path), intercepted(walker.apply):  # the layer is somewhere in this one's code
@@ -74,12 +71,6 @@ class RealNetwork:
             (variable, ops.full(variable.shape, value, variable.dtype))
             for variable, value in _plain(self._model.weights)
         ]
-
-
-@cache
-def _parameters(call: Any) -> frozenset[str]:
-    """Names of the parameters of a layer class's ``call``."""
-    return frozenset(inspect.signature(call).parameters)
 
 
 def _plain(variables: Sequence[Any]) -> list[tuple[Any, float]]:

@@ -171,6 +171,22 @@ def attention(probe: Probe, layer: Any, query: Any, *others: Any, **named: Any) 
     return probe.average([query, *values])
 
 
+def _everything(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG001
+    """Pixels changed by what all the others are."""
+    return probe.average([x, probe.everywhere(x, tuple(axis for axis in (1, 2, 3) if axis != probe.channel_axis(4)))])
+
+
+def _classes(*names: str) -> tuple[Any, ...]:
+    """Classes of layers, as far as this version of Keras has them."""
+    return tuple(getattr(layers, name) for name in names if hasattr(layers, name))
+
+
+_AUGMENTATION = _classes(
+    *(name for name in dir(layers) if name.startswith("Random") and name != "RandomCrop"),
+    *("AugMix", "CutMix", "Equalization", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "Solarization"),
+)
+"""Layers that change images in training, and leave them alone afterwards. (`RandomCrop` cuts then, too.)"""
+
 _RULES: tuple[tuple[Any, Rule], ...] = (
     ((layers.Conv2DTranspose,), _transposed),
     ((layers.SeparableConv2D,), _separable),
@@ -197,7 +213,9 @@ _RULES: tuple[tuple[Any, Rule], ...] = (
             layers.ReLU, layers.LeakyReLU, layers.PReLU, layers.ELU, layers.BatchNormalization, layers.Identity,
             layers.Dropout, layers.SpatialDropout2D, layers.GaussianDropout, layers.GaussianNoise, layers.AlphaDropout,
             layers.ActivityRegularization, layers.Activation, layers.Rescaling, layers.Normalization, layers.Masking,
+            *_AUGMENTATION,
         ),
         identity,
     ),
+    (_classes("AutoContrast"), _everything),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -127,3 +128,44 @@ def test_bad_input_is_answered_in_plain_words(model: Any, arguments: dict[str, A
 def test_what_is_neither_model_nor_function_is_refused() -> None:
     with pytest.raises(ReceptiveFieldError, match="expected a function of one parameter"):
         KerasReceptiveField("resnet50")  # type: ignore[arg-type]
+
+
+class Augmenting(keras.Model):
+    """Data augmentation in code, as many tutorials have it; its layers train unless they are told not to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flip, self.turn = layers.RandomFlip(), layers.RandomRotation(0.2)
+        self.conv = layers.Conv2D(4, (3, 5))
+
+    def call(self, image: Any) -> Any:
+        return self.conv(self.turn(self.flip(image)))
+
+
+def augmenting_graph() -> keras.Model:
+    image = keras.Input((20, 28, 3))
+    x = layers.RandomContrast(0.3)(layers.RandomZoom(0.2)(layers.RandomFlip()(image)))
+    return keras.Model(image, layers.Conv2D(4, (3, 5))(layers.Dropout(0.5)(x, training=True)))
+
+
+def augmenting_code() -> keras.Model:
+    model = Augmenting()
+    model(np.zeros((1, 20, 28, 3), np.float32))
+    return model
+
+
+@pytest.mark.parametrize("builder", [augmenting_graph, augmenting_code])
+def test_augmentation_leaves_images_alone_outside_training(builder: Any, recwarn: pytest.WarningsRecorder) -> None:
+    model = builder()
+    rf = KerasReceptiveField(model)
+    description = rf.compute((20, 28, 3))
+    assert description == ReceptiveFieldDescription(offset=(2.5, 1.5), stride=(1.0, 1.0), size=Size(w=5, h=3))
+    assert not [str(warning.message) for warning in recwarn if "rfwidget" in warning.filename]
+    kernel = model.weights[-2].numpy().sum(axis=-1) / 4
+    image = np.random.default_rng(0).random((20, 28, 3), np.float32)
+    np.testing.assert_allclose(rf.gradient_at((7, 4), image)[4:7, 7:12], kernel, rtol=1e-5)
+
+
+def test_contrast_that_looks_at_all_pixels_is_unbounded() -> None:
+    rf = KerasReceptiveField(chain((20, 28, 3), layers.AutoContrast(), layers.Conv2D(4, (3, 5))))
+    assert rf.compute().size == Size(math.inf, math.inf)
