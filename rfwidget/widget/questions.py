@@ -11,28 +11,25 @@ from typing import Any
 import traitlets
 
 from rfwidget import checks
-from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
 from rfwidget.geometry import check_box, check_pixel
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, Rect, Size
 from rfwidget.widget.overlay import Choice, Overlay, Query
+from rfwidget.widget.settings import Settings
 from rfwidget.widget.strip import plain_rows
 from rfwidget.widget.study import Study
 from rfwidget.widget.traits import Checked, Flag
 from rfwidget.widget.view import View
 
 
-class Questions(traitlets.HasTraits):
-    """Traits of the questions beyond one cell, for a widget that has an estimator, an overlay and a view."""
+class Questions(Settings):
+    """Traits of the questions beyond one cell, for a widget that has an overlay and a study."""
 
     query = Checked(None, help="Pixel (x, y) or box (left, top, right, bottom) whose cells are marked; None: none.")
     show_erf = Flag(False, help="Outline 50 and 95 % of the effective receptive field at the selected cell.")
     compare_layer = Checked(None, help="Name of a layer whose field is drawn beside that of the selected cell.")
 
-    rf: ReceptiveField
-    _shape: tuple[int, ...]
-    _view: View | None
     _overlay: Overlay
     _study: Study
     _survey: Survey | None = None

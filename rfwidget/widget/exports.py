@@ -1,0 +1,119 @@
+"""What leaves the widget: a picture, a page without a kernel, the code that shows the same again.
+
+A base class of `RFWidget`. Each of them holds what the widget shows at the moment it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rfwidget import checks
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.image import get_default_images
+from rfwidget.plotting import finite_rect
+from rfwidget.progress import Progress, reporting
+from rfwidget.widget.engine import Engine
+from rfwidget.widget.html import DEFAULT_LIMIT, Exhibit, write_page
+from rfwidget.widget.main_thread import MainThread
+from rfwidget.widget.png import paint, png_bytes
+from rfwidget.widget.questions import Questions
+from rfwidget.widget.strip import plain_rows
+
+_LONGEST_WAIT = 600.0
+"""Seconds to wait for a layer before a page is written."""
+
+
+class Exports(Questions):
+    """Picture, page and code, for a widget that has an engine."""
+
+    _VIEW = (
+        *("selected", "channel", "show_heat", "show_dots", "show_rectangles", "show_naive"),
+        *("heat_opacity", "colormap", "signed", "query", "show_erf", "compare_layer"),
+    )
+    """The traits that make the picture, beside the layer and the image."""
+
+    wait: Callable[..., bool]
+    _engine: Engine
+    _main: MainThread
+
+    def save_png(self, path: str | Path) -> None:
+        """Save what the widget shows as a PNG file."""
+        file = checks.file_path(path, "rf.png")
+        self._main.drain()
+        file.write_bytes(self._picture()())
+
+    def to_html(
+        self,
+        path: str | Path,
+        layers: Sequence[str] | None = None,
+        cells: int | Sequence[Sequence[int]] | None = None,
+        max_bytes: int = DEFAULT_LIMIT,
+        progress: Progress | bool | None = None,
+    ) -> int:
+        """Write one self-contained file in which a reader hovers, clicks and asks: no kernel, no network.
+
+        Gradient maps are computed now and embedded, with the present image, channel and colours; a click shows the
+        nearest of them. Layers that are not shown now are measured, without a change to the widget.
+
+        Args:
+            path: of the file.
+            layers: names of the layers that a reader can choose, the first one shown first; None: the present one.
+            cells: how many gradient maps per layer, evenly spread over its grid; or the cells ``(x, y)``; None: up to
+                100.
+            max_bytes: refuse to write a larger file.
+            progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
+
+        Returns:
+            Size of the file in bytes.
+
+        Raises:
+            ReceptiveFieldError: if a layer or cell is unknown, a gradient cannot be computed, or the file would grow
+                too large; then nothing is written.
+        """
+        file = checks.file_path(path, "rf.html")
+        if not self.wait(_LONGEST_WAIT) or self._view is None:
+            raise ReceptiveFieldError("no layer has been measured: wait until the widget shows one, then try again")
+        exhibit = Exhibit(
+            view=self._view,
+            selected=self.selected,
+            layers=(self._view.layer,) if layers is None else tuple(checks.series("layers", layers, "names of layers")),
+            rows=plain_rows(self._survey) if self._survey is not None else [],
+            opacity=self.heat_opacity if self.show_heat else 0.0,
+            scene_of=self._scene_of,
+        )
+        with reporting(progress, "page") as report:
+            return self._engine.perform(lambda: write_page(file, self.rf, exhibit, cells, max_bytes, report))
+
+    def code(self) -> str:
+        """The line of Python that shows this view again; ``model`` stands for the model, ``image`` for an own image."""
+        arguments = ["model"]
+        if self.output_layer is not None:
+            arguments.append(f"output_layer={self.output_layer!r}")
+        if not isinstance(self.image, str):
+            arguments.append("image=image")
+        elif self.image != get_default_images()[0]:
+            arguments.append(f"image={self.image!r}")
+        for name in self._VIEW:
+            value = getattr(self, name)
+            if value != self.traits()[name].default_value:
+                arguments.append(f"{name}={tuple(value) if isinstance(value, tuple) else value!r}")
+        return f"RFWidget({', '.join(arguments)})"
+
+    def __repr__(self) -> str:
+        return self.code()
+
+    def _picture(self) -> Callable[[], bytes]:
+        """What the widget shows now, to be painted as a PNG file on any thread."""
+        scene, answered = self._scene(), self._shown_answer
+        if answered is None or not self.show_heat:
+            return lambda: png_bytes(paint(scene))
+        rect = scene.layout.place(finite_rect(answered.rect, answered.view.input_shape))
+        heat, opacity = answered.heat, self.heat_opacity
+        return lambda: png_bytes(paint(scene, heat, rect, opacity))
+
+    def _download(self) -> None:
+        self._overlay.download("receptive-field.png", self._picture()())
+
+    def _copy(self) -> None:
+        self._overlay.copy(self.code())
