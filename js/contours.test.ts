@@ -30,7 +30,7 @@ it("every share has a label where the other has none, and a line of its own kind
   expect(labels.map((label) => label.textContent)).toEqual(["50 %", "95 %"]);
   const places = labels.map((label) => [label.getAttribute("x"), label.getAttribute("y")]);
   expect(places).toEqual([
-    ["18", "23"], // below (5, 3)
+    ["9", "-2"], // above (2, 1)
     ["24", "4"], // right of (7, 0)
   ]);
   const shares = [...marks.element.querySelectorAll("path.rfwidget-line")].map((path) =>

@@ -39,13 +39,14 @@ function outline({ share, loops }: Level, scale: number): SVGElement[] {
   for (const line of lines) assign(line, { d: path, "data-share": share });
   const label = svg("text", "rfwidget-label", [document.createTextNode(`${Math.round(share * 100)} %`)]);
   const points = loops.flatMap((loop) => pairs(loop));
-  // The smaller region's label stands below it, the larger one's to its right, so that they do not meet.
-  const along = share > 0.5 ? 0 : 1;
+  // The smaller region's label stands above it, the larger one's to its right: there they meet neither each other nor the
+  // name of a layer to compare with, which stands below that layer's rectangle.
+  const larger = share > 0.5;
   const last = points.reduce<[number, number] | null>(
-    (best, at) => (best && best[along] >= at[along] ? best : at),
+    (best, at) => (best && (larger ? best[0] >= at[0] : best[1] <= at[1]) ? best : at),
     null,
   );
-  if (last) assign(label, { x: last[0] * scale + 3, y: last[1] * scale + (along ? 14 : 4) });
+  if (last) assign(label, { x: last[0] * scale + 3, y: last[1] * scale + (larger ? 4 : -5) });
   return [...lines, label];
 }
 
