@@ -11,13 +11,15 @@ from pathlib import Path
 from rfwidget import checks
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import get_default_images
-from rfwidget.plotting import finite_rect
 from rfwidget.progress import Progress, reporting
+from rfwidget.types import Rect
+from rfwidget.widget.drawings import NOTHING, Drawings, Layer, build_drawings
 from rfwidget.widget.engine import Engine
 from rfwidget.widget.html import DEFAULT_LIMIT, Exhibit, write_page
 from rfwidget.widget.main_thread import MainThread
 from rfwidget.widget.png import paint, png_bytes
 from rfwidget.widget.questions import Questions
+from rfwidget.widget.scene import StageLayout
 from rfwidget.widget.strip import plain_rows
 
 _LONGEST_WAIT = 600.0
@@ -38,7 +40,11 @@ class Exports(Questions):
     _main: MainThread
 
     def save_png(self, path: str | Path) -> None:
-        """Save what the widget shows as a PNG file."""
+        """Save what the widget shows as a PNG file, with what has been asked beyond the selected cell.
+
+        Outlines of the effective field and the layer to compare with come from the background: in a script, call
+        ``wait(background=True)`` first.
+        """
         file = checks.file_path(path, "rf.png")
         self._main.drain()
         file.write_bytes(self._picture()())
@@ -105,12 +111,33 @@ class Exports(Questions):
 
     def _picture(self) -> Callable[[], bytes]:
         """What the widget shows now, to be painted as a PNG file on any thread."""
-        scene, answered = self._scene(), self._shown_answer
-        if answered is None or not self.show_heat:
-            return lambda: png_bytes(paint(scene))
-        rect = scene.layout.place(finite_rect(answered.rect, answered.view.input_shape))
-        heat, opacity = answered.heat, self.heat_opacity
-        return lambda: png_bytes(paint(scene, heat, rect, opacity))
+        scene, answered, opacity = self._scene(), self._shown_answer, self.heat_opacity
+        heat = answered.heat if answered is not None and self.show_heat else None
+        drawings = self._drawings(scene.layout)
+        return lambda: png_bytes(paint(scene, heat, drawings, opacity))
+
+    def _drawings(self, layout: StageLayout) -> Drawings:
+        """What the overlay draws in the browser."""
+        view, query = self._view, self._overlay.query
+        if view is None:
+            return NOTHING
+        return build_drawings(
+            layout,
+            view.input_shape,
+            Layer(view.layer, view.field, view.grid),
+            self.selected,
+            query=None if query is None else Rect(*query),
+            contours=self._overlay.contours,
+            other=self._other_layer,
+        )
+
+    @property
+    def _other_layer(self) -> Layer | None:
+        """The layer to compare with, if it has been measured."""
+        for row in self._survey or ():
+            if self._survey is not None and row.name == self.compare_layer and not row.note:
+                return Layer(row.name, self._survey.field(row.name), row.grid)
+        return None
 
     def _download(self) -> None:
         self._overlay.download("receptive-field.png", self._picture()())
