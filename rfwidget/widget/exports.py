@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rfwidget import checks
+from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import get_default_images
 from rfwidget.progress import Progress, reporting
 from rfwidget.types import Rect
+from rfwidget.widget.contours import measure_contours
 from rfwidget.widget.drawings import NOTHING, Drawings, Layer, build_drawings
 from rfwidget.widget.engine import Engine
 from rfwidget.widget.html import DEFAULT_LIMIT, Exhibit, write_page
@@ -21,6 +24,7 @@ from rfwidget.widget.png import paint, png_bytes
 from rfwidget.widget.questions import Questions
 from rfwidget.widget.scene import StageLayout
 from rfwidget.widget.strip import plain_rows
+from rfwidget.widget.view import View
 
 _LONGEST_WAIT = 600.0
 """Seconds to wait for a layer before a page is written."""
@@ -60,7 +64,9 @@ class Exports(Questions):
         """Write one self-contained file in which a reader hovers, clicks and asks: no kernel, no network.
 
         Gradient maps are computed now and embedded, with the present image, channel and colours; a click shows the
-        nearest of them. Layers that are not shown now are measured, without a change to the widget.
+        nearest of them. Layers that are not shown now are measured, without a change to the widget. The page asks
+        what the widget asks: ``query`` first, ``compare_layer``, and with ``show_erf`` the effective field of each
+        layer.
 
         Args:
             path: of the file.
@@ -74,12 +80,14 @@ class Exports(Questions):
             Size of the file in bytes.
 
         Raises:
-            ReceptiveFieldError: if a layer or cell is unknown, a gradient cannot be computed, or the file would grow
-                too large; then nothing is written.
+            ReceptiveFieldError: if a layer or cell is unknown, a gradient or an effective field cannot be computed, or
+                the file would grow too large; then nothing is written.
         """
         file = checks.file_path(path, "rf.html")
         if not self.wait(_LONGEST_WAIT) or self._view is None:
             raise ReceptiveFieldError("no layer has been measured: wait until the widget shows one, then try again")
+        if self.compare_layer is not None and self._survey is None:
+            self.wait(_LONGEST_WAIT, background=True)  # the other layer's field comes with those of all
         exhibit = Exhibit(
             view=self._view,
             selected=self.selected,
@@ -87,6 +95,9 @@ class Exports(Questions):
             rows=plain_rows(self._survey) if self._survey is not None else [],
             opacity=self.heat_opacity if self.show_heat else 0.0,
             scene_of=self._scene_of,
+            contours_of=self._contours_of if self.show_erf else None,
+            compare=self._overlay.compare,
+            query=self._overlay.query,
         )
         with reporting(progress, "page") as report:
             return self._engine.perform(lambda: write_page(file, self.rf, exhibit, cells, max_bytes, report))
@@ -138,6 +149,9 @@ class Exports(Questions):
             if self._survey is not None and row.name == self.compare_layer and not row.note:
                 return Layer(row.name, self._survey.field(row.name), row.grid)
         return None
+
+    def _contours_of(self, rf: ReceptiveField, view: View, progress: Progress) -> dict[str, Any]:
+        return measure_contours(rf, view, self._engine.prepare, progress)
 
     def _download(self) -> None:
         self._overlay.download("receptive-field.png", self._picture()())
