@@ -177,7 +177,7 @@ def test_page_asks_from_the_start_what_the_widget_asked(asking_page: Page, artif
     wide, high = (box_of(compared.locator("rect.rfwidget-line.rfwidget-inside"))[key] for key in ("width", "height"))
     assert (wide, high) == pytest.approx((5 * SCALE, 9 * SCALE), abs=3)
     contours = page.locator(".rfwidget-contours")
-    expect(contours.locator("text")).to_have_text(["50 %", "95 %"])
+    expect(page.locator(".rfwidget-shares text")).to_have_text(["50 %", "95 %"])
     overlay_box = box_of(overlay)
     for share in ("0.5", "0.95"):
         outline = box_of(contours.locator(f'path.rfwidget-line[data-share="{share}"]'))
