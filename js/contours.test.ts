@@ -21,16 +21,17 @@ it("outlines move with the selected cell, from pixel to pixel, and scale with th
   expect(marks.element.querySelector("path.rfwidget-line")?.getAttribute("d")).toBe("M6 3 15 3 15 9 6 9Z");
   marks.draw(STATE, CONTOURS, [20, 6]);
   expect(marks.element.querySelector("g")?.getAttribute("transform")).toBe("translate(250 47)"); // floor(9.5) = 9
+  expect(marks.labels.querySelector("g")?.getAttribute("transform")).toBe("translate(250 47)");
 });
 
 it("every share has a label where the other has none, and a line of its own kind", () => {
   const marks = new ContourMarks();
   marks.draw(STATE, CONTOURS, [20, 5]);
-  const labels = [...marks.element.querySelectorAll("text")];
+  const labels = [...marks.labels.querySelectorAll("text")];
   expect(labels.map((label) => label.textContent)).toEqual(["50 %", "95 %"]);
   const places = labels.map((label) => [label.getAttribute("x"), label.getAttribute("y")]);
   expect(places).toEqual([
-    ["18", "23"], // below (5, 3)
+    ["9", "-2"], // above (2, 1)
     ["24", "4"], // right of (7, 0)
   ]);
   const shares = [...marks.element.querySelectorAll("path.rfwidget-line")].map((path) =>
@@ -42,9 +43,9 @@ it("every share has a label where the other has none, and a line of its own kind
 it("without outlines or a cell nothing shows", () => {
   const marks = new ContourMarks();
   marks.draw(STATE, CONTOURS, null);
-  expect(marks.element.style.display).toBe("none");
+  expect([marks.element.style.display, marks.labels.style.display]).toEqual(["none", "none"]);
   marks.draw(STATE, CONTOURS, [1, 1]);
   expect(marks.element.style.display).toBe("");
   marks.draw(STATE, null, [1, 1]);
-  expect(marks.element.style.display).toBe("none");
+  expect([marks.element.style.display, marks.labels.style.display]).toEqual(["none", "none"]);
 });

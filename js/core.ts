@@ -99,6 +99,7 @@ class View {
     this.#map = new FeatureMapView(pointer, signal);
     this.#strip = new LayerStrip((name) => host.choose(name), signal);
     const drawings = [this.#contours, this.#marks, this.#found].map(({ element }) => element);
+    drawings.push(this.#contours.labels);
     this.#area = html("div", "rfwidget-area", {}, [this.#heat, ...drawings, this.#root]);
     const row = html("div", "rfwidget-row", {}, [this.#area, this.#map.element]);
     this.element = html("div", "rfwidget-view", {}, [row, this.#readout.element, this.#strip.element]);

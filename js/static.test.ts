@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Cell } from "./model.js";
-import { type Decode, nearestOf, type PageLayer, StaticHost } from "./static.js";
+import { type Decode, nearestOf, type Page, type PageLayer, StaticHost } from "./static.js";
 import { STATE } from "./testing.js";
 
 const { image_size, scale, margin, grid, field, label, layer } = STATE;
@@ -15,14 +15,16 @@ const CELLS: Cell[] = [
 const LAYER: PageLayer = {
   ...{ image_size, scale, margin, grid, field, label, layer },
   selected: [10, 8],
+  contours: null,
   scene: "scene",
   features: "",
   maps: CELLS.map((cell) => ({ cell, box: [1, 2, 3, 4], rect: [1, 2, null, 6], picture: `${cell}` })),
 };
 const OTHER: PageLayer = { ...LAYER, layer: "other", grid: [3, 2], selected: null, maps: [] };
 const pixels = new Uint8ClampedArray(48);
-const open = (shown: [PageLayer, ...PageLayer[]], decode: Decode = async () => pixels) =>
-  new StaticHost({ photo: "photo", heat_opacity: 0.7, layers: [], shown }, decode);
+const PAGE: Omit<Page, "shown"> = { photo: "photo", heat_opacity: 0.7, layers: [], compare: "", query: null };
+const open = (shown: Page["shown"], decode: Decode = async () => pixels, more: Partial<Page> = {}) =>
+  new StaticHost({ ...PAGE, ...more, shown }, decode);
 
 describe("the nearest of some cells", () => {
   it("is the wanted one if it is among them", () => {
@@ -104,6 +106,24 @@ describe("a page", () => {
     expect(host.query).toEqual([1, 2, 3, 4]);
     host.ask(null);
     expect(host.query).toBeNull();
+  });
+
+  it("begins with the query that it brings, until another is asked", () => {
+    const host = open([LAYER], undefined, { query: [5, 6, 9, 7] });
+    expect([host.query, host.get("query")]).toEqual([
+      [5, 6, 9, 7],
+      [5, 6, 9, 7],
+    ]);
+    host.ask(null);
+    expect([host.query, host.get("query")]).toEqual([null, null]);
+  });
+
+  it("compares with the layer that it names, and outlines each layer's own effective field", () => {
+    const contours = { x: { start: 0, stride: 4 }, y: { start: 1, stride: 5 }, levels: [] };
+    const host = open([LAYER, { ...OTHER, contours }], undefined, { compare: "other" });
+    expect([host.get("compare"), host.get("contours")]).toEqual(["other", null]);
+    host.choose("other");
+    expect([host.get("compare"), host.get("contours")]).toEqual(["other", contours]);
   });
 
   it("says how many gradient maps it holds, unless it holds all", () => {

@@ -11,7 +11,10 @@ import { type Box, type Cell, type FeatureMap, type Model, type Picture, type Re
 
 /** One layer, as rfwidget/widget/html.py writes it into the page. */
 export interface PageLayer
-  extends Pick<Model, "image_size" | "scale" | "margin" | "grid" | "field" | "selected" | "label" | "layer"> {
+  extends Pick<
+    Model,
+    "image_size" | "scale" | "margin" | "grid" | "field" | "selected" | "label" | "layer" | "contours"
+  > {
   /** Address of a picture of the stage's dots, rectangles and labels. */
   scene: string;
   /** Address of a picture of the layer's output, one pixel per cell. */
@@ -21,7 +24,7 @@ export interface PageLayer
 }
 
 /** A page, as rfwidget/widget/html.py writes it. */
-export interface Page extends Pick<Model, "heat_opacity" | "layers"> {
+export interface Page extends Pick<Model, "heat_opacity" | "layers" | "compare" | "query"> {
   /** Address of a picture of the image, one pixel per pixel. */
   photo: string;
   /** What can be shown; the first is shown first. */
@@ -42,10 +45,7 @@ const REST: Omit<Model, keyof PageLayer | keyof Page> = {
   error: null,
   feature_map: null,
   show_heat: true,
-  query: null,
   asking: false,
-  compare: "",
-  contours: null,
   background: "",
 };
 
@@ -57,7 +57,7 @@ export class StaticHost implements Host {
   readonly #watchers = new Set<() => void>();
   #layer: PageLayer;
   #features: FeatureMap | null = null;
-  #query: Box | null = null;
+  #query: Box | null;
   #selected: Cell | null = null;
   #picture: Picture | null = null;
   #serial = 0;
@@ -67,13 +67,14 @@ export class StaticHost implements Host {
     this.#decode = decode;
     this.offered = new Set(page.shown.map(({ layer }) => layer));
     this.#layer = page.shown[0];
+    this.#query = page.query;
     this.#show(this.#layer);
   }
 
   get<K extends keyof Model>(name: K): Model[K] {
-    const { heat_opacity, layers } = this.#page;
-    const state: Model = { ...REST, ...this.#layer, heat_opacity, layers, status: this.#status };
-    return { ...state, feature_map: this.#features }[name];
+    const { heat_opacity, layers, compare } = this.#page;
+    const state: Model = { ...REST, ...this.#layer, heat_opacity, layers, compare, query: this.#query };
+    return { ...state, status: this.#status, feature_map: this.#features }[name];
   }
 
   get layer(): PageLayer {

@@ -47,6 +47,31 @@ class AxisField(NamedTuple):
             return (0, 0)
         return low + period * self.pixels, high + period * self.pixels
 
+    def centre_at(self, cell: int) -> float:
+        """Centre of the receptive field of a cell; along an unbounded axis that of the pixels its stride covers."""
+        return (cell + 0.5) * self.stride if self.unbounded else sum(self.edges_at(cell)) / 2
+
+    def nearest(self, coordinate: float, cells: int) -> int:
+        """The cell, of ``cells``, whose receptive field has its centre nearest to a coordinate; as in js/geometry.ts.
+
+        >>> AxisField(cells=1, pixels=4, edges=((0, 34),)).nearest(22, cells=16)
+        1
+        """
+        candidates = []
+        for phase in range(min(self.cells, cells)):  # within one phase the centres are evenly spaced
+            turn = math.floor((coordinate - self.centre_at(phase)) / self.pixels + 0.5)
+            candidates.append(phase + min(max(turn, 0), (cells - 1 - phase) // self.cells) * self.cells)
+        return min(candidates, key=lambda cell: abs(coordinate - self.centre_at(cell)))
+
+    def holding(self, low: float, high: float, cells: int) -> list[int]:
+        """The cells, of ``cells``, whose receptive fields hold all from one edge to another.
+
+        >>> AxisField(cells=1, pixels=4, edges=((0, 34),)).holding(30, 36, cells=16)
+        [1, 2, 3, 4, 5, 6, 7]
+        """
+        edges = [self.edges_at(cell) for cell in range(cells)]
+        return [cell for cell, (first, last) in enumerate(edges) if first <= low and high <= last]
+
     @property
     def unbounded(self) -> bool:
         """Whether the receptive field grows with the image."""

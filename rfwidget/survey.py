@@ -17,7 +17,7 @@ import numpy as np
 from rfwidget import survey_table
 from rfwidget.checks import brief
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
-from rfwidget.geometry import AxisField, FieldGeometry, check_box, check_pixel
+from rfwidget.geometry import FieldGeometry, check_box, check_pixel
 from rfwidget.types import GridShape, Rect, Size
 
 if TYPE_CHECKING:
@@ -215,8 +215,8 @@ class Survey(Sequence[LayerRow]):
         for row in self._rows:
             if row.name in self._fields:
                 field = self._fields[row.name]
-                columns = _cells_around(field.x, int(row.grid.w), inside.left, inside.right)
-                counts[row.name] = columns * _cells_around(field.y, int(row.grid.h), inside.top, inside.bottom)
+                columns = field.x.holding(inside.left, inside.right, int(row.grid.w))
+                counts[row.name] = len(columns) * len(field.y.holding(inside.top, inside.bottom, int(row.grid.h)))
         return Coverage(counts, next((name for name, count in counts.items() if count), None))
 
     def to_dict(self) -> dict[str, list[Any]]:
@@ -244,9 +244,3 @@ class Survey(Sequence[LayerRow]):
         from rfwidget.charts import plot_survey
 
         return plot_survey(self, ax=ax, figsize=figsize)
-
-
-def _cells_around(axis: AxisField, cells: int, low: float, high: float) -> int:
-    """How many cells along an axis have all of an interval in their fields."""
-    edges = np.array([axis.edges_at(cell) for cell in range(cells)], dtype=np.float64).reshape(-1, 2)
-    return int(np.count_nonzero((edges[:, 0] <= low) & (edges[:, 1] >= high)))

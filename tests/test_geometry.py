@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import EMPTY, AxisField, FieldGeometry, check_point, extent, rect_of_support
@@ -49,6 +51,23 @@ def test_an_unbounded_axis_is_infinite_and_leaves_the_other_alone() -> None:
         "x": {"cells": 1, "pixels": 4, "edges": [[0, 34]]},
         "y": {"cells": 2, "pixels": 4, "edges": None},
     }
+
+
+@given(st.sampled_from([PLAIN, UPSAMPLED, ENDLESS]), st.integers(1, 40), st.integers(-40, 240))
+def test_the_nearest_cell_has_the_nearest_centre_and_the_later_one_of_two(axis: AxisField, cells: int, at: int) -> None:
+    nearest = axis.nearest(at / 4, cells)
+    away = [abs(axis.centre_at(cell) - at / 4) for cell in range(cells)]
+    assert away[nearest] == min(away)
+    if axis is PLAIN:  # as js/geometry.ts rounds
+        assert min(away) not in away[nearest + 1 :]
+
+
+def test_cells_that_hold_an_interval_have_both_of_its_ends_in_their_fields() -> None:
+    assert PLAIN.holding(30, 40, 16) == [2, 3, 4, 5, 6, 7]
+    assert PLAIN.holding(30, 40, 6) == [2, 3, 4, 5]
+    assert PLAIN.holding(0, 35, 16) == []
+    assert WITH_HOLE.holding(2, 3, 6) == [0, 2, 4]
+    assert ENDLESS.holding(30, 40, 3) == [0, 1, 2]
 
 
 def test_extent_counts_from_the_first_to_the_last_hit_whatever_lies_between() -> None:

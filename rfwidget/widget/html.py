@@ -26,7 +26,7 @@ from rfwidget import checks
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import check_point
-from rfwidget.progress import Progress, silent
+from rfwidget.progress import Progress, part, silent
 from rfwidget.types import GridPoint, Rect, Size
 from rfwidget.widget.heat import Heat, heat_map
 from rfwidget.widget.overlay import read_built
@@ -62,6 +62,10 @@ class Exhibit(NamedTuple):
         rows: all layers for the strip, `rfwidget.widget.strip.plain_rows`; empty: no strip.
         opacity: of the gradient maps, 0..1.
         scene_of: dots, rectangles and labels for a view.
+        contours_of: outlines of the effective receptive field of a view's layer, measured with an estimator of it;
+            None: none are shown.
+        compare: name of the layer to compare with; empty: none.
+        query: left, top, right and bottom edge of the pixels whose cells are marked first, or None.
     """
 
     view: View
@@ -70,6 +74,9 @@ class Exhibit(NamedTuple):
     rows: list[dict[str, Any]]
     opacity: float
     scene_of: Callable[[View], Scene]
+    contours_of: Callable[[ReceptiveField, View, Progress], dict[str, Any]] | None = None
+    compare: str = ""
+    query: list[int] | None = None
 
 
 class _Budget:
@@ -111,13 +118,22 @@ def write_page(
     budget.spend(len(script) + len(style) + len(photo) + len(json.dumps(exhibit.rows)), "the image")
     shown = []
     for place, name in enumerate(exhibit.layers):
-        part = partial(_part, progress, place, len(exhibit.layers))
-        part(0.0, f"measuring {name}")
+        told = partial(_part, progress, place, len(exhibit.layers))
+        told(0.0, f"measuring {name}")
         estimator, view = _look_at(rf, exhibit.view, name)
         selected = exhibit.selected if view is exhibit.view else None
         points = choose_cells(view.grid, cells, selected)
-        shown.append(_layer(estimator, view, exhibit.scene_of(view), points, selected, budget, part))
-    page = {"heat_opacity": exhibit.opacity, "layers": exhibit.rows, "photo": photo, "shown": shown}
+        maps_told = told if exhibit.contours_of is None else part(told, 0, 0.5)
+        layer = _layer(estimator, view, exhibit.scene_of(view), points, selected, budget, maps_told)
+        shown.append({**layer, "contours": _contours(estimator, view, exhibit, budget, part(told, 0.5, 1))})
+    page = {
+        "heat_opacity": exhibit.opacity,
+        "layers": exhibit.rows,
+        "compare": exhibit.compare,
+        "query": exhibit.query,
+        "photo": photo,
+        "shown": shown,
+    }
     text = _document(page, script, style)
     content = text.encode("utf-8")
     _Budget(max_bytes).spend(len(content), "all of it together")
@@ -189,7 +205,7 @@ def _layer(
     budget: _Budget,
     progress: Progress,
 ) -> dict[str, Any]:
-    """One layer, as `PageLayer` in js/static.ts."""
+    """One layer, as `PageLayer` in js/static.ts; the outlines come on top."""
     layout, style = scene.layout, view.style
     marks = _address(_png(paint_marks(scene)))
     features = _address(_png(Image.fromarray(colour_feature_map(rf.feature_map(view.image, style.channel)), "RGBA")))
@@ -214,6 +230,18 @@ def _layer(
         "features": features,
         "maps": maps,
     }
+
+
+def _contours(
+    rf: ReceptiveField, view: View, exhibit: Exhibit, budget: _Budget, progress: Progress
+) -> dict[str, Any] | None:
+    """Outlines of the effective receptive field, if they are shown."""
+    if exhibit.contours_of is None:
+        return None
+    title = f"effective receptive field of {view.layer}"
+    contours = exhibit.contours_of(rf, view, lambda fraction, words: progress(fraction, f"{title}: {words}"))
+    budget.spend(len(json.dumps(contours)), f"the {title}")
+    return contours
 
 
 def _heats(rf: ReceptiveField, view: View, points: list[GridPoint]) -> Iterator[tuple[GridPoint, Heat]]:

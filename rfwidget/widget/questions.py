@@ -11,31 +11,30 @@ from typing import Any
 import traitlets
 
 from rfwidget import checks
-from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
 from rfwidget.geometry import check_box, check_pixel
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, Rect, Size
 from rfwidget.widget.overlay import Choice, Overlay, Query
+from rfwidget.widget.settings import Settings
+from rfwidget.widget.still import Still
 from rfwidget.widget.strip import plain_rows
 from rfwidget.widget.study import Study
 from rfwidget.widget.traits import Checked, Flag
 from rfwidget.widget.view import View
 
 
-class Questions(traitlets.HasTraits):
-    """Traits of the questions beyond one cell, for a widget that has an estimator, an overlay and a view."""
+class Questions(Settings):
+    """Traits of the questions beyond one cell, for a widget that has an overlay and a study."""
 
     query = Checked(None, help="Pixel (x, y) or box (left, top, right, bottom) whose cells are marked; None: none.")
     asking = Flag(False, help="Clicks and drags on the image ask which cells see it, as they do with Shift.")
     show_erf = Flag(False, help="Outline 50 and 95 % of the effective receptive field at the selected cell.")
     compare_layer = Checked(None, help="Name of a layer whose field is drawn beside that of the selected cell.")
 
-    rf: ReceptiveField
-    _shape: tuple[int, ...]
-    _view: View | None
     _overlay: Overlay
     _study: Study
+    _still: Still
     _survey: Survey | None = None
 
     @property
@@ -82,6 +81,7 @@ class Questions(traitlets.HasTraits):
 
     def _on_query(self, change: dict[str, Any]) -> None:
         self._overlay.set(query=_edges(change["new"]))
+        self._still.renew()
 
     def _on_asking(self, change: dict[str, Any]) -> None:
         self._overlay.set(asking=change["new"])
@@ -92,11 +92,13 @@ class Questions(traitlets.HasTraits):
         if not change["new"]:
             self._study.drop_outline()
             self._overlay.set(contours=None)
+            self._still.renew()
         elif self._view is not None:
             self._study.outline(self._view)
 
     def _on_compare_layer(self, change: dict[str, Any]) -> None:
         self._overlay.set(compare=change["new"] or "")
+        self._still.renew()
 
     def _on_page_query(self, query: Query) -> None:
         """A page has asked about a box; runs in a message handler."""
@@ -133,11 +135,14 @@ class Questions(traitlets.HasTraits):
         if self._view is not None and survey.input_shape == self._view.input_shape:
             self._survey = survey
             self._overlay.set(layers=plain_rows(survey))
+            if self.compare_layer is not None:
+                self._still.renew()
 
     def on_contours(self, view: View, contours: dict[str, Any]) -> None:
         """Show the outlines, unless something else is shown by now."""
         if self.show_erf and self._view is not None and view.revision == self._view.revision:
             self._overlay.set(contours=contours)
+            self._still.renew()
 
     def on_background(self, words: str) -> None:
         """Say what is going on while nobody waits."""

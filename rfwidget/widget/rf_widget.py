@@ -1,58 +1,45 @@
 """RFWidget: receptive fields live on an image in a notebook.
 
-This module wires the parts and holds the public traits. Trait observers and message handlers only note what is wanted;
-the engine does the work, and tells this class on the main thread what has come of it.
+This module wires the parts; the public traits stand in its base classes (`settings`, `questions`), and so does what
+leaves the widget (`exports`). Trait observers and message handlers only note what is wanted; the engine does the work,
+and tells this class on the main thread what has come of it.
 """
 
 from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import traitlets
 from IPython.display import display
 from ipywidgets import Box, VBox, Widget
 
 from rfwidget import checks
 from rfwidget.base import ReceptiveField
-from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
-from rfwidget.geometry import check_point
-from rfwidget.image import as_array, as_input_shape, as_model_input, as_picture, default_input, get_default_images
+from rfwidget.errors import ReceptiveFieldError, suggest
+from rfwidget.image import as_array, as_input_shape, get_default_images
 from rfwidget.limits import MAX_SHOWN_CELLS
 from rfwidget.plotting import finite_rect
-from rfwidget.progress import Progress, reporting
-from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Size
+from rfwidget.types import GridPoint, ReceptiveFieldDescription
 from rfwidget.widget.canvas import HEAT, SceneCanvas
 from rfwidget.widget.controls import Controls
 from rfwidget.widget.engine import Engine, Preprocess, Wish
-from rfwidget.widget.heat import lookup_table
-from rfwidget.widget.html import DEFAULT_LIMIT, Exhibit, write_page
+from rfwidget.widget.exports import Exports
 from rfwidget.widget.main_thread import Lull, MainThread
 from rfwidget.widget.overlay import Overlay, Request
-from rfwidget.widget.png import paint, png_bytes
-from rfwidget.widget.questions import Questions
-from rfwidget.widget.scene import Scene, build_scene
 from rfwidget.widget.still import Still
-from rfwidget.widget.strip import plain_rows
 from rfwidget.widget.study import Study
-from rfwidget.widget.traits import Checked, Flag, Fraction
 from rfwidget.widget.view import Answer, Style, View, full_gradient, nearest_cell
-
-_BEYOND_ANY_GRID = Size(2**31, 2**31)
-_LONGEST_WAIT = 600.0
-"""Seconds to wait for a layer before a page is written."""
 
 _SETTLED = 0.3
 """Seconds after the last click or step of a drag after which pages yet to come are told of the selected cell."""
 
 
-class RFWidget(Questions, VBox):  # type: ignore[misc]
+class RFWidget(Exports, VBox):  # type: ignore[misc]
     """Shows what each cell of a convolutional network sees, live on an image.
 
     Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow
@@ -79,23 +66,6 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
 
         RFWidget(build_model)
     """
-
-    selected = traitlets.Any(None, help="The cell (x, y) whose gradient map is shown; None: none.")
-    output_layer = traitlets.Any(None, help="Name of the layer; setting it measures that layer.")
-    image = traitlets.Any(None, help="Array (height, width, channels) or the name of a sample image.")
-    channel = traitlets.Any(None, help="Output channel of the gradient maps; None: the mean of all.")
-    show_heat = Flag(True, help="Show the gradient map.")
-    show_dots = Flag(True, help="Show the centres of all receptive fields.")
-    show_rectangles = Flag(True, help="Show the fields of the first, central and last cell.")
-    show_naive = Flag(False, help="Show those cells if the grid were stretched linearly over the image.")
-    heat_opacity = Fraction(0.8, help="Opacity of the gradient map, 0..1.")
-    colormap = Checked("coolwarm", help="Name of a matplotlib colour map.")
-    signed = Flag(True, help="Show the sign of the gradient; otherwise its magnitude.")
-
-    _VIEW = (
-        *("selected", "channel", "show_heat", "show_dots", "show_rectangles", "show_naive"),
-        *("heat_opacity", "colormap", "signed", "query", "show_erf", "compare_layer"),
-    )
 
     def __init__(
         self,
@@ -191,72 +161,6 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
             if time.monotonic() >= end:
                 return False
 
-    def save_png(self, path: str | Path) -> None:
-        """Save what the widget shows as a PNG file."""
-        file = checks.file_path(path, "rf.png")
-        self._main.drain()
-        file.write_bytes(self._picture()())
-
-    def to_html(
-        self,
-        path: str | Path,
-        layers: Sequence[str] | None = None,
-        cells: int | Sequence[Sequence[int]] | None = None,
-        max_bytes: int = DEFAULT_LIMIT,
-        progress: Progress | bool | None = None,
-    ) -> int:
-        """Write one self-contained file in which a reader hovers, clicks and asks: no kernel, no network.
-
-        Gradient maps are computed now and embedded, with the present image, channel and colours; a click shows the
-        nearest of them. Layers that are not shown now are measured, without a change to the widget.
-
-        Args:
-            path: of the file.
-            layers: names of the layers that a reader can choose, the first one shown first; None: the present one.
-            cells: how many gradient maps per layer, evenly spread over its grid; or the cells ``(x, y)``; None: up to
-                100.
-            max_bytes: refuse to write a larger file.
-            progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
-
-        Returns:
-            Size of the file in bytes.
-
-        Raises:
-            ReceptiveFieldError: if a layer or cell is unknown, a gradient cannot be computed, or the file would grow
-                too large; then nothing is written.
-        """
-        file = checks.file_path(path, "rf.html")
-        if not self.wait(_LONGEST_WAIT) or self._view is None:
-            raise ReceptiveFieldError("no layer has been measured: wait until the widget shows one, then try again")
-        exhibit = Exhibit(
-            view=self._view,
-            selected=self.selected,
-            layers=(self._view.layer,) if layers is None else tuple(checks.series("layers", layers, "names of layers")),
-            rows=plain_rows(self._survey) if self._survey is not None else [],
-            opacity=self.heat_opacity if self.show_heat else 0.0,
-            scene_of=self._scene_of,
-        )
-        with reporting(progress, "page") as report:
-            return self._engine.perform(lambda: write_page(file, self.rf, exhibit, cells, max_bytes, report))
-
-    def code(self) -> str:
-        """The line of Python that shows this view again; ``model`` stands for the model, ``image`` for an own image."""
-        arguments = ["model"]
-        if self.output_layer is not None:
-            arguments.append(f"output_layer={self.output_layer!r}")
-        if not isinstance(self.image, str):
-            arguments.append("image=image")
-        elif self.image != get_default_images()[0]:
-            arguments.append(f"image={self.image!r}")
-        for name in self._VIEW:
-            value = getattr(self, name)
-            if value != self.traits()[name].default_value:
-                arguments.append(f"{name}={tuple(value) if isinstance(value, tuple) else value!r}")
-        return f"RFWidget({', '.join(arguments)})"
-
-    def __repr__(self) -> str:
-        return self.code()
-
     def close(self) -> None:
         """Stop all work and free everything in the browser."""
         if "_engine" in self.__dict__:  # ipywidgets also closes what a refused constructor leaves behind
@@ -267,40 +171,6 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         super().close()
 
     # What is wanted: checks and observers of the traits, and requests from the browser --------------------------------
-
-    @traitlets.validate("selected")
-    def _check_selected(self, proposal: dict[str, Any]) -> GridPoint | None:
-        if proposal["value"] is None:
-            return None
-        return check_point(proposal["value"], _BEYOND_ANY_GRID if self._view is None else self._view.grid)
-
-    @traitlets.validate("channel")
-    def _check_channel(self, proposal: dict[str, Any]) -> int | None:
-        value = proposal["value"]
-        return checks.channel_index(value, 2**31 if self._view is None else self._view.channels)
-
-    @traitlets.validate("image")
-    def _check_image(self, proposal: dict[str, Any]) -> Any:
-        value = proposal["value"]
-        if isinstance(value, str):
-            default_input(GridShape(None, 1, 1, 3), value)
-            return value
-        pixels = as_array(value)
-        if self._fixed_shape:
-            as_model_input(pixels, _grid_shape(self._shape))
-        return pixels
-
-    @traitlets.validate("colormap")
-    def _check_colormap(self, proposal: dict[str, Any]) -> str:
-        lookup_table(proposal["value"])
-        return str(proposal["value"])
-
-    @traitlets.validate("output_layer")
-    def _check_output_layer(self, proposal: dict[str, Any]) -> str | None:
-        value = checks.layer_name("output_layer", proposal["value"])
-        if self._view is not None and value is not None and value not in self.rf.layers:
-            raise unknown_layer(value, self.rf.layers)
-        return value
 
     def _on_layer(self, _: dict[str, Any]) -> None:
         if not self._follow_only:  # also back to the layer on show: another one may be under way
@@ -426,30 +296,6 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         self._canvas.show(scene)
         self._overlay.set(image_size=[int(size.w), int(size.h)], scale=layout.scale, margin=list(layout.margin))
 
-    def _scene(self) -> Scene:
-        view = self._view
-        if view is None:
-            shape = _grid_shape(self._shape)
-            pixels = default_input(shape, self.image) if isinstance(self.image, str) else self.image
-            return build_scene(as_picture(pixels), shape)
-        return self._scene_of(view)
-
-    def _scene_of(self, view: View) -> Scene:
-        return build_scene(
-            view.picture,
-            view.input_shape,
-            view.field,
-            view.grid,
-            dots=self.show_dots,
-            rectangles=self.show_rectangles,
-            naive=self.show_naive,
-        )
-
-    @property
-    def _shown_answer(self) -> Answer | None:
-        """The answer to the selected cell; an older one is not what the widget shows."""
-        return self._answer if self._answer is not None and self._answer.cell == self.selected else None
-
     def _ipython_display_(self, **_: Any) -> None:
         """Two outputs: the live view, and the picture that is left when there is no kernel."""
         display({**self._repr_mimebundle_(), "text/plain": ""}, raw=True)
@@ -459,21 +305,6 @@ class RFWidget(Questions, VBox):  # type: ignore[misc]
         """Pages on show know the cell from its answer; this is for a page that is loaded later."""
         if self.selected is not None:
             self._overlay.set(selected=list(self.selected))
-
-    def _picture(self) -> Callable[[], bytes]:
-        """What the widget shows now, to be painted as a PNG file on any thread."""
-        scene, answered = self._scene(), self._shown_answer
-        if answered is None or not self.show_heat:
-            return lambda: png_bytes(paint(scene))
-        rect = scene.layout.place(finite_rect(answered.rect, answered.view.input_shape))
-        heat, opacity = answered.heat, self.heat_opacity
-        return lambda: png_bytes(paint(scene, heat, rect, opacity))
-
-    def _download(self) -> None:
-        self._overlay.download("receptive-field.png", self._picture()())
-
-    def _copy(self) -> None:
-        self._overlay.copy(self.code())
 
 
 def _close_tree(widget: Widget) -> None:
@@ -506,7 +337,3 @@ def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField) -> tuple[int
         return own if image is None or isinstance(image, str) else (*as_array(image).shape[:2], own[2])
     given = as_input_shape(input_shape)
     return tuple(default if side is None else side for side, default in zip(given, own, strict=True))
-
-
-def _grid_shape(shape: tuple[int, ...]) -> GridShape:
-    return GridShape(None, shape[1], shape[0], shape[2])

@@ -11,24 +11,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from rfwidget.base import ReceptiveField
-from rfwidget.image import default_input, get_default_images
 from rfwidget.survey import Survey
-from rfwidget.types import GridShape
 from rfwidget.widget.ahead import Ahead
 from rfwidget.widget.background import Background, Check
-from rfwidget.widget.contours import plain_contours
+from rfwidget.widget.contours import Prepare, measure_contours
 from rfwidget.widget.engine import explain
 from rfwidget.widget.main_thread import MainThread
 from rfwidget.widget.view import Answer, View
 from rfwidget.widget.worker import Cancelled, Worker
-
-Prepare = Callable[[npt.NDArray[Any], GridShape], npt.NDArray[np.float32]]
-"""From pixels to the model's input."""
-
 
 _INTERVAL = 0.2
 """Seconds between two reports of progress."""
@@ -87,10 +78,7 @@ class Study:
         self._background.want("layers", partial(self._survey, view))
 
     def outline(self, view: View) -> None:
-        """Outline the effective receptive field of a view's layer: central cells, the shown image and the samples.
-
-        The mean over cells and images is what the effective field is; it is drawn at any cell, for it moves with them.
-        """
+        """Outline the effective receptive field of a view's layer, as `measure_contours`."""
         self._background.want("effective", partial(self._outline, view))
 
     def drop_outline(self) -> None:
@@ -106,10 +94,8 @@ class Study:
 
     def _outline(self, view: View, check: Check) -> None:
         with self._telling("effective receptive field", check) as report:
-            shape = view.input_shape
-            samples = (self._prepare(default_input(shape, name), shape) for name in get_default_images())
-            effective = self._rf.effective([view.image, *samples], channel=view.style.channel, progress=report)
-            self._main.post(partial(self._listener.on_contours, view, plain_contours(effective)))
+            contours = measure_contours(self._rf, view, self._prepare, report)
+            self._main.post(partial(self._listener.on_contours, view, contours))
 
     @contextmanager
     def _telling(self, title: str, check: Check) -> Iterator[Callable[[float, str], None]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from rfwidget import RFWidget
 from tests.box_filter import BoxReceptiveField
@@ -36,9 +37,36 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def asking_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of a widget that asks everything: the same image, the query on pixel (30, 20), cell (5, 8) selected."""
+    widget = RFWidget(
+        BoxReceptiveField(),
+        input_shape=(40, 64, 3),
+        selected=(5, 8),
+        query=(30, 20),
+        compare_layer="tall",
+        show_erf=True,
+    )
+    path = tmp_path_factory.mktemp("page") / "asking.html"
+    widget.to_html(path, layers=["wide", "tall"], cells=12)
+    widget.close()
+    return path
+
+
 @pytest.fixture(params=["light", "dark"])
 def page(browser: Browser, file: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1000, "height": 800}, color_scheme=request.param)
+    yield from opened(browser, file, request.param)
+
+
+@pytest.fixture(params=["light", "dark"])
+def asking_page(browser: Browser, asking_file: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    yield from opened(browser, asking_file, request.param)
+
+
+def opened(browser: Browser, file: Path, scheme: Literal["light", "dark"]) -> Iterator[Page]:
+    """The file in a window that refuses all requests; in the end nothing must have been said or asked for."""
+    context = browser.new_context(viewport={"width": 1000, "height": 800}, color_scheme=scheme)
     foreign: list[str] = []
     context.route(re.compile(r"^(?!file:|data:)"), lambda route: (foreign.append(route.request.url), route.abort()))
     shown = context.new_page()
@@ -135,3 +163,45 @@ def test_marks_lie_on_clear_ground_and_the_photo_is_exact(page: Page) -> None:
     )
     np.testing.assert_array_equal(corner, [0, 0, 0, 0])
     assert middle == [64, 40]
+
+
+def test_page_asks_from_the_start_what_the_widget_asked(asking_page: Page, artifacts: Path) -> None:
+    page, overlay = asking_page, overlay_of(asking_page)
+    expect(overlay).to_have_attribute("data-query", "30,20,31,21")
+    expect(page.locator(".rfwidget-answer")).to_have_text("9 cells of layer wide see pixel (30, 20)")
+    # The selected field is 20..32 by 16..22, its centre (26, 19); fields of "tall" are 5 x 9 pixels, 1 x 3 apart.
+    compared = page.locator(".rfwidget-compared")
+    expect(compared).to_be_visible()
+    expect(compared.locator("text")).to_have_text("tall")
+    expect(page.locator(".rfwidget-selected text")).to_have_text("wide")
+    wide, high = (box_of(compared.locator("rect.rfwidget-line.rfwidget-inside"))[key] for key in ("width", "height"))
+    assert (wide, high) == pytest.approx((5 * SCALE, 9 * SCALE), abs=3)
+    contours = page.locator(".rfwidget-contours")
+    expect(page.locator(".rfwidget-shares text")).to_have_text(["50 %", "95 %"])
+    overlay_box = box_of(overlay)
+    for share in ("0.5", "0.95"):
+        outline = box_of(contours.locator(f'path.rfwidget-line[data-share="{share}"]'))
+        left, top = ((outline[key] - overlay_box[key]) / SCALE for key in ("x", "y"))
+        assert 20 - 1 <= left < 26  # half the stroke lies outside
+        assert 16 - 1 <= top < 19
+    page.screenshot(path=artifacts / f"page_asking_{scheme_of(page)}.png")
+
+
+def test_page_outlines_the_effective_field_of_the_layer_on_show(asking_page: Page) -> None:
+    page = asking_page
+    overlay_of(page)
+    outline = page.locator('.rfwidget-contours path.rfwidget-line[data-share="0.95"]')
+    wide = outline.get_attribute("d")
+    page.locator(".rfwidget-bar").nth(1).click()
+    expect(outline).not_to_have_attribute("d", wide or "")
+    box = box_of(outline)
+    assert box["height"] > box["width"]
+    page.locator(".rfwidget-overlay").focus()
+    page.keyboard.press("Escape")
+    expect(page.locator(".rfwidget-overlay")).not_to_have_attribute("data-query", re.compile("."))
+
+
+def box_of(locator: Locator) -> FloatRect:
+    box = locator.bounding_box()
+    assert box is not None
+    return box

@@ -99,7 +99,7 @@ def test_effective_field_and_comparison_are_drawn_with_names(
 ) -> None:
     page = lab_page.page
     lab_page.execute("widget.show_erf = True; widget.compare_layer = 'tall'")
-    labels = page.locator(".rfwidget-contours .rfwidget-label")
+    labels = page.locator(".rfwidget-shares .rfwidget-label")
     expect(labels).to_have_text(["50 %", "95 %"], timeout=PATIENCE)
     expect(page.locator(".rfwidget-compared .rfwidget-label")).to_have_text("tall")
     expect(page.locator(".rfwidget-selected .rfwidget-label")).to_have_text("wide")

@@ -85,6 +85,86 @@ def test_progress_grows_to_the_end_over_all_layers(widget: RFWidget, tmp_path: P
     assert (told[0], told[-1]) == (0.0, 1.0)
 
 
+@pytest.fixture
+def asking() -> Iterator[RFWidget]:
+    """A widget that asks everything; nobody has waited for it."""
+    made = RFWidget(
+        BoxReceptiveField(),
+        input_shape=SHAPE,
+        preprocess=lambda image: image / 2,
+        query=(3, 4, 9, 8),
+        compare_layer="tall",
+        show_erf=True,
+    )
+    yield made
+    made.close()
+
+
+def test_the_page_asks_what_the_widget_asks(asking: RFWidget, tmp_path: Path) -> None:
+    asking.to_html(tmp_path / "page.html", ["wide", "tall"], cells=2)
+    page = data_of(tmp_path / "page.html")
+    assert (page["query"], page["compare"]) == ([3, 4, 9, 8], "tall")
+    assert "tall" in [row["name"] for row in page["layers"]]
+    assert asking.wait(60, background=True)
+    wide, tall = page["shown"]
+    assert wide["contours"] == asking._overlay.contours
+    assert tall["contours"]["y"]["stride"] == 3
+    assert [level["share"] for level in tall["contours"]["levels"]] == [0.5, 0.95]
+
+
+def test_effective_fields_come_from_the_images_that_the_widget_takes(
+    asking: RFWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asking.wait(60, background=True)
+    taken: list[Any] = []
+    measure = asking.rf.effective
+
+    def effective(images: list[Any], **others: Any) -> Any:
+        taken.append(images)
+        return measure(images, **others)
+
+    monkeypatch.setattr(asking.rf, "effective", effective)
+    asking.show_erf = False
+    asking.show_erf = True
+    assert asking.wait(60, background=True)
+    asking.to_html(tmp_path / "page.html", cells=2)
+    live, embedded = taken
+    np.testing.assert_array_equal(live, embedded)
+    assert np.max(live[1]) <= 127.5  # preprocessed
+
+
+def test_a_page_of_a_widget_that_asks_nothing_asks_nothing(widget: RFWidget, tmp_path: Path) -> None:
+    widget.to_html(tmp_path / "page.html", cells=1)
+    page = data_of(tmp_path / "page.html")
+    assert (page["query"], page["compare"], page["shown"][0]["contours"]) == (None, "", None)
+
+
+def test_progress_tells_of_effective_fields_and_grows_all_the_same(asking: RFWidget, tmp_path: Path) -> None:
+    told: list[tuple[float, str]] = []
+    asking.to_html(tmp_path / "page.html", ["wide", "tall"], 3, progress=lambda *report: told.append(report))
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+    assert any(words.startswith("effective receptive field of tall: gradient 2 of") for _, words in told)
+
+
+def test_effective_fields_count_against_the_limit_and_their_failure_leaves_no_file(
+    asking: RFWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_contours_of", lambda *_: {"levels": [0] * 100_000})
+    with pytest.raises(ReceptiveFieldError, match="the effective receptive field of wide already takes"):
+        asking.to_html(tmp_path / "page.html", cells=1, max_bytes=200_000)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ReceptiveFieldError("the gradient is zero")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(asking.rf, "effective", fail)
+    with pytest.raises(ReceptiveFieldError, match="the gradient is zero"):
+        asking.to_html(tmp_path / "page.html", cells=1)
+    assert not list(tmp_path.iterdir())
+
+
 def test_policy_allows_exactly_the_script_and_the_style_of_the_page(widget: RFWidget, tmp_path: Path) -> None:
     widget.to_html(tmp_path / "page.html", cells=1)
     text = (tmp_path / "page.html").read_text()

@@ -291,7 +291,7 @@ def test_the_saved_picture_shows_the_heat_map_only_inside_the_field(widget: RFWi
     fields = np.zeros_like(differs)
     for cell in ((2, 3), (10, 12)):
         left, top, right, bottom = (round(2 * edge) for edge in layout.place(widget.rf.rect_at(cell)))
-        fields[max(0, top - 3) : bottom + 3, max(0, left - 3) : right + 3] = True
+        fields[max(0, top - 4) : bottom + 4, max(0, left - 4) : right + 4] = True
     assert differs[fields].any()
     assert not differs[~fields].any()
 
