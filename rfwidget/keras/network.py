@@ -65,7 +65,7 @@ class KerasNetwork(Network):
         self.output_layer = labels.get(output_layer, output_layer)
         channels = entry.channels or self._compiled.channels
         self.output_shape = GridShape(None, entry.width, entry.height, channels)
-        self.layers = {labels[path]: Size(e.width, e.height) for path, e in twin.entries.items() if e.named}
+        self.layers = {labels[path]: Size(e.width, e.height) for path, e in twin.layers.items()}
         self.reach = Size(float(hint.reach[1]), float(hint.reach[0])) if hint.exact else None
         self.global_context = any(hint.context)
         self.resizable = hint.resizable

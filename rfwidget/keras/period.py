@@ -29,14 +29,34 @@ def find_period(twin: Twin, target: str, size: tuple[int, int], known: tuple[int
         for axis in (0, 1):
             step = known[axis] * _HIDDEN
             growth = _growth(twin, target, size, axis, step, start)
-            # Every map must move by whole cells, so the step may shrink by what all growths have in common.
-            period = step // math.gcd(step, *growth) if growth else step
-            if _growth(twin, target, size, axis, period, start) != [g * period // step for g in growth]:
+            # Every map must move by whole cells, so the step may shrink by what all growths have in common. Code that
+            # cuts maps into windows refuses that if it is no whole number of windows.
+            least = step // math.gcd(step, *growth) if growth else step
+            for period in (least * count for count in range(1, step // least + 1) if step % (least * count) == 0):
+                if _grows(twin, target, size, axis, period, start, [g * period // step for g in growth]):
+                    periods.append(period)
+                    break
+            else:
                 return None
-            periods.append(period)
     except Exception:  # a size built in somewhere: whatever the framework raises then
         return None
     return periods[0], periods[1]
+
+
+def _grows(
+    twin: Twin,
+    target: str,
+    size: tuple[int, int],
+    axis: int,
+    step: int,
+    start: dict[str, tuple[int, int]],
+    expected: list[int],
+) -> bool:
+    """Whether the network runs on an image larger by a step, and all maps inside grow as expected."""
+    try:
+        return _growth(twin, target, size, axis, step, start) == expected
+    except Exception:  # whatever the framework raises for a size it does not take
+        return False
 
 
 def _growth(

@@ -84,7 +84,7 @@ class KerasReceptiveField(ReceptiveField):
         twin = built.twins.get((inputs, ignore_global_context))
         if twin is None:
             twin = built.twins[inputs, ignore_global_context] = Twin(built.model, inputs, local=ignore_global_context)
-        labels = _by_position([path for path, entry in twin.entries.items() if entry.named], self._layer_names)
+        labels = _by_position(list(twin.layers), self._layer_names)
         target = _choose(twin, output_layer, labels)
         progress(0.8, "reading the layer")
         real = RealNetwork(built.model, inputs, target, init_weights=self._init_weights)
@@ -113,7 +113,7 @@ def _by_position(current: Sequence[str], first: Sequence[str]) -> dict[str, str]
 
 def _choose(twin: Twin, wanted: str | None, labels: Mapping[str, str]) -> str:
     """Path of the layer to measure."""
-    layers = {labels[path]: path for path, entry in twin.entries.items() if entry.named}
+    layers = {labels[path]: path for path in twin.layers}
     known = list(layers) if len(layers) <= 30 else [*list(layers)[:10], "...", *list(layers)[-10:]]
     grids = f"layers with a grid: {', '.join(known)}" if layers else "no layer of the model has one"
     stuck = f". The model does not run to its end on this image: {twin.failure}" if twin.failure is not None else ""

@@ -85,6 +85,11 @@ class Twin:
             self.thin = False
             self.entries = self._survey()
 
+    @property
+    def layers(self) -> dict[str, Entry]:
+        """The entries that are layers; where there are none, as in a model of bare operations, all of them."""
+        return {path: entry for path, entry in self.entries.items() if entry.named} or self.entries
+
     def sizes(self, target: str, height: int, width: int) -> dict[str, tuple[int, int]]:
         """Rows and columns of every map inside the network, up to a layer, on an image of that size."""
         sizes: dict[str, tuple[int, int]] = {}

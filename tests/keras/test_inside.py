@@ -125,3 +125,31 @@ def test_other_threads_build_models_while_one_is_looked_into() -> None:
         thread.start()
         thread.join()
     assert sizes == [(None, 29, 42, 2)]
+
+
+class ShiftedWindows(L.Layer):
+    """Windows of four by four cells, moved by two, whose cells see each other, as in a Swin transformer."""
+
+    def call(self, x: Any) -> Any:
+        _, height, width, channels = ops.shape(x)
+        x = ops.roll(x, (-2, -2), (1, 2))
+        x = ops.reshape(x, (-1, height // 4, 4, width // 4, 4, channels))
+        x = x + ops.mean(x, axis=(2, 4), keepdims=True)
+        return ops.roll(ops.reshape(x, (-1, height, width, channels)), (2, 2), (1, 2))
+
+
+def test_a_period_that_only_code_knows_is_found() -> None:
+    rf = KerasReceptiveField(chain((48, 64, 3), L.Conv2D(2, (4, 4), strides=2, padding="same"), ShiftedWindows()))
+    assert rf.compute().stride == (2, 2)
+    # Cell 16 is one of the cells 14 to 17, cell 9 one of 6 to 9; cell 14 sees pixels from 27 on.
+    assert rf.rect_at((16, 9)) == (27, 11, 37, 21)
+    assert rf.rect_at((17, 10)) == (27, 19, 37, 29)
+
+
+def test_a_model_of_bare_operations_is_measured_at_the_last_of_them() -> None:
+    image = keras.Input((20, 28, 3))
+    kernel = np.ones((3, 5, 3, 2), np.float32)
+    rf = KerasReceptiveField(keras.Model(image, ops.max_pool(ops.conv(image, kernel), (2, 3))))
+    assert rf.compute() == ((3.5, 2.0), (3, 2), (7, 4))
+    assert [rf.input_layer, *rf.layers] == [rf.input_layer, *rf.survey().names]
+    assert rf.output_layer == list(rf.layers)[-1]
