@@ -17,7 +17,7 @@ export interface PageLayer
   > {
   /** Address of a picture of the stage's dots, rectangles and labels. */
   scene: string;
-  /** Address of a picture of the layer's output, one pixel per cell. */
+  /** Address of a picture of the layer's output, one pixel per cell; "" if there are too many. */
   features: string;
   /** The gradient maps, each with the address of its picture. */
   maps: { cell: Cell; box: Picture["box"]; rect: (number | null)[]; picture: string }[];

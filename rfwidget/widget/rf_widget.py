@@ -22,7 +22,6 @@ from rfwidget import checks
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.image import as_array, as_input_shape, get_default_images
-from rfwidget.limits import MAX_SHOWN_CELLS
 from rfwidget.plotting import finite_rect
 from rfwidget.types import GridPoint, ReceptiveFieldDescription
 from rfwidget.widget.canvas import HEAT, SceneCanvas
@@ -254,17 +253,16 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
             cell = nearest_cell(view, finite_rect(before.field.rect(self.selected), before.input_shape).center)
         self._show_scene()
         size = [int(view.grid.w), int(view.grid.h)]
-        few = size[0] * size[1] <= MAX_SHOWN_CELLS
         self._overlay.set(
             grid=size,
             field=view.field.to_json(),
             revision=view.revision,
             selected=None if cell is None else list(cell),
             layer=view.layer,
-            feature_map={"size": size, "rgba": features.tobytes()} if few else None,
+            feature_map={"size": size, "rgba": features.tobytes()} if view.few_cells else None,
             label=f"Receptive fields of layer {view.layer}",
             state="ready",
-            status="" if few else f"the feature map of {size[0]} x {size[1]} cells is too large to be shown",
+            status="" if view.few_cells else f"the feature map of {size[0]} x {size[1]} cells is too large to be shown",
             progress=-1.0,
             error=None,
         )

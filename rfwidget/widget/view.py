@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from rfwidget.base import ReceptiveField
 from rfwidget.geometry import FieldGeometry
+from rfwidget.limits import MAX_SHOWN_CELLS
 from rfwidget.network import Patch
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 from rfwidget.widget.heat import Heat, heat_map, lookup_table
@@ -46,6 +47,11 @@ class View(NamedTuple):
     image: npt.NDArray[np.float32]
     picture: npt.NDArray[np.uint8]
     style: Style
+
+    @property
+    def few_cells(self) -> bool:
+        """Whether the output can be shown as a picture of one pixel per cell."""
+        return self.grid.w * self.grid.h <= MAX_SHOWN_CELLS
 
 
 class Answer(NamedTuple):

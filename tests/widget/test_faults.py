@@ -14,7 +14,7 @@ import pytest
 from rfwidget import RFWidget
 from rfwidget.network import Patch
 from rfwidget.types import GridPoint
-from rfwidget.widget import rf_widget
+from rfwidget.widget import view
 from rfwidget.widget.overlay import Overlay
 from tests.box_filter import BoxNetwork, BoxReceptiveField
 
@@ -236,7 +236,7 @@ def test_a_call_that_raises_on_the_main_thread_does_not_hold_up_the_others() -> 
 
 
 def test_of_a_huge_grid_the_feature_map_stays_behind_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rf_widget, "MAX_SHOWN_CELLS", 14 * 18 - 1)
+    monkeypatch.setattr(view, "MAX_SHOWN_CELLS", 14 * 18 - 1)
     widget = RFWidget(BoxReceptiveField(), input_shape=SHAPE, selected=(3, 4))
     assert widget.wait(20)
     assert widget._overlay.feature_map is None

@@ -20,6 +20,7 @@ from PIL import Image
 from rfwidget import RFWidget
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Size
+from rfwidget.widget import view
 from rfwidget.widget.heat import heat_map
 from rfwidget.widget.html import choose_cells, indexed_png
 from rfwidget.widget.view import answer
@@ -51,6 +52,16 @@ def picture(address: str) -> Image.Image:
     head, _, content = address.partition(",")
     assert head == "data:image/png;base64"
     return Image.open(io.BytesIO(base64.b64decode(content)))
+
+
+def test_of_a_huge_grid_the_feature_map_stays_behind(
+    widget: RFWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget.to_html(tmp_path / "page.html", cells=1)
+    assert data_of(tmp_path / "page.html")["shown"][0]["features"].startswith("data:image/png")
+    monkeypatch.setattr(view, "MAX_SHOWN_CELLS", 14 * 18 - 1)
+    widget.to_html(tmp_path / "page.html", cells=1)
+    assert data_of(tmp_path / "page.html")["shown"][0]["features"] == ""
 
 
 def test_every_map_is_that_of_its_cell(widget: RFWidget, tmp_path: Path) -> None:
