@@ -35,7 +35,7 @@ class Exports(Questions):
 
     _VIEW = (
         *("selected", "channel", "show_heat", "show_dots", "show_rectangles", "show_naive"),
-        *("heat_opacity", "colormap", "signed", "query", "show_erf", "compare_layer"),
+        *("heat_opacity", "colormap", "signed", "query", "asking", "show_erf", "compare_layer"),
     )
     """The traits that make the picture, beside the layer and the image."""
 
