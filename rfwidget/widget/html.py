@@ -10,7 +10,6 @@ import base64
 import copy
 import hashlib
 import html
-import io
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from rfwidget import checks
@@ -28,6 +26,7 @@ from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import check_point
 from rfwidget.progress import Progress, part, silent
 from rfwidget.types import GridPoint, Rect, Size
+from rfwidget.widget.embedded import address, indexed_png, png_file
 from rfwidget.widget.heat import Heat, heat_map
 from rfwidget.widget.overlay import read_built
 from rfwidget.widget.png import paint_marks
@@ -114,7 +113,7 @@ def write_page(
     checks.whole("max_bytes", max_bytes, low=1)
     script, style = read_built("standalone.js"), read_built("overlay.css") + _STYLE
     budget = _Budget(max_bytes)
-    photo = _address(_png(Image.fromarray(exhibit.view.picture, "RGB")))
+    photo = address(png_file(Image.fromarray(exhibit.view.picture, "RGB")))
     budget.spend(len(script) + len(style) + len(photo) + len(json.dumps(exhibit.rows)), "the image")
     shown = []
     for place, name in enumerate(exhibit.layers):
@@ -207,16 +206,16 @@ def _layer(
 ) -> dict[str, Any]:
     """One layer, as `PageLayer` in js/static.ts; the outlines come on top."""
     layout, style = scene.layout, view.style
-    marks = _address(_png(paint_marks(scene)))
+    marks = address(png_file(paint_marks(scene)))
     features = ""
     if view.few_cells:
         colours = colour_feature_map(rf.feature_map(view.image, style.channel))
-        features = _address(_png(Image.fromarray(colours, "RGBA")))
+        features = address(png_file(Image.fromarray(colours, "RGBA")))
     budget.spend(len(marks) + len(features), f"the marks of {view.layer}")
     maps = []
     for number, (point, heat) in enumerate(_heats(rf, view, points), 1):
         progress(number / len(points), f"gradient map {number} of {len(points)} of {view.layer}")
-        picture = _address(indexed_png(heat.rgba))
+        picture = address(indexed_png(heat.rgba))
         budget.spend(len(picture), f"gradient map {number} of {len(points)} of layer {view.layer!r}")
         maps.append({"cell": list(point), "box": heat.box, "rect": _plain(view.field.rect(point)), "picture": picture})
     first = selected if selected in points else min(points, key=_distance_from(nearest_cell(view, None)))
@@ -262,34 +261,6 @@ def _distance_from(centre: GridPoint) -> Callable[[GridPoint], int]:
 def _plain(rect: Rect) -> list[float | None]:
     """JSON has no infinity."""
     return [edge if math.isfinite(edge) else None for edge in rect]
-
-
-def indexed_png(rgba: npt.NDArray[np.uint8]) -> bytes:
-    """A heat map ``(h, w, 4)`` as a PNG file with a palette, about a quarter of the size of one without.
-
-    Pixels of one colour differ in opacity by a few hundredths at most; they all get the mean. Clear pixels stay clear.
-    """
-    responds = rgba[:, :, 3] > 0
-    channels = rgba[responds].astype(np.int64)
-    colours, number = np.unique(channels[:, :3] @ [1 << 16, 1 << 8, 1], return_inverse=True)
-    if len(colours) > 255:
-        return _png(Image.fromarray(rgba, "RGBA"))
-    opacity = np.rint(np.bincount(number, channels[:, 3]) / np.bincount(number)) if len(colours) else np.zeros(0)
-    index = np.zeros(responds.shape, np.uint8)
-    index[responds] = number + 1
-    image = Image.fromarray(index, "P")
-    image.putpalette([0, 0, 0, *(int(colour) >> shift & 255 for colour in colours for shift in (16, 8, 0))])
-    return _png(image, transparency=bytes([0, *opacity.astype(np.uint8).tolist()]))
-
-
-def _png(image: Image.Image, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG", **options)  # Pillow's own level: "optimize" saves 5 % and takes seven times as long
-    return file.getvalue()
-
-
-def _address(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def _document(page: dict[str, Any], script: str, style: str) -> str:
