@@ -427,7 +427,7 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
     "widget.compare_layer": (lambda t, v: setattr(t.widget, "compare_layer", v), LAYERS[1:] + UNKNOWN),
     **{
         f"widget.{name}": (lambda t, v, name=name: setattr(t.widget, name, v), FLAGS)  # type: ignore[misc]
-        for name in ("show_heat", "show_dots", "show_rectangles", "show_naive", "show_erf", "signed")
+        for name in ("show_heat", "show_dots", "show_rectangles", "show_naive", "show_erf", "asking", "signed")
     },
 }
 
@@ -454,7 +454,8 @@ def test_bad_input_is_refused_in_words_and_changes_nothing(things: Things, call:
 def test_the_catalogue_holds_at_least_150_calls_of_everything_public(things: Things) -> None:
     assert len(CASES) >= 150
     touched = " ".join(CATALOGUE)
-    methods = {name for name in vars(BoxReceptiveField.__mro__[1]) if not name.startswith("_")}
+    bases = [base for base in BoxReceptiveField.__mro__ if base.__module__.startswith("rfwidget.")]
+    methods = {name for base in bases for name in vars(base) if not name.startswith("_")}
     takes_nothing = {
         *("network", "field", "rf_params", "input_layer", "output_layer", "input_shape", "output_shape", "channels"),
         *("layers", "uniform", "default_input_shape"),
