@@ -95,7 +95,9 @@ def test_overlays_that_came_and_went_leave_neither_elements_nor_listeners(lab_pa
         expect(overlay).to_have_count(1)
         expect(overlay).to_have_attribute("data-painted", re.compile(r"\d"), timeout=PATIENCE)
         seen.append(listeners())
-    assert seen[-1] == seen[1]
+    # What each of these views left behind would have come once per view; JupyterLab adds one of its own now and then.
+    views = len(seen) - 2
+    assert {name: count for name, count in seen[-1].items() if count - seen[1].get(name, 0) >= views} == {}
     devtools.send("HeapProfiler.collectGarbage")
     alive = page.evaluate("window.gone.filter((one) => one.deref()).length")
     # The last one may still be held by JupyterLab's own list of outputs.
