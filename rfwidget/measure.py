@@ -200,7 +200,10 @@ def _measure_fixed(network: Network, axis: str) -> AxisField:
     seen = _edges_on_image(network, axis)
     if all(low == high for low, high in seen.pairs):
         raise NoInfluenceError(nothing(network.output_layer))
-    if (seen.fills or seen.shared) and network.global_context:
+    # Strides may leave less than a period unseen at the borders; a field that all cells share and is farther away from
+    # them is finite (a few cells enlarged to many, say).
+    near = max(margin for margins in seen.margins for margin in margins) < _along(network.period, axis)
+    if network.global_context and (seen.fills or (seen.shared and near)):
         return unbounded(grid, length)
     field = interior_pattern(seen)
     if field is not None:

@@ -127,10 +127,19 @@ def test_what_sees_all_but_a_strip_at_the_borders_is_unbounded() -> None:
 
 
 def test_so_it_is_at_the_requested_size_alone_if_global_context_is_known() -> None:
-    network = Drawn(lambda _, length: (3, length - 2), plain(0, 5, 1), (2, 1))
+    network = Drawn(lambda _, length: (0, length - 3), plain(0, 5, 1), (4, 1))
     network.resizable = False
     network.global_context = True
     assert measure(network, silent).description.size == Size(math.inf, 5)
+
+
+def test_a_field_that_all_cells_share_far_from_the_borders_is_not_taken_for_the_whole_image() -> None:
+    network = Drawn(lambda _, length: (5, length - 4), plain(0, 5, 1), (4, 1))
+    network.resizable = False
+    network.global_context = True
+    with pytest.warns(UserWarning, match="not clear enough of the borders along x"):
+        geometry = measure(network, silent)
+    assert geometry.rect(GridPoint(2, 0)) == Rect(5, 0, 33, 5)
 
 
 def test_a_grid_that_is_turned_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

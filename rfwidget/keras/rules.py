@@ -185,7 +185,7 @@ _AUGMENTATION = _classes(
     *(name for name in dir(layers) if name.startswith("Random") and name != "RandomCrop"),
     *("AugMix", "CutMix", "Equalization", "MaxNumBoundingBoxes", "MixUp", "RandAugment", "Solarization"),
 )
-"""Layers that change images in training, and leave them alone afterwards. (`RandomCrop` cuts then, too.)"""
+"""Layers that change images in training, and leave them alone afterwards. `RandomCrop` promises a size: it is run."""
 
 _RULES: tuple[tuple[Any, Rule], ...] = (
     ((layers.Conv2DTranspose,), _transposed),
