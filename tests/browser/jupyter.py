@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120_000
@@ -170,6 +171,16 @@ class LabPage:
         )
         return printed.strip()
 
+    def expect_in_kernel(self, expression: str, printed: str) -> None:
+        """Wait until an expression prints so in the kernel.
+
+        What the page sets may come later than code that is sent after it: a kernel with sub-shells takes both at once.
+        """
+        end = time.monotonic() + PATIENCE / 4000
+        while (now := self.execute(f"print({expression})")) != printed and time.monotonic() < end:
+            self.page.wait_for_timeout(50)
+        assert now == printed, expression
+
     def save(self) -> None:
         """Save the notebook."""
         self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
@@ -198,6 +209,25 @@ class LabPage:
     def _note(self, problem: str) -> None:
         if not any(words in problem for words in _HARMLESS):
             self.problems.append(problem)
+
+
+@contextmanager
+def notebook_7(page: Page, folder: Path, name: str, cells: Sequence[str]) -> Iterator[LabPage]:
+    """A new notebook open in Notebook 7, on a server of its own, its kernel ready; the page is closed at the end.
+
+    Lab and Notebook do not share a server: Jupyter finds static files by name alone, and the two have equal names.
+    """
+    with serve(folder, *NOTEBOOK) as server:
+        notebook = LabPage(page, server)
+        address = f"{server.url}/notebooks/{server.add_notebook(name, cells)}"
+        page.goto(address)
+        try:
+            notebook.wait_for_kernel(timeout=PATIENCE / 4)
+        except PlaywrightTimeout:  # on a busy machine, Notebook 7 may ask which kernel to use: not so the second time
+            page.goto(address)
+            notebook.wait_for_kernel()
+        yield notebook
+        page.close()
 
 
 def screenshot(target: Locator) -> npt.NDArray[np.uint8]:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from tests.browser.jupyter import NOTEBOOK, PATIENCE, LabPage, serve
+from tests.browser.jupyter import PATIENCE, LabPage, notebook_7, serve
 
 SHOW = "from tests.browser.patient import show\nwidget, rf = show()"
 VOILA = ("voila", "--no-browser", "--Voila.ip=127.0.0.1", "--show_tracebacks=True")
@@ -25,19 +24,10 @@ def shows_and_clicks(page: Page) -> None:
 
 
 def test_notebook_7_shows_the_widget_and_clicks_work(context: BrowserContext, tmp_path: Path, artifacts: Path) -> None:
-    with serve(tmp_path, *NOTEBOOK) as server:
-        notebook = LabPage(context.new_page(), server)
-        address = f"{server.url}/notebooks/{server.add_notebook('notebook_7.ipynb', [SHOW])}"
-        notebook.page.goto(address)
-        try:
-            notebook.wait_for_kernel(timeout=PATIENCE / 4)
-        except PlaywrightTimeout:  # on a busy machine, Notebook 7 may ask which kernel to use: not so the second time
-            notebook.page.goto(address)
-            notebook.wait_for_kernel()
+    with notebook_7(context.new_page(), tmp_path, "notebook_7.ipynb", [SHOW]) as notebook:
         notebook.run_all()
         shows_and_clicks(notebook.page)
         notebook.page.screenshot(path=artifacts / "notebook_7.png")
-        notebook.page.close()
 
 
 def test_voila_shows_the_widget_and_clicks_work(context: BrowserContext, tmp_path: Path, artifacts: Path) -> None:

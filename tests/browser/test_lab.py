@@ -224,7 +224,7 @@ def test_click_beside_a_running_cell_is_answered_at_once_where_the_kernel_has_su
         go.touch()
         lab_page.wait_for_kernel()
         expect(overlay).to_have_attribute("data-painted", f"{x},6")
-        assert lab_page.execute("print(tuple(widget.selected))") == f"({x}, 6)"
+        lab_page.expect_in_kernel("tuple(widget.selected)", f"({x}, 6)")
         if at_once == 2:
             break
     assert at_once == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
 from rfwidget.types import GridPoint
-from tests.browser.jupyter import PATIENCE, LabPage, Server, drag_finger
+from tests.browser.jupyter import PATIENCE, LabPage, Server, drag_finger, notebook_7
 from tests.browser.stand_in import FIELD, IMAGE, MAGENTA, centre, inside
 
 SHOW = """
@@ -222,19 +223,16 @@ def test_python_selects_as_well(lab_page: LabPage) -> None:
     expect(overlay).to_have_attribute("data-selected", "4,2")
 
 
-def test_keys_leave_the_notebook_alone_in_notebook_7_too(browser: Browser, lab: Server) -> None:
+def test_keys_leave_the_notebook_alone_in_notebook_7_too(browser: Browser, tmp_path: Path) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    page.goto(f"{lab.url}/notebooks/{lab.add_notebook('stand_in_7.ipynb', [SHOW, TALL])}")
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    overlay = page.locator(".rfwidget-overlay")
-    expect(overlay).to_have_attribute("data-painted", "16,8", timeout=PATIENCE)
-    overlay.scroll_into_view_if_needed()
-    click(overlay, 20, 3)
-    for key in ["b", "x", "j", "Shift+Enter"]:
-        page.keyboard.press(key)
-    page.keyboard.press("ArrowLeft")
-    expect(overlay).to_have_attribute("data-painted", "19,3")
-    expect(page.locator(".jp-Cell")).to_have_count(2)
-    page.close()
+    with notebook_7(page, tmp_path, "stand_in_7.ipynb", [SHOW, TALL]) as notebook:
+        notebook.run_all()
+        overlay = page.locator(".rfwidget-overlay")
+        expect(overlay).to_have_attribute("data-painted", "16,8", timeout=PATIENCE)
+        overlay.scroll_into_view_if_needed()
+        click(overlay, 20, 3)
+        for key in ["b", "x", "j", "Shift+Enter"]:
+            page.keyboard.press(key)
+        page.keyboard.press("ArrowLeft")
+        expect(overlay).to_have_attribute("data-painted", "19,3")
+        expect(page.locator(".jp-Cell")).to_have_count(2)

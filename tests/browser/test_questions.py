@@ -44,12 +44,13 @@ def test_shift_and_click_marks_the_cells_that_see_the_pixel_here_and_in_python(
     expect(page.locator(".rfwidget-answer")).to_have_text("9 cells of layer wide see pixel (30, 20)")
     expect(page.locator(".rfwidget-map-found")).to_have_attribute("d", "M5 8H8V11H5Z")
     expect(overlay).to_have_attribute("data-selected", "7,9")
+    lab_page.expect_in_kernel("widget.query", "GridPoint(x=30, y=20)")
     seen = json.loads(lab_page.execute("print(widget.rf.cells_seeing(widget.query).nonzero()[0].tolist())"))
     assert seen == [8, 8, 8, 9, 9, 9, 10, 10, 10]
     page.screenshot(path=artifacts / "query.png")
     overlay.press("Escape")
     expect(page.locator(".rfwidget-answer")).to_have_text("")
-    assert lab_page.execute("print(widget.query)") == "None"
+    lab_page.expect_in_kernel("widget.query", "None")
 
 
 def test_without_shift_a_finger_asks_once_that_is_switched_on(browser: Browser, lab: Server) -> None:
@@ -68,7 +69,7 @@ def test_without_shift_a_finger_asks_once_that_is_switched_on(browser: Browser, 
     expect(overlay).to_have_attribute("data-query", "10,10,13,20")
     expect(overlay).to_have_attribute("data-selected", "7,9")
     assert overlay.bounding_box() == box, "the page has scrolled"
-    assert lab_page.execute("print(widget.query)") == "Rect(left=10, top=10, right=13, bottom=20)"
+    lab_page.expect_in_kernel("widget.query", "Rect(left=10, top=10, right=13, bottom=20)")
     switch.click()
     expect(overlay).not_to_have_attribute("data-query", re.compile(""))
     overlay.click(position={"x": 6 * SCALE, "y": 3 * SCALE})
@@ -87,11 +88,11 @@ def test_a_bar_selects_its_layer_and_arrow_keys_the_next(lab_page: LabPage, over
     bars = lab_page.page.locator(".rfwidget-bar")
     bars.nth(1).click()
     expect(overlay).to_have_attribute("data-grid", "60x11", timeout=PATIENCE)
-    assert lab_page.execute("print(widget.output_layer)") == "tall"
+    lab_page.expect_in_kernel("widget.output_layer", "tall")
     bars.nth(1).press("ArrowLeft")
     expect(overlay).to_have_attribute("data-grid", "14x18", timeout=PATIENCE)
     expect(bars.nth(0)).to_have_attribute("aria-selected", "true")
-    assert lab_page.execute("print(widget.output_layer)") == "wide"
+    lab_page.expect_in_kernel("widget.output_layer", "wide")
 
 
 def test_effective_field_and_comparison_are_drawn_with_names(

@@ -21,12 +21,12 @@ def test_measuring_shows_progress_leaves_the_notebook_free_and_gives_way_to_anot
     expect(overlay).to_have_attribute("data-state", "busy")
     expect(page.get_by_role("progressbar", name="Progress")).to_have_js_property("value", 0.5)
     expect(page.locator(".rfwidget-status")).to_contain_text("half way through tall")
-    assert lab_page.execute("print(6 * 7)") == "42"
+    lab_page.expect_in_kernel("6 * 7", "42")
     page.get_by_label("Layer", exact=True).select_option(index=0)
     expect(overlay).to_have_attribute("data-state", "ready")
     expect(overlay).to_have_attribute("data-grid", "14x18")
     expect(page.get_by_role("progressbar", name="Progress")).to_be_hidden()
-    assert lab_page.execute("print(rf.cancelled, widget.output_layer)") == "['tall'] wide"
+    lab_page.expect_in_kernel("rf.cancelled, widget.output_layer", "['tall'] wide")
     lab_page.execute("rf.gate.set(); widget.output_layer = 'tall'")
     expect(overlay).to_have_attribute("data-grid", "60x11")
     expect(overlay).to_have_attribute("data-state", "ready")
