@@ -161,14 +161,22 @@ def _group_norm(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:
     return probe.average([x, probe.everywhere(x, places)])
 
 
-def attention(probe: Probe, layer: Any, query: Any, *others: Any, **named: Any) -> Any:  # noqa: ARG001
-    """Every query sees itself and, on the average, every value."""
+def attention(probe: Probe, layer: Any, query: Any, *others: Any, **named: Any) -> Any:
+    """Every query sees itself and, on the average, every value along the axes of the attention; masks are ignored."""
     flat = [t for t in keras.tree.flatten((query, others, named.get("value"), named.get("key"))) if ops.is_tensor(t)]
     query = flat[0]
-    values = [probe.everywhere(t, tuple(range(1, len(t.shape) - 1))) for t in flat[1:] or [query]]
+    values = [probe.everywhere(t, _attended(layer, len(t.shape))) for t in flat[1:] or [query]]
     if not probe.thin:
         values = [probe.mix(value, query.shape[-1]) for value in values]
     return probe.average([query, *values])
+
+
+def _attended(layer: Any, rank: int) -> tuple[int, ...]:
+    """Axes along which an attention looks: of maps, `Attention` takes the rows one by one."""
+    if isinstance(layer, (layers.Attention, layers.AdditiveAttention)):
+        return (rank - 2,)
+    chosen = getattr(layer, "attention_axes", None)
+    return tuple(range(1, rank - 1)) if chosen is None else tuple(axis % rank for axis in chosen)
 
 
 def _everything(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG001

@@ -170,6 +170,21 @@ def test_attention_over_all_places_is_unbounded() -> None:
     assert KerasReceptiveField(model).compute().size == (math.inf, math.inf)
 
 
+@pytest.mark.parametrize(
+    ("attend", "size"),
+    [
+        (lambda x: L.MultiHeadAttention(2, 2, attention_axes=(2,))(x, x), (math.inf, 2)),
+        (lambda x: L.MultiHeadAttention(2, 2, attention_axes=1)(x, x), (3, math.inf)),
+        (lambda x: L.Attention()([x, x]), (math.inf, 2)),
+        (lambda x: L.AdditiveAttention()([x, x]), (math.inf, 2)),
+    ],
+)
+def test_attention_along_one_axis_leaves_the_other_finite(attend: Any, size: tuple[float, float]) -> None:
+    image = keras.Input((16, 18, 2))
+    model = keras.Model(image, attend(L.Conv2D(4, (2, 3), strides=(2, 3))(image)))
+    assert KerasReceptiveField(model).compute().size == size
+
+
 def test_resizing_to_a_fixed_size_is_measured_at_the_requested_one() -> None:
     rf = KerasReceptiveField(chain((20, 30, 1), L.Resizing(40, 60), L.Conv2D(1, (1, 3))))
     description = rf.compute()
