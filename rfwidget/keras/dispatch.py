@@ -117,7 +117,8 @@ class Dispatch:
     def _opaque(self, layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The layer's code on real numbers; the layers inside are still replaced.
 
-        Hints do not survive foreign code between two layers, so the last one known goes on, marked as a guess.
+        Hints do not survive foreign code between two layers, so the last one known goes on, marked as a guess. It goes
+        on every tensor without one: a loop over time hands on its state with a hint, and its images without.
         """
         latest = _GUESS.after(hints_of((args, kwargs)))
 
@@ -126,8 +127,8 @@ class Dispatch:
             arguments = (inner_args, inner_kwargs)
             kind = next((t.dtype for t in keras.tree.flatten(arguments) if ops.is_tensor(t)), DTYPE)
             inner_args, inner_kwargs = _cast(arguments, DTYPE)
-            if latest is not None and not any(hints_of((inner_args, inner_kwargs))):
-                _label((inner_args, inner_kwargs), latest)
+            if latest is not None:
+                _label((inner_args, inner_kwargs), latest, over=False)
             outputs = self._walker.apply(operation, inner_args, inner_kwargs)
             latest = _GUESS.after(hints_of(outputs)) or latest
             return _cast(outputs, kind)
@@ -161,9 +162,10 @@ def _in_single(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return _cast(as_it_is(operation, _cast(args, "float32"), _cast(kwargs, "float32")), DTYPE)
 
 
-def _label(structure: Any, hint: Hint) -> None:
+def _label(structure: Any, hint: Hint, *, over: bool = True) -> None:
+    """Put a hint on all float tensors of a nested structure; without ``over``, those that carry one keep it."""
     for leaf in keras.tree.flatten(structure):
-        if _is_float(leaf):
+        if _is_float(leaf) and (over or Hint.of(leaf) is None):
             hint.put_on(leaf)
 
 
