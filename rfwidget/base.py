@@ -78,7 +78,7 @@ class ReceptiveField(Gradients, Pictures, ABC):
                 `rfwidget.types.ImageShape`; None: the model's own, or 96x96x3.
             input_layer: name of the image input; None: the model's first.
             output_layer: name of the layer, a path such as ``"backbone/block3_conv1"`` inside nested models; None: the
-                last layer with a 2-D grid.
+                last layer with a 2-D grid (or operation, such as ``x + y``, if the model returns it).
             ignore_global_context: measure the local path only, where global pooling, squeeze-and-excitation or
                 attention would make the receptive field unbounded.
             progress: called with the fraction done (0..1) and a few words.

@@ -93,6 +93,11 @@ def symbolic_outputs(model: Any, prefix: str = "") -> dict[str, Any]:
     return outputs
 
 
+def output_names(model: Any) -> set[str]:
+    """Names of the operations whose outputs a graph model returns."""
+    return {str(_node(tensor).operation.name) for tensor in model.outputs} if is_graph(model) else set()
+
+
 def input_name(tensor: Any) -> str:
     """Name of the input layer that made a model's symbolic input."""
     return str(_node(tensor).operation.name)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from keras import ops
 
 from rfwidget.keras.dispatch import Dispatch
-from rfwidget.keras.graph import symbolic_outputs
+from rfwidget.keras.graph import output_names, symbolic_outputs
 from rfwidget.keras.hints import Hint
 from rfwidget.keras.probe import DTYPE, NeedsFullWidth, Probe
 from rfwidget.limits import check_memory
@@ -30,7 +30,8 @@ class Entry(NamedTuple):
         width: columns of the grid.
         channels: channels of the real layer; None where only running the real network can tell.
         hint: how the grid depends on the image.
-        named: whether it is a layer (not a bare operation such as ``x + y``).
+        named: whether it counts as a layer: it is one, or a bare operation (such as ``x + y``) that the model returns,
+            or any operation in a model without layers.
     """
 
     height: int
@@ -87,8 +88,8 @@ class Twin:
 
     @property
     def layers(self) -> dict[str, Entry]:
-        """The entries that are layers; where there are none, as in a model of bare operations, all of them."""
-        return {path: entry for path, entry in self.entries.items() if entry.named} or self.entries
+        """The entries that count as layers."""
+        return {path: entry for path, entry in self.entries.items() if entry.named}
 
     def sizes(self, target: str, height: int, width: int) -> dict[str, tuple[int, int]]:
         """Rows and columns of every map inside the network, up to a layer, on an image of that size."""
@@ -173,7 +174,8 @@ class Twin:
             # What lies behind (a head for another size, say) need not run; the layers before it can be measured.
             self.failure = error
         self.notes = dispatch.notes
-        return entries
+        returned, bare = output_names(self._model), not any(entry.named for entry in entries.values())
+        return {p: e._replace(named=bare or e.named or p in returned) for p, e in entries.items()}
 
 
 def ramp(n: int, height: int, width: int, channels: int) -> npt.NDArray[np.float64]:

@@ -153,3 +153,26 @@ def test_a_model_of_bare_operations_is_measured_at_the_last_of_them() -> None:
     assert rf.compute() == ((3.5, 2.0), (3, 2), (7, 4))
     assert [rf.input_layer, *rf.layers] == [rf.input_layer, *rf.survey().names]
     assert rf.output_layer == list(rf.layers)[-1]
+
+
+def test_an_operation_that_the_model_returns_is_its_last_layer_by_the_same_name_in_every_build() -> None:
+    def build(input_shape: tuple[int, ...]) -> keras.Model:
+        image = keras.Input(input_shape)
+        x = L.Conv2D(3, (3, 5), padding="same")(image)
+        gate = L.Conv2D(3, 1, activation="sigmoid", name="gate")(x)
+        return keras.Model(image, x * gate + ops.max_pool(x, (7, 3), strides=1, padding="same"))
+
+    rf = KerasReceptiveField(build)
+    assert rf.compute((20, 28, 3)).size == (7, 9)
+    name = rf.output_layer
+    assert rf.compute((24, 30, 3)).size == (7, 9)
+    assert rf.output_layer == name == list(rf.layers)[-1] == rf.survey().names[-1]
+    assert rf.compute((24, 30, 3), output_layer="gate").size == (5, 3)
+
+
+def test_code_that_loops_over_time_is_measured_in_double_precision_too() -> None:
+    image = keras.Input((12, 16, 1), dtype="float64")
+    x = L.ConvLSTM2D(1, (3, 5), padding="same", dtype="float64")(ops.expand_dims(image, 1))
+    rf = KerasReceptiveField(keras.Model(image, x))
+    with pytest.warns(UserWarning, match="seen through"):
+        assert rf.compute().size == (5, 3)
