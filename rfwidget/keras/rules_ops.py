@@ -52,7 +52,8 @@ def _broadcast(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
 
 def _reduce(probe: Probe, operation: Any, x: Any, *_: Any, **__: Any) -> Any:
     rank = len(x.shape)
-    chosen = range(rank) if operation.axis is None else keras.tree.flatten(operation.axis)
+    named = operation.axes if hasattr(operation, "axes") else operation.axis
+    chosen = range(rank) if named is None else keras.tree.flatten(named)
     axes = sorted(axis % rank for axis in chosen)
     places = [axis for axis in axes if 0 < axis < rank - 1]
     if places:
@@ -66,12 +67,24 @@ def _reduce(probe: Probe, operation: Any, x: Any, *_: Any, **__: Any) -> Any:
     return x if keepdims else ops.squeeze(x, axis=tuple(axis for axis in axes if axis > 0))
 
 
+def _moments(probe: Probe, operation: Any, x: Any, *_: Any, **__: Any) -> Any:
+    return (_reduce(probe, operation, x),) * 2
+
+
 def _normalise(probe: Probe, operation: Any, x: Any, *_: Any, **__: Any) -> Any:
     rank = len(x.shape)
     axis = getattr(operation, "axis", -1)
     axes = range(1, rank) if axis is None else keras.tree.flatten(axis)
     places = sorted({a % rank for a in axes} - {0, rank - 1})
     return probe.average([x, probe.everywhere(x, places)]) if places else x
+
+
+def _gated(probe: Probe, operation: Any, x: Any, *_: Any, **__: Any) -> Any:
+    """One half of the channels, weighted by the other."""
+    rank = len(x.shape)
+    if operation.axis % rank != probe.channel_axis(rank):
+        raise NotImplementedError(f"{operation.name}: halves along an axis of places")
+    return x if probe.thin else probe.average(ops.split(x, 2, axis=operation.axis))
 
 
 @spatial
@@ -99,6 +112,11 @@ def _other_rank(probe: Probe, operation: Any, x: Any, *args: Any, **kwargs: Any)
     return as_it_is(
         operation, (x, *(probe.positive(a) for a in args)), {k: probe.positive(v) for k, v in kwargs.items()}
     )
+
+
+@spatial
+def _colours(probe: Probe, operation: Any, x: Any) -> Any:
+    return probe.mix(x, 1 if type(operation).__name__ == "RGBToGrayscale" else 3)
 
 
 @_with_kernel
@@ -163,22 +181,25 @@ def _table() -> dict[str, Rule]:
     """Names of operation classes by rule."""
     names: dict[Rule, str] = {
         identity: """
-            Relu Relu6 Sigmoid SparseSigmoid Softplus Softsign SoftShrink SparsePlus Silu Squareplus LogSigmoid
-            LeakyRelu HardSigmoid HardSilu Elu Selu Gelu Celu TanhShrink HardTanh HardShrink Threshold Absolute
-            Abs Fabs Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cbrt Ceil Clip Copy Cos Cosh Erf Erfc Erfinv
-            Exp Exp2 Expm1 Floor Log Log10 Log1p Log2 LogicalNot Isfinite Isinf Isnan NanToNum Negative
-            Reciprocal Round Rsqrt Sign Signbit Sin Sinc Sinh Sqrt Square Tan Tanh Trunc StopGradient Cast
-            SaturateCast ConvertToTensor BatchNorm Deg2rad Rad2deg Array""",
+            Relu ReLU Relu6 Mish Sigmoid SparseSigmoid Softplus Softsign SoftShrink SparsePlus Silu Squareplus
+            LogSigmoid LeakyRelu HardSigmoid HardSilu Elu Selu Gelu Celu TanhShrink HardTanh HardShrink
+            Threshold Absolute Abs Fabs Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cbrt Ceil Clip Copy Cos
+            Cosh Erf Erfc Erfinv Exp Exp2 Expm1 Floor Log Log10 Log1p Log2 LogicalNot Isfinite Isinf Isnan
+            NanToNum Negative Reciprocal Round Rsqrt Sign Signbit Sin Sinc Sinh Sqrt Square Tan Tanh Trunc
+            StopGradient Cast SaturateCast ConvertToTensor BatchNorm Deg2rad Rad2deg Array""",
         _merge: """
             Add Subtract Multiply Divide DivideNoNan TrueDivide FloorDivide Power Maximum Minimum Fmax Fmin Mod Fmod
             Arctan2 Hypot Logaddexp Logaddexp2 LogicalAnd LogicalOr LogicalXor Greater GreaterEqual Less LessEqual Equal
             NotEqual Where Heaviside""",
         _reduce: """
-            Mean Sum Max Min Amax Amin Var Std Prod Median Logsumexp Norm Any All CountNonzero Nanmax Nanmean Nanmin
-            Nansum Ptp Quantile""",
+            Mean Average Sum Max Min Amax Amin Var Std Prod Median Logsumexp Norm Any All CountNonzero Nanmax Nanmean
+            Nanmin Nansum Ptp Quantile""",
+        _moments: "Moments",
         _normalise: "Softmax LogSoftmax Sparsemax Normalize LayerNorm RMSNorm",
         concatenate: "Concatenate",
+        _gated: "Glu",
         _pool: "MaxPool AveragePool",
+        _colours: "RGBToGrayscale RGBToHSV HSVToRGB",
         _conv: "Conv",
         _depthwise: "DepthwiseConv SeparableConv",
         _transposed: "ConvTranspose",

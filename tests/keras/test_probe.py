@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import keras
@@ -144,6 +145,7 @@ def test_misaligned_branches_are_not_uniform_and_each_cell_is_exact() -> None:
         lambda x: L.Multiply()([x, L.Reshape((1, 1, 4))(L.Dense(4)(L.GlobalAveragePooling2D()(x)))]),
         lambda x: x * L.GlobalMaxPooling2D(keepdims=True)(x),
         lambda x: x - ops.mean(x, axis=(1, 2), keepdims=True),
+        lambda x: x / ops.sqrt(ops.moments(x, axes=(1, 2), keepdims=True)[1] + 1e-3),
         L.GroupNormalization(2),
         L.LayerNormalization(axis=(1, 2, 3)),
     ],
@@ -156,10 +158,42 @@ def test_global_context_is_unbounded_unless_it_is_ignored(context: Any) -> None:
     assert rf.compute(ignore_global_context=True) == ((0.5, 0.5), (1, 1), (5, 3))
 
 
+def test_colours_are_converted_in_place() -> None:
+    image = keras.Input((25, 34, 3))
+    x = ops.image.rgb_to_grayscale(ops.image.hsv_to_rgb(ops.image.rgb_to_hsv(image)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert KerasReceptiveField(keras.Model(image, L.Conv2D(4, (3, 5))(x))).compute().size == (5, 3)
+
+
 def test_context_along_one_axis_leaves_the_other_finite() -> None:
     image = keras.Input(SHAPE)
     model = keras.Model(image, L.Conv2D(2, (3, 5))(image + ops.max(image, axis=1, keepdims=True)))
     assert KerasReceptiveField(model).compute().size == (5, math.inf)
+
+
+# Without those of which Keras' own functions do not take symbolic tensors, and one that needs more arguments.
+_NO_ACTIVATIONS = {"deserialize", "get", "serialize", "hard_silu", "hard_swish", "mish", "sparsemax", "threshold"}
+ACTIVATIONS = {
+    f"{module.__name__.rsplit('.', 1)[-1]}.{name}": getattr(module, name)
+    for module in (keras.activations, ops.nn)
+    for name in sorted({*dir(keras.activations)} & {*dir(module)} - _NO_ACTIVATIONS)
+    if not name.startswith("_")
+}
+
+
+@pytest.mark.parametrize("function", ACTIVATIONS.values(), ids=ACTIVATIONS)
+def test_every_activation_as_an_operation_and_in_code_acts_on_a_cell_alone(function: Any) -> None:
+    class Activated(L.Layer):
+        def call(self, x: Any) -> Any:
+            return function(x)
+
+    image = keras.Input(SHAPE)
+    x = L.Conv2D(4, (3, 1))(function(L.Conv2D(4, (1, 3))(image)))
+    rf = KerasReceptiveField(keras.Model(image, L.Conv2D(2, (1, 3))(Activated()(x))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert rf.compute() == ((2.5, 1.5), (1, 1), (5, 3))
 
 
 def test_attention_over_all_places_is_unbounded() -> None:
