@@ -30,6 +30,8 @@ class Value(keras.KerasTensor):  # type: ignore[misc]  # Keras has no types
         thin: whether it has fewer channels than the code expects, so that its shape must not be asked for.
     """
 
+    __array_ufunc__ = None  # with a NumPy array on the left, the operator of the right side counts
+
     def __init__(self, tensor: Any, thin: bool) -> None:
         super().__init__(tuple(tensor.shape), "float32", name="value")
         self.tensor = tensor
@@ -66,6 +68,14 @@ _lock = threading.Lock()
 _users = 0
 _layer_call = keras.Layer.__call__
 _symbolic_call = keras.Operation.symbolic_call
+# A variable on the left of an operator takes numbers only: Keras does not expect a symbolic tensor there.
+_OPERATORS = {
+    "__add__": ops.add, "__sub__": ops.subtract, "__mul__": ops.multiply, "__truediv__": ops.true_divide,
+    "__floordiv__": ops.floor_divide, "__mod__": ops.mod, "__pow__": ops.power, "__matmul__": ops.matmul,
+    "__lt__": ops.less, "__le__": ops.less_equal, "__gt__": ops.greater, "__ge__": ops.greater_equal,
+}  # fmt: skip
+_own_operators = {name: getattr(keras.Variable, name) for name in _OPERATORS}
+_variable = next(cls for cls in keras.Variable.__mro__ if "__mul__" in vars(cls))  # the class that defines them
 
 
 def for_inference(operation: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -107,6 +117,8 @@ def _install() -> None:
         _users += 1
         keras.Layer.__call__ = _layer_hook
         keras.Operation.symbolic_call = _operation_hook
+        for name, operator in _OPERATORS.items():
+            setattr(_variable, name, _operator_hook(operator, _own_operators[name]))
 
 
 def _uninstall() -> None:
@@ -116,6 +128,8 @@ def _uninstall() -> None:
         if _users == 0:
             keras.Layer.__call__ = _layer_call
             keras.Operation.symbolic_call = _symbolic_call
+            for name, own in _own_operators.items():
+                setattr(_variable, name, own)
 
 
 def _layer_hook(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -128,3 +142,10 @@ def _operation_hook(operation: Any, *args: Any, **kwargs: Any) -> Any:
     if _local.handler is None:
         return _symbolic_call(operation, *args, **kwargs)
     return _local.handler(operation, args, kwargs)
+
+
+def _operator_hook(operator: Any, own: Any) -> Any:
+    def hook(variable: Any, other: Any) -> Any:
+        return operator(variable, other) if isinstance(other, Value) else own(variable, other)
+
+    return hook

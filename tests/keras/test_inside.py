@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -176,3 +178,36 @@ def test_code_that_loops_over_time_is_measured_in_double_precision_too() -> None
     rf = KerasReceptiveField(keras.Model(image, x))
     with pytest.warns(UserWarning, match="seen through"):
         assert rf.compute().size == (5, 3)
+
+
+class Weighted(L.Layer):
+    def __init__(self, formula: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self.formula = formula
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        self.gamma = self.add_weight(shape=(shape[-1],), initializer="ones")
+
+    def call(self, x: Any) -> Any:
+        return self.formula(self.gamma, x)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda gamma, x: gamma * x,
+        lambda gamma, x: gamma + gamma / (1 + x * x) - gamma,
+        lambda gamma, x: gamma - x,
+        lambda gamma, x: ops.cast(gamma > x, "float32") * x,
+        lambda gamma, x: gamma.value * x,
+        lambda gamma, x: np.ones(4, np.float32) - x,  # noqa: ARG005
+        lambda gamma, x: np.float32(2) * x,  # noqa: ARG005
+    ],
+)
+def test_weights_and_arrays_on_the_left_of_an_operator_are_seen_through(formula: Callable[[Any, Any], Any]) -> None:
+    before = {name: value for cls in keras.Variable.__mro__ for name, value in vars(cls).items()}
+    rf = KerasReceptiveField(chain((25, 34, 3), L.Conv2D(4, (3, 5)), Weighted(formula), L.Conv2D(2, (2, 1))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert rf.compute().size == (5, 4)
+    assert before == {name: value for cls in keras.Variable.__mro__ for name, value in vars(cls).items()}
