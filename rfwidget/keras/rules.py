@@ -179,6 +179,19 @@ def _attended(layer: Any, rank: int) -> tuple[int, ...]:
     return tuple(range(1, rank - 1)) if chosen is None else tuple(axis % rank for axis in chosen)
 
 
+def _recurrent(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:
+    """Each step sees itself and all before it; what is left of a whole sequence is its last step."""
+    if layer.return_state or len(x.shape) != 3:
+        raise NotImplementedError(f"{layer.name}: hands on its state")
+    if not layer.return_sequences:
+        return probe.mix(ops.squeeze(probe.everywhere(x, (1,)), axis=1), layer.units)
+    steps = ops.flip(x, axis=1) if layer.go_backwards else x
+    if not probe.local:
+        probe.note(context=(True, True), exact=False)
+        steps = probe.average([steps, ops.cumsum(steps, axis=1) / float(steps.shape[1])])
+    return probe.mix(steps, layer.units)
+
+
 def _everything(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:  # noqa: ARG001
     """Pixels changed by what all the others are."""
     return probe.average([x, probe.everywhere(x, tuple(axis for axis in (1, 2, 3) if axis != probe.channel_axis(4)))])
@@ -225,5 +238,6 @@ _RULES: tuple[tuple[Any, Rule], ...] = (
         ),
         identity,
     ),
+    ((layers.SimpleRNN, layers.LSTM, layers.GRU), _recurrent),
     (_classes("AutoContrast"), _everything),
 )  # fmt: skip

@@ -219,6 +219,41 @@ def test_attention_along_one_axis_leaves_the_other_finite(attend: Any, size: tup
     assert KerasReceptiveField(model).compute().size == size
 
 
+def sequences(x: Any, layer: Any, *, rows: bool) -> Any:
+    """A recurrent layer over the rows of a map, one by one or one after the other."""
+    height, width, channels = x.shape[1:]
+    y = layer(ops.reshape(x, (-1, width if rows else height * width, channels)))
+    return ops.reshape(y, (-1, height, width, y.shape[-1]))
+
+
+@pytest.mark.parametrize("cell", [L.SimpleRNN, L.GRU, L.LSTM])
+def test_recurrence_in_both_directions_is_unbounded_along_its_sequence(cell: Any) -> None:
+    image = keras.Input((16, 18, 2))
+    x = L.Conv2D(4, (2, 3), strides=(2, 3))(image)
+    along_rows = sequences(x, L.Bidirectional(cell(3, return_sequences=True)), rows=True)
+    assert KerasReceptiveField(keras.Model(image, along_rows)).compute().size == (math.inf, 2)
+    rf = KerasReceptiveField(
+        keras.Model(image, sequences(x, L.Bidirectional(cell(3, return_sequences=True)), rows=False))
+    )
+    assert rf.compute().size == (math.inf, math.inf)
+    assert rf.compute(ignore_global_context=True).size == (3, 2)
+
+
+def test_the_end_of_a_sequence_has_seen_all_of_it() -> None:
+    image = keras.Input((16, 18, 2))
+    x = L.Conv2D(4, (2, 3), strides=(2, 3))(image)
+    gate = L.Reshape((1, 1, 4))(L.LSTM(4, go_backwards=True)(L.Reshape((48, 4))(x)))
+    assert KerasReceptiveField(keras.Model(image, x * gate)).compute().size == (math.inf, math.inf)
+
+
+def test_recurrence_in_one_direction_sees_what_came_before() -> None:
+    image = keras.Input((16, 18, 2))
+    rf = KerasReceptiveField(keras.Model(image, sequences(image, L.GRU(3, return_sequences=True), rows=True)))
+    with pytest.warns(UserWarning, match="the parts inside the image"):
+        rf.compute()
+    assert [rf.rect_at((x, 5), clip=True) for x in (0, 7, 17)] == [(0, 5, 1, 6), (0, 5, 8, 6), (0, 5, 18, 6)]
+
+
 def test_resizing_to_a_fixed_size_is_measured_at_the_requested_one() -> None:
     rf = KerasReceptiveField(chain((20, 30, 1), L.Resizing(40, 60), L.Conv2D(1, (1, 3))))
     description = rf.compute()
