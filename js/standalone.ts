@@ -1,6 +1,6 @@
 /**
  * Starts the overlay on a page without a kernel: for every `script.rfwidget-data`, which holds a page as JSON, it builds
- * the same stage as in a notebook right behind it, and a choice of layers if there are several.
+ * the same stage as in a notebook right behind it, a switch for asking, and a choice of layers if there are several.
  */
 
 import { mount } from "./core.js";
@@ -25,6 +25,11 @@ function build(page: Page): HTMLElement {
   );
   choice.hidden = page.shown.length < 2;
   choice.addEventListener("change", () => host.choose(choice.value), { signal });
+  const asking = html("input", "", { type: "checkbox" });
+  asking.checked = page.asking;
+  asking.addEventListener("change", () => host.switchAsking(asking.checked), { signal });
+  const title = "Click a pixel or draw a box to mark the cells that see it, as with Shift";
+  const asks = html("label", "rfwidget-asks", { title }, [asking, new Text("who sees it?")]);
   const show = () => {
     const { image_size, margin, scale, layer } = host.layer;
     const [width, height] = [image_size[0] * scale, image_size[1] * scale];
@@ -38,5 +43,6 @@ function build(page: Page): HTMLElement {
   host.watch(show, signal);
   show();
   mount(overlay, host, signal);
-  return html("div", "rfwidget-page", {}, [choice, html("div", "rfwidget-stage", {}, [photo, scene, overlay])]);
+  const controls = html("div", "rfwidget-choices", {}, [choice, asks]);
+  return html("div", "rfwidget-page", {}, [controls, html("div", "rfwidget-stage", {}, [photo, scene, overlay])]);
 }

@@ -22,7 +22,14 @@ const LAYER: PageLayer = {
 };
 const OTHER: PageLayer = { ...LAYER, layer: "other", grid: [3, 2], selected: null, maps: [] };
 const pixels = new Uint8ClampedArray(48);
-const PAGE: Omit<Page, "shown"> = { photo: "photo", heat_opacity: 0.7, layers: [], compare: "", query: null };
+const PAGE: Omit<Page, "shown"> = {
+  photo: "photo",
+  heat_opacity: 0.7,
+  layers: [],
+  compare: "",
+  query: null,
+  asking: false,
+};
 const open = (shown: Page["shown"], decode: Decode = async () => pixels, more: Partial<Page> = {}) =>
   new StaticHost({ ...PAGE, ...more, shown }, decode);
 
@@ -116,6 +123,16 @@ describe("a page", () => {
     ]);
     host.ask(null);
     expect([host.query, host.get("query")]).toEqual([null, null]);
+  });
+
+  it("asks without Shift once that is switched on, and forgets the query when it is switched off", () => {
+    const host = open([LAYER], undefined, { query: [5, 6, 9, 7], asking: true });
+    expect(host.get("asking")).toBe(true);
+    host.switchAsking(false);
+    expect([host.get("asking"), host.query]).toEqual([false, null]);
+    host.switchAsking(true);
+    host.ask([1, 2, 3, 4]);
+    expect([host.get("asking"), host.query]).toEqual([true, [1, 2, 3, 4]]);
   });
 
   it("compares with the layer that it names, and outlines each layer's own effective field", () => {

@@ -24,7 +24,7 @@ export interface PageLayer
 }
 
 /** A page, as rfwidget/widget/html.py writes it. */
-export interface Page extends Pick<Model, "heat_opacity" | "layers" | "compare" | "query"> {
+export interface Page extends Pick<Model, "heat_opacity" | "layers" | "compare" | "query" | "asking"> {
   /** Address of a picture of the image, one pixel per pixel. */
   photo: string;
   /** What can be shown; the first is shown first. */
@@ -45,7 +45,6 @@ const REST: Omit<Model, keyof PageLayer | keyof Page> = {
   error: null,
   feature_map: null,
   show_heat: true,
-  asking: false,
   background: "",
 };
 
@@ -58,6 +57,7 @@ export class StaticHost implements Host {
   #layer: PageLayer;
   #features: FeatureMap | null = null;
   #query: Box | null;
+  #asking: boolean;
   #selected: Cell | null = null;
   #picture: Picture | null = null;
   #serial = 0;
@@ -68,12 +68,14 @@ export class StaticHost implements Host {
     this.offered = new Set(page.shown.map(({ layer }) => layer));
     this.#layer = page.shown[0];
     this.#query = page.query;
+    this.#asking = page.asking;
     this.#show(this.#layer);
   }
 
   get<K extends keyof Model>(name: K): Model[K] {
     const { heat_opacity, layers, compare } = this.#page;
-    const state: Model = { ...REST, ...this.#layer, heat_opacity, layers, compare, query: this.#query };
+    const asked = { asking: this.#asking, query: this.#query };
+    const state: Model = { ...REST, ...this.#layer, heat_opacity, layers, compare, ...asked };
     return { ...state, status: this.#status, feature_map: this.#features }[name];
   }
 
@@ -87,6 +89,13 @@ export class StaticHost implements Host {
 
   ask(box: Box | null): void {
     this.#query = box;
+    this.#notify();
+  }
+
+  /** Whether clicks ask who sees a place, as they do with Shift; switched off, what was asked goes too. */
+  switchAsking(asking: boolean): void {
+    this.#asking = asking;
+    if (!asking) this.#query = null;
     this.#notify();
   }
 

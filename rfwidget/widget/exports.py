@@ -98,6 +98,7 @@ class Exports(Questions):
             contours_of=self._contours_of if self.show_erf else None,
             compare=self._overlay.compare,
             query=self._overlay.query,
+            asking=self.asking,
         )
         with reporting(progress, "page") as report:
             return self._engine.perform(lambda: write_page(file, self.rf, exhibit, cells, max_bytes, report))

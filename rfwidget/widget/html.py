@@ -47,7 +47,8 @@ _STYLE = (
 
 _HELP = (
     "Move over the image to see receptive fields; click to see the gradient map of the nearest cell that has one in"
-    " this file. Click with Shift, or draw a box with Shift, to see which cells see it; Escape ends that."
+    " this file. Click a pixel or draw a box, with Shift or with \u201cwho sees it?\u201d switched on, to mark the"
+    " cells that see it; Escape ends that."
 )
 
 
@@ -65,6 +66,7 @@ class Exhibit(NamedTuple):
             None: none are shown.
         compare: name of the layer to compare with; empty: none.
         query: left, top, right and bottom edge of the pixels whose cells are marked first, or None.
+        asking: whether clicks ask which cells see a place from the start, without Shift.
     """
 
     view: View
@@ -76,6 +78,7 @@ class Exhibit(NamedTuple):
     contours_of: Callable[[ReceptiveField, View, Progress], dict[str, Any]] | None = None
     compare: str = ""
     query: list[int] | None = None
+    asking: bool = False
 
 
 class _Budget:
@@ -130,6 +133,7 @@ def write_page(
         "layers": exhibit.rows,
         "compare": exhibit.compare,
         "query": exhibit.query,
+        "asking": exhibit.asking,
         "photo": photo,
         "shown": shown,
     }

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from rfwidget import RFWidget
 from tests.box_filter import BoxReceptiveField
+from tests.browser.jupyter import drag_finger
 
 EVIL = "</script><img src=x onerror=\"document.body.dataset.canary='dead'\">"
 SCALE = 7
@@ -66,7 +67,7 @@ def asking_page(browser: Browser, asking_file: Path, request: pytest.FixtureRequ
 
 def opened(browser: Browser, file: Path, scheme: Literal["light", "dark"]) -> Iterator[Page]:
     """The file in a window that refuses all requests; in the end nothing must have been said or asked for."""
-    context = browser.new_context(viewport={"width": 1000, "height": 800}, color_scheme=scheme)
+    context = browser.new_context(viewport={"width": 1000, "height": 800}, color_scheme=scheme, has_touch=True)
     foreign: list[str] = []
     context.route(re.compile(r"^(?!file:|data:)"), lambda route: (foreign.append(route.request.url), route.abort()))
     shown = context.new_page()
@@ -146,6 +147,23 @@ def test_shift_asks_which_cells_see_a_pixel_or_a_box(page: Page, artifacts: Path
     page.screenshot(path=artifacts / f"page_query_{scheme_of(page)}.png")
     page.keyboard.press("Escape")
     expect(page.locator(".rfwidget-answer")).to_have_text("")
+
+
+def test_a_finger_asks_once_that_is_switched_on(page: Page, artifacts: Path) -> None:
+    overlay, switch = overlay_of(page), page.get_by_label("who sees it?")
+    expect(switch).not_to_be_checked()
+    switch.check()
+    before = overlay.get_attribute("data-selected")
+    overlay.scroll_into_view_if_needed()
+    box = box_of(overlay)
+    page.touchscreen.tap(box["x"] + 30.5 * SCALE, box["y"] + 20.5 * SCALE)
+    expect(overlay).to_have_attribute("data-query", "30,20,31,21")
+    drag_finger(page, (box["x"] + 10.5 * SCALE, box["y"] + 10.5 * SCALE), 2 * SCALE, 9 * SCALE)
+    expect(overlay).to_have_attribute("data-query", "10,10,13,20")
+    expect(overlay).to_have_attribute("data-selected", before or "")
+    page.screenshot(path=artifacts / f"page_switch_{scheme_of(page)}.png")
+    switch.uncheck()
+    expect(overlay).not_to_have_attribute("data-query", re.compile(""))
 
 
 def test_marks_lie_on_clear_ground_and_the_photo_is_exact(page: Page) -> None:
