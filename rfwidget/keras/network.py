@@ -187,8 +187,14 @@ class KerasNetwork(Network):
             try:
                 parts.append(sum(backprop.sensitivity(function, image, some) for image in images))
             except Exception as error:  # whatever the framework raises
-                raise SizeRefusedError(
-                    f"the network up to {self.output_layer!r} does not run on an image of {sizes[1]}x{sizes[0]} "
-                    f"pixels: {error}. Ask for another input_shape"
-                ) from error
+                raise SizeRefusedError(self._refusal(function, images[0], error)) from error
         return np.concatenate(parts)
+
+    def _refusal(self, function: Any, images: Floats, error: Exception) -> str:
+        """Why there is no gradient: the network does not run, or some code in it cannot be backpropagated through."""
+        network, size = f"the network up to {self.output_layer!r}", f"{images.shape[2]}x{images.shape[1]} pixels"
+        try:
+            backprop.evaluate(function, images[:1])
+        except Exception:
+            return f"{network} does not run on an image of {size}: {error}. Ask for another input_shape"
+        return f"{network} runs but has no gradient: {error}. Choose a layer before the code that has none"

@@ -211,3 +211,12 @@ def test_weights_and_arrays_on_the_left_of_an_operator_are_seen_through(formula:
         warnings.simplefilter("error")
         assert rf.compute().size == (5, 4)
     assert before == {name: value for cls in keras.Variable.__mro__ for name, value in vars(cls).items()}
+
+
+def test_code_without_a_gradient_is_told_from_a_size_that_does_not_run() -> None:
+    image = keras.Input((20, 28, 3))
+    small = L.Lambda(lambda x: tf.image.resize(x, (10, 14), "area"), name="small")(L.Conv2D(3, 3, name="conv")(image))
+    rf = KerasReceptiveField(keras.Model(image, small))
+    with pytest.warns(UserWarning, match="seen through"), pytest.raises(ReceptiveFieldError, match="has no gradient"):
+        rf.compute()
+    assert rf.compute(output_layer="conv").size == (3, 3)
