@@ -7,6 +7,7 @@ through are left to the measurement of one layer at a time.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -123,14 +124,16 @@ def _run(twin: Twin, watch: _Watch, impulses: Impulses, columns: range, tick: Ti
     images = np.zeros((len(columns), impulses.length, twin.channels()), DTYPE)
     images[np.arange(len(columns)), first + np.arange(len(columns))] = 1
     tensor = ops.convert_to_tensor(np.expand_dims(images, 2 - watch.axis))
-    recorder = _Recorder(twin.probe(watch.axis), watch, first, tick)
+    recorder = _Recorder(twin.probe(watch.axis), watch, first, tick, twin.notes)
     try:
         twin.run(recorder, tensor, watch.axis)
     except Exception:
         if recorder.ended:
             raise
-        # A head for another size, say: the layers before it are known, those behind it are measured alone.
-        return
+        # A head for another size, say: the layers before it are known, those behind it are measured alone. So are
+        # those that would have been called once more.
+        for path in watch.made.keys() - {path for path, calls in twin.met.items() if recorder.met[path] == calls}:
+            del watch.made[path]
 
 
 class _Recorder(Dispatch):
@@ -141,14 +144,20 @@ class _Recorder(Dispatch):
         watch: takes the notes.
         first: the column of the first image.
         tick: called before every operation; what it raises ends the run.
+        known: what could not be seen through before; anything else ends the run, for then this size does not suit.
+
+    Attributes:
+        ended: whether ``tick`` ended the run.
+        met: how often each path was met.
     """
 
-    def __init__(self, probe: Probe, watch: _Watch, first: int, tick: Tick) -> None:
+    def __init__(self, probe: Probe, watch: _Watch, first: int, tick: Tick, known: Sequence[str]) -> None:
         super().__init__(probe, self._made)
-        self._watch, self._first, self._tick = watch, first, tick
+        self._watch, self._first, self._tick, self._known = watch, first, tick, known
         self.ended = False
+        self.met: Counter[str] = Counter()
         self._count = 0
-        self._seen: set[str] = set()
+        self._made_already: set[str] = set()
 
     def _apply(self, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
@@ -156,21 +165,30 @@ class _Recorder(Dispatch):
         except Exception:
             self.ended = True
             raise
+        for reader in self._made_already.intersection(_containers(path)):
+            self._watch.read.pop(reader, None)  # called once more: the last call counts
+            self._made_already.remove(reader)
         for tensor in _maps((args, kwargs)):
             number, maker = self._tag(tensor, "")
             for reader in _containers(path):
                 # What comes from inside a nested model is not read by it.
-                if reader not in self._seen and not maker.startswith(reader + SEPARATOR):
+                if not maker.startswith(reader + SEPARATOR):
                     self._watch.read.setdefault(reader, set()).add(number)
         return super()._apply(operation, path, args, kwargs)
 
+    def _warn_opaque(self, path: str, code: Any) -> None:
+        super()._warn_opaque(path, code)
+        if set(self.notes) - set(self._known):
+            raise RuntimeError(self.notes[-1])
+
     def _made(self, operation: Any, path: str, outputs: Any) -> None:  # noqa: ARG002  (the observer's signature)
+        self.met[path] += 1
         maps = _maps(outputs)
         for tensor in maps:
             number, _ = self._tag(tensor, path)
-            if len(maps) == 1 and path not in self._seen:
-                self._watch.made.setdefault(path, number)
-        self._seen.add(path)
+            if len(maps) == 1:
+                self._watch.made[path] = number
+        self._made_already.add(path)
 
     def _tag(self, tensor: Any, maker: str) -> tuple[int, str]:
         """Number and maker of a map; taken note of when it is met first."""

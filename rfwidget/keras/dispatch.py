@@ -38,9 +38,17 @@ class Dispatch:
         """What could not be seen through, as sentences."""
         return tuple(self._notes)
 
-    def run(self, model: Any, inputs: Sequence[Any], target: str | None = None) -> Any:
-        """Output of the layer ``target`` (of the model, if None) for the flat list of the model's inputs."""
-        self._walker = Walker(self._apply, target=target, observe=self._observe)
+    @property
+    def calls(self) -> dict[str, int]:
+        """How often code called each of the layers inside it."""
+        return self._walker.calls
+
+    def run(self, model: Any, inputs: Sequence[Any], target: str | None = None, calls: int = 1) -> Any:
+        """Output of the layer ``target`` (of the model, if None) for the flat list of the model's inputs.
+
+        Code calls that layer so many times; the last one counts.
+        """
+        self._walker = Walker(self._apply, target=target, calls=calls, observe=self._observe)
         # Eager float64 is a matter for the CPU; and whatever code runs as it is must not change the model.
         with keras.device("cpu"), keras.StatelessScope():
             return self._walker.run(model, inputs)
@@ -98,13 +106,13 @@ class Dispatch:
     def _inside(self, layer: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A layer whose code must be run to know what it does."""
         kwargs = for_inference(layer, kwargs)
-        with self._walker.entered(path):
-            try:
-                with intercepted(self._inner):
-                    return unwrap(layer.call(*self._wrap(args), **self._wrap(kwargs)))
-            except Exception:
-                self._probe.need_full_width()
-                self._warn_opaque(path, layer)
+        try:
+            with self._walker.in_code(path), intercepted(self._inner):
+                return unwrap(layer.call(*self._wrap(args), **self._wrap(kwargs)))
+        except Exception:
+            self._probe.need_full_width()
+            self._warn_opaque(path, layer)
+            with self._walker.in_code(path):
                 return self._opaque(layer, args, kwargs)
 
     def _inner(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

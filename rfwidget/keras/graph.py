@@ -8,11 +8,14 @@ an operation does, and nothing is ever added to the user's layers: Keras' own su
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import keras
+
+from rfwidget.errors import ReceptiveFieldError
 
 SEPARATOR = "/"
 
@@ -120,14 +123,23 @@ class Walker:
         apply: called as ``apply(operation, path, args, kwargs)`` for every operation that is no graph model; returns
             its outputs.
         target: path of the layer at which to stop; None: run the whole model.
+        calls: how often code calls that layer: a layer called several times stands for its last call.
         observe: called as ``observe(operation, path, outputs)`` after every operation and nested model.
+
+    Attributes:
+        calls: how often the code of a layer called each of those inside it, by their paths, in its own last call.
     """
 
-    def __init__(self, apply: Apply, *, target: str | None = None, observe: Observe | None = None) -> None:
+    def __init__(
+        self, apply: Apply, *, target: str | None = None, calls: int = 1, observe: Observe | None = None
+    ) -> None:
+        self.calls: dict[str, int] = {}
         self._apply = apply
-        self._target = target
+        self._target, self._wanted = target, calls
         self._observe = observe
         self._prefix: tuple[str, ...] = ()
+        self._depth = 0
+        self._called: Counter[str] = Counter()
 
     def run(self, model: Any, inputs: Sequence[Any]) -> Any:
         """Output of the wanted layer (of the model, if none) for the flat list of the model's inputs."""
@@ -136,26 +148,59 @@ class Walker:
         except Reached as reached:
             return reached.outputs
         if self._target is not None:
-            raise LookupError(f"the model ran without calling {self._target!r}")
+            raise self._never_called()
         return outputs
+
+    def _never_called(self) -> Exception:
+        return ReceptiveFieldError(
+            f"the model ran without a call of {self._target!r}. If some code makes that layer anew at every call, its "
+            "name changes: make it once, in __init__ or build"
+        )
 
     def apply(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Outputs of one operation inside the model that is being walked."""
         path = SEPARATOR.join((*self._prefix, operation.name))
         if is_graph(operation):
-            with self.entered(path):
+            with self._entered(path):
                 outputs = self._graph(operation, _graph_inputs(operation, args, kwargs))
         else:
             outputs = self._apply(operation, path, args, kwargs)
         if self._observe is not None:
             self._observe(operation, path, outputs)
-        if path == self._target:
+        if self._depth:
+            self._called[path] += 1
+        if path == self._target and (not self._depth or self._called[path] == self._wanted):
             raise Reached(outputs)
         return outputs
 
     @contextmanager
-    def entered(self, path: str) -> Iterator[None]:
-        """While the code of the layer at ``path`` runs: the layers it calls are inside it."""
+    def in_code(self, path: str) -> Iterator[None]:
+        """While the code of the layer at ``path`` runs: the layers it calls are inside it, and are counted.
+
+        If the code fails, its calls do not count: it may be run in another way then.
+        """
+        outermost = not self._depth
+        before = Counter() if outermost else self._called.copy()
+        if outermost:
+            self._called = Counter()
+        self._depth += 1
+        try:
+            with self._entered(path):
+                yield
+        except Exception:
+            if outermost:
+                self.calls.update(self._called)  # unless it is run again, this is all there is
+            self._called = before
+            raise
+        finally:
+            self._depth -= 1
+        if outermost:
+            self.calls.update(self._called)
+            self._called = before
+
+    @contextmanager
+    def _entered(self, path: str) -> Iterator[None]:
+        """While what is inside the layer at ``path`` runs."""
         outer, self._prefix = self._prefix, tuple(path.split(SEPARATOR)) if path else ()
         try:
             yield
@@ -170,11 +215,13 @@ class Walker:
             # What was recorded when the graph was drawn does not count: whoever runs it says whether to train.
             kwargs = {name: value for name, value in kwargs.items() if name != "training"}
             target = self._target
-            if node is not nodes[-1] and node.operation is nodes[-1].operation:
+            if not self._depth and node is not nodes[-1] and node.operation is nodes[-1].operation:
                 self._target = None  # a layer called several times: its last call is meant
             outputs = self.apply(node.operation, args, kwargs)
             self._target = target
             values.update((id(t), v) for t, v in zip(node.outputs, keras.tree.flatten(outputs), strict=False))
+        if not all(id(tensor) in values for tensor in model.outputs):
+            raise self._never_called()  # only what the target needs has been run
         outputs = [values[id(tensor)] for tensor in model.outputs]
         structure = getattr(model, "_outputs_struct", None)
         if structure is None:
@@ -182,9 +229,9 @@ class Walker:
         return keras.tree.pack_sequence_as(structure, outputs)
 
     def _needed(self, model: Any) -> list[Any]:
-        """The calls of a graph on the way to the target; all of them if it is elsewhere."""
+        """The calls of a graph on the way to the target; all of them if it is elsewhere, or if code counts them."""
         prefix = "".join(name + SEPARATOR for name in self._prefix)
-        if self._target is None or not self._target.startswith(prefix):
+        if self._depth or self._target is None or not self._target.startswith(prefix):
             return all_nodes(model)
         wanted = self._target[len(prefix) :].split(SEPARATOR)[0]
         for node in reversed(all_nodes(model)):

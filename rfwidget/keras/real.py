@@ -24,13 +24,14 @@ class RealNetwork:
         model: the user's model, only read.
         inputs: how it is fed.
         target: path of the layer.
+        calls: how often code calls that layer.
         init_weights: use constant positive kernels and zero biases instead of the model's weights.
     """
 
-    def __init__(self, model: Any, inputs: Inputs, target: str, *, init_weights: bool) -> None:
+    def __init__(self, model: Any, inputs: Inputs, target: str, calls: int, *, init_weights: bool) -> None:
         self._model = model
         self._inputs = inputs
-        self._target = target
+        self._target, self._calls = target, calls
         self._init_weights = init_weights
 
     def run(self, images: Any) -> Any:
@@ -44,7 +45,7 @@ class RealNetwork:
         ]
         feeds = [self._inputs.to_model(feed) for feed in feeds]
         with keras.StatelessScope(self._replaced_weights()):
-            walker = Walker(lambda *call: self._as_it_is(walker, *call), target=self._target)
+            walker = Walker(lambda *call: self._as_it_is(walker, *call), target=self._target, calls=self._calls)
             return self._inputs.from_model(walker.run(self._model, feeds))
 
     def _like(self, images: Any, position: int) -> tuple[int, ...]:
@@ -61,7 +62,7 @@ class RealNetwork:
         kwargs = for_inference(operation, kwargs)
         if path and not self._target.startswith(path + SEPARATOR):
             return call_as_keras_does(operation, args, kwargs)
-        with walker.entered(path), intercepted(walker.apply):  # the layer is somewhere in this one's code
+        with walker.in_code(path), intercepted(walker.apply):  # the layer is somewhere in this one's code
             return call_as_keras_does(operation, args, kwargs)
 
     def _replaced_weights(self) -> list[tuple[Any, Any]]:

@@ -87,7 +87,7 @@ class KerasReceptiveField(ReceptiveField):
         labels = _by_position(list(twin.layers), self._layer_names)
         target = _choose(twin, output_layer, labels)
         progress(0.8, "reading the layer")
-        real = RealNetwork(built.model, inputs, target, init_weights=self._init_weights)
+        real = RealNetwork(built.model, inputs, target, twin.calls.get(target, 1), init_weights=self._init_weights)
         height, width, channels = inputs.shapes[inputs.image]
         network = KerasNetwork(
             twin, real, names[inputs.image], target, GridShape(None, width, height, channels), labels

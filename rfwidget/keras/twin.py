@@ -7,6 +7,7 @@ plain function of images, for whoever backpropagates through it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -70,6 +71,13 @@ class Twin:
         model: the user's model, only read.
         inputs: how it is fed.
         local: leave out global context.
+
+    Attributes:
+        entries: what has a grid, by path, in the order of the last calls.
+        calls: how often code calls each of the layers inside it, as `Walker` counts.
+        met: how often each path is met in all.
+        notes: what could not be seen through, as sentences.
+        failure: what ended the first look before the end of the model.
     """
 
     def __init__(self, model: Any, inputs: Inputs, *, local: bool) -> None:
@@ -80,6 +88,8 @@ class Twin:
         self.thin = True
         self.notes: tuple[str, ...] = ()
         self.failure: Exception | None = None
+        self.calls: dict[str, int] = {}
+        self.met: Counter[str] = Counter()
         try:
             self.entries = self._survey()
         except NeedsFullWidth:
@@ -102,7 +112,7 @@ class Twin:
 
         dispatch = Dispatch(self.probe(None), observe)
         images = ops.convert_to_tensor(ramp(1, height, width, self.channels()))
-        dispatch.run(self._model, self._feed(images, None), target)
+        dispatch.run(self._model, self._feed(images, None), target, self.calls.get(target, 1))
         return sizes
 
     def function(self, target: str, axis: int | None) -> Callable[[Any], Any]:
@@ -119,8 +129,9 @@ class Twin:
 
     def run(self, dispatch: Dispatch, images: Any, axis: int | None, target: str | None = None) -> Any:
         """Output of a layer (None: of the model) for images, each operation replaced as ``dispatch`` says."""
+        calls = self.calls.get(target or "", 1)
         Hint().put_on(images)
-        return self._inputs.from_model(dispatch.run(self._model, self._feed(images, axis), target=target))
+        return self._inputs.from_model(dispatch.run(self._model, self._feed(images, axis), target, calls))
 
     def channels(self) -> int:
         """Channels of the images that `function` takes."""
@@ -147,8 +158,10 @@ class Twin:
 
     def _survey(self) -> dict[str, Entry]:
         entries: dict[str, Entry] = {}
+        met: Counter[str] = Counter()
 
         def observe(operation: Any, path: str, outputs: Any) -> None:
+            met[path] += 1
             if not ops.is_tensor(outputs) or len(outputs.shape) != 4:
                 return
             hint = Hint.of(outputs)
@@ -173,7 +186,7 @@ class Twin:
         except Exception as error:
             # What lies behind (a head for another size, say) need not run; the layers before it can be measured.
             self.failure = error
-        self.notes = dispatch.notes
+        self.notes, self.calls, self.met = dispatch.notes, dispatch.calls, met
         returned, bare = output_names(self._model), not any(entry.named for entry in entries.values())
         return {p: e._replace(named=bare or e.named or p in returned) for p, e in entries.items()}
 

@@ -220,3 +220,50 @@ def test_code_without_a_gradient_is_told_from_a_size_that_does_not_run() -> None
     with pytest.warns(UserWarning, match="seen through"), pytest.raises(ReceptiveFieldError, match="has no gradient"):
         rf.compute()
     assert rf.compute(output_layer="conv").size == (3, 3)
+
+
+class Reusing(keras.Model):
+    """Layers of its own used several times in code, a Sequential among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu = L.ReLU(name="relu")
+        self.pool = L.MaxPooling2D((2, 3), name="pool")
+        self.stem = L.Conv2D(3, (3, 5), padding="same", name="stem")
+        self.block = keras.Sequential([L.Conv2D(3, (1, 3), padding="same", name="conv"), self.relu], name="block")
+        self.up = L.UpSampling2D((2, 3), name="up")
+
+    def call(self, x: Any) -> Any:
+        x = self.pool(self.relu(self.stem(x)))
+        deep = self.pool(self.block(self.block(x)))
+        return self.relu(x + self.up(deep)[:, : x.shape[1], : x.shape[2]])
+
+
+def test_a_layer_that_code_calls_several_times_stands_for_its_last_call() -> None:
+    model = Reusing()
+    model(np.zeros((1, 24, 54, 2)))
+    rf = KerasReceptiveField(model)
+    rf.compute((24, 54, 2))
+    assert (rf.output_layer, rf.output_shape) == ("relu", (None, 18, 12, 1))
+    # Along x: 5 pixels of the stem, 2 steps of 1, twice 2 steps of 3 pixels; then 2 more of 3; 3 cells share the last.
+    expected = {"block/conv": (19, 4), "pool": (25, 6), "up": (31, 8)}
+    survey = rf.survey((24, 54, 2))
+    for name, size in expected.items():
+        assert rf.compute((24, 54, 2), output_layer=name).size == size, name
+        assert survey[name].size == size, name
+        gradient = rf.gradient_at((0, 0), image=np.random.default_rng(0).random((24, 54, 2)))
+        assert np.isfinite(gradient).all()
+        assert rf.feature_map(np.zeros((24, 54, 2))).shape[:2] == (rf.output_shape.h, rf.output_shape.w)
+
+
+def test_a_layer_made_anew_at_every_call_is_an_error_that_says_so() -> None:
+    class Careless(L.Layer):
+        def call(self, x: Any) -> Any:
+            return L.MaxPooling2D(2)(L.ReLU()(x))
+
+    rf = KerasReceptiveField(chain((20, 28, 3), L.Conv2D(2, 3), Careless(name="careless")))
+    assert rf.compute(output_layer="careless").stride == (2, 2)
+    name = next(name for name in rf.layers if "pool" in name)
+    with pytest.raises(ReceptiveFieldError, match="makes that layer anew"):
+        rf.compute(output_layer=name)
+    assert rf.output_layer == "careless"
