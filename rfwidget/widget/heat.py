@@ -1,4 +1,4 @@
-"""Gradient maps as translucent pictures, through a look-up table."""
+"""Gradient maps as translucent pictures and feature maps as opaque ones, through a look-up table."""
 
 from __future__ import annotations
 
@@ -90,3 +90,14 @@ def _table(colormap: str) -> npt.NDArray[np.uint8]:
     table: npt.NDArray[np.uint8] = colormaps[colormap](np.linspace(0, 1, 256), bytes=True)
     table.setflags(write=False)
     return table
+
+
+def colour_feature_map(values: npt.NDArray[np.float32], colormap: str = "viridis") -> npt.NDArray[np.uint8]:
+    """A feature map ``(h, w)`` as opaque RGBA, from its lowest to its highest finite value; grey where it is NaN."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    inside = np.clip(np.nan_to_num(values.astype(np.float64), nan=low, posinf=high, neginf=low), low, high)
+    index = np.rint((inside - low) * (255 / ((high - low) or 1.0)))
+    coloured: npt.NDArray[np.uint8] = lookup_table(colormap)[index.astype(np.uint8)]
+    coloured[np.isnan(values)] = (128, 128, 128, 255)
+    return coloured

@@ -12,7 +12,7 @@ from rfwidget.geometry import FieldGeometry
 from rfwidget.limits import MAX_SHOWN_CELLS
 from rfwidget.network import Patch
 from rfwidget.types import GridPoint, GridShape, Rect, Size
-from rfwidget.widget.heat import Heat, heat_map, lookup_table
+from rfwidget.widget.heat import Heat, heat_map
 
 
 class Style(NamedTuple):
@@ -88,11 +88,3 @@ def nearest_cell(view: View, centre: tuple[float, float] | None) -> GridPoint:
         first, step = (pixels / cells / 2, pixels / cells) if axis.unbounded else (axis.offset, axis.stride)
         place.append(min(int(cells) - 1, max(0, round((at - first) / step))))
     return GridPoint(*place)
-
-
-def colour_feature_map(values: npt.NDArray[np.float32], colormap: str = "viridis") -> npt.NDArray[np.uint8]:
-    """A feature map ``(h, w)`` as opaque RGBA, from its lowest to its highest value."""
-    low, high = float(values.min()), float(values.max())
-    index = np.rint((values - low) * (255 / ((high - low) or 1.0)))
-    coloured: npt.NDArray[np.uint8] = lookup_table(colormap)[np.nan_to_num(index).astype(np.uint8)]
-    return coloured

@@ -5,7 +5,7 @@ import pytest
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.network import Patch
-from rfwidget.widget.heat import heat_map, lookup_table
+from rfwidget.widget.heat import colour_feature_map, heat_map, lookup_table
 
 
 def patch_of(values: np.ndarray, left: int = 5, top: int = 3) -> Patch:
@@ -59,3 +59,21 @@ def test_no_response_at_all_is_an_empty_picture() -> None:
 def test_an_unknown_colour_map_is_refused(name: object) -> None:
     with pytest.raises(ReceptiveFieldError, match="no colour map"):
         lookup_table(name)  # type: ignore[arg-type]
+
+
+def test_a_feature_map_is_coloured_from_its_lowest_to_its_highest_value() -> None:
+    table = lookup_table("viridis")
+    np.testing.assert_array_equal(
+        colour_feature_map(np.float32([[-2, 0, 2], [2, 1, -2]])),
+        [[table[0], table[128], table[255]], [table[255], table[191], table[0]]],
+    )
+    np.testing.assert_array_equal(colour_feature_map(np.full((2, 3), 7, np.float32)), [[table[0]] * 3] * 2)
+
+
+def test_overflow_in_a_feature_map_takes_the_ends_of_the_colours_and_nan_is_grey() -> None:
+    table, most = lookup_table("viridis"), np.finfo(np.float32).max
+    grey = [128, 128, 128, 255]
+    with np.errstate(all="raise"):
+        found = colour_feature_map(np.float32([[-most, np.inf, np.nan], [most, -np.inf, 0]]))
+        np.testing.assert_array_equal(found, [[table[0], table[255], grey], [table[255], table[0], table[128]]])
+        np.testing.assert_array_equal(colour_feature_map(np.float32([[np.nan]])), [[grey]])
