@@ -78,7 +78,8 @@ class ReceptiveField(Gradients, Pictures, ABC):
                 `rfwidget.types.ImageShape`; None: the model's own, or 96x96x3.
             input_layer: name of the image input; None: the model's first.
             output_layer: name of the layer, a path such as ``"backbone/block3_conv1"`` inside nested models; None: the
-                last layer with a 2-D grid (or operation, such as ``x + y``, if the model returns it).
+                last layer with a 2-D grid, or what the model makes of it: an operation such as ``x + y`` by its own
+                name, code by the name of the model.
             ignore_global_context: measure the local path only, where global pooling, squeeze-and-excitation or
                 attention would make the receptive field unbounded.
             progress: called with the fraction done (0..1) and a few words.

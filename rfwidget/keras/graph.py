@@ -123,7 +123,8 @@ class Walker:
         apply: called as ``apply(operation, path, args, kwargs)`` for every operation that is no graph model; returns
             its outputs.
         target: path of the layer at which to stop; None: run the whole model.
-        calls: how often code calls that layer: a layer called several times stands for its last call.
+        calls: how often code calls that layer: a layer called several times stands for its last call. 0: it is the
+            whole model, by its own name.
         observe: called as ``observe(operation, path, outputs)`` after every operation and nested model.
 
     Attributes:
@@ -135,7 +136,7 @@ class Walker:
     ) -> None:
         self.calls: dict[str, int] = {}
         self._apply = apply
-        self._target, self._wanted = target, calls
+        self._target, self._wanted = target if calls else None, calls
         self._observe = observe
         self._prefix: tuple[str, ...] = ()
         self._depth = 0

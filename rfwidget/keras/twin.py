@@ -17,7 +17,7 @@ import numpy.typing as npt
 from keras import ops
 
 from rfwidget.keras.dispatch import Dispatch
-from rfwidget.keras.graph import output_names, symbolic_outputs
+from rfwidget.keras.graph import is_graph, output_names, symbolic_outputs
 from rfwidget.keras.hints import Hint
 from rfwidget.keras.probe import DTYPE, NeedsFullWidth, Probe
 from rfwidget.limits import check_memory
@@ -31,8 +31,8 @@ class Entry(NamedTuple):
         width: columns of the grid.
         channels: channels of the real layer; None where only running the real network can tell.
         hint: how the grid depends on the image.
-        named: whether it counts as a layer: it is one, or a bare operation (such as ``x + y``) that the model returns,
-            or any operation in a model without layers.
+        named: whether it counts as a layer: it is one; or the model returns it and no layer has given the same (an
+            operation such as ``x + y``, or a model's own code, by the name of the model); or there is no layer at all.
     """
 
     height: int
@@ -74,7 +74,7 @@ class Twin:
 
     Attributes:
         entries: what has a grid, by path, in the order of the last calls.
-        calls: how often code calls each of the layers inside it, as `Walker` counts.
+        calls: how often code calls each of the layers inside it, as `Walker` counts; 0 for the model itself.
         met: how often each path is met in all.
         notes: what could not be seen through, as sentences.
         failure: what ended the first look before the end of the model.
@@ -159,8 +159,11 @@ class Twin:
     def _survey(self) -> dict[str, Entry]:
         entries: dict[str, Entry] = {}
         met: Counter[str] = Counter()
+        returned, latest = output_names(self._model), None
+        whole = None if is_graph(self._model) else str(self._model.name)
 
         def observe(operation: Any, path: str, outputs: Any) -> None:
+            nonlocal latest
             met[path] += 1
             if not ops.is_tensor(outputs) or len(outputs.shape) != 4:
                 return
@@ -168,12 +171,14 @@ class Twin:
             symbolic = self.symbols.get(path)
             is_layer = isinstance(operation, keras.Layer)
             # Operations in code get a new name at every call; those of a graph can be found again.
-            if hint is not None and (is_layer or symbolic is not None):
+            if hint is not None and (is_layer or symbolic is not None or path in returned):
                 _, height, width, channels = self._inputs.from_model(outputs).shape
                 last = 1 if self._inputs.channels_first else -1
                 channels = int(symbolic.shape[last]) if symbolic is not None else None if self.thin else channels
                 entries.pop(path, None)  # of a layer called several times, the last call counts
-                entries[path] = Entry(height, width, channels, hint, is_layer)
+                named = is_layer or (path in returned and not _equal(outputs, latest))
+                entries[path] = Entry(height, width, channels, hint, named)
+                latest = outputs if is_layer else latest
 
         dispatch = Dispatch(self.probe(None), observe)
         height, width, _ = self._inputs.shapes[self._inputs.image]
@@ -182,13 +187,25 @@ class Twin:
         images = ops.convert_to_tensor(ramp(1, height, width, self.channels()))
         self.failure = None
         try:
-            dispatch.run(self._model, self._feed(images, None))
+            outputs = dispatch.run(self._model, self._feed(images, None))
+            if whole is not None and whole not in met and not _equal(outputs, latest):
+                returned.add(whole)
+                observe(self._model, whole, outputs)
         except Exception as error:
             # What lies behind (a head for another size, say) need not run; the layers before it can be measured.
             self.failure = error
         self.notes, self.calls, self.met = dispatch.notes, dispatch.calls, met
-        returned, bare = output_names(self._model), not any(entry.named for entry in entries.values())
-        return {p: e._replace(named=bare or e.named or p in returned) for p, e in entries.items()}
+        if whole in returned:
+            self.calls[whole] = 0
+        bare = not any(entry.named for entry in entries.values())
+        return {path: entry._replace(named=bare or entry.named) for path, entry in entries.items()}
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two outputs are the same map, round-off apart."""
+    if other is None or not ops.is_tensor(one) or tuple(one.shape) != tuple(other.shape):
+        return False
+    return one is other or bool(np.allclose(ops.convert_to_numpy(one), ops.convert_to_numpy(other), rtol=1e-5))
 
 
 def ramp(n: int, height: int, width: int, channels: int) -> npt.NDArray[np.float64]:

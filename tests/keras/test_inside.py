@@ -172,6 +172,45 @@ def test_an_operation_that_the_model_returns_is_its_last_layer_by_the_same_name_
     assert rf.compute((24, 30, 3), output_layer="gate").size == (5, 3)
 
 
+def test_what_a_model_in_code_returns_is_its_last_layer_by_the_name_of_the_model() -> None:
+    class Head(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="head")
+            self.fine, self.coarse = L.Conv2D(3, (1, 3), padding="same"), L.Conv2D(3, (5, 1), padding="same", name="y")
+
+        def call(self, x: Any) -> Any:
+            return ops.leaky_relu(self.fine(x) * self.coarse(x))
+
+    model = Head()
+    model(np.zeros((1, 20, 28, 3)))
+    rf = KerasReceptiveField(model)
+    assert rf.compute((20, 28, 3)).size == (3, 5)
+    assert rf.output_layer == "head"
+    assert rf.survey((20, 28, 3))["head"].size == (3, 5)
+    image = np.random.default_rng(2).random((20, 28, 3)).astype(np.float32)
+    np.testing.assert_allclose(rf.feature_map(image, channel=1), model(image[None])[0, :, :, 1], rtol=1e-4, atol=1e-6)
+    assert np.abs(rf.gradient_at((9, 7), image=image)).sum() > 0
+    assert rf.compute((20, 28, 3), output_layer="y").size == (1, 5)
+
+
+def test_a_pointwise_end_leaves_the_last_layer_its_name() -> None:
+    class Head(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = L.Conv2D(3, (1, 3), name="last")
+
+        def call(self, x: Any) -> Any:
+            return ops.softmax(self.last(x))
+
+    model = Head()
+    model(np.zeros((1, 20, 28, 3)))
+    image = keras.Input((20, 28, 3))
+    for ended in (model, keras.Model(image, ops.softmax(L.Conv2D(3, (1, 3), name="last")(image)))):
+        rf = KerasReceptiveField(ended)
+        rf.compute((20, 28, 3))
+        assert rf.output_layer == "last"
+
+
 def test_code_that_loops_over_time_is_measured_in_double_precision_too() -> None:
     image = keras.Input((12, 16, 1), dtype="float64")
     x = L.ConvLSTM2D(1, (3, 5), padding="same", dtype="float64")(ops.expand_dims(image, 1))
