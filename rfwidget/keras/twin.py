@@ -112,7 +112,7 @@ class Twin:
 
         dispatch = Dispatch(self.probe(None), observe)
         images = ops.convert_to_tensor(ramp(1, height, width, self.channels()))
-        dispatch.run(self._model, self._feed(images, None), target, self.calls.get(target, 1))
+        self.run(dispatch, images, None, target)
         return sizes
 
     def function(self, target: str, axis: int | None) -> Callable[[Any], Any]:
@@ -131,7 +131,10 @@ class Twin:
         """Output of a layer (None: of the model) for images, each operation replaced as ``dispatch`` says."""
         calls = self.calls.get(target or "", 1)
         Hint().put_on(images)
-        return self._inputs.from_model(dispatch.run(self._model, self._feed(images, axis), target, calls))
+        try:
+            return self._inputs.from_model(dispatch.run(self._model, self._feed(images, axis), target, calls))
+        except NeedsFullWidth as error:  # not so at the requested size: code goes another way at this one
+            raise RuntimeError("the model's code does not treat images of this size as it treats the others") from error
 
     def channels(self) -> int:
         """Channels of the images that `function` takes."""

@@ -306,3 +306,17 @@ def test_a_layer_made_anew_at_every_call_is_an_error_that_says_so() -> None:
     with pytest.raises(ReceptiveFieldError, match="makes that layer anew"):
         rf.compute(output_layer=name)
     assert rf.output_layer == "careless"
+
+
+def test_code_that_goes_another_way_at_other_sizes_is_measured_at_the_requested_one() -> None:
+    class Capricious(L.Layer):
+        def call(self, x: Any) -> Any:
+            if isinstance(x, keras.KerasTensor) and getattr(x, "tensor", x).shape[2] not in {1, 28}:
+                raise ValueError("only 28 columns")
+            return ops.relu(x)
+
+    rf = KerasReceptiveField(chain((20, 28, 3), L.Conv2D(3, (3, 5)), L.ZeroPadding2D((1, 2)), Capricious()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rf.compute()
+    assert rf.rect_at((9, 8), clip=True) == (7, 7, 12, 10)
