@@ -157,7 +157,7 @@ class _Recorder(Dispatch):
         self.ended = False
         self.met: Counter[str] = Counter()
         self._count = 0
-        self._made_already: set[str] = set()
+        self._finished: set[str] = set()
 
     def _apply(self, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
@@ -165,9 +165,9 @@ class _Recorder(Dispatch):
         except Exception:
             self.ended = True
             raise
-        for reader in self._made_already.intersection(_containers(path)):
+        for reader in self._finished.intersection(_containers(path)):
             self._watch.read.pop(reader, None)  # called once more: the last call counts
-            self._made_already.remove(reader)
+            self._finished.remove(reader)
         for tensor in _maps((args, kwargs)):
             number, maker = self._tag(tensor, "")
             for reader in _containers(path):
@@ -176,10 +176,9 @@ class _Recorder(Dispatch):
                     self._watch.read.setdefault(reader, set()).add(number)
         return super()._apply(operation, path, args, kwargs)
 
-    def _warn_opaque(self, path: str, code: Any) -> None:
-        super()._warn_opaque(path, code)
-        if set(self.notes) - set(self._known):
-            raise RuntimeError(self.notes[-1])
+    def _tell(self, note: str) -> None:
+        if note not in self._known:
+            raise RuntimeError(note)
 
     def _made(self, operation: Any, path: str, outputs: Any) -> None:  # noqa: ARG002  (the observer's signature)
         self.met[path] += 1
@@ -188,7 +187,7 @@ class _Recorder(Dispatch):
             number, _ = self._tag(tensor, path)
             if len(maps) == 1:
                 self._watch.made[path] = number
-        self._made_already.add(path)
+        self._finished.add(path)
 
     def _tag(self, tensor: Any, maker: str) -> tuple[int, str]:
         """Number and maker of a map; taken note of when it is met first."""

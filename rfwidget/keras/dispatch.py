@@ -43,12 +43,12 @@ class Dispatch:
         """How often code called each of the layers inside it."""
         return self._walker.calls
 
-    def run(self, model: Any, inputs: Sequence[Any], target: str | None = None, calls: int = 1) -> Any:
+    def run(self, model: Any, inputs: Sequence[Any], target: str | None = None, call: int = 1) -> Any:
         """Output of the layer ``target`` (of the model, if None) for the flat list of the model's inputs.
 
-        Code calls that layer so many times; the last one counts.
+        Of the calls of that layer by code, the one with that number counts.
         """
-        self._walker = Walker(self._apply, target=target, calls=calls, observe=self._observe)
+        self._walker = Walker(self._apply, target=target, call=call, observe=self._observe)
         # Eager float64 is a matter for the CPU; and whatever code runs as it is must not change the model.
         with keras.device("cpu"), keras.StatelessScope():
             return self._walker.run(model, inputs)
@@ -79,10 +79,10 @@ class Dispatch:
             except NotImplementedError:  # a rule for most such operations, but not for this one
                 pass
         self._probe.need_full_width()
-        self._notes[
+        self._tell(
             f"the operation {operation.name!r} ({type(operation).__name__}) has no linear twin: it was measured as it "
             "is, by its gradient at a few images"
-        ] = None
+        )
         return self._guessed(lambda: _in_single(operation, args, kwargs), (args, kwargs))
 
     def _unclear(self, operation: Any, args: tuple[Any, ...]) -> bool:
@@ -100,7 +100,7 @@ class Dispatch:
                 return unwrap(function(self._wrap(x)))
         except Exception:
             self._probe.need_full_width()
-            self._warn_opaque(path, function)
+            self._tell_opaque(path, function)
             return self._guessed(lambda: ops.cast(function(x), DTYPE), x)
 
     def _inside(self, layer: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -111,7 +111,7 @@ class Dispatch:
                 return unwrap(layer.call(*self._wrap(args), **self._wrap(kwargs)))
         except Exception:
             self._probe.need_full_width()
-            self._warn_opaque(path, layer)
+            self._tell_opaque(path, layer)
             with self._walker.in_code(path):
                 return self._opaque(layer, args, kwargs)
 
@@ -136,7 +136,7 @@ class Dispatch:
             kind = next((t.dtype for t in keras.tree.flatten(arguments) if ops.is_tensor(t)), DTYPE)
             inner_args, inner_kwargs = _cast(arguments, DTYPE)
             if latest is not None:
-                _label((inner_args, inner_kwargs), latest, over=False)
+                inner_args, inner_kwargs = _labelled((inner_args, inner_kwargs), latest, overwrite=False)
             outputs = self._walker.apply(operation, inner_args, inner_kwargs)
             latest = _GUESS.after(hints_of(outputs)) or latest
             return _cast(outputs, kind)
@@ -145,24 +145,24 @@ class Dispatch:
         kind = layer.compute_dtype
         with intercepted(inner):
             outputs = _cast(layer.call(*_cast(args, kind), **_cast(kwargs, kind)), DTYPE)
-        if latest is not None:
-            _label(outputs, latest)
-        return outputs
+        return outputs if latest is None else _labelled(outputs, latest)
 
     def _guessed(self, function: Any, arguments: Any) -> Any:
         """Outputs of code that runs as it is."""
         outputs = function()
         hint = _GUESS.after(hints_of(arguments))
-        if hint is not None:
-            _label(outputs, hint)
-        return outputs
+        return outputs if hint is None else _labelled(outputs, hint)
 
-    def _warn_opaque(self, path: str, code: Any) -> None:
+    def _tell_opaque(self, path: str, code: Any) -> None:
         kind = getattr(code, "__name__", type(code).__name__)
-        self._notes[
+        self._tell(
             f"{path or 'the model'} ({kind}) runs code that cannot be seen through: it was measured as it is, by its "
             "gradient at a few images, so a path that none of them opens would be missed"
-        ] = None
+        )
+
+    def _tell(self, note: str) -> None:
+        """Take down what could not be seen through."""
+        self._notes[note] = None
 
 
 def _in_single(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -170,11 +170,20 @@ def _in_single(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     return _cast(as_it_is(operation, _cast(args, "float32"), _cast(kwargs, "float32")), DTYPE)
 
 
-def _label(structure: Any, hint: Hint, *, over: bool = True) -> None:
-    """Put a hint on all float tensors of a nested structure; without ``over``, those that carry one keep it."""
-    for leaf in keras.tree.flatten(structure):
-        if _is_float(leaf) and (over or Hint.of(leaf) is None):
-            hint.put_on(leaf)
+def _labelled(structure: Any, hint: Hint, *, overwrite: bool = True) -> Any:
+    """Copies of all float tensors of a nested structure with a hint; the originals may be the user's own.
+
+    Without ``overwrite``, those that carry a hint keep it.
+    """
+
+    def labelled(leaf: Any) -> Any:
+        if not _is_float(leaf) or (not overwrite and Hint.of(leaf) is not None):
+            return leaf
+        copy = ops.copy(leaf)
+        hint.put_on(copy)
+        return copy
+
+    return keras.tree.map_structure(labelled, structure)
 
 
 def _cast(structure: Any, dtype: Any) -> Any:

@@ -123,8 +123,7 @@ class Walker:
         apply: called as ``apply(operation, path, args, kwargs)`` for every operation that is no graph model; returns
             its outputs.
         target: path of the layer at which to stop; None: run the whole model.
-        calls: how often code calls that layer: a layer called several times stands for its last call. 0: it is the
-            whole model, by its own name.
+        call: at which of its calls to stop if code makes them: a layer called several times stands for its last call.
         observe: called as ``observe(operation, path, outputs)`` after every operation and nested model.
 
     Attributes:
@@ -132,15 +131,15 @@ class Walker:
     """
 
     def __init__(
-        self, apply: Apply, *, target: str | None = None, calls: int = 1, observe: Observe | None = None
+        self, apply: Apply, *, target: str | None = None, call: int = 1, observe: Observe | None = None
     ) -> None:
         self.calls: dict[str, int] = {}
         self._apply = apply
-        self._target, self._wanted = target if calls else None, calls
+        self._target, self._call = target, call
         self._observe = observe
         self._prefix: tuple[str, ...] = ()
         self._depth = 0
-        self._called: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     def run(self, model: Any, inputs: Sequence[Any]) -> Any:
         """Output of the wanted layer (of the model, if none) for the flat list of the model's inputs."""
@@ -154,8 +153,8 @@ class Walker:
 
     def _never_called(self) -> Exception:
         return ReceptiveFieldError(
-            f"the model ran without a call of {self._target!r}. If some code makes that layer anew at every call, its "
-            "name changes: make it once, in __init__ or build"
+            f"the model ran without the call of {self._target!r} that is meant. Code that makes a layer anew at every "
+            "call, or calls it a different number of times, cannot be followed: choose a layer outside that code"
         )
 
     def apply(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -169,8 +168,8 @@ class Walker:
         if self._observe is not None:
             self._observe(operation, path, outputs)
         if self._depth:
-            self._called[path] += 1
-        if path == self._target and (not self._depth or self._called[path] == self._wanted):
+            self._counts[path] += 1
+        if path == self._target and (not self._depth or self._counts[path] == self._call):
             raise Reached(outputs)
         return outputs
 
@@ -181,23 +180,21 @@ class Walker:
         If the code fails, its calls do not count: it may be run in another way then.
         """
         outermost = not self._depth
-        before = Counter() if outermost else self._called.copy()
-        if outermost:
-            self._called = Counter()
+        before = Counter() if outermost else self._counts.copy()
+        self._counts = before.copy()
         self._depth += 1
         try:
             with self._entered(path):
                 yield
         except Exception:
-            if outermost:
-                self.calls.update(self._called)  # unless it is run again, this is all there is
-            self._called = before
+            self.calls.update(self._counts)  # unless it is run again, this is all there is
+            self._counts = before
             raise
         finally:
             self._depth -= 1
         if outermost:
-            self.calls.update(self._called)
-            self._called = before
+            self.calls.update(self._counts)
+            self._counts = before
 
     @contextmanager
     def _entered(self, path: str) -> Iterator[None]:

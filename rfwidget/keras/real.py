@@ -23,15 +23,15 @@ class RealNetwork:
     Args:
         model: the user's model, only read.
         inputs: how it is fed.
-        target: path of the layer.
-        calls: how often code calls that layer.
+        target: path of the layer; None: what the model returns.
+        call: which of its calls by code is meant.
         init_weights: use constant positive kernels and zero biases instead of the model's weights.
     """
 
-    def __init__(self, model: Any, inputs: Inputs, target: str, calls: int, *, init_weights: bool) -> None:
+    def __init__(self, model: Any, inputs: Inputs, target: str | None, call: int, *, init_weights: bool) -> None:
         self._model = model
         self._inputs = inputs
-        self._target, self._calls = target, calls
+        self._target, self._call = target, call
         self._init_weights = init_weights
 
     def run(self, images: Any) -> Any:
@@ -45,7 +45,7 @@ class RealNetwork:
         ]
         feeds = [self._inputs.to_model(feed) for feed in feeds]
         with keras.StatelessScope(self._replaced_weights()):
-            walker = Walker(lambda *call: self._as_it_is(walker, *call), target=self._target, calls=self._calls)
+            walker = Walker(lambda *call: self._as_it_is(walker, *call), target=self._target, call=self._call)
             return self._inputs.from_model(walker.run(self._model, feeds))
 
     def _like(self, images: Any, position: int) -> tuple[int, ...]:
@@ -60,7 +60,7 @@ class RealNetwork:
         self, walker: Walker, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         kwargs = for_inference(operation, kwargs)
-        if path and not self._target.startswith(path + SEPARATOR):
+        if self._target is None or (path and not self._target.startswith(path + SEPARATOR)):
             return call_as_keras_does(operation, args, kwargs)
         with walker.in_code(path), intercepted(walker.apply):  # the layer is somewhere in this one's code
             return call_as_keras_does(operation, args, kwargs)

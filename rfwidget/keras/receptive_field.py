@@ -56,7 +56,7 @@ class KerasReceptiveField(ReceptiveField):
         self._built: _Built | None = None
         # Automatic names change from build to build; those of the first one stay valid, by position.
         self._input_names: list[str] = []
-        self._layer_names: list[str] = []
+        self._first_names: tuple[list[str], list[str]] | None = None
 
     def default_input_shape(self) -> tuple[int, int, int]:
         """The model's own image shape, with 96x96x3 where it leaves it open."""
@@ -84,16 +84,20 @@ class KerasReceptiveField(ReceptiveField):
         twin = built.twins.get((inputs, ignore_global_context))
         if twin is None:
             twin = built.twins[inputs, ignore_global_context] = Twin(built.model, inputs, local=ignore_global_context)
-        labels = _by_position(list(twin.layers), self._layer_names)
+        current = ([path for path, entry in twin.entries.items() if entry.is_layer], twin.others)
+        first = self._first_names or current
+        labels = {**_by_position(current[0], first[0]), **_by_position(current[1], first[1])}
         target = _choose(twin, output_layer, labels)
         progress(0.8, "reading the layer")
-        real = RealNetwork(built.model, inputs, target, twin.calls.get(target, 1), init_weights=self._init_weights)
+        real = RealNetwork(
+            built.model, inputs, twin.walked(target), twin.calls.get(target, 1), init_weights=self._init_weights
+        )
         height, width, channels = inputs.shapes[inputs.image]
         network = KerasNetwork(
             twin, real, names[inputs.image], target, GridShape(None, width, height, channels), labels
         )
         self._built, self._input_names = built, self._input_names or names
-        self._layer_names = self._layer_names or list(labels)
+        self._first_names = first
         return network
 
     def _model_for(self, shape: tuple[int | None, ...] | None) -> _Built:
@@ -107,7 +111,7 @@ class KerasReceptiveField(ReceptiveField):
 
 
 def _by_position(current: Sequence[str], first: Sequence[str]) -> dict[str, str]:
-    """For the name of each layer the one it had in the first build, if that had as many layers."""
+    """For each name the one it had in the first build, if that had as many."""
     return dict(zip(current, first if len(first) == len(current) else current, strict=True))
 
 
@@ -125,8 +129,9 @@ def _choose(twin: Twin, wanted: str | None, labels: Mapping[str, str]) -> str:
             "the model has no layer with a two-dimensional grid: expected some output (batch, height, width, channels)"
             f"{stuck}"
         ) from twin.failure
-    if wanted in layers or wanted in twin.entries:
-        return layers.get(wanted, wanted)
+    paths = {label: path for path, label in labels.items()}
+    if wanted in paths or wanted in twin.entries:
+        return paths.get(wanted, wanted)
     output = twin.symbols.get(str(wanted))
     if output is not None and len(output.shape) != 4:
         problem = f"layer {wanted!r} gives {tuple(output.shape)}, which is no two-dimensional grid"

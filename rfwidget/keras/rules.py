@@ -15,6 +15,7 @@ import keras
 from keras import layers, ops
 
 from rfwidget.keras.graph import is_keras_own
+from rfwidget.keras.hints import hints_of
 from rfwidget.keras.probe import Probe
 from rfwidget.keras.rules_shapes import reshape
 
@@ -179,10 +180,10 @@ def _attended(layer: Any, rank: int) -> tuple[int, ...]:
     return tuple(range(1, rank - 1)) if chosen is None else tuple(axis % rank for axis in chosen)
 
 
-def _recurrent(probe: Probe, layer: Any, x: Any, *_: Any, **__: Any) -> Any:
+def _recurrent(probe: Probe, layer: Any, x: Any, initial_state: Any = None, *_: Any, **__: Any) -> Any:
     """Each step sees itself and all before it; what is left of a whole sequence is its last step."""
-    if layer.return_state or len(x.shape) != 3:
-        raise NotImplementedError(f"{layer.name}: hands on its state")
+    if layer.return_state or len(x.shape) != 3 or hints_of(initial_state):
+        raise NotImplementedError(f"{layer.name}: a state that is handed on")
     if not layer.return_sequences:
         return probe.mix(ops.squeeze(probe.everywhere(x, (1,)), axis=1), layer.units)
     steps = ops.flip(x, axis=1) if layer.go_backwards else x

@@ -52,8 +52,8 @@ def _broadcast(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
 
 def _reduce(probe: Probe, operation: Any, x: Any, *_: Any, **__: Any) -> Any:
     rank = len(x.shape)
-    named = operation.axes if hasattr(operation, "axes") else operation.axis
-    chosen = range(rank) if named is None else keras.tree.flatten(named)
+    wanted = operation.axes if hasattr(operation, "axes") else operation.axis
+    chosen = range(rank) if wanted is None else keras.tree.flatten(wanted)
     axes = sorted(axis % rank for axis in chosen)
     places = [axis for axis in axes if 0 < axis < rank - 1]
     if places:
@@ -69,6 +69,21 @@ def _reduce(probe: Probe, operation: Any, x: Any, *_: Any, **__: Any) -> Any:
 
 def _moments(probe: Probe, operation: Any, x: Any, *_: Any, **__: Any) -> Any:
     return (_reduce(probe, operation, x),) * 2
+
+
+def _average(probe: Probe, operation: Any, x: Any, weights: Any = None) -> Any:
+    """The mean, with weights that may come from the image too."""
+    if Hint.of(weights) is not None:
+        if tuple(weights.shape) != tuple(x.shape):
+            raise NotImplementedError(f"{operation.name}: weights along one axis that come from the image")
+        x = probe.average([x, weights])
+    return _reduce(probe, operation, x)
+
+
+def _batch_norm(probe: Probe, operation: Any, x: Any, *others: Any, **named: Any) -> Any:  # noqa: ARG001
+    if _from_image((others, named)):
+        raise NotImplementedError(f"{operation.name}: statistics that come from the image")
+    return x
 
 
 def _normalise(probe: Probe, operation: Any, x: Any, *_: Any, **__: Any) -> Any:
@@ -186,15 +201,17 @@ def _table() -> dict[str, Rule]:
             Threshold Absolute Abs Fabs Arccos Arccosh Arcsin Arcsinh Arctan Arctanh Cbrt Ceil Clip Copy Cos
             Cosh Erf Erfc Erfinv Exp Exp2 Expm1 Floor Log Log10 Log1p Log2 LogicalNot Isfinite Isinf Isnan
             NanToNum Negative Reciprocal Round Rsqrt Sign Signbit Sin Sinc Sinh Sqrt Square Tan Tanh Trunc
-            StopGradient Cast SaturateCast ConvertToTensor BatchNorm Deg2rad Rad2deg Array""",
+            StopGradient Cast SaturateCast ConvertToTensor Deg2rad Rad2deg Array""",
         _merge: """
             Add Subtract Multiply Divide DivideNoNan TrueDivide FloorDivide Power Maximum Minimum Fmax Fmin Mod Fmod
             Arctan2 Hypot Logaddexp Logaddexp2 LogicalAnd LogicalOr LogicalXor Greater GreaterEqual Less LessEqual Equal
             NotEqual Where Heaviside""",
         _reduce: """
-            Mean Average Sum Max Min Amax Amin Var Std Prod Median Logsumexp Norm Any All CountNonzero Nanmax Nanmean
+            Mean Sum Max Min Amax Amin Var Std Prod Median Logsumexp Norm Any All CountNonzero Nanmax Nanmean
             Nanmin Nansum Ptp Quantile""",
         _moments: "Moments",
+        _average: "Average",
+        _batch_norm: "BatchNorm",
         _normalise: "Softmax LogSoftmax Sparsemax Normalize LayerNorm RMSNorm",
         concatenate: "Concatenate",
         _gated: "Glu",

@@ -31,15 +31,17 @@ class Entry(NamedTuple):
         width: columns of the grid.
         channels: channels of the real layer; None where only running the real network can tell.
         hint: how the grid depends on the image.
-        named: whether it counts as a layer: it is one; or the model returns it and no layer has given the same (an
-            operation such as ``x + y``, or a model's own code, by the name of the model); or there is no layer at all.
+        is_layer: False for a bare operation, and for what a model's own code returns.
+        offered: whether it counts as a layer: it is one; or the model returns it and it is not what the last layer
+            gave; or there is no layer at all.
     """
 
     height: int
     width: int
     channels: int | None
     hint: Hint
-    named: bool
+    is_layer: bool
+    offered: bool
 
 
 class Inputs(NamedTuple):
@@ -74,7 +76,8 @@ class Twin:
 
     Attributes:
         entries: what has a grid, by path, in the order of the last calls.
-        calls: how often code calls each of the layers inside it, as `Walker` counts; 0 for the model itself.
+        calls: how often code calls each of the layers inside it, as `Walker` counts.
+        whole: path of what the model's own code returns, the name of the model; None: it has a graph, or no such grid.
         met: how often each path is met in all.
         notes: what could not be seen through, as sentences.
         failure: what ended the first look before the end of the model.
@@ -89,6 +92,8 @@ class Twin:
         self.notes: tuple[str, ...] = ()
         self.failure: Exception | None = None
         self.calls: dict[str, int] = {}
+        self.whole: str | None = None
+        self._returned = output_names(model)
         self.met: Counter[str] = Counter()
         try:
             self.entries = self._survey()
@@ -99,7 +104,15 @@ class Twin:
     @property
     def layers(self) -> dict[str, Entry]:
         """The entries that count as layers."""
-        return {path: entry for path, entry in self.entries.items() if entry.named}
+        return {path: entry for path, entry in self.entries.items() if entry.offered}
+
+    @property
+    def others(self) -> list[str]:
+        """Paths of what is no layer but may count as one, if not on this image then on another."""
+        return [path for path, entry in self.entries.items() if not entry.is_layer and self._may_count(path, entry)]
+
+    def _may_count(self, path: str, entry: Entry) -> bool:
+        return entry.offered or path in self._returned or path == self.whole
 
     def sizes(self, target: str, height: int, width: int) -> dict[str, tuple[int, int]]:
         """Rows and columns of every map inside the network, up to a layer, on an image of that size."""
@@ -129,12 +142,15 @@ class Twin:
 
     def run(self, dispatch: Dispatch, images: Any, axis: int | None, target: str | None = None) -> Any:
         """Output of a layer (None: of the model) for images, each operation replaced as ``dispatch`` says."""
-        calls = self.calls.get(target or "", 1)
-        Hint().put_on(images)
+        feeds, walked = self._feed(images, axis), self.walked(target)
         try:
-            return self._inputs.from_model(dispatch.run(self._model, self._feed(images, axis), target, calls))
+            return self._inputs.from_model(dispatch.run(self._model, feeds, walked, self.calls.get(target or "", 1)))
         except NeedsFullWidth as error:  # not so at the requested size: code goes another way at this one
             raise RuntimeError("the model's code does not treat images of this size as it treats the others") from error
+
+    def walked(self, target: str | None) -> str | None:
+        """What a walk to a layer must look for; None: it goes to the end of the model."""
+        return None if target == self.whole else target
 
     def channels(self) -> int:
         """Channels of the images that `function` takes."""
@@ -162,8 +178,8 @@ class Twin:
     def _survey(self) -> dict[str, Entry]:
         entries: dict[str, Entry] = {}
         met: Counter[str] = Counter()
-        returned, latest = output_names(self._model), None
-        whole = None if is_graph(self._model) else str(self._model.name)
+        latest: Any = None
+        self.whole = None
 
         def observe(operation: Any, path: str, outputs: Any) -> None:
             nonlocal latest
@@ -174,13 +190,14 @@ class Twin:
             symbolic = self.symbols.get(path)
             is_layer = isinstance(operation, keras.Layer)
             # Operations in code get a new name at every call; those of a graph can be found again.
-            if hint is not None and (is_layer or symbolic is not None or path in returned):
+            if hint is not None and (is_layer or symbolic is not None or path == self.whole):
                 _, height, width, channels = self._inputs.from_model(outputs).shape
                 last = 1 if self._inputs.channels_first else -1
                 channels = int(symbolic.shape[last]) if symbolic is not None else None if self.thin else channels
                 entries.pop(path, None)  # of a layer called several times, the last call counts
-                named = is_layer or (path in returned and not _equal(outputs, latest))
-                entries[path] = Entry(height, width, channels, hint, named)
+                may_count = path in self._returned or path == self.whole
+                offered = is_layer or (may_count and not _same(outputs, latest, hint))
+                entries[path] = Entry(height, width, channels, hint, is_layer, offered)
                 latest = outputs if is_layer else latest
 
         dispatch = Dispatch(self.probe(None), observe)
@@ -191,24 +208,23 @@ class Twin:
         self.failure = None
         try:
             outputs = dispatch.run(self._model, self._feed(images, None))
-            if whole is not None and whole not in met and not _equal(outputs, latest):
-                returned.add(whole)
-                observe(self._model, whole, outputs)
+            if not is_graph(self._model) and self._model.name not in met:
+                self.whole = str(self._model.name)
+                observe(None, self.whole, outputs)
+                self.whole = self.whole if self.whole in entries else None
         except Exception as error:
             # What lies behind (a head for another size, say) need not run; the layers before it can be measured.
             self.failure = error
         self.notes, self.calls, self.met = dispatch.notes, dispatch.calls, met
-        if whole in returned:
-            self.calls[whole] = 0
-        bare = not any(entry.named for entry in entries.values())
-        return {path: entry._replace(named=bare or entry.named) for path, entry in entries.items()}
+        bare = not any(entry.is_layer for entry in entries.values())
+        return {path: entry._replace(offered=bare or entry.offered) for path, entry in entries.items()}
 
 
-def _equal(one: Any, other: Any) -> bool:
-    """Whether two outputs are the same map, round-off apart."""
-    if other is None or not ops.is_tensor(one) or tuple(one.shape) != tuple(other.shape):
-        return False
-    return one is other or bool(np.allclose(ops.convert_to_numpy(one), ops.convert_to_numpy(other), rtol=1e-5))
+def _same(outputs: Any, latest: Any, hint: Hint) -> bool:
+    """Whether outputs are what the last layer gave; where code was run as it is, that shows by the numbers only."""
+    if hint.exact or latest is None or tuple(outputs.shape) != tuple(latest.shape):
+        return outputs is latest
+    return bool(np.allclose(ops.convert_to_numpy(outputs), ops.convert_to_numpy(latest), rtol=1e-5))
 
 
 def ramp(n: int, height: int, width: int, channels: int) -> npt.NDArray[np.float64]:

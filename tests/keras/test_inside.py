@@ -303,7 +303,7 @@ def test_a_layer_made_anew_at_every_call_is_an_error_that_says_so() -> None:
     rf = KerasReceptiveField(chain((20, 28, 3), L.Conv2D(2, 3), Careless(name="careless")))
     assert rf.compute(output_layer="careless").stride == (2, 2)
     name = next(name for name in rf.layers if "pool" in name)
-    with pytest.raises(ReceptiveFieldError, match="makes that layer anew"):
+    with pytest.raises(ReceptiveFieldError, match="makes a layer anew"):
         rf.compute(output_layer=name)
     assert rf.output_layer == "careless"
 
@@ -320,3 +320,68 @@ def test_code_that_goes_another_way_at_other_sizes_is_measured_at_the_requested_
         warnings.simplefilter("ignore")
         rf.compute()
     assert rf.rect_at((12, 8), clip=True) == (2, 7, 23, 10)
+
+
+def test_names_stay_valid_where_an_operation_counts_at_one_size_only() -> None:
+    def build(shape: tuple[int, ...]) -> keras.Model:
+        image = keras.Input(shape)
+        x = L.Conv2D(4, (3, 5), padding="same")(L.Conv2D(4, 1)(image))
+        return keras.Model(image, x[:, : shape[0] // 8 * 8, : shape[1] // 8 * 8])
+
+    rf = KerasReceptiveField(build)
+    rf.compute((32, 32, 3))
+    name = next(iter(rf.layers))
+    assert rf.compute((36, 44, 3), output_layer=name).size == (1, 1)
+    rf.compute((36, 44, 3))
+    last = rf.output_layer
+    assert rf.output_shape == (None, 40, 32, 1)
+    assert rf.compute((32, 32, 3), output_layer=last).size == (5, 3)
+    assert rf.output_layer == last
+
+
+def test_inner_layers_of_code_that_fails_stand_for_their_last_call_too() -> None:
+    class Picky(L.Layer):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.conv = L.Conv2D(3, (1, 3), padding="same", name="conv")
+
+        def call(self, x: Any) -> Any:
+            x = self.conv(self.conv(x))
+            if x.shape[1] != 24:
+                raise ValueError("only 24 rows")
+            return x
+
+    class Outer(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.picky = Picky(name="picky")
+
+        def call(self, x: Any) -> Any:
+            return self.picky(x)
+
+    model = Outer()
+    model(np.zeros((1, 24, 28, 3)))
+    rf = KerasReceptiveField(model)
+    for shape in ((24, 28, 3), (32, 28, 3)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert rf.compute(shape, output_layer="picky/conv").size == (5, 1)
+
+
+def test_foreign_code_leaves_no_mark_on_constants_of_the_user() -> None:
+    constant = tf.constant(np.ones((1, 16, 20, 3)), "float64")
+
+    class Foreign(L.Layer):
+        def __init__(self) -> None:
+            super().__init__(dtype="float64")
+            self.conv = L.Conv2D(3, (3, 5), padding="same", dtype="float64")
+            self.add = L.Add(dtype="float64")
+
+        def call(self, x: Any) -> Any:
+            return self.add([tf.nn.relu(self.conv(x)), constant])
+
+    image = keras.Input((16, 20, 3), dtype="float64")
+    before = set(dir(constant))
+    with pytest.warns(UserWarning, match="seen through"):
+        assert KerasReceptiveField(keras.Model(image, Foreign()(image))).compute().size == (5, 3)
+    assert set(dir(constant)) == before

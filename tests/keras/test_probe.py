@@ -285,3 +285,19 @@ def test_a_layer_beyond_its_rule_is_run_as_it_is() -> None:
     with pytest.warns(UserWarning, match="seen through"):
         rf.compute()
     assert rf.rect_at((6, 5), clip=True).size.w >= 3 * 2
+
+
+def test_weights_and_states_that_come_from_the_image_count() -> None:
+    image = keras.Input((16, 20, 4))
+    weights = L.Conv2D(4, (3, 9), padding="same")(image)
+    mean = ops.expand_dims(ops.average(image, axis=-1, weights=weights), -1)
+    assert KerasReceptiveField(keras.Model(image, mean)).compute().size == (9, 3)
+
+    rows = ops.reshape(image, (-1, 20, 4))
+    state = ops.reshape(ops.repeat(ops.mean(image, axis=(1, 2), keepdims=True), 16, axis=1), (-1, 4))
+    seen = ops.reshape(L.GRU(4, return_sequences=True)(rows, initial_state=state), (-1, 16, 20, 4))
+    rf = KerasReceptiveField(keras.Model(image, seen))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rf.compute()
+    assert rf.rect_at((3, 5), clip=True) == (0, 0, 20, 16)
