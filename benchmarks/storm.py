@@ -47,13 +47,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     options = parser.parse_args()
     print(describe_machine())
     with tempfile.TemporaryDirectory() as folder, serve_lab(Path(folder)) as server, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=os.environ.get("RFWIDGET_CHROMIUM") or None, args=CHROMIUM_FLAGS
         )
-        for seed in range(options.seeds):
+        for seed in range(options.first, options.first + options.seeds):
             page = chromium.new_page(viewport={"width": 1280, "height": 1000})
             lab_page = LabPage(page, server)
             traffic = Traffic(page)
