@@ -179,9 +179,7 @@ class Walker:
 
         If the code fails, its calls do not count: it may be run in another way then.
         """
-        outermost = not self._depth
-        before = Counter() if outermost else self._counts.copy()
-        self._counts = before.copy()
+        before, self._counts = self._counts, self._counts.copy()
         self._depth += 1
         try:
             with self._entered(path):
@@ -192,7 +190,7 @@ class Walker:
             raise
         finally:
             self._depth -= 1
-        if outermost:
+        if not self._depth:
             self.calls.update(self._counts)
             self._counts = before
 

@@ -109,10 +109,12 @@ class Twin:
     @property
     def others(self) -> list[str]:
         """Paths of what is no layer but may count as one, if not on this image then on another."""
-        return [path for path, entry in self.entries.items() if not entry.is_layer and self._may_count(path, entry)]
+        found = {path: entry for path, entry in self.entries.items() if not entry.is_layer}
+        return [path for path, entry in found.items() if entry.offered or self._is_returned(path)]
 
-    def _may_count(self, path: str, entry: Entry) -> bool:
-        return entry.offered or path in self._returned or path == self.whole
+    def _is_returned(self, path: str) -> bool:
+        """Whether it is what the model returns."""
+        return path in self._returned or path == self.whole
 
     def sizes(self, target: str, height: int, width: int) -> dict[str, tuple[int, int]]:
         """Rows and columns of every map inside the network, up to a layer, on an image of that size."""
@@ -195,8 +197,7 @@ class Twin:
                 last = 1 if self._inputs.channels_first else -1
                 channels = int(symbolic.shape[last]) if symbolic is not None else None if self.thin else channels
                 entries.pop(path, None)  # of a layer called several times, the last call counts
-                may_count = path in self._returned or path == self.whole
-                offered = is_layer or (may_count and not _same(outputs, latest, hint))
+                offered = is_layer or (self._is_returned(path) and not _same(outputs, latest, hint))
                 entries[path] = Entry(height, width, channels, hint, is_layer, offered)
                 latest = outputs if is_layer else latest
 

@@ -179,7 +179,7 @@ class LabPage:
         end = time.monotonic() + PATIENCE / 4000
         while (now := self.execute(f"print({expression})")) != printed and time.monotonic() < end:
             self.page.wait_for_timeout(50)
-        assert now == printed, expression
+        assert now == printed, f"{expression} is {now}, not {printed}"
 
     def save(self) -> None:
         """Save the notebook."""

@@ -46,6 +46,7 @@ def asking_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         input_shape=(40, 64, 3),
         selected=(5, 8),
         query=(30, 20),
+        asking=True,
         compare_layer="tall",
         show_erf=True,
     )
@@ -186,6 +187,8 @@ def test_marks_lie_on_clear_ground_and_the_photo_is_exact(page: Page) -> None:
 def test_page_asks_from_the_start_what_the_widget_asked(asking_page: Page, artifacts: Path) -> None:
     page, overlay = asking_page, overlay_of(asking_page)
     expect(overlay).to_have_attribute("data-query", "30,20,31,21")
+    expect(overlay).to_have_attribute("data-asking", "")
+    expect(page.get_by_label("who sees it?")).to_be_checked()
     expect(page.locator(".rfwidget-answer")).to_have_text("9 cells of layer wide see pixel (30, 20)")
     # The selected field is 20..32 by 16..22, its centre (26, 19); fields of "tall" are 5 x 9 pixels, 1 x 3 apart.
     compared = page.locator(".rfwidget-compared")

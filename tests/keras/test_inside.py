@@ -329,13 +329,13 @@ def test_names_stay_valid_where_an_operation_counts_at_one_size_only() -> None:
         return keras.Model(image, x[:, : shape[0] // 8 * 8, : shape[1] // 8 * 8])
 
     rf = KerasReceptiveField(build)
-    rf.compute((32, 32, 3))
+    rf.compute((32, 40, 3))
     name = next(iter(rf.layers))
     assert rf.compute((36, 44, 3), output_layer=name).size == (1, 1)
     rf.compute((36, 44, 3))
     last = rf.output_layer
     assert rf.output_shape == (None, 40, 32, 1)
-    assert rf.compute((32, 32, 3), output_layer=last).size == (5, 3)
+    assert rf.compute((32, 40, 3), output_layer=last).size == (5, 3)
     assert rf.output_layer == last
 
 

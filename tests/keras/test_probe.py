@@ -287,6 +287,24 @@ def test_a_layer_beyond_its_rule_is_run_as_it_is() -> None:
     assert rf.rect_at((6, 5), clip=True).size.w >= 3 * 2
 
 
+def test_statistics_of_a_normalisation_that_come_from_the_image_count() -> None:
+    image = keras.Input((16, 20, 4))
+    x = L.Conv2D(4, (3, 5))(image)
+    fixed = ops.batch_normalization(x, np.zeros(4, np.float32), np.ones(4, np.float32), axis=-1)
+    assert KerasReceptiveField(keras.Model(image, L.Conv2D(2, 1)(fixed))).compute().size == (5, 3)
+    own = ops.batch_normalization(x, *ops.moments(x, axes=(0, 1, 2)), axis=-1)
+    rf = KerasReceptiveField(keras.Model(image, L.Conv2D(2, 1)(own)))
+    with pytest.warns(UserWarning, match="no linear twin"):
+        assert rf.compute().size == (math.inf, math.inf)
+
+
+def test_a_gate_of_half_the_channels_sees_both_halves() -> None:
+    image = keras.Input((16, 20, 4))
+    halves = L.Concatenate()([L.Conv2D(2, (1, 5), padding="same")(image), L.Conv2D(2, (3, 1), padding="same")(image)])
+    one, _ = ops.split(keras.activations.glu(halves), 2, axis=-1)
+    assert KerasReceptiveField(keras.Model(image, L.Conv2D(2, 1)(one))).compute().size == (5, 3)
+
+
 def test_weights_and_states_that_come_from_the_image_count() -> None:
     image = keras.Input((16, 20, 4))
     weights = L.Conv2D(4, (3, 9), padding="same")(image)
