@@ -8,8 +8,10 @@ have one join, the maximum, so a handful of primitives serves them all: pointwis
 cancels; a network of any framework is measured in one pass.
 
 Planes are thin: along axes on which a plane does not differ it has length 1, as in NumPy's broadcasting. The channels
-of a map, and rows where only columns are looked at, cost nothing. Nothing here knows a framework, or what x and y are:
-image axes are numbered from 0, in the order of arrays.
+of a map, and rows where only columns are looked at, cost nothing. And a plane is kept as factors whose join it is: what
+every query shares with every key (the scores of an attention) costs queries plus keys, not queries times keys.
+
+Nothing here knows a framework, or what x and y are: image axes are numbered from 0, in the order of arrays.
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Plane = npt.NDArray[Any]
+Factor = npt.NDArray[Any]
+Plane = tuple[Factor, ...]
+
+_FACTORS = 6
+"""A plane has at most so many factors; more are joined, at the cost of their common lengths."""
 
 NOWHERE = -(1 << 30)
 """Both ends of the span of an element that depends on no pixel."""
@@ -55,9 +61,10 @@ class Carried:
 
     Attributes:
         shape: of the tensor.
-        planes: what flows: arrays ``(k, *lengths)`` with each length that of ``shape``, or 1 where all elements along
-            that axis agree. Spans are int32 with ``k`` 2, ``(-first, last + 1)``, so that the union of two is their
-            maximum; one plane for each image axis, in order. Touched sets are bool, with one entry of ``k`` for each.
+        planes: what flows. A plane is the join of its factors: arrays ``(k, *lengths)`` with each length that of
+            ``shape``, or 1 where all elements along that axis agree. Spans are int32 with the three rows ``-first``,
+            ``last + 1``, and 1 where a border was met on the way (padding, along this image axis), so that the union
+            of two is their maximum; one plane for each image axis, in order. Touched sets are bool, one row for each.
         marks: what is known of the whole tensor.
         local: whether paths that mix the whole image are left out.
     """
@@ -79,7 +86,7 @@ class Carried:
     @property
     def nowhere(self) -> bool:
         """Whether no element depends on any pixel, or touches any marked one."""
-        return not any((plane != nothing(plane)).any() for plane in self.planes)
+        return all((row == nothing(f)).all() for plane in self.planes for f in plane for row in f[:2])
 
     def spans(self, image_axis: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """First pixel, and last pixel + 1, of every element along an image axis; both 0 where there is none.
@@ -87,22 +94,42 @@ class Carried:
         Returns:
             Two arrays that broadcast to ``shape``.
         """
-        plane = self.planes[image_axis]
+        plane = joined(self.planes[image_axis])
         empty = plane[1] == NOWHERE
         return np.where(empty, 0, -plane[0]).astype(np.int32), np.where(empty, 0, plane[1]).astype(np.int32)
 
-    def full(self, plane: int) -> Plane:
+    def bordered(self, image_axis: int) -> npt.NDArray[np.bool_]:
+        """Whether a border was met on the way to each element along an image axis; broadcasts to ``shape``."""
+        bordered: npt.NDArray[np.bool_] = joined(self.planes[image_axis])[2] > 0
+        return bordered
+
+    @property
+    def touched(self) -> npt.NDArray[np.bool_]:
+        """Whether each element depends on some pixel of each marked set, ``(k, *shape)``."""
+        return self.full(len(self.planes) - 1)
+
+    def full(self, plane: int) -> Factor:
         """A plane at its full lengths, ``(k, *shape)``; a view without memory of its own where it is thin."""
-        return np.broadcast_to(self.planes[plane], (len(self.planes[plane]), *self.shape))
+        whole = joined(self.planes[plane])
+        return np.broadcast_to(whole, (len(whole), *self.shape))
 
-    def each(self, function: Callable[[Plane], Plane], shape: Sequence[int]) -> Carried:
-        """Another tensor, whose planes are a function of these."""
-        return replace(self, shape=tuple(int(n) for n in shape), planes=tuple(function(p) for p in self.planes))
+    def each(self, function: Callable[[Factor], Factor], shape: Sequence[int]) -> Carried:
+        """Another tensor, whose factors are a function of these; one that keeps joins."""
+        planes = tuple(tuple(function(factor) for factor in plane) for plane in self.planes)
+        return replace(self, shape=tuple(int(n) for n in shape), planes=planes)
 
 
-def nothing(plane: Plane) -> Any:
-    """What an element holds in a plane if it depends on nothing."""
-    return False if plane.dtype == np.bool_ else NOWHERE
+def nothing(factor: Factor) -> Any:
+    """What stands for no pixel, in the rows of spans or touched sets."""
+    return False if factor.dtype == np.bool_ else NOWHERE
+
+
+def joined(plane: Plane) -> Factor:
+    """A plane as one array, at the common lengths of its factors."""
+    whole = plane[0]
+    for factor in plane[1:]:
+        whole = np.maximum(whole, factor)
+    return whole
 
 
 def image(
@@ -117,26 +144,33 @@ def image(
         local: leave out paths that mix the whole image.
 
     >>> x = image((1, 4, 6, 3), places=(1, 2))
-    >>> [plane.shape for plane in x.planes]
-    [(2, 1, 4, 1, 1), (2, 1, 1, 6, 1)]
+    >>> [factor.shape for plane in x.planes for factor in plane]
+    [(3, 1, 4, 1, 1), (3, 1, 1, 6, 1)]
     """
     shape = tuple(int(n) for n in shape)
     planes: list[Plane] = []
     for axis in places:
         index = np.arange(shape[axis], dtype=np.int32)
         lengths = [shape[axis] if other == axis else 1 for other in range(len(shape))]
-        planes.append(np.stack([-index, index + 1]).reshape(2, *lengths))
+        planes.append((np.stack([-index, index + 1, 0 * index]).reshape(3, *lengths),))
     if touched is not None:
         lengths = [shape[axis] if axis in places else 1 for axis in range(len(shape))]
-        planes.append(np.asarray(touched, bool).reshape(len(touched), *lengths))
+        planes.append((np.asarray(touched, bool).reshape(len(touched), *lengths),))
     return Carried(shape, tuple(planes), local=local)
 
 
 def nowhere(shape: Sequence[int], like: Carried) -> Carried:
-    """A tensor that depends on no pixel, such as a constant or padding."""
+    """A tensor that depends on no pixel, such as a constant."""
     ones = (1,) * len(shape)
-    planes = tuple(np.full((len(p), *ones), nothing(p), p.dtype) for p in like.planes)
+    planes = tuple((np.broadcast_to(_void(p[0], len(ones), border=False), (len(p[0]), *ones)),) for p in like.planes)
     return Carried(tuple(int(n) for n in shape), planes, local=like.local)
+
+
+def _void(factor: Factor, rank: int, *, border: bool) -> Factor:
+    """What an element without pixels holds, to be broadcast: nothing, and on request that a border was met."""
+    if factor.dtype == np.bool_:
+        return np.zeros((1, *(1,) * rank), np.bool_)
+    return np.array([NOWHERE, NOWHERE, int(border)], np.int32).reshape(3, *(1,) * rank)
 
 
 # -- pointwise ---------------------------------------------------------------------------------------------------------
@@ -152,11 +186,28 @@ def join(tensors: Sequence[Carried], shape: Sequence[int] | None = None) -> Carr
     shapes = [tensor.shape for tensor in tensors] + ([] if shape is None else [tuple(shape)])
     whole = np.broadcast_shapes(*shapes)
     marks = tensors[0].marks
-    planes = [_lifted(plane, len(whole)) for plane in tensors[0].planes]
     for other in tensors[1:]:
         marks = marks | other.marks
-        planes = [np.maximum(a, _lifted(b, len(whole))) for a, b in zip(planes, other.planes, strict=True)]
+    planes = (
+        _merged([_lifted(factor, len(whole)) for plane in own for factor in plane])
+        for own in zip(*(tensor.planes for tensor in tensors), strict=True)
+    )
     return Carried(tuple(int(n) for n in whole), tuple(planes), marks, tensors[0].local)
+
+
+def _merged(factors: Sequence[Factor]) -> Plane:
+    """The same join in fewer factors: those that fit into another are joined to it."""
+    merged: list[Factor] = []
+    for factor in sorted(factors, key=lambda one: one.size, reverse=True):
+        for place, other in enumerate(merged):
+            if all(n in (1, m) for n, m in zip(factor.shape, other.shape, strict=True)):
+                merged[place] = np.maximum(other, factor)
+                break
+        else:
+            merged.append(factor)
+    while len(merged) > _FACTORS:
+        merged[-2:] = [np.maximum(merged[-2], merged[-1])]
+    return tuple(merged)
 
 
 def broadcast(x: Carried, shape: Sequence[int]) -> Carried:
@@ -169,10 +220,10 @@ def marked(x: Carried, marks: Marks) -> Carried:
     return replace(x, marks=x.marks | marks)
 
 
-def _lifted(plane: Plane, rank: int) -> Plane:
+def _lifted(factor: Factor, rank: int) -> Factor:
     """With axes of length 1 in front, as broadcasting adds them."""
-    missing = rank - (plane.ndim - 1)
-    return plane.reshape(plane.shape[0], *(1,) * missing, *plane.shape[1:]) if missing else plane
+    missing = rank - (factor.ndim - 1)
+    return factor.reshape(factor.shape[0], *(1,) * missing, *factor.shape[1:]) if missing else factor
 
 
 # -- reduction ---------------------------------------------------------------------------------------------------------
@@ -186,43 +237,43 @@ def reduce(x: Carried, axes: Iterable[int] | None = None, *, keepdims: bool = Fa
     """
     chosen = tuple(range(x.rank)) if axes is None else tuple(sorted({x.axis(axis) for axis in axes}))
     shape = tuple(1 if axis in chosen else n for axis, n in enumerate(x.shape))
-    joined = x.each(lambda plane: _reduced(plane, chosen), shape)
-    joined = _with_context(x, joined)
-    return joined if keepdims else squeeze(joined, chosen)
+    reduced = _with_context(x, x.each(lambda factor: _reduced(factor, chosen), shape))
+    reduced = replace(reduced, planes=tuple(_merged(plane) for plane in reduced.planes))
+    return reduced if keepdims else squeeze(reduced, chosen)
 
 
-def _reduced(plane: Plane, axes: Sequence[int]) -> Plane:
-    long = tuple(1 + axis for axis in axes if plane.shape[1 + axis] > 1)
-    reduced: Plane = plane.max(axis=long, keepdims=True) if long else plane
+def _reduced(factor: Factor, axes: Sequence[int]) -> Factor:
+    long = tuple(1 + axis for axis in axes if factor.shape[1 + axis] > 1)
+    reduced: Factor = factor.max(axis=long, keepdims=True) if long else factor
     return reduced
 
 
 def _with_context(before: Carried, after: Carried) -> Carried:
     """A result, marked along the image axes along which all of it depends on all that there was to depend on."""
-    mixed = {
+    mixed = frozenset(
         axis
         for axis, (old, new) in enumerate(zip(before.planes, after.planes, strict=True))
-        if old.dtype != np.bool_ and old is not new and _is_mixed(old, new)
-    }
-    if not mixed - before.marks.context and not (mixed and before.local):
-        return after
-    if before.local:
+        if old[0].dtype != np.bool_ and any(a is not b for a, b in zip(old, new, strict=True)) and _is_mixed(old, new)
+    )
+    if mixed and before.local:
         return replace(nowhere(after.shape, after), marks=after.marks)
-    return replace(after, marks=after.marks | Marks(frozenset(mixed)))
+    return replace(after, marks=after.marks | Marks(mixed)) if mixed else after
 
 
 def _is_mixed(old: Plane, new: Plane) -> bool:
     """Whether elements that differed along an image axis now all depend on everything that any of them did."""
-    flat = old.reshape(2, -1)
-    seen = flat[:, flat[1] != NOWHERE]
-    if seen.shape[1] < 2:
-        return False
-    hull = seen.max(axis=1)
-    if (seen == hull[:, None]).all():
-        return False  # they did not differ
-    now = new.reshape(2, -1)
-    now = now[:, now[1] != NOWHERE]
-    return bool(now.size and (now == hull[:, None]).all())
+    hull = np.max([factor[:2].reshape(2, -1).max(axis=1) for factor in old], axis=0)
+    # Of several factors, one that alone holds everything will do: so it is where an attention brings all together.
+    return all(_differs(factor, hull) for factor in old) and any(
+        not _differs(factor, hull) and (factor[1] != NOWHERE).any() for factor in new
+    )
+
+
+def _differs(factor: Factor, hull: npt.NDArray[Any]) -> bool:
+    """Whether some element that depends on pixels depends on less than everything."""
+    spans = factor[:2].reshape(2, -1)
+    seen = spans[1] != NOWHERE
+    return bool((spans[:, seen] != hull[:, None]).any())
 
 
 # -- windows -----------------------------------------------------------------------------------------------------------
@@ -255,12 +306,13 @@ def window(
     shape = (*x.shape[:axis], results, *x.shape[axis + 1 :])
     starts = np.arange(results) * stride - before
 
-    def moved(plane: Plane) -> Plane:
-        if plane.shape[1 + axis] == 1:
+    def moved(factor: Factor) -> Factor:
+        if factor.shape[1 + axis] == 1:
             taps = starts[:, None] + np.arange(size) * dilation
-            return _kept(plane, axis, ((taps >= 0) & (taps < length)).any(axis=1))
-        padded = _padded(plane, 1 + axis, before, after)
-        return _windowed(padded, 1 + axis, size, dilation, slice(0, (results - 1) * stride + 1, stride), results)
+            return _kept(factor, axis, ((taps >= 0) & (taps < length)).any(axis=1))
+        padded = _padded(factor, 1 + axis, before, after)
+        found = _windowed(padded, 1 + axis, size, dilation, slice(0, (results - 1) * stride + 1, stride), results)
+        return _thinned(found, 1 + axis)
 
     return x.each(moved, shape)
 
@@ -280,8 +332,8 @@ def transposed_window(
         length: how many are kept; those that no element reaches depend on nothing.
     """
     axis = x.axis(axis)
-    spread = pad(_spaced(x, axis, stride), axis, (size - 1) * dilation, (size - 1) * dilation)
-    reached = window(spread, axis, size, dilation=dilation)
+    room = (size - 1) * dilation
+    reached = window(_spaced(x, axis, stride), axis, size, dilation=dilation, before=room, after=room)
     return pad(reached, axis, -start, length + start - reached.shape[axis])
 
 
@@ -292,11 +344,11 @@ def _spaced(x: Carried, axis: int, stride: int) -> Carried:
         return x
     shape = (*x.shape[:axis], (count - 1) * stride + 1, *x.shape[axis + 1 :])
 
-    def spread(plane: Plane) -> Plane:
-        lengths = list(plane.shape)
+    def spread(factor: Factor) -> Factor:
+        lengths = list(factor.shape)
         lengths[1 + axis] = shape[axis]
-        wide = np.full(lengths, nothing(plane), plane.dtype)
-        wide[_along(1 + axis, slice(None, None, stride))] = plane
+        wide = np.broadcast_to(_void(factor, factor.ndim - 1, border=False), lengths).copy()
+        wide[_along(1 + axis, slice(None, None, stride))] = factor
         return wide
 
     return x.each(spread, shape)
@@ -381,16 +433,16 @@ def _mixed(x: Carried, axis: int, mask: npt.NDArray[np.bool_], groups: int) -> C
     return parts[0] if groups == 1 else concatenate(parts, axis)
 
 
-def _windowed(plane: Plane, axis: int, size: int, dilation: int, chosen: slice, results: int) -> Plane:
+def _windowed(factor: Factor, axis: int, size: int, dilation: int, chosen: slice, results: int) -> Factor:
     """Maximum over windows, by doubling: the cost grows with the logarithm of the size."""
     covered = 1
     while covered < size and results:
         more = min(covered, size - covered)
         shift = more * dilation
-        behind, ahead = slice(None, plane.shape[axis] - shift), slice(shift, None)
-        plane = np.maximum(plane[_along(axis, behind)], plane[_along(axis, ahead)])
+        behind, ahead = slice(None, factor.shape[axis] - shift), slice(shift, None)
+        factor = np.maximum(factor[_along(axis, behind)], factor[_along(axis, ahead)])
         covered += more
-    windowed: Plane = plane[_along(axis, chosen if results else slice(0, 0))]
+    windowed: Factor = factor[_along(axis, chosen if results else slice(0, 0))]
     return windowed
 
 
@@ -398,18 +450,21 @@ def _windowed(plane: Plane, axis: int, size: int, dilation: int, chosen: slice, 
 
 
 def pad(x: Carried, axis: int, before: int, after: int) -> Carried:
-    """Places that depend on nothing before and behind the elements of an axis; negative numbers cut elements off."""
+    """Places that depend on nothing before and behind the elements of an axis; negative numbers cut elements off.
+
+    Whatever depends on such a place has met a border, along the image axes that go along this axis.
+    """
     axis = x.axis(axis)
     if before == after == 0:
         return x
     length = x.shape[axis] + before + after
     shape = (*x.shape[:axis], max(0, length), *x.shape[axis + 1 :])
 
-    def padded(plane: Plane) -> Plane:
-        if plane.shape[1 + axis] == 1:
+    def padded(factor: Factor) -> Factor:
+        if factor.shape[1 + axis] == 1:
             place = np.arange(max(0, length)) - before
-            return _kept(plane, axis, (place >= 0) & (place < x.shape[axis]))
-        cropped = plane[_along(1 + axis, slice(max(0, -before), plane.shape[1 + axis] - max(0, -after)))]
+            return _kept(factor, axis, (place >= 0) & (place < x.shape[axis]))
+        cropped = factor[_along(1 + axis, slice(max(0, -before), factor.shape[1 + axis] - max(0, -after)))]
         return _padded(cropped, 1 + axis, max(0, before), max(0, after))
 
     return x.each(padded, shape)
@@ -434,12 +489,12 @@ def take(x: Carried, axis: int, index: npt.NDArray[Any]) -> Carried:
     shape = (*x.shape[:axis], len(index), *x.shape[axis + 1 :])
     absent = index < 0
 
-    def taken(plane: Plane) -> Plane:
-        if plane.shape[1 + axis] == 1:
-            return _kept(plane, axis, ~absent)
-        moved = np.take(plane, np.where(absent, 0, index), axis=1 + axis)
+    def taken(factor: Factor) -> Factor:
+        if factor.shape[1 + axis] == 1:
+            return _kept(factor, axis, ~absent)
+        moved = np.take(factor, np.where(absent, 0, index), axis=1 + axis)
         if absent.any():
-            moved[_along(1 + axis, absent)] = nothing(plane)
+            moved[_along(1 + axis, absent)] = _void(factor, factor.ndim - 1, border=False)
         return moved
 
     return x.each(taken, shape)
@@ -463,13 +518,13 @@ def reshape(x: Carried, shape: Sequence[int]) -> Carried:
         return x
     groups = _groups(x.shape, shape)
 
-    def reshaped(plane: Plane) -> Plane:
-        lengths, full = [plane.shape[0]], [plane.shape[0]]
+    def reshaped(factor: Factor) -> Factor:
+        lengths, full = [factor.shape[0]], [factor.shape[0]]
         for old, new in groups:
-            thin = all(plane.shape[1 + axis] == 1 for axis in old)
+            thin = all(factor.shape[1 + axis] == 1 for axis in old)
             lengths += [1 if thin else shape[axis] for axis in new]
             full += [1 if thin else x.shape[axis] for axis in old]
-        return np.broadcast_to(plane, full).reshape(lengths)
+        return np.broadcast_to(factor, full).reshape(lengths)
 
     return x.each(reshaped, shape)
 
@@ -508,7 +563,7 @@ def transpose(x: Carried, order: Sequence[int]) -> Carried:
     """The axes in another order."""
     order = [x.axis(axis) for axis in order]
     moved = (0, *(1 + axis for axis in order))
-    return x.each(lambda plane: plane.transpose(moved), [x.shape[axis] for axis in order])
+    return x.each(lambda factor: factor.transpose(moved), [x.shape[axis] for axis in order])
 
 
 def squeeze(x: Carried, axes: Collection[int]) -> Carried:
@@ -516,7 +571,7 @@ def squeeze(x: Carried, axes: Collection[int]) -> Carried:
     gone = {x.axis(axis) for axis in axes}
     kept = [axis for axis in range(x.rank) if axis not in gone]
     return x.each(
-        lambda plane: plane.reshape(plane.shape[0], *(plane.shape[1 + axis] for axis in kept)),
+        lambda factor: factor.reshape(factor.shape[0], *(factor.shape[1 + axis] for axis in kept)),
         [x.shape[axis] for axis in kept],
     )
 
@@ -524,7 +579,7 @@ def squeeze(x: Carried, axes: Collection[int]) -> Carried:
 def expand(x: Carried, axis: int) -> Carried:
     """With one more axis, of length 1."""
     axis %= x.rank + 1
-    return x.each(lambda plane: np.expand_dims(plane, 1 + axis), (*x.shape[:axis], 1, *x.shape[axis:]))
+    return x.each(lambda factor: np.expand_dims(factor, 1 + axis), (*x.shape[:axis], 1, *x.shape[axis:]))
 
 
 def concatenate(tensors: Sequence[Carried], axis: int) -> Carried:
@@ -540,24 +595,39 @@ def concatenate(tensors: Sequence[Carried], axis: int) -> Carried:
         marks = marks | other.marks
     planes = []
     for pieces in zip(*(tensor.planes for tensor in tensors), strict=True):
-        if all(piece.shape[1 + axis] == 1 for piece in pieces) and all(
-            np.array_equal(pieces[0], piece) for piece in pieces[1:]
-        ):
-            planes.append(pieces[0])
-            continue
-        common = list(np.broadcast_shapes(*(_without(piece.shape, 1 + axis) for piece in pieces)))
-        full = [
-            np.broadcast_to(piece, (*common[: 1 + axis], tensor.shape[axis], *common[1 + axis :]))
-            for piece, tensor in zip(pieces, tensors, strict=True)
-        ]
-        planes.append(np.concatenate(full, axis=1 + axis))
+        parts: list[Factor] = []
+        if len({_outline(piece, axis) for piece in pieces}) == 1:
+            # All have factors of the same kinds: each is concatenated with its like, the others being nothing there.
+            for factors in zip(*pieces, strict=True):
+                parts.append(_behind(factors, [tensor.shape[axis] for tensor in tensors], axis))
+        else:
+            parts.append(_behind([joined(piece) for piece in pieces], [t.shape[axis] for t in tensors], axis))
+        planes.append(tuple(parts))
     return Carried(tuple(shape), tuple(planes), marks, tensors[0].local)
+
+
+def _outline(plane: Plane, axis: int) -> tuple[tuple[bool, ...], ...]:
+    """Which axes the factors of a plane are thin along, one axis aside."""
+    return tuple(tuple(n == 1 for n in _without(factor.shape, 1 + axis)) for factor in plane)
+
+
+def _behind(factors: Sequence[Factor], counts: Sequence[int], axis: int) -> Factor:
+    """Factors one behind the other along an axis; thin still if all agree."""
+    first = factors[0]
+    if all(factor.shape[1 + axis] == 1 and np.array_equal(first, factor) for factor in factors):
+        return first
+    common = np.broadcast_shapes(*(_without(factor.shape, 1 + axis) for factor in factors))
+    full = [
+        np.broadcast_to(factor, (*common[: 1 + axis], count, *common[1 + axis :]))
+        for factor, count in zip(factors, counts, strict=True)
+    ]
+    return np.concatenate(full, axis=1 + axis)
 
 
 def rearrange(x: Carried, function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Carried:
     """Any movement of elements, given as a function of NumPy arrays; it runs on the planes at their full lengths."""
     moved = [np.stack([function(part) for part in x.full(number)]) for number in range(len(x.planes))]
-    return replace(x, shape=tuple(moved[0].shape[1:]), planes=tuple(_thinned(plane) for plane in moved))
+    return replace(x, shape=tuple(moved[0].shape[1:]), planes=tuple((_thin(factor),) for factor in moved))
 
 
 def scatter(tensors: Sequence[Carried], shape: Sequence[int], index: npt.NDArray[Any]) -> Carried:
@@ -572,12 +642,13 @@ def scatter(tensors: Sequence[Carried], shape: Sequence[int], index: npt.NDArray
     flat = np.asarray(index).ravel()
     kept = flat >= 0
     planes = []
-    for number, plane in enumerate(x.planes):
-        result = np.full((len(plane), math.prod(shape)), nothing(plane), plane.dtype)
-        values = x.full(number).reshape(len(plane), -1)
-        for row, value in zip(result, values, strict=True):
+    for number in range(len(x.planes)):
+        whole = x.full(number)
+        lengths = (len(whole), math.prod(shape))
+        result = np.broadcast_to(_void(whole, 1, border=False), lengths).copy()
+        for row, value in zip(result, whole.reshape(len(whole), -1), strict=True):
             np.maximum.at(row, flat[kept], value[kept])
-        planes.append(_thinned(result.reshape(len(plane), *shape)))
+        planes.append((_thin(result.reshape(len(whole), *shape)),))
     return replace(x, shape=tuple(int(n) for n in shape), planes=tuple(planes))
 
 
@@ -592,11 +663,12 @@ def mix(x: Carried, axis: int, mask: npt.NDArray[np.bool_]) -> Carried:
     if mask.all():
         return broadcast(reduce(x, [axis], keepdims=True), shape)
 
-    def mixed(plane: Plane) -> Plane:
-        if plane.shape[1 + axis] == 1:
-            return _kept(plane, axis, mask.any(axis=0))
-        moved: Plane = np.moveaxis(plane, 1 + axis, 0)
-        result: Plane = np.full((mask.shape[1], *moved.shape[1:]), nothing(plane), plane.dtype)
+    def mixed(factor: Factor) -> Factor:
+        if factor.shape[1 + axis] == 1:
+            return _kept(factor, axis, mask.any(axis=0))
+        moved = np.moveaxis(factor, 1 + axis, 0)
+        empty = _void(factor, factor.ndim - 2, border=False)
+        result = np.broadcast_to(empty, (mask.shape[1], *moved.shape[1:])).copy()
         for row, columns in zip(moved, mask, strict=True):
             result[columns] = np.maximum(result[columns], row)
         return np.moveaxis(result, 0, 1 + axis)
@@ -657,7 +729,7 @@ def everything(tensors: Sequence[Carried], shape: Sequence[int], reason: str | N
     return whole if reason is None else marked(whole, Marks(unknown=frozenset({reason})))
 
 
-# -- planes ------------------------------------------------------------------------------------------------------------
+# -- factors -----------------------------------------------------------------------------------------------------------
 
 
 def _along(axis: int, chosen: Any) -> tuple[Any, ...]:
@@ -668,26 +740,39 @@ def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
     return (*shape[:axis], *shape[axis + 1 :])
 
 
-def _kept(plane: Plane, axis: int, kept: Any) -> Plane:
-    """A plane that is thin along an axis, with nothing at the places that are not kept; thin still if all are."""
+def _kept(factor: Factor, axis: int, kept: Any) -> Factor:
+    """A factor that is thin along an axis, with nothing at the places that are not kept; thin still if all are.
+
+    No border is met there: what does not differ along an axis has nothing to do with the borders of that axis.
+    """
     if kept.all():
-        return plane
-    where = kept.reshape(-1, *(1,) * (plane.ndim - 2 - axis))
-    return np.where(where, plane, np.asarray(nothing(plane), plane.dtype))
+        return factor
+    where = kept.reshape(-1, *(1,) * (factor.ndim - 2 - axis))
+    result: Factor = np.where(where, factor, _void(factor, factor.ndim - 1, border=False))
+    return result
 
 
-def _padded(plane: Plane, axis: int, before: int, after: int) -> Plane:
+def _padded(factor: Factor, axis: int, before: int, after: int) -> Factor:
+    """A factor that differs along an axis, with places behind the borders."""
     if not before and not after:
-        return plane
-    amounts = [(before, after) if number == axis else (0, 0) for number in range(plane.ndim)]
-    return np.pad(plane, amounts, constant_values=nothing(plane))
+        return factor
+    lengths = list(factor.shape)
+    lengths[axis] += before + after
+    padded = np.broadcast_to(_void(factor, factor.ndim - 1, border=True), lengths).copy()
+    padded[_along(axis, slice(before, lengths[axis] - after))] = factor
+    return padded
 
 
-def _thinned(plane: Plane) -> Plane:
-    """A plane with length 1 along every axis on which it does not differ."""
-    for axis in range(1, plane.ndim):
-        if plane.shape[axis] > 1:
-            first = plane[_along(axis, slice(0, 1))]
-            if (plane == first).all():
-                plane = first
-    return np.ascontiguousarray(plane)
+def _thinned(factor: Factor, axis: int) -> Factor:
+    """A factor with length 1 along an axis on which it does not differ."""
+    if factor.shape[axis] > 1:
+        first = factor[_along(axis, slice(0, 1))]
+        if np.array_equal(factor[_along(axis, slice(1, 2))], first) and (factor == first).all():
+            return first
+    return factor
+
+
+def _thin(factor: Factor) -> Factor:
+    for axis in range(1, factor.ndim):
+        factor = _thinned(factor, axis)
+    return np.ascontiguousarray(factor)
