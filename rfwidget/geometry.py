@@ -30,6 +30,7 @@ class AxisField(NamedTuple):
         pixels: shift of the receptive field over that many cells.
         edges: first and last edge of the cells 0 .. ``cells`` - 1, in pixels; they may lie outside the image. An
             unbounded axis has ``(-inf, inf)`` in every place; a cell that sees nothing has ``(0, 0)``.
+        others: cells that see something else, because borders wrap or differ: ``(cell, first edge, last edge)``.
 
     >>> AxisField(cells=1, pixels=4, edges=((0, 34),)).edges_at(2)
     (8, 42)
@@ -38,9 +39,13 @@ class AxisField(NamedTuple):
     cells: int
     pixels: int
     edges: tuple[tuple[float, float], ...]
+    others: tuple[tuple[int, float, float], ...] = ()
 
     def edges_at(self, cell: int) -> tuple[float, float]:
         """First and last edge of the receptive field of a cell."""
+        for other, low, high in self.others:
+            if other == cell:
+                return low, high
         period, phase = divmod(int(cell), self.cells)
         low, high = self.edges[phase]
         if low == high:
@@ -100,6 +105,8 @@ class AxisField(NamedTuple):
     @property
     def uniform(self) -> bool:
         """Whether all cells see the same extent, shifted by the stride."""
+        if self.others:
+            return False
         if self.unbounded:
             return all(math.isinf(low) and math.isinf(high) for low, high in self.edges)
         return len(self._shifted) == self.cells and len(set(self._shifted)) == 1
@@ -121,11 +128,35 @@ class AxisField(NamedTuple):
         return float((low + high) / 2)
 
 
-class FieldGeometry(NamedTuple):
-    """Theoretical receptive fields of a whole grid: the two axes."""
+class FieldGeometry(tuple[AxisField, ...]):
+    """Theoretical receptive fields of a whole grid: one `AxisField` for each axis, x first, then y, then z.
 
-    x: AxisField
-    y: AxisField
+    >>> field = FieldGeometry(AxisField(1, 4, ((0, 34),)), AxisField(1, 2, ((-1, 2),)))
+    >>> field.rect(GridPoint(1, 0))
+    Rect(left=4, top=-1, right=38, bottom=2)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *axes: AxisField) -> FieldGeometry:
+        """From the fields along x, y, ..., in this order."""
+        return super().__new__(cls, axes)
+
+    def __repr__(self) -> str:
+        return f"FieldGeometry({', '.join(map(repr, self))})"
+
+    def __getnewargs__(self) -> tuple[AxisField, ...]:  # copies call __new__ with these
+        return tuple(self)
+
+    @property
+    def x(self) -> AxisField:
+        """Along x."""
+        return self[0]
+
+    @property
+    def y(self) -> AxisField:
+        """Along y."""
+        return self[1]
 
     def rect(self, point: GridPoint) -> Rect:
         """Receptive field of a cell; it may overhang the image."""
@@ -151,7 +182,7 @@ class FieldGeometry(NamedTuple):
                 "pixels": axis.pixels,
                 "edges": None if axis.unbounded else [list(pair) for pair in axis.edges],
             }
-            for name, axis in (("x", self.x), ("y", self.y))
+            for name, axis in zip("xyz", self, strict=False)
         }
 
 

@@ -766,7 +766,7 @@ def _padded(factor: Factor, axis: int, before: int, after: int) -> Factor:
 def _thinned(factor: Factor, axis: int) -> Factor:
     """A factor with length 1 along an axis on which it does not differ."""
     if factor.shape[axis] > 1:
-        first = factor[_along(axis, slice(0, 1))]
+        first: Factor = factor[_along(axis, slice(0, 1))]
         if np.array_equal(factor[_along(axis, slice(1, 2))], first) and (factor == first).all():
             return first
     return factor

@@ -1,0 +1,428 @@
+"""From looks at a network to the receptive fields of all its layers.
+
+A *look* runs a network once on an image of some size and says, for every map inside, what each cell depends on
+(`rfwidget._measure.spans`). Looks at longer images show cells that no border touches, whatever the size asked for; what
+repeats there, repeats everywhere. Networks that run at one size only are read there as far as they go.
+
+Image axes are numbered in the order of arrays, and so are pairs of numbers here. Nothing here knows a framework.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget._measure.spans import Carried, Marks
+from rfwidget.errors import SizeRefusedError
+from rfwidget.geometry import AxisField
+
+Ints = npt.NDArray[np.int32]
+
+# Images grow by multiples of these, which most strides divide: the first will do for nearly all networks.
+_STEPS = (192, 5040, 40320)
+
+_LONGEST = 1 << 17
+"""No longer image is looked at, whatever is still cut off there."""
+
+
+class Line(NamedTuple):
+    """What the cells of a map see along one image axis, in a line through its middle.
+
+    Attributes:
+        first: first pixel of each cell; 0 where it sees nothing.
+        end: last pixel + 1 of each cell; 0 where it sees nothing.
+        bordered: whether a border was met on the way to the cell.
+        straight: whether all lines beside this one are alike.
+    """
+
+    first: Ints
+    end: Ints
+    bordered: npt.NDArray[np.bool_]
+    straight: bool
+
+
+class Seen(NamedTuple):
+    """One map in a look.
+
+    Attributes:
+        shape: of the tensor.
+        grid: cells along each image axis; None: it is no grid.
+        lines: one for each image axis of a grid.
+        extents: the longest span that no border has cut along each image axis; NaN if borders were met everywhere.
+        marks: what is known of the whole map.
+        nowhere: whether the image does not reach it.
+    """
+
+    shape: tuple[int, ...]
+    grid: tuple[int, ...] | None
+    lines: tuple[Line, ...]
+    extents: tuple[float, ...]
+    marks: Marks
+    nowhere: bool
+
+
+@dataclass
+class Look:
+    """What one run of a network shows; filled in by a wing's interpreter.
+
+    Attributes:
+        lengths: of the image, along each image axis.
+        maps: everything that the image reaches, in the order in which it was made.
+        made: number of the map that a layer gives, by path; the last one if it is called several times.
+        reads: numbers of the maps that a layer reads.
+        failure: what ended the run before the end of the network.
+    """
+
+    lengths: tuple[int, ...]
+    maps: list[Seen] = field(default_factory=list)
+    made: dict[str, int] = field(default_factory=dict)
+    reads: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    failure: Exception | None = None
+
+    def add(self, tensor: Carried, places: Sequence[int] | None) -> int:
+        """Take down a map.
+
+        Args:
+            tensor: the map.
+            places: its axes of places, one for each image axis; None: it is no grid.
+
+        Returns:
+            Its number.
+        """
+        axes = range(len(self.lengths))
+        grid = None if places is None else tuple(tensor.shape[place] for place in places)
+        lines = () if places is None or 0 in tensor.shape else tuple(_line(tensor, a, places[a]) for a in axes)
+        extents = tuple(_extent(tensor, axis) for axis in axes)
+        self.maps.append(Seen(tensor.shape, grid, lines, extents, tensor.marks, tensor.nowhere))
+        return len(self.maps) - 1
+
+
+def _line(tensor: Carried, image_axis: int, place: int) -> Line:
+    """The middle of a map, where the borders of the other axes are farthest away."""
+    parts: list[npt.NDArray[Any]] = [*tensor.spans(image_axis), tensor.bordered(image_axis)]
+    straight = True
+    for axis in range(tensor.rank):
+        if axis == place or parts[0].shape[axis] == 1:
+            continue
+        # Of the other axes, the middle counts; what lies side by side there is joined.
+        length = parts[0].shape[axis]
+        middle = slice(length // 3, max(length - length // 3, length // 3 + 1))
+        first, end, bordered = (np.moveaxis(part, axis, 0)[middle] for part in parts)
+        straight = straight and bool((first == first[:1]).all() and (end == end[:1]).all())
+        seen = end > first
+        low = np.where(seen, first, np.iinfo(np.int32).max).min(axis=0)
+        high = end.max(axis=0)
+        low = np.where(seen.any(axis=0), low, 0)
+        parts = [np.expand_dims(part, axis) for part in (low, high, bordered.any(axis=0))]
+    count = tensor.shape[place]
+    first, end, bordered = (np.broadcast_to(part.reshape(-1), count) for part in parts)
+    return Line(first, end, bordered, straight)
+
+
+def _extent(tensor: Carried, image_axis: int) -> float:
+    if 0 in tensor.shape:
+        return math.nan
+    first, end = tensor.spans(image_axis)
+    free = ~tensor.bordered(image_axis)
+    return float((end - first)[free].max()) if free.any() else math.nan
+
+
+class Fields(NamedTuple):
+    """The receptive fields of a network's maps at the size asked for.
+
+    Attributes:
+        axes: fields of a map along each image axis, by number; None where the image does not reach it.
+        sizes: extents of every map along each image axis, grids or not; NaN where unknown.
+        period: shift of the image, along each axis, after which everything inside repeats.
+        resizable: whether the network runs on images of other sizes, along each axis.
+        partial: numbers of maps of which only the part inside the image is known, along some axis.
+    """
+
+    axes: Mapping[int, tuple[AxisField, ...] | None]
+    sizes: Sequence[tuple[float, ...]]
+    period: tuple[int, ...]
+    resizable: tuple[bool, ...]
+    partial: frozenset[int]
+
+
+def measure(look: Callable[[tuple[int, ...]], Look], asked: Look, wanted: Sequence[int]) -> Fields:
+    """Receptive fields of some maps of a network, along all image axes.
+
+    Args:
+        look: runs the network on an image of some lengths; SizeRefusedError where it does not run at all.
+        asked: the look at the size asked for.
+        wanted: numbers of the maps, grids all of them.
+    """
+    axes = [_Axis(look, asked, wanted, axis) for axis in range(len(asked.lengths))]
+    fields: dict[int, tuple[AxisField, ...] | None] = {}
+    partial: set[int] = set()
+    for number in wanted:
+        if asked.maps[number].nowhere:
+            fields[number] = None
+            continue
+        fields[number] = tuple(axis.field(number) for axis in axes)
+        if any(number in axis.partial for axis in axes):
+            partial.add(number)
+    sizes = [tuple(axis.size(number) for axis in axes) for number in range(len(asked.maps))]
+    return Fields(fields, sizes, tuple(a.period for a in axes), tuple(a.resizable for a in axes), frozenset(partial))
+
+
+class _Axis:
+    """Everything about one image axis.
+
+    Attributes:
+        period: shift of the image after which everything inside repeats.
+        resizable: whether the network runs on longer images.
+        partial: numbers of maps of which only the part inside the image is known.
+    """
+
+    def __init__(self, look: Callable[[tuple[int, ...]], Look], asked: Look, wanted: Sequence[int], axis: int) -> None:
+        self._axis, self._asked = axis, asked
+        self._length = asked.lengths[axis]
+        self.partial: set[int] = set()
+        self._found: dict[int, AxisField] = {}
+        self._long: Look | None = None
+        self.period = 1
+        for step in _STEPS:
+            if self._try_step(look, wanted, step):
+                break
+        self.resizable = self._long is not None
+
+    def field(self, number: int) -> AxisField:
+        """Field of a grid."""
+        if number in self._found:
+            return self._found[number]
+        seen = self._asked.maps[number]
+        known, exact = fixed(seen.lines[self._axis], self._length, mixed=self._axis in seen.marks.context)
+        if not exact:
+            self.partial.add(number)
+        self._found[number] = known
+        return known
+
+    def size(self, number: int) -> float:
+        """Extent of any map; NaN where unknown."""
+        if number in self._found:
+            return self._found[number].size
+        seen = self._asked.maps[number]
+        if seen.nowhere:
+            return 0.0
+        if self._long is not None and number < len(self._long.maps):
+            longer = self._long.maps[number]
+            if self._axis in longer.marks.context and not longer.extents[self._axis] <= seen.extents[self._axis]:
+                return math.inf
+            return longer.extents[self._axis]
+        return math.inf if self._axis in seen.marks.context else seen.extents[self._axis]
+
+    def _try_step(self, look: Callable[[tuple[int, ...]], Look], wanted: Sequence[int], step: int) -> bool:
+        """Whether looks that are longer by multiples of a step tell the truth."""
+        first = self._longer(look, step)
+        if first is None:
+            return False
+        growth = {n: _grown(self._asked.maps[n], first.maps[n], self._axis) for n in range(len(first.maps))}
+        periods = [step // math.gcd(step, cells) for grown in growth.values() for cells in grown]
+        period = math.lcm(1, *periods)
+        open_ = [n for n in wanted if n < len(first.maps) and not self._asked.maps[n].nowhere and growth[n][-1]]
+        found: dict[int, AxisField] = {}
+        longer, times = first, 1
+        while True:
+            again = []
+            for number in open_:
+                line, cells = longer.maps[number].lines[self._axis], growth[number][-1]
+                known = repeated(line, cells, step, cells * period // step)
+                if known is None and self._endless(number, longer):
+                    known = unbounded(cells, step)
+                if known is not None:
+                    found[number] = known
+                elif len(middle(line)) > 4 * cells:
+                    return False  # no border is near, and yet nothing repeats: the step is no whole number of periods
+                else:
+                    again.append(number)
+            times *= 2
+            if not again or self._length + times * step > _LONGEST:
+                break
+            next_look = self._longer(look, times * step)
+            if next_look is None or len(next_look.maps) < len(longer.maps):
+                break
+            grown = [_grown(self._asked.maps[n], next_look.maps[n], self._axis) for n in growth]
+            if grown != [[times * cells for cells in growth[n]] for n in growth]:
+                return False
+            longer, open_ = next_look, again
+        if again and step != _STEPS[-1]:
+            return False
+        self._long, self.period, self._found = longer, period, {}
+        for number, known in found.items():
+            self._found[number] = with_others(known, self._asked.maps[number].lines[self._axis], self._length)
+        return True
+
+    def _longer(self, look: Callable[[tuple[int, ...]], Look], more: int) -> Look | None:
+        """A look at a longer image; None if the network does not do the same there."""
+        lengths = list(self._asked.lengths)
+        lengths[self._axis] += more
+        try:
+            longer = look(tuple(lengths))
+        except SizeRefusedError:
+            return None
+        if longer.failure is None and len(longer.maps) != len(self._asked.maps):
+            return None
+        count = min(len(longer.maps), len(self._asked.maps))
+        same = all(len(a.shape) == len(b.shape) for a, b in zip(self._asked.maps, longer.maps, strict=False))
+        if not same or not count:
+            return None
+        longer.maps = longer.maps[:count]
+        return longer
+
+    def _endless(self, number: int, longer: Look) -> bool:
+        """Whether the cells in the middle of a map see what grows with the image."""
+        before, after = self._asked.maps[number], longer.maps[number]
+        if self._axis not in after.marks.context:
+            return False
+        one, other = before.lines[self._axis], after.lines[self._axis]
+        middle, there = len(one.first) // 2, len(other.first) // 2
+        grown = (other.end[there] - other.first[there]) - (one.end[middle] - one.first[middle])
+        return bool(grown >= (longer.lengths[self._axis] - self._length) // 2)
+
+
+def _grown(before: Seen, after: Seen, axis: int) -> list[int]:
+    """Elements by which every axis of a map grows; the last number is that of the grid along the image axis."""
+    grown = [b - a for a, b in zip(before.shape, after.shape, strict=True)]
+    if before.grid is None or after.grid is None:
+        return [*grown, 0]
+    return [*grown, after.grid[axis] - before.grid[axis]]
+
+
+def middle(line: Line) -> Ints:
+    """Numbers of the cells in the middle of a line: half of those that no border touches, for borders may also wrap."""
+    free = np.flatnonzero(~line.bordered)
+    if not free.size:
+        return free.astype(np.int32)
+    run = max(np.split(free, np.flatnonzero(np.diff(free) != 1) + 1), key=len)
+    quarter = len(run) // 4
+    return run[quarter : len(run) - quarter].astype(np.int32)
+
+
+def repeated(line: Line, cells: int, step: int, inner: int) -> AxisField | None:
+    """The field that the cells in the middle of a long image repeat.
+
+    Args:
+        line: what the cells see.
+        cells: by which the grid grows when the image grows by ``step``.
+        step: pixels.
+        inner: cells in which all that is inside the network repeats; so many must be seen to repeat.
+
+    Returns:
+        None if borders are met everywhere, or nothing repeats.
+    """
+    chosen = middle(line)
+    first, end = line.first[chosen].astype(np.int64), line.end[chosen].astype(np.int64)
+    empty = end <= first
+    least = cells // math.gcd(cells, step)
+    for sign in (1, -1):
+        for period in range(least, min(cells, len(chosen) - inner) + 1, least):
+            pixels = sign * period * step // cells
+            kept = ~(empty[period:] | empty[:-period])
+            if not (empty[period:] == empty[:-period]).all() or not kept.any():
+                continue
+            shifts = ((first[period:] - first[:-period])[kept], (end[period:] - end[:-period])[kept])
+            if all((shift == pixels).all() for shift in shifts):
+                pairs = [(0, 0) if empty[k] else (int(first[k]), int(end[k])) for k in range(period)]
+                return shortest(int(chosen[0]), pairs, pixels)
+    return None
+
+
+def shortest(first_cell: int, pairs: Sequence[tuple[float, float]], period: int) -> AxisField:
+    """The field of all cells from that of one whole period, in its shortest form.
+
+    Args:
+        first_cell: the cell that ``pairs`` begin with.
+        pairs: edges of the consecutive cells of one period; equal ones for a cell that sees nothing.
+        period: shift of the field over these cells, in pixels.
+    """
+    cells = len(pairs)
+    moved: list[tuple[float, float]] = []
+    for cell in range(cells):
+        place = (cell - first_cell) % cells
+        shift = (first_cell + place - cell) // cells * period
+        low, high = pairs[place]
+        moved.append((low - shift, high - shift) if low != high else (0, 0))
+    for count in range(1, cells):
+        pixels, rest = divmod(period * count, cells)
+        if rest == 0 and cells % count == 0 and _repeats(moved, count, pixels):
+            return AxisField(count, pixels, tuple(moved[:count]))
+    return AxisField(cells, period, tuple(moved))
+
+
+def _repeats(pairs: Sequence[tuple[float, float]], count: int, pixels: int) -> bool:
+    """Whether each field is that of ``count`` cells before, moved by ``pixels``."""
+    return all(
+        pair == ((low + pixels, high + pixels) if low != high else (0, 0))
+        for (low, high), pair in zip(pairs, pairs[count:], strict=False)
+    )
+
+
+def unbounded(cells: int, period: int) -> AxisField:
+    """The field of cells that all see the whole image, ``cells`` of them per ``period`` pixels."""
+    common = math.gcd(cells, period)
+    count = cells // common
+    return AxisField(count, period // common, ((-math.inf, math.inf),) * count)
+
+
+def with_others(known: AxisField, line: Line, length: int) -> AxisField:
+    """The field, with the cells of the image at the size asked for that see more than it says (wrapped borders)."""
+    if known.unbounded:
+        return known
+    others = []
+    for cell, (first, end) in enumerate(zip(line.first.tolist(), line.end.tolist(), strict=True)):
+        low, high = known.edges_at(cell)
+        if end > first and not (max(low, 0) <= first and end <= min(high, length)):
+            others.append((cell, first, end))
+    return known._replace(others=tuple(others))
+
+
+def fixed(line: Line, length: int, *, mixed: bool) -> tuple[AxisField, bool]:
+    """The best that can be said when only the requested size can be run: interior cells tell the pattern.
+
+    Args:
+        line: what the cells see.
+        length: of the image.
+        mixed: whether the whole image was mixed on the way.
+
+    Returns:
+        The field, and whether it is all of it; else it is the part inside the image.
+    """
+    count = len(line.first)
+    pairs = [(int(a), int(b)) if b > a else (0, 0) for a, b in zip(line.first, line.end, strict=True)]
+    seen = {pair for pair in pairs if pair[0] != pair[1]}
+    if mixed and len(seen) == 1 and _nearly_all(next(iter(seen)), length, count):
+        return unbounded(count, length), True
+    clear = [cell for cell, (low, high) in enumerate(pairs) if low != high and not line.bordered[cell]]
+    free = set(clear)
+    for sign in (1, -1):
+        for period in range(1, count // 2 + 1):
+            run = [cell for cell in clear if cell + period in free]
+            shifts = {pairs[cell + period][side] - pairs[cell][side] for cell in run for side in (0, 1)}
+            if len(run) < period or len(shifts) != 1 or (pixels := int(shifts.pop())) * sign < 1:
+                continue
+            window = next((c for c in run if all(c + k in free for k in range(period))), None)
+            if window is None:
+                continue
+            found = shortest(window, [pairs[window + k] for k in range(period)], pixels)
+            if all(_within(pair, found.edges_at(cell), length) for cell, pair in enumerate(pairs)):
+                return found, True
+    return AxisField(count, length, tuple(pairs)), False
+
+
+def _nearly_all(pair: tuple[int, int], length: int, cells: int) -> bool:
+    """Whether a field that all cells share is the whole image, but for what strides leave unseen at the borders."""
+    near = max(1, length // max(cells, 1)) if cells > 1 else length
+    return max(pair[0], length - pair[1]) < max(near, 2)
+
+
+def _within(pair: tuple[int, int], field: tuple[float, float], length: int) -> bool:
+    """Whether what a cell sees is what is left of its field inside the image, or less (holes at the borders)."""
+    low, high = max(field[0], 0), min(field[1], length)
+    return pair[0] == pair[1] or (low <= pair[0] and pair[1] <= high)
