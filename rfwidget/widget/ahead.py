@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 from rfwidget.base import ReceptiveField
 from rfwidget.types import GridPoint, Size
-from rfwidget.widget.background import Check
 from rfwidget.widget.view import Answer, View, answer
-from rfwidget.widget.worker import Cancelled
+from rfwidget.widget.worker import Cancelled, Check
 
 _UNNOTICED = 1 / 60
 """Seconds by which a click may come later without anybody seeing it: one frame of the screen."""

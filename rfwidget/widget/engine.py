@@ -21,10 +21,9 @@ from rfwidget.image import as_model_input, as_picture, default_input
 from rfwidget.types import GridPoint, GridShape, Size
 from rfwidget.widget.ahead import Ahead
 from rfwidget.widget.heat import colour_feature_map
-from rfwidget.widget.main_thread import MainThread
 from rfwidget.widget.overlay import Overlay, Request
 from rfwidget.widget.view import Answer, Style, View, answer
-from rfwidget.widget.worker import Cancelled, Urgency, Worker
+from rfwidget.widget.worker import Cancelled, MainThread, Urgency, Worker
 
 Preprocess = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 

@@ -18,13 +18,13 @@ from rfwidget.types import Rect
 from rfwidget.widget.contours import measure_contours
 from rfwidget.widget.drawings import NOTHING, Drawings, Layer, build_drawings
 from rfwidget.widget.engine import Engine
-from rfwidget.widget.html import DEFAULT_LIMIT, Exhibit, write_page
-from rfwidget.widget.main_thread import MainThread
+from rfwidget.widget.page import DEFAULT_LIMIT, Exhibit, write_page
 from rfwidget.widget.png import paint, png_bytes
 from rfwidget.widget.questions import Questions
 from rfwidget.widget.scene import StageLayout
 from rfwidget.widget.strip import plain_rows
 from rfwidget.widget.view import View
+from rfwidget.widget.worker import MainThread
 
 _LONGEST_WAIT = 600.0
 """Seconds to wait for a layer before a page is written."""

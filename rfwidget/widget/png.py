@@ -81,7 +81,7 @@ def _size(scene: Scene) -> tuple[int, int]:
 
 
 def png_bytes(image: Image.Image) -> bytes:
-    """The picture as a PNG file that names its maker: by that the overlay knows the still it hides (js/still.ts)."""
+    """The picture as a PNG file that names its maker: by that js/view/saved-output.ts knows which output to hide."""
     maker = PngInfo()
     maker.add_text("Software", "rfwidget")
     file = io.BytesIO()

@@ -16,8 +16,8 @@ from rfwidget.geometry import check_box, check_pixel
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, Rect, Size
 from rfwidget.widget.overlay import Choice, Overlay, Query
+from rfwidget.widget.saved_output import SavedOutput
 from rfwidget.widget.settings import Settings
-from rfwidget.widget.still import Still
 from rfwidget.widget.strip import plain_rows
 from rfwidget.widget.study import Study
 from rfwidget.widget.traits import Checked, Flag
@@ -34,7 +34,7 @@ class Questions(Settings):
 
     _overlay: Overlay
     _study: Study
-    _still: Still
+    _saved_output: SavedOutput
     _survey: Survey | None = None
 
     @property
@@ -81,7 +81,7 @@ class Questions(Settings):
 
     def _on_query(self, change: dict[str, Any]) -> None:
         self._overlay.set(query=_edges(change["new"]))
-        self._still.renew()
+        self._saved_output.renew()
 
     def _on_asking(self, change: dict[str, Any]) -> None:
         self._overlay.set(asking=change["new"])
@@ -92,13 +92,13 @@ class Questions(Settings):
         if not change["new"]:
             self._study.drop_outline()
             self._overlay.set(contours=None)
-            self._still.renew()
+            self._saved_output.renew()
         elif self._view is not None:
             self._study.outline(self._view)
 
     def _on_compare_layer(self, change: dict[str, Any]) -> None:
         self._overlay.set(compare=change["new"] or "")
-        self._still.renew()
+        self._saved_output.renew()
 
     def _on_page_query(self, query: Query) -> None:
         """A page has asked about a box; runs in a message handler."""
@@ -136,13 +136,13 @@ class Questions(Settings):
             self._survey = survey
             self._overlay.set(layers=plain_rows(survey))
             if self.compare_layer is not None:
-                self._still.renew()
+                self._saved_output.renew()
 
     def on_contours(self, view: View, contours: dict[str, Any]) -> None:
         """Show the outlines, unless something else is shown by now."""
         if self.show_erf and self._view is not None and view.revision == self._view.revision:
             self._overlay.set(contours=contours)
-            self._still.renew()
+            self._saved_output.renew()
 
     def on_background(self, words: str) -> None:
         """Say what is going on while nobody waits."""

@@ -28,11 +28,11 @@ from rfwidget.widget.canvas import HEAT, SceneCanvas
 from rfwidget.widget.controls import Controls
 from rfwidget.widget.engine import Engine, Preprocess, Wish
 from rfwidget.widget.exports import Exports
-from rfwidget.widget.main_thread import Lull, MainThread
 from rfwidget.widget.overlay import Overlay, Request
-from rfwidget.widget.still import Still
+from rfwidget.widget.saved_output import SavedOutput
 from rfwidget.widget.study import Study
 from rfwidget.widget.view import Answer, Style, View, full_gradient, nearest_cell
+from rfwidget.widget.worker import Lull, MainThread
 
 _SETTLED = 0.3
 """Seconds after the last click or step of a drag after which pages yet to come are told of the selected cell."""
@@ -96,7 +96,7 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         self._study = Study(
             self.rf, input_layer, self._engine.prepare, self._engine.worker, self._main, self, self._engine.ahead
         )
-        self._still = Still(self._picture, self._main)
+        self._saved_output = SavedOutput(self._picture, self._main)
         self._lull = Lull(self._main, _SETTLED, self._tell_selected)
         stage = Box([self._canvas.widget, self._overlay])
         stage.add_class("rfwidget-stage")
@@ -188,11 +188,11 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
 
     def _on_scene(self, _: dict[str, Any]) -> None:
         self._show_scene()
-        self._still.renew()
+        self._saved_output.renew()
 
     def _on_heat(self, change: dict[str, Any]) -> None:
         self._overlay.set(**{change["name"]: change["new"]})
-        self._still.renew()
+        self._saved_output.renew()
 
     def _on_selected(self, change: dict[str, Any]) -> None:
         cell = change["new"]
@@ -280,7 +280,7 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         self._study.look_ahead(answered)
         if self._overlay.state == "error":
             self._overlay.set(state="ready", error=None)
-        self._still.renew()
+        self._saved_output.renew()
 
     def on_failure(self, message: str, details: str) -> None:
         """Show what went wrong; what was shown before stays usable."""
@@ -297,7 +297,7 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
     def _ipython_display_(self, **_: Any) -> None:
         """Two outputs: the live view, and the picture that is left when there is no kernel."""
         display({**self._repr_mimebundle_(), "text/plain": ""}, raw=True)
-        self._still.show()
+        self._saved_output.show()
 
     def _tell_selected(self) -> None:
         """Pages on show know the cell from its answer; this is for a page that is loaded later."""

@@ -1,6 +1,6 @@
 """The slow questions about a network, answered while nobody waits: all layers, and the effective receptive field.
 
-Both are tasks of a `Background`, so that no click is ever kept waiting for more than one of their steps.
+Both are tasks of a `IdleTasks`, so that no click is ever kept waiting for more than one of their steps.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from typing import Any, Protocol
 from rfwidget.base import ReceptiveField
 from rfwidget.survey import Survey
 from rfwidget.widget.ahead import Ahead
-from rfwidget.widget.background import Background, Check
 from rfwidget.widget.contours import Prepare, measure_contours
 from rfwidget.widget.engine import explain
-from rfwidget.widget.main_thread import MainThread
 from rfwidget.widget.view import Answer, View
-from rfwidget.widget.worker import Cancelled, Worker
+from rfwidget.widget.worker import Cancelled, Check, IdleTasks, MainThread, Worker
 
 _INTERVAL = 0.2
 """Seconds between two reports of progress."""
@@ -67,7 +65,7 @@ class Study:
         self._main = main
         self._listener = listener
         self._ahead = ahead
-        self._background = Background(worker)
+        self._background = IdleTasks(worker)
 
     def look_ahead(self, answered: Answer) -> None:
         """Answer the neighbours of a cell before anybody asks."""

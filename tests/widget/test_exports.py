@@ -1,4 +1,4 @@
-"""What leaves the widget shows what has been asked of it, and the still is renewed with it."""
+"""What leaves the widget shows what has been asked of it, and the saved output is renewed with it."""
 
 from __future__ import annotations
 
@@ -94,10 +94,10 @@ def test_without_the_gradient_map_the_selected_rectangle_stays(widget: RFWidget)
     assert (right, bottom) < (40, 24)
 
 
-def test_the_still_is_renewed_with_every_answer(widget: RFWidget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_saved_output_is_renewed_with_every_answer(widget: RFWidget, monkeypatch: pytest.MonkeyPatch) -> None:
     renewed: list[str] = []
     what = "query"
-    monkeypatch.setattr(widget._still, "renew", lambda: renewed.append(what))
+    monkeypatch.setattr(widget._saved_output, "renew", lambda: renewed.append(what))
     widget.query = (3, 4)
     what = "page's query"
     widget._overlay._handle_custom_msg({"kind": "query", "box": None}, [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -216,23 +215,6 @@ def test_an_observer_that_raises_does_not_keep_the_layer_from_being_shown(widget
     assert (widget.output_layer, widget._overlay.layer, widget._overlay.state) == ("tall", "tall", "ready")
     assert widget._overlay.selected == list(widget.selected)
     assert is_right(widget, *widget.selected)
-
-
-def test_a_call_that_raises_on_the_main_thread_does_not_hold_up_the_others() -> None:
-    from rfwidget.widget.main_thread import MainThread
-
-    done: list[str] = []
-
-    async def run() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda *_: done.append("told"))
-        main = MainThread()
-        main._waiting.extend([lambda: 1 / 0, lambda: done.append("next")])
-        main.post(lambda: done.append("last"))
-        while "last" not in done:
-            await asyncio.sleep(0)
-
-    asyncio.run(asyncio.wait_for(run(), 20))
-    assert done == ["told", "next", "last"]
 
 
 def test_of_a_huge_grid_the_feature_map_stays_behind_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from rfwidget.types import GridPoint, Size
 from rfwidget.widget import view
 from rfwidget.widget.embedded import indexed_png
 from rfwidget.widget.heat import heat_map
-from rfwidget.widget.html import choose_cells
+from rfwidget.widget.page import choose_cells
 from rfwidget.widget.view import answer
 from tests.box_filter import BoxReceptiveField
 
