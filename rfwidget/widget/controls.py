@@ -1,20 +1,27 @@
-"""The controls around the image. They set the widget's traits and follow them; they decide nothing."""
+"""The controls around the image. They set the widget's traits and follow them; they decide nothing.
+
+Image files from a user's disk, or from a stranger's, are read here: with care, or refused in words.
+"""
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
+import numpy as np
+import numpy.typing as npt
 import traitlets
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.image import fit_picture, get_default_images
+from rfwidget.image import check_pixels, fit_picture, get_default_images
 from rfwidget.plotting import CORNER_STYLES
 from rfwidget.types import Size
 from rfwidget.widget.scene import DASHES
-from rfwidget.widget.upload import read_upload
 
 if TYPE_CHECKING:
     from rfwidget.widget.rf_widget import RFWidget
@@ -30,6 +37,12 @@ _NO_LAYER = ("no other layer", None)
 
 _SNUG = {"description_width": "initial"}
 """Style of a control that stands right behind its label."""
+
+
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
+"""Formats that are read. Pillow knows many more; some start other programs, and few are looked after."""
+
+_GREY = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 class Controls(w.VBox):  # type: ignore[misc]
@@ -254,3 +267,40 @@ def _with(options: Any, value: str) -> list[str]:
 
 def _row(*children: w.Widget) -> w.HBox:
     return w.HBox(list(children), layout=w.Layout(flex_flow="row wrap", align_items="center"))
+
+
+def read_upload(content: bytes) -> npt.NDArray[np.uint8]:
+    """An image file of a common kind as RGB ``(h, w, 3)``, turned as its camera held it; of a film the first picture.
+
+    Raises:
+        ReceptiveFieldError: if it is no image, damaged, or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a file says too much or too little
+            with Image.open(io.BytesIO(content), formats=FORMATS) as file:
+                check_pixels(*file.size)  # before anything is decoded
+                return np.array(_to_rgb(ImageOps.exif_transpose(file)))
+    except ReceptiveFieldError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ReceptiveFieldError(
+            f"the uploaded file is no image that can be read: expected one of {', '.join(FORMATS)}"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise ReceptiveFieldError("the uploaded image is too large: resize it first") from error
+    except Exception as error:  # a damaged file makes decoders raise all sorts of errors
+        raise ReceptiveFieldError(
+            f"the uploaded image cannot be read, is it damaged? {type(error).__name__}: {error}"
+        ) from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """RGB; grey of more than 8 bits is scaled down to 8, transparency laid on white."""
+    if image.mode in _GREY:
+        values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0, neginf=0).clip(min=0)
+        return Image.fromarray((values / max(values.max(), 1) * 255).astype(np.uint8), "L").convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        clear = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    return image.convert("RGB")

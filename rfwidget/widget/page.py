@@ -27,11 +27,11 @@ from rfwidget.geometry import check_point
 from rfwidget.progress import Progress, part, silent
 from rfwidget.types import GridPoint, Rect, Size
 from rfwidget.widget.embedded import address, indexed_png, png_file
+from rfwidget.widget.engine import View, nearest_cell
 from rfwidget.widget.heat import Heat, colour_feature_map, heat_map
 from rfwidget.widget.overlay import read_built
 from rfwidget.widget.png import paint_marks
 from rfwidget.widget.scene import Scene
-from rfwidget.widget.view import View, nearest_cell
 
 DEFAULT_LIMIT = 25_000_000
 """Bytes; more than that makes a file that neither mails nor opens well."""

@@ -68,7 +68,7 @@ class AnyOrder(RuleBasedStateMachine):
     def open(self) -> None:
         self.rf = MoodyReceptiveField()
         self.widget = RFWidget(self.rf)
-        self.widget._study.look_ahead = lambda *_: None  # what is known beforehand cannot fail
+        self.widget._engine.background.prefetch = lambda *_: None  # what is known beforehand cannot fail
         self.sent: list[dict[str, Any]] = []
         self.widget._overlay.send = lambda content, *_: self.sent.append(content)
         self.layer, self.shape = "wide", self.rf.default_input_shape()

@@ -13,7 +13,7 @@ import pytest
 from rfwidget import RFWidget
 from rfwidget.network import Patch
 from rfwidget.types import GridPoint
-from rfwidget.widget import view
+from rfwidget.widget import engine
 from rfwidget.widget.overlay import Overlay
 from tests.box_filter import BoxNetwork, BoxReceptiveField
 
@@ -87,7 +87,7 @@ def test_a_model_that_raises_at_the_third_call_shows_it_and_answers_the_fourth(
             raise RuntimeError("the third call")
         return patch
 
-    monkeypatch.setattr(widget._study, "look_ahead", lambda *_: None)
+    monkeypatch.setattr(widget._engine.background, "prefetch", lambda *_: None)
     with_gradient(monkeypatch, third_fails)
     for seq in (1, 2, 3):
         request(widget, seq, 1, seq)
@@ -120,7 +120,7 @@ def test_clicks_on_a_slow_model_are_acknowledged_at_once_and_only_the_last_is_co
         computed.append((patch.left, patch.top))
         return patch
 
-    monkeypatch.setattr(widget._study, "look_ahead", lambda *_: None)
+    monkeypatch.setattr(widget._engine.background, "prefetch", lambda *_: None)
     with_gradient(monkeypatch, slowly)
     for seq in range(1, 9):
         request(widget, seq, 2, seq)
@@ -218,7 +218,7 @@ def test_an_observer_that_raises_does_not_keep_the_layer_from_being_shown(widget
 
 
 def test_of_a_huge_grid_the_feature_map_stays_behind_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view, "MAX_SHOWN_CELLS", 14 * 18 - 1)
+    monkeypatch.setattr(engine, "MAX_SHOWN_CELLS", 14 * 18 - 1)
     widget = RFWidget(BoxReceptiveField(), input_shape=SHAPE, selected=(3, 4))
     assert widget.wait(20)
     assert widget._overlay.feature_map is None

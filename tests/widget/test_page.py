@@ -20,11 +20,11 @@ from PIL import Image
 from rfwidget import RFWidget
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Size
-from rfwidget.widget import view
+from rfwidget.widget import engine
 from rfwidget.widget.embedded import indexed_png
+from rfwidget.widget.engine import answer
 from rfwidget.widget.heat import heat_map
 from rfwidget.widget.page import choose_cells
-from rfwidget.widget.view import answer
 from tests.box_filter import BoxReceptiveField
 
 SHAPE = (40, 64, 3)
@@ -60,7 +60,7 @@ def test_of_a_huge_grid_the_feature_map_stays_behind(
 ) -> None:
     widget.to_html(tmp_path / "page.html", cells=1)
     assert data_of(tmp_path / "page.html")["shown"][0]["features"].startswith("data:image/png")
-    monkeypatch.setattr(view, "MAX_SHOWN_CELLS", 14 * 18 - 1)
+    monkeypatch.setattr(engine, "MAX_SHOWN_CELLS", 14 * 18 - 1)
     widget.to_html(tmp_path / "page.html", cells=1)
     assert data_of(tmp_path / "page.html")["shown"][0]["features"] == ""
 
@@ -163,7 +163,7 @@ def test_progress_tells_of_effective_fields_and_grows_all_the_same(asking: RFWid
 def test_effective_fields_count_against_the_limit_and_their_failure_leaves_no_file(
     asking: RFWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "_contours_of", lambda *_: {"levels": [0] * 100_000})
+    monkeypatch.setattr(engine, "plain_contours", lambda *_: {"levels": [0] * 100_000})
     with pytest.raises(ReceptiveFieldError, match="the effective receptive field of wide already takes"):
         asking.to_html(tmp_path / "page.html", cells=1, max_bytes=200_000)
 

@@ -16,7 +16,7 @@ from PIL import Image
 from rfwidget import RFWidget
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import MAX_PIXELS
-from rfwidget.widget.upload import read_upload
+from rfwidget.widget.controls import read_upload
 from tests.box_filter import BoxReceptiveField
 
 WIDTH, HEIGHT = 30, 20

@@ -7,9 +7,8 @@ import pytest
 
 from rfwidget import RFWidget
 from rfwidget.types import GridPoint, Size
-from rfwidget.widget import ahead as module
-from rfwidget.widget.ahead import Ahead, neighbours
-from rfwidget.widget.view import View
+from rfwidget.widget import engine as module
+from rfwidget.widget.engine import Prefetch, View, neighbours
 from rfwidget.widget.worker import Cancelled
 from tests.box_filter import BoxReceptiveField
 
@@ -36,7 +35,7 @@ def never() -> None:
 
 
 def test_the_neighbours_are_known_and_nothing_else(rf: BoxReceptiveField, view: View) -> None:
-    ahead = Ahead(rf)
+    ahead = Prefetch(rf)
     ahead.fill(view, GridPoint(3, 4), never)
     for point in neighbours(GridPoint(3, 4), view.grid):
         answered = ahead.take(view, point)
@@ -50,7 +49,7 @@ def test_it_stops_at_once_when_somebody_asks(rf: BoxReceptiveField, view: View) 
     def stop() -> None:
         raise Cancelled
 
-    ahead = Ahead(rf)
+    ahead = Prefetch(rf)
     with pytest.raises(Cancelled):
         ahead.fill(view, GridPoint(3, 4), stop)
     assert ahead.take(view, GridPoint(2, 4)) is None
@@ -70,7 +69,7 @@ def test_slow_gradients_are_not_computed_ahead(
         return real(*arguments)
 
     monkeypatch.setattr(module, "answer", slow)
-    ahead = Ahead(rf)
+    ahead = Prefetch(rf)
     for _ in range(3):
         ahead.fill(view, GridPoint(3, 4), never)
     assert len(calls) == 1
@@ -78,7 +77,7 @@ def test_slow_gradients_are_not_computed_ahead(
 
 def test_errors_wait_for_somebody_who_asks(rf: BoxReceptiveField, view: View, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rf.network, "gradient", lambda *_: 1 // 0)
-    ahead = Ahead(rf)
+    ahead = Prefetch(rf)
     ahead.fill(view, GridPoint(3, 4), never)
     assert ahead.take(view, GridPoint(2, 4)) is None
 
