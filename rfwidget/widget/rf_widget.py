@@ -22,7 +22,6 @@ from rfwidget import checks
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.image import as_array, as_input_shape, get_default_images
-from rfwidget.plotting import finite_rect
 from rfwidget.types import GridPoint, ReceptiveFieldDescription
 from rfwidget.widget.canvas import HEAT, SceneCanvas
 from rfwidget.widget.controls import Controls
@@ -250,7 +249,8 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         elif before is None:
             cell = GridPoint(min(self.selected.x, int(view.grid.w) - 1), min(self.selected.y, int(view.grid.h) - 1))
         else:
-            cell = nearest_cell(view, finite_rect(before.field.rect(self.selected), before.input_shape).center)
+            x, y = self.selected
+            cell = nearest_cell(view, (before.field.x.centre_at(x), before.field.y.centre_at(y)))
         self._show_scene()
         size = [int(view.grid.w), int(view.grid.h)]
         self._overlay.set(
