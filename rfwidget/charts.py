@@ -29,7 +29,6 @@ CONTOURS = ((0.5, "-"), (0.95, "--"))
 """Shares of the mass drawn as contours, and their dash patterns."""
 
 _NAMES = 14  # layers that are named on the axis
-_SMOOTHED = 40  # pixels; the contours of larger maps are smoothed
 _DOTTED = 40  # more layers than these are drawn as a line without dots
 
 
@@ -242,16 +241,11 @@ def _plain(name: str) -> str:
 
 
 def _contour(ax: Axes, effective: EffectiveField, fraction: float, dash: Any, corner: tuple[float, float]) -> Any:
-    """Border of the smallest set of pixels that holds a share of the mass; returns its entry of the legend."""
+    """The contour of a share of the mass; returns its entry of the legend."""
+    from matplotlib.collections import LineCollection
     from matplotlib.lines import Line2D
 
-    mask = np.pad(effective.mask(fraction).astype(float), 1)
-    if min(effective.map.shape) > _SMOOTHED:
-        # Single pixels on either side of the border would hide it: each follows the majority of its neighbours.
-        padded = np.pad(mask, 1)
-        mask = (np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).mean(axis=(2, 3)) > 0.5).astype(float)
-    x = np.arange(mask.shape[1]) - 0.5 + corner[0]
-    y = np.arange(mask.shape[0]) - 0.5 + corner[1]
-    ax.contour(x, y, mask, levels=[0.5], colors="white", linestyles=dash, linewidths=1.3)
-    ratio = effective.area_ratio(fraction)
+    lines = [np.concatenate([line, line[:1]]) + corner for line in effective.contour(fraction)]
+    ax.add_collection(LineCollection(lines, colors="white", linestyles=dash, linewidths=1.3, zorder=2))
+    ratio = effective.contour_ratio(fraction)
     return Line2D([], [], color="0.35", linestyle=dash, label=f"{fraction:.0%} of the mass, {ratio:.1%} of the area")

@@ -121,8 +121,7 @@ def plot_grid(
     """
     ax = axes_for(ax, figsize)
     ax.imshow(as_picture(image), extent=(0, image_shape.w, image_shape.h, 0), interpolation="nearest")
-    centres_x, centres_y = cell_centres(field, image_shape, grid)
-    xs, ys = np.meshgrid(centres_x, centres_y)
+    xs, ys = np.meshgrid(*cell_centres(field, grid))
     dot = float(np.clip(130 / max(grid), 1.5, 4))  # points; dots of a fine grid must not hide the image
     ax.plot(xs.ravel(), ys.ravel(), ".", color="limegreen", markersize=dot, label="centres", zorder=2)
     rects = []
@@ -130,7 +129,8 @@ def plot_grid(
         rect = finite_rect(field.rect(point), image_shape)
         rects.append(rect)
         _outline(ax, rect, colour, dash, f"{word} cell ({point.x}, {point.y})")
-        ax.plot(*rect.center, "o", color=colour, markeredgecolor="white", markersize=7, zorder=4)
+        centre = (field.x.centre_at(point.x), field.y.centre_at(point.y))
+        ax.plot(*centre, "o", color=colour, markeredgecolor="white", markersize=7, zorder=4)
         if plot_naive_rf:
             naive = naive_rect(point, image_shape, grid)
             _outline(ax, naive, colour, ":", "naive" if colour == FIRST else None, width=1.2)
@@ -140,18 +140,13 @@ def plot_grid(
     return ax
 
 
-def cell_centres(
-    field: FieldGeometry, image_shape: GridShape, grid: Size
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def cell_centres(field: FieldGeometry, grid: Size) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Centres of the receptive fields of all columns and of all rows, in pixels."""
-    centres: list[npt.NDArray[Any]] = []
-    for axis, cells, pixels in ((field.x, grid.w, image_shape.w), (field.y, grid.h, image_shape.h)):
-        if axis.unbounded:
-            centres.append((np.arange(int(cells)) + 0.5) * pixels / cells)
-        else:
-            edges = np.array([axis.edges_at(cell) for cell in range(int(cells))], dtype=np.float64)
-            centres.append((edges[:, 0] + edges[:, 1]) / 2)
-    return centres[0], centres[1]
+    columns, rows = (
+        np.array([axis.centre_at(cell) for cell in range(int(cells))], dtype=np.float64)
+        for axis, cells in zip(field, grid, strict=True)
+    )
+    return columns, rows
 
 
 def naive_rect(point: GridPoint, image_shape: GridShape, grid: Size) -> Rect:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +63,19 @@ def test_the_nearest_cell_has_the_nearest_centre_and_the_later_one_of_two(axis: 
     assert away[nearest] == min(away)
     if axis is PLAIN:  # as js/geometry.ts rounds
         assert min(away) not in away[nearest + 1 :]
+
+
+SHARED = json.loads((Path(__file__).parent / "geometry.json").read_text(encoding="utf-8"))
+"""Cases that js/geometry.test.ts reads too: the browser and Python must agree on where a cell is."""
+
+
+@pytest.mark.parametrize("case", SHARED, ids=lambda case: case["name"])
+def test_a_cell_is_where_the_browser_has_it(case: dict[str, Any]) -> None:
+    cells, pixels, edges = case["axis"].values()
+    pairs = ((-math.inf, math.inf),) * cells if edges is None else tuple(map(tuple, edges))
+    axis, count = AxisField(cells, pixels, pairs), len(case["centres"])
+    assert [axis.centre_at(cell) for cell in range(count)] == case["centres"]
+    assert [axis.nearest(at, count) for at, _ in case["nearest"]] == [cell for _, cell in case["nearest"]]
 
 
 def test_cells_that_hold_an_interval_have_both_of_its_ends_in_their_fields() -> None:

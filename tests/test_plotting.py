@@ -91,6 +91,15 @@ def test_an_unbounded_field_is_drawn_around_the_image() -> None:
     assert outlined(ax, "red") == (0, 0, 160, 22)
 
 
+def test_the_dots_and_the_three_centres_of_an_unbounded_field_are_where_its_geometry_has_them() -> None:
+    endless = FieldGeometry(AxisField(1, 32, ((-np.inf, np.inf),)), FIELD.y)
+    image = GridShape(None, w=100, h=96, c=3)
+    ax = plot_grid(endless, image, Size(3, 16), np.zeros((96, 100, 3), np.uint8), ax=Figure().add_subplot())
+    dots, *centres = ax.lines
+    assert sorted(set(dots.get_xdata())) == [16, 48, 80]
+    assert [tuple(*centre.get_xydata()) for centre in centres] == [(16, 11), (48, 51), (80, 86)]
+
+
 @pytest.mark.parametrize("size", [Size(1, 1), Size(2, 7), Size(5, 4)])
 def test_the_corner_cells_lie_on_every_grid(size: Size) -> None:
     for point in corner_cells(size):

@@ -114,11 +114,8 @@ def nearest_cell(view: View, centre: tuple[float, float] | None) -> GridPoint:
     """The cell whose receptive field is centred nearest to a place of the image; without one, the central cell."""
     if centre is None:
         return GridPoint(int(view.grid.w) // 2, int(view.grid.h) // 2)
-    place = []
-    for axis, cells, pixels, at in zip(view.field, view.grid, view.input_shape[1:3], centre, strict=True):
-        first, step = (pixels / cells / 2, pixels / cells) if axis.unbounded else (axis.offset, axis.stride)
-        place.append(min(int(cells) - 1, max(0, round((at - first) / step))))
-    return GridPoint(*place)
+    x, y = centre
+    return GridPoint(view.field.x.nearest(x, int(view.grid.w)), view.field.y.nearest(y, int(view.grid.h)))
 
 
 class ViewRequest(NamedTuple):

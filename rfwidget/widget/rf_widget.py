@@ -24,7 +24,6 @@ from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.geometry import check_box, check_pixel, check_point
 from rfwidget.image import as_array, as_input_shape, as_model_input, as_picture, default_input, get_default_images
-from rfwidget.plotting import finite_rect
 from rfwidget.progress import Progress, reporting
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
@@ -524,7 +523,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         elif before is None:
             cell = GridPoint(min(self.selected.x, int(view.grid.w) - 1), min(self.selected.y, int(view.grid.h) - 1))
         else:
-            cell = nearest_cell(view, finite_rect(before.field.rect(self.selected), before.input_shape).center)
+            x, y = self.selected
+            cell = nearest_cell(view, (before.field.x.centre_at(x), before.field.y.centre_at(y)))
         self._show_scene()
         size = [int(view.grid.w), int(view.grid.h)]
         self._overlay.set(

@@ -146,7 +146,7 @@ def _dots(field: FieldGeometry, image: GridShape, grid: Size, layout: StageLayou
     """Centres of the cells inside the image, thinned to a readable distance; ``(n, 2)`` in CSS pixels."""
     axes = []
     for centres, axis, pixels, edge in zip(
-        cell_centres(field, image, grid),
+        cell_centres(field, grid),
         field,
         (image.w, image.h),
         (layout.margin.left, layout.margin.top),

@@ -61,6 +61,13 @@ def test_dots_are_the_centres_inside_the_image() -> None:
     np.testing.assert_allclose(scene.dots[0], (left + 3 * xs[0], top + 3 * ys[0]))
 
 
+def test_dots_of_an_unbounded_field_are_where_its_geometry_has_them() -> None:
+    endless = FieldGeometry(AxisField(1, 32, ((-math.inf, math.inf),)), FIELD.y)
+    scene = build_scene(np.zeros((96, 100, 3), np.uint8), GridShape(None, 100, 96, 3), endless, Size(3, 16))
+    xs = (np.unique(scene.dots[:, 0]) - scene.layout.margin.left) / scene.layout.scale
+    np.testing.assert_allclose(xs, [16, 48, 80])
+
+
 def test_dots_of_a_dense_grid_keep_apart() -> None:
     field = FieldGeometry(AxisField(1, 1, ((-1, 2),)), AxisField(1, 1, ((-1, 2),)))
     scene = build_scene(np.zeros((300, 480, 3), np.uint8), GridShape(None, 480, 300, 3), field, Size(480, 300))
