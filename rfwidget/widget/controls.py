@@ -19,9 +19,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import check_pixels, fit_picture, get_default_images
-from rfwidget.plotting import CORNER_STYLES
 from rfwidget.types import Size
-from rfwidget.widget.scene import DASHES
+from rfwidget.widget.scene import CORNERS, DOT_COLOUR, Look
 
 if TYPE_CHECKING:
     from rfwidget.widget.rf_widget import RFWidget
@@ -240,12 +239,11 @@ class Controls(w.VBox):  # type: ignore[misc]
 def legend() -> w.HTML:
     """What the three rectangles and the dots mean. The text is our own: nothing of the user's goes into HTML."""
     lines = [
-        f'<svg width="26" height="8" aria-hidden="true">{_line("rgba(255, 255, 255, 0.7)", 4, "")}'
-        f"{_line(colour, 2, ' '.join(map(str, DASHES[dash])))}</svg> {word} cell"
-        for colour, dash, word in CORNER_STYLES
+        f'<svg width="26" height="8" aria-hidden="true">{_strokes(look)}</svg> {word} cell'
+        for word, look in CORNERS.items()
     ]
     dot = (
-        '<svg width="10" height="8" aria-hidden="true"><circle cx="5" cy="4" r="2.5" fill="limegreen"/></svg> '
+        f'<svg width="10" height="8" aria-hidden="true"><circle cx="5" cy="4" r="2.5" fill="{DOT_COLOUR}"/></svg> '
         "centres of all cells"
     )
     shown = w.HTML("&ensp;&ensp;".join([*lines, dot]))
@@ -253,8 +251,14 @@ def legend() -> w.HTML:
     return shown
 
 
-def _line(colour: str, width: int, dashes: str) -> str:
-    return f'<line x1="1" y1="4" x2="25" y2="4" stroke="{colour}" stroke-width="{width}" stroke-dasharray="{dashes}"/>'
+def _strokes(look: Look) -> str:
+    """A short line over its halo, in SVG."""
+    line = '<line x1="1" y1="4" x2="25" y2="4"'
+    dashes = " ".join(map(str, look.dash))
+    return (
+        f'{line} stroke="{look.halo}" stroke-width="{look.halo_width:g}" stroke-opacity="{look.halo_opacity:g}"/>'
+        f'{line} stroke="{look.colour}" stroke-width="{look.width:g}" stroke-dasharray="{dashes}"/>'
+    )
 
 
 def _layer_line(name: str, grid: Size) -> str:

@@ -27,9 +27,9 @@ from rfwidget.network import Patch
 from rfwidget.progress import Progress
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, Rect, Size
-from rfwidget.widget.contours import plain_contours
 from rfwidget.widget.heat import Heat, colour_feature_map, heat_map
 from rfwidget.widget.overlay import Overlay, Request
+from rfwidget.widget.scene import contours_to_json
 from rfwidget.widget.worker import Cancelled, Check, IdleTasks, MainThread, Urgency, Worker
 
 Preprocess = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
@@ -233,7 +233,7 @@ class Engine:
         """
         shape = view.input_shape
         samples = (self.prepare(default_input(shape, name), shape) for name in get_default_images())
-        return plain_contours(rf.effective([view.image, *samples], channel=view.style.channel, progress=progress))
+        return contours_to_json(rf.effective([view.image, *samples], channel=view.style.channel, progress=progress))
 
     def perform(self, job: Callable[[], T]) -> T:
         """Do a job on the worker's thread, where all calls of the framework belong, and wait for it.

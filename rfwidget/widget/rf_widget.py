@@ -29,15 +29,13 @@ from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
 from rfwidget.widget.controls import Controls
-from rfwidget.widget.drawings import NOTHING, Drawings, Layer, build_drawings
 from rfwidget.widget.engine import Answer, Engine, Preprocess, Style, View, ViewRequest, full_gradient, nearest_cell
 from rfwidget.widget.heat import lookup_table
 from rfwidget.widget.overlay import Choice, Overlay, Query, Request
 from rfwidget.widget.page import DEFAULT_LIMIT, Exhibit, write_page
 from rfwidget.widget.png import paint, png_bytes
 from rfwidget.widget.saved_output import SavedOutput
-from rfwidget.widget.scene import Scene, StageLayout, build_scene
-from rfwidget.widget.strip import plain_rows
+from rfwidget.widget.scene import Layer, Mark, Scene, StageLayout, build_scene, marks_over, rows_to_json
 from rfwidget.widget.worker import Lull, MainThread
 
 _SETTLED = 0.3
@@ -292,7 +290,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             view=self._view,
             selected=self.selected,
             layers=(self._view.layer,) if layers is None else tuple(checks.series("layers", layers, "names of layers")),
-            rows=plain_rows(self._survey) if self._survey is not None else [],
+            rows=rows_to_json(self._survey) if self._survey is not None else [],
             opacity=self.heat_opacity if self.show_heat else 0.0,
             scene_of=self._scene_of,
             contours_of=self._engine.contours if self.show_erf else None,
@@ -564,7 +562,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         """Show the strip, unless the image has another size by now."""
         if self._view is not None and survey.input_shape == self._view.input_shape:
             self._survey = survey
-            self._overlay.set(layers=plain_rows(survey))
+            self._overlay.set(layers=rows_to_json(survey))
             if self.compare_layer is not None:
                 self._saved_output.renew()
 
@@ -614,15 +612,15 @@ class RFWidget(VBox):  # type: ignore[misc]
         """What the widget shows now, to be painted as a PNG file on any thread."""
         scene, answered, opacity = self._scene(), self._shown_answer, self.heat_opacity
         heat = answered.heat if answered is not None and self.show_heat else None
-        drawings = self._drawings(scene.layout)
-        return lambda: png_bytes(paint(scene, heat, drawings, opacity))
+        over = self._marks_over(scene.layout)
+        return lambda: png_bytes(paint(scene, heat, over, opacity))
 
-    def _drawings(self, layout: StageLayout) -> Drawings:
+    def _marks_over(self, layout: StageLayout) -> tuple[Mark, ...]:
         """What the overlay draws in the browser."""
         view, query = self._view, self._overlay.query
         if view is None:
-            return NOTHING
-        return build_drawings(
+            return ()
+        return marks_over(
             layout,
             view.input_shape,
             Layer(view.layer, view.field, view.grid),

@@ -21,10 +21,9 @@ from rfwidget import RFWidget
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Size
 from rfwidget.widget import engine
-from rfwidget.widget.embedded import indexed_png
 from rfwidget.widget.engine import answer
 from rfwidget.widget.heat import heat_map
-from rfwidget.widget.page import choose_cells
+from rfwidget.widget.page import choose_cells, indexed_png
 from tests.box_filter import BoxReceptiveField
 
 SHAPE = (40, 64, 3)
@@ -163,7 +162,7 @@ def test_progress_tells_of_effective_fields_and_grows_all_the_same(asking: RFWid
 def test_effective_fields_count_against_the_limit_and_their_failure_leaves_no_file(
     asking: RFWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "plain_contours", lambda *_: {"levels": [0] * 100_000})
+    monkeypatch.setattr(engine, "contours_to_json", lambda *_: {"levels": [0] * 100_000})
     with pytest.raises(ReceptiveFieldError, match="the effective receptive field of wide already takes"):
         asking.to_html(tmp_path / "page.html", cells=1, max_bytes=200_000)
 
