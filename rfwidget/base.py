@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget import checks, measure
+from rfwidget import _validation, measure
+from rfwidget._progress import Progress as Progress
+from rfwidget._progress import part, reporting, silent
+from rfwidget._validation import box_inside, pixel_inside
 from rfwidget.effective import EffectiveField, measure_effective
-from rfwidget.geometry import FieldGeometry, check_box, check_pixel
+from rfwidget.geometry import FieldGeometry
 from rfwidget.gradients import Gradients
 from rfwidget.image import as_input_shape
 from rfwidget.limits import check_grid
@@ -24,8 +27,6 @@ from rfwidget.measure_all import survey_network
 from rfwidget.measured import Computed
 from rfwidget.network import Network
 from rfwidget.pictures import Pictures
-from rfwidget.progress import Progress as Progress
-from rfwidget.progress import part, reporting, silent
 from rfwidget.survey import Survey
 from rfwidget.types import ReceptiveFieldDescription, Rect, Size
 
@@ -92,12 +93,12 @@ class ReceptiveField(Gradients, Pictures, ABC):
             ReceptiveFieldError: if the model cannot be built, a layer is unknown or has no 2-D grid, or the shape does
                 not fit. The estimator keeps its earlier result.
         """
-        report = checks.function("progress", progress, "a fraction 0..1 and a few words") or silent
+        report = _validation.function("progress", progress, "a fraction 0..1 and a few words") or silent
         network = self._build(
             None if input_shape is None else as_input_shape(input_shape),
-            checks.layer_name("input_layer", input_layer),
-            checks.layer_name("output_layer", output_layer),
-            ignore_global_context=checks.flag("ignore_global_context", ignore_global_context),
+            _validation.layer_name("input_layer", input_layer),
+            _validation.layer_name("output_layer", output_layer),
+            ignore_global_context=_validation.flag("ignore_global_context", ignore_global_context),
             progress=part(report, 0, 0.5),
         )
         check_grid(network.output_shape, network.output_layer, network.input_shape)
@@ -130,8 +131,8 @@ class ReceptiveField(Gradients, Pictures, ABC):
             ReceptiveFieldError: if the model cannot be built or has no layer with a grid, or the shape does not fit.
         """
         shape = None if input_shape is None else as_input_shape(input_shape)
-        name = checks.layer_name("input_layer", input_layer)
-        local = checks.flag("ignore_global_context", ignore_global_context)
+        name = _validation.layer_name("input_layer", input_layer)
+        local = _validation.flag("ignore_global_context", ignore_global_context)
 
         build = partial(self._build, shape, name, ignore_global_context=local)
         with reporting(progress, "survey") as report:
@@ -179,7 +180,7 @@ class ReceptiveField(Gradients, Pictures, ABC):
             ReceptiveFieldError: if the cell is outside the grid.
         """
         cell = self._cell(point)
-        return measure.visible_rect(self.network, cell) if checks.flag("clip", clip) else self.field.rect(cell)
+        return measure.visible_rect(self.network, cell) if _validation.flag("clip", clip) else self.field.rect(cell)
 
     def cells_seeing(self, pixel: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold a pixel.
@@ -193,7 +194,7 @@ class ReceptiveField(Gradients, Pictures, ABC):
         Raises:
             ReceptiveFieldError: if the pixel is outside the image.
         """
-        return measure.cells_seeing(self.network, check_pixel(pixel, Size(self.input_shape.w, self.input_shape.h)))
+        return measure.cells_seeing(self.network, pixel_inside(pixel, Size(self.input_shape.w, self.input_shape.h)))
 
     def cells_covering(self, box: Sequence[float]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold all of a box of the image: those that see a whole object.
@@ -207,5 +208,5 @@ class ReceptiveField(Gradients, Pictures, ABC):
         Raises:
             ReceptiveFieldError: if the box is not inside the image.
         """
-        inside = check_box(box, Size(self.input_shape.w, self.input_shape.h))
+        inside = box_inside(box, Size(self.input_shape.w, self.input_shape.h))
         return measure.cells_covering(self.network, inside)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rfwidget import checks
+from rfwidget import _validation
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.plotting import axes_for
 from rfwidget.survey import Survey
@@ -150,7 +150,7 @@ def compare(*things: Any, labels: Sequence[str] | None = None, axes: Sequence[Ax
             f"compare got {[type(thing).__name__ for thing in things]}: expected at least two of one kind, Survey, "
             "EffectiveField or ReceptiveField"
         )
-    titles = [""] * len(things) if labels is None else checks.series("labels", labels, "titles")
+    titles = [""] * len(things) if labels is None else _validation.series("labels", labels, "titles")
     if len(titles) != len(things):
         raise ReceptiveFieldError(f"{len(titles)} labels for {len(things)} things: expected one for each")
     panels = side_by_side(len(things), axes)
@@ -177,13 +177,13 @@ def side_by_side(count: int, axes: Sequence[Axes] | None, figsize: tuple[float, 
     if axes is not None:
         given = list(np.ravel(np.asarray(axes, dtype=object)))
         for ax in given:
-            checks.check_axes(ax)
+            _validation.check_axes(ax)
         if len(given) != count:
             raise ReceptiveFieldError(f"{len(given)} axes for {count} panels: expected one for each")
         return given
     import matplotlib.pyplot as plt
 
-    width, height = checks.figure_size(figsize)
+    width, height = _validation.figure_size(figsize)
     size = (width * count, height)
     return list(plt.subplots(1, count, figsize=size, layout="constrained", squeeze=False)[1][0])
 

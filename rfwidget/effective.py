@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from contourpy import contour_generator
 
-from rfwidget import checks, gaussian
+from rfwidget import _validation, gaussian
+from rfwidget._progress import Progress
+from rfwidget._validation import cell_inside
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.geometry import AxisField, check_point
+from rfwidget.geometry import AxisField
 from rfwidget.image import as_model_input, default_input, get_default_images
-from rfwidget.progress import Progress
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class EffectiveField(NamedTuple):
         """The heaviest pixels, as many as are needed to hold a share of the mass."""
         if not isinstance(fraction, (int, float, np.number)) or not 0 < fraction <= 1:
             raise ReceptiveFieldError(
-                f"fraction is {checks.brief(fraction)}: expected a share of the mass, more than 0 and at most 1"
+                f"fraction is {_validation.brief(fraction)}: expected a share of the mass, more than 0 and at most 1"
             )
         order = np.argsort(-weights, axis=None, kind="stable")
         held = np.cumsum(self.map.ravel()[order])
@@ -274,7 +275,7 @@ def _add(total: Floats, mass: Floats, left: int, top: int) -> None:
 
 def _inputs(images: Any, n: int | None, shape: GridShape) -> list[npt.NDArray[np.float32]]:
     if n is not None:
-        checks.whole("n", n, low=1)
+        _validation.whole("n", n, low=1)
     if images is None:
         given: list[Any] = [default_input(shape, name) for name in get_default_images()]
     elif getattr(images, "ndim", None) in (2, 3):
@@ -297,7 +298,7 @@ def _cells(points: Sequence[Sequence[int]] | None, rf: ReceptiveField, grid: Siz
         columns = central_cells(rf.field.x, int(grid.w), rf.input_shape.w)
         rows = central_cells(rf.field.y, int(grid.h), rf.input_shape.h)
         return [GridPoint(x, y) for y in rows for x in columns]
-    cells = [check_point(point, grid) for point in checks.series("points", points, "cells (x, y)")]
+    cells = [cell_inside(point, grid) for point in _validation.series("points", points, "cells (x, y)")]
     if not cells:
         raise ReceptiveFieldError("points is empty: give at least one cell (x, y), or None for central ones")
     return cells

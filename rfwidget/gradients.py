@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget import checks
+from rfwidget import _validation
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import as_model_input, check_finite, default_input, fit_model
 from rfwidget.limits import check_memory
@@ -102,10 +102,10 @@ class Gradients(Measured):
         return values.mean(axis=2) if index is None else values[:, :, index]
 
     def _cells(self, points: Iterable[Sequence[int]]) -> list[GridPoint]:
-        return [self._cell(point) for point in checks.series("points", points, "cells (x, y)")]
+        return [self._cell(point) for point in _validation.series("points", points, "cells (x, y)")]
 
     def _channel(self, channel: int | None) -> int | None:
-        return checks.channel_index(channel, self.channels, f" of layer {self.output_layer!r}")
+        return _validation.channel_index(channel, self.channels, f" of layer {self.output_layer!r}")
 
     def _pixels(self, image: Any) -> npt.NDArray[Any]:
         """An image that fits, as it is; its values are checked where a gradient uses them."""

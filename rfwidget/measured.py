@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from rfwidget._validation import cell_inside
 from rfwidget.errors import NotComputedError
-from rfwidget.geometry import FieldGeometry, check_point
+from rfwidget.geometry import FieldGeometry
 from rfwidget.network import Network
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Size
 
@@ -85,4 +86,4 @@ class Measured:
         return self._computed
 
     def _cell(self, point: Sequence[int]) -> GridPoint:
-        return check_point(point, Size(self.output_shape.w, self.output_shape.h))
+        return cell_inside(point, Size(self.output_shape.w, self.output_shape.h))

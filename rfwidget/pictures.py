@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rfwidget import checks
-from rfwidget.geometry import check_point
+from rfwidget import _validation
+from rfwidget._validation import cell_inside
 from rfwidget.image import as_model_input, default_input
 from rfwidget.types import Size
 
@@ -78,7 +78,7 @@ class Pictures:
         """
         from rfwidget.plotting import plot_gradient
 
-        cell = check_point(point, Size(self.output_shape.w, self.output_shape.h))
+        cell = cell_inside(point, Size(self.output_shape.w, self.output_shape.h))
         return plot_gradient(
             self.gradient_at(cell, image, channel),
             self.field.rect(cell),
@@ -109,7 +109,7 @@ class Pictures:
         shape, grid = self.input_shape, Size(self.output_shape.w, self.output_shape.h)
         image = default_input(shape) if custom_image is None else custom_image
         as_model_input(image, shape)
-        naive = checks.flag("plot_naive_rf", plot_naive_rf)
+        naive = _validation.flag("plot_naive_rf", plot_naive_rf)
         return plot_grid(
             self.field, shape, grid, image, plot_naive_rf=naive, title=self.output_layer, ax=ax, figsize=figsize
         )
@@ -136,7 +136,7 @@ class Pictures:
         shape = self.input_shape
         image = default_input(shape) if custom_image is None else custom_image
         as_model_input(image, shape)
-        names = checks.series("layers", layers, "names of layers")
+        names = _validation.series("layers", layers, "names of layers")
         survey = self.survey((shape.h, shape.w, shape.c), self.input_layer)
         fields = [(survey[layer], survey.field(layer)) for layer in names]
         panels = side_by_side(len(fields), axes)

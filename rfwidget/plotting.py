@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget import checks
+from rfwidget import _validation
 from rfwidget.image import as_picture
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 
@@ -157,12 +157,12 @@ def naive_rect(point: GridPoint, image_shape: GridShape, grid: Size) -> Rect:
 
 def axes_for(ax: Axes | None, figsize: tuple[float, float]) -> Axes:
     """The given Axes, or those of a new figure of ``figsize`` inches."""
-    checks.check_axes(ax)
+    _validation.check_axes(ax)
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=checks.figure_size(figsize), layout="constrained")[1]
+    return plt.subplots(figsize=_validation.figure_size(figsize), layout="constrained")[1]
 
 
 def _outline(ax: Axes, rect: Rect, colour: str, dash: str, label: str | None, width: float = 2.0) -> None:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 import numpy as np
 
 from rfwidget import survey_table
-from rfwidget.checks import brief
+from rfwidget._validation import box_inside, brief, pixel_inside
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
-from rfwidget.geometry import FieldGeometry, check_box, check_pixel
+from rfwidget.geometry import FieldGeometry
 from rfwidget.types import GridShape, Rect, Size
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class Survey(Sequence[LayerRow]):
         Raises:
             ReceptiveFieldError: if the pixel is outside the image.
         """
-        x, y = check_pixel(pixel, Size(self.input_shape.w, self.input_shape.h))
+        x, y = pixel_inside(pixel, Size(self.input_shape.w, self.input_shape.h))
         return self.covering(Rect(x, y, x + 1, y + 1))
 
     def covering(self, box: Sequence[float]) -> Coverage:
@@ -210,7 +210,7 @@ class Survey(Sequence[LayerRow]):
         Raises:
             ReceptiveFieldError: if the box is not inside the image.
         """
-        inside = check_box(box, Size(self.input_shape.w, self.input_shape.h))
+        inside = box_inside(box, Size(self.input_shape.w, self.input_shape.h))
         counts = {}
         for row in self._rows:
             if row.name in self._fields:

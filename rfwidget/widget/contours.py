@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget._progress import Progress
 from rfwidget.base import ReceptiveField
 from rfwidget.effective import EffectiveField
 from rfwidget.image import default_input, get_default_images
-from rfwidget.progress import Progress
 from rfwidget.types import GridShape
 from rfwidget.widget.view import View
 

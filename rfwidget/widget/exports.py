@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rfwidget import checks
+from rfwidget import _validation
+from rfwidget._progress import Progress, reporting
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import get_default_images
-from rfwidget.progress import Progress, reporting
 from rfwidget.types import Rect
 from rfwidget.widget.contours import measure_contours
 from rfwidget.widget.drawings import NOTHING, Drawings, Layer, build_drawings
@@ -49,7 +49,7 @@ class Exports(Questions):
         Outlines of the effective field and the layer to compare with come from the background: in a script, call
         ``wait(background=True)`` first.
         """
-        file = checks.file_path(path, "rf.png")
+        file = _validation.file_path(path, "rf.png")
         self._main.drain()
         file.write_bytes(self._picture()())
 
@@ -83,7 +83,7 @@ class Exports(Questions):
             ReceptiveFieldError: if a layer or cell is unknown, a gradient or an effective field cannot be computed, or
                 the file would grow too large; then nothing is written.
         """
-        file = checks.file_path(path, "rf.html")
+        file = _validation.file_path(path, "rf.html")
         if not self.wait(_LONGEST_WAIT) or self._view is None:
             raise ReceptiveFieldError("no layer has been measured: wait until the widget shows one, then try again")
         if self.compare_layer is not None and self._survey is None:
@@ -91,7 +91,9 @@ class Exports(Questions):
         exhibit = Exhibit(
             view=self._view,
             selected=self.selected,
-            layers=(self._view.layer,) if layers is None else tuple(checks.series("layers", layers, "names of layers")),
+            layers=(self._view.layer,)
+            if layers is None
+            else tuple(_validation.series("layers", layers, "names of layers")),
             rows=plain_rows(self._survey) if self._survey is not None else [],
             opacity=self.heat_opacity if self.show_heat else 0.0,
             scene_of=self._scene_of,

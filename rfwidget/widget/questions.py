@@ -10,9 +10,9 @@ from typing import Any
 
 import traitlets
 
-from rfwidget import checks
+from rfwidget import _validation
+from rfwidget._validation import box_inside, pixel_inside
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
-from rfwidget.geometry import check_box, check_pixel
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, Rect, Size
 from rfwidget.widget.overlay import Choice, Overlay, Query
@@ -66,14 +66,14 @@ class Questions(Settings):
             raise ReceptiveFieldError(
                 f"query is {value!r}: expected a pixel (x, y) or a box (left, top, right, bottom)"
             )
-        return check_pixel(value, image) if length == 2 else check_box(value, image)
+        return pixel_inside(value, image) if length == 2 else box_inside(value, image)
 
     @traitlets.validate("compare_layer")
     def _check_compare_layer(self, proposal: dict[str, Any]) -> str | None:
         value = proposal["value"]
         if value is not None and not isinstance(value, str):
             raise ReceptiveFieldError(
-                f"compare_layer is {checks.brief(value)}: expected the name of a layer, or None for no comparison"
+                f"compare_layer is {_validation.brief(value)}: expected the name of a layer, or None for no comparison"
             )
         if value is not None and self._view is not None and value not in self.rf.layers:
             raise unknown_layer(value, self.rf.layers)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from IPython.display import display
 from ipywidgets import Box, VBox, Widget
 
-from rfwidget import checks
+from rfwidget import _validation
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.image import as_array, as_input_shape, get_default_images
@@ -76,8 +76,8 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         preprocess: Preprocess | None = None,
         **view: Any,
     ) -> None:
-        checks.function("preprocess", preprocess, "the image")
-        checks.layer_name("input_layer", input_layer)
+        _validation.function("preprocess", preprocess, "the image")
+        _validation.layer_name("input_layer", input_layer)
         for name in set(view).difference(self._VIEW):
             raise ReceptiveFieldError(f"RFWidget has no {name!r}{suggest(name, self._VIEW)}; see help(RFWidget)")
         self.rf = _estimator(model, init_weights)
@@ -149,7 +149,7 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         Returns:
             Whether all work was done in time; a failure counts as done and stands in the read-out.
         """
-        end, worker = time.monotonic() + checks.seconds("timeout", timeout), self._engine.worker
+        end, worker = time.monotonic() + _validation.seconds("timeout", timeout), self._engine.worker
         wait = worker.wait_idle if background else worker.wait_settled
         while True:
             done = wait(max(0.0, end - time.monotonic()))

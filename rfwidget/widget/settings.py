@@ -9,10 +9,10 @@ from typing import Any
 
 import traitlets
 
-from rfwidget import checks
+from rfwidget import _validation
+from rfwidget._validation import cell_inside
 from rfwidget.base import ReceptiveField
 from rfwidget.errors import unknown_layer
-from rfwidget.geometry import check_point
 from rfwidget.image import as_array, as_model_input, as_picture, default_input
 from rfwidget.types import GridPoint, GridShape, Size
 from rfwidget.widget.heat import lookup_table
@@ -48,12 +48,12 @@ class Settings(traitlets.HasTraits):
     def _check_selected(self, proposal: dict[str, Any]) -> GridPoint | None:
         if proposal["value"] is None:
             return None
-        return check_point(proposal["value"], _BEYOND_ANY_GRID if self._view is None else self._view.grid)
+        return cell_inside(proposal["value"], _BEYOND_ANY_GRID if self._view is None else self._view.grid)
 
     @traitlets.validate("channel")
     def _check_channel(self, proposal: dict[str, Any]) -> int | None:
         value = proposal["value"]
-        return checks.channel_index(value, 2**31 if self._view is None else self._view.channels)
+        return _validation.channel_index(value, 2**31 if self._view is None else self._view.channels)
 
     @traitlets.validate("image")
     def _check_image(self, proposal: dict[str, Any]) -> Any:
@@ -73,7 +73,7 @@ class Settings(traitlets.HasTraits):
 
     @traitlets.validate("output_layer")
     def _check_output_layer(self, proposal: dict[str, Any]) -> str | None:
-        value = checks.layer_name("output_layer", proposal["value"])
+        value = _validation.layer_name("output_layer", proposal["value"])
         if self._view is not None and value is not None and value not in self.rf.layers:
             raise unknown_layer(value, self.rf.layers)
         return value

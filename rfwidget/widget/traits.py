@@ -9,7 +9,7 @@ from typing import Any
 
 import traitlets
 
-from rfwidget import checks
+from rfwidget import _validation
 from rfwidget.errors import ReceptiveFieldError
 
 
@@ -26,7 +26,7 @@ class Flag(traitlets.TraitType[bool, Any]):
 
     def validate(self, obj: Any, value: Any) -> bool:  # noqa: ARG002 - traitlets' signature
         """The value as a bool."""
-        return checks.flag(str(self.name), value)
+        return _validation.flag(str(self.name), value)
 
 
 class Fraction(traitlets.TraitType[float, Any]):
@@ -41,5 +41,5 @@ class Fraction(traitlets.TraitType[float, Any]):
         except (TypeError, ValueError, OverflowError):
             number = -1.0
         if isinstance(value, (str, bytes)) or not 0 <= number <= 1:
-            raise ReceptiveFieldError(f"{self.name} is {checks.brief(value)}: expected a number 0..1")
+            raise ReceptiveFieldError(f"{self.name} is {_validation.brief(value)}: expected a number 0..1")
         return number

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.image import check_pixels
+from rfwidget.image import check_image_size
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
 """Formats that are read. Pillow knows many more; some start other programs, and few are looked after."""
@@ -28,7 +28,7 @@ def read_upload(content: bytes) -> npt.NDArray[np.uint8]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a file says too much or too little
             with Image.open(io.BytesIO(content), formats=FORMATS) as file:
-                check_pixels(*file.size)  # before anything is decoded
+                check_image_size(*file.size)  # before anything is decoded
                 return np.array(_to_rgb(ImageOps.exif_transpose(file)))
     except ReceptiveFieldError:
         raise
