@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import keras
 
 from rfwidget import _validation
-from rfwidget.base import Progress, ReceptiveField
+from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, suggest
+from rfwidget.estimator import ReceptiveField
 from rfwidget.keras.build import build_model, check_built, fixed_shape, read_inputs
 from rfwidget.keras.network import KerasNetwork
 from rfwidget.keras.real import RealNetwork

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from rfwidget.base import ReceptiveField
+from rfwidget.estimator import ReceptiveField
 from rfwidget.types import GridPoint, Size
 from rfwidget.widget.background import Check
 from rfwidget.widget.view import Answer, View, answer

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._progress import Progress
-from rfwidget.base import ReceptiveField
 from rfwidget.effective import EffectiveField
+from rfwidget.estimator import ReceptiveField
 from rfwidget.image import default_input, get_default_images
 from rfwidget.types import GridShape
 from rfwidget.widget.view import View

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.estimator import ReceptiveField
 from rfwidget.image import as_model_input, as_picture, default_input
 from rfwidget.types import GridPoint, GridShape, Size
 from rfwidget.widget.ahead import Ahead

@@ -11,8 +11,8 @@ from typing import Any
 
 from rfwidget import _validation
 from rfwidget._progress import Progress, reporting
-from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.estimator import ReceptiveField
 from rfwidget.image import get_default_images
 from rfwidget.types import Rect
 from rfwidget.widget.contours import measure_contours

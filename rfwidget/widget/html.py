@@ -23,8 +23,8 @@ from PIL import Image
 from rfwidget import _validation
 from rfwidget._progress import Progress, part, silent
 from rfwidget._validation import cell_inside, series
-from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.estimator import ReceptiveField
 from rfwidget.types import GridPoint, Rect, Size
 from rfwidget.widget.embedded import address, indexed_png, png_file
 from rfwidget.widget.heat import Heat, colour_feature_map, heat_map

@@ -19,8 +19,8 @@ from IPython.display import display
 from ipywidgets import Box, VBox, Widget
 
 from rfwidget import _validation
-from rfwidget.base import ReceptiveField
 from rfwidget.errors import ReceptiveFieldError, suggest
+from rfwidget.estimator import ReceptiveField
 from rfwidget.image import as_array, as_input_shape, get_default_images
 from rfwidget.types import GridPoint, ReceptiveFieldDescription
 from rfwidget.widget.canvas import HEAT, SceneCanvas

@@ -11,8 +11,8 @@ import traitlets
 
 from rfwidget import _validation
 from rfwidget._validation import cell_inside
-from rfwidget.base import ReceptiveField
 from rfwidget.errors import unknown_layer
+from rfwidget.estimator import ReceptiveField
 from rfwidget.image import as_array, as_model_input, as_picture, default_input
 from rfwidget.types import GridPoint, GridShape, Size
 from rfwidget.widget.heat import lookup_table

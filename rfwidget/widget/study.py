@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
-from rfwidget.base import ReceptiveField
+from rfwidget.estimator import ReceptiveField
 from rfwidget.survey import Survey
 from rfwidget.widget.ahead import Ahead
 from rfwidget.widget.background import Background, Check

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.base import ReceptiveField
+from rfwidget.estimator import ReceptiveField
 from rfwidget.geometry import FieldGeometry
 from rfwidget.limits import MAX_SHOWN_CELLS
 from rfwidget.network import Patch
