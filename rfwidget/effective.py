@@ -16,15 +16,16 @@ import numpy as np
 import numpy.typing as npt
 from contourpy import contour_generator
 
-from rfwidget import checks, gaussian
+from rfwidget import _validation
+from rfwidget._progress import Progress
+from rfwidget._validation import cell_inside
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.geometry import AxisField, check_point
+from rfwidget.geometry import AxisField
 from rfwidget.image import as_model_input, default_input, get_default_images
-from rfwidget.progress import Progress
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 
 if TYPE_CHECKING:
-    from rfwidget.base import ReceptiveField
+    from rfwidget.estimator import ReceptiveField
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,6 +36,8 @@ _CENTRAL = 3  # cells per axis
 
 _GRAIN = 1 / 12
 """For contours a map is smoothed over its stride, or over this part of its size."""
+
+_STEPS = 60  # at most, towards the nearest Gaussian
 
 
 class Frame(NamedTuple):
@@ -55,6 +58,22 @@ class Frame(NamedTuple):
     def at(self, cell: int) -> int:
         """Left edge of the map of a cell."""
         return math.floor(self.start + cell * self.stride)
+
+
+class GaussianFit(NamedTuple):
+    """``amplitude * exp(-(x - mx)^2 / (2 sx^2) - (y - my)^2 / (2 sy^2))``, nearest to a map in the least-squares sense.
+
+    Attributes:
+        amplitude: height in the middle, in units of the map.
+        center: ``(mx, my)`` in pixel-edge coordinates of the map, its left top corner being (0, 0).
+        sigma: ``(sx, sy)`` in pixels.
+        r_squared: share of the map's variance that the fit explains; 1 is a perfect fit.
+    """
+
+    amplitude: float
+    center: tuple[float, float]
+    sigma: tuple[float, float]
+    r_squared: float
 
 
 class EffectiveField(NamedTuple):
@@ -91,12 +110,12 @@ class EffectiveField(NamedTuple):
     @property
     def center(self) -> tuple[float, float]:
         """Centre of mass, in pixels from the left top corner of the map."""
-        return (gaussian.moments(self.map.sum(axis=0))[0], gaussian.moments(self.map.sum(axis=1))[0])
+        return (moments(self.map.sum(axis=0))[0], moments(self.map.sum(axis=1))[0])
 
     @property
     def radius(self) -> tuple[float, float]:
         """RMS distance of the mass from its centre along each axis, in pixels."""
-        return (gaussian.moments(self.map.sum(axis=0))[1], gaussian.moments(self.map.sum(axis=1))[1])
+        return (moments(self.map.sum(axis=0))[1], moments(self.map.sum(axis=1))[1])
 
     @property
     def ratio(self) -> tuple[float, float]:
@@ -144,9 +163,9 @@ class EffectiveField(NamedTuple):
         left, top = self.frames[0].at(point[0]), self.frames[1].at(point[1])
         return Rect(left, top, left + self.frames[0].width, top + self.frames[1].width)
 
-    def fit_gaussian(self) -> gaussian.GaussianFit:
+    def fit_gaussian(self) -> GaussianFit:
         """The Gaussian nearest to the map in the least-squares sense."""
-        return gaussian.fit(self.map)
+        return nearest_gaussian(self.map)
 
     def _region(self, fraction: float) -> npt.NDArray[np.bool_]:
         """The pixels inside `contour`."""
@@ -159,7 +178,7 @@ class EffectiveField(NamedTuple):
         """The heaviest pixels, as many as are needed to hold a share of the mass."""
         if not isinstance(fraction, (int, float, np.number)) or not 0 < fraction <= 1:
             raise ReceptiveFieldError(
-                f"fraction is {checks.brief(fraction)}: expected a share of the mass, more than 0 and at most 1"
+                f"fraction is {_validation.brief(fraction)}: expected a share of the mass, more than 0 and at most 1"
             )
         order = np.argsort(-weights, axis=None, kind="stable")
         held = np.cumsum(self.map.ravel()[order])
@@ -274,7 +293,7 @@ def _add(total: Floats, mass: Floats, left: int, top: int) -> None:
 
 def _inputs(images: Any, n: int | None, shape: GridShape) -> list[npt.NDArray[np.float32]]:
     if n is not None:
-        checks.whole("n", n, low=1)
+        _validation.whole("n", n, low=1)
     if images is None:
         given: list[Any] = [default_input(shape, name) for name in get_default_images()]
     elif getattr(images, "ndim", None) in (2, 3):
@@ -297,7 +316,68 @@ def _cells(points: Sequence[Sequence[int]] | None, rf: ReceptiveField, grid: Siz
         columns = central_cells(rf.field.x, int(grid.w), rf.input_shape.w)
         rows = central_cells(rf.field.y, int(grid.h), rf.input_shape.h)
         return [GridPoint(x, y) for y in rows for x in columns]
-    cells = [check_point(point, grid) for point in checks.series("points", points, "cells (x, y)")]
+    cells = [cell_inside(point, grid) for point in _validation.series("points", points, "cells (x, y)")]
     if not cells:
         raise ReceptiveFieldError("points is empty: give at least one cell (x, y), or None for central ones")
     return cells
+
+
+def moments(profile: Floats) -> tuple[float, float]:
+    """Mean and RMS deviation of a mass along an axis, in pixel-edge coordinates.
+
+    >>> mean, deviation = moments(np.array([1.0, 1.0, 1.0]))
+    >>> mean, round(deviation**2, 6)
+    (1.5, 0.666667)
+    """
+    places = np.arange(len(profile)) + 0.5
+    mean = float(profile @ places / profile.sum())
+    return mean, float(np.sqrt(profile @ (places - mean) ** 2 / profile.sum()))
+
+
+def nearest_gaussian(values: Floats) -> GaussianFit:
+    """The Gaussian nearest to a map ``(h, w)`` of mass, by Levenberg-Marquardt from the map's moments."""
+    (mx, sx), (my, sy) = moments(values.sum(axis=0)), moments(values.sum(axis=1))
+    # Logarithms keep amplitude and widths positive. A map one pixel wide has no width: start from a fraction of one.
+    guess = np.array([np.log(values.max()), mx, my, np.log(max(sx, 0.3)), np.log(max(sy, 0.3))])
+    damping, error, gradient, curvature = 1e-3, *_linearised(values, guess)
+    for _ in range(_STEPS):
+        step = np.linalg.solve(curvature + damping * np.diag(np.diag(curvature) + 1e-300), gradient)
+        new_error, *parts = _linearised(values, guess + step)
+        if new_error < error:
+            settled = error - new_error <= 1e-14 * error
+            guess, error, damping = guess + step, new_error, damping / 5
+            gradient, curvature = parts
+            if settled:
+                break
+        else:
+            damping *= 5
+            if damping > 1e9:
+                break
+    height, mx, my, sx, sy = (float(value) for value in guess)
+    spread = float(((values - values.mean()) ** 2).sum())
+    r_squared = 1 - error / spread if spread > 0 else float(error == 0)
+    return GaussianFit(math.exp(height), (mx, my), (math.exp(sx), math.exp(sy)), r_squared)
+
+
+def _linearised(values: Floats, guess: Floats) -> tuple[float, Floats, Floats]:
+    """Squared error of a Gaussian, and the normal equations around it.
+
+    Each derivative is the product of a function of x and one of y, so all sums over the map are sums over its sides.
+    """
+    height, mx, my, sx, sy = (float(value) for value in guess)
+    x, along_x = _profile(values.shape[1], mx, math.exp(sx))
+    y, along_y = _profile(values.shape[0], my, math.exp(sy))
+    x *= math.exp(height)
+    columns = np.stack([x, along_x / math.exp(sx) * x, x, along_x**2 * x, x])
+    rows = np.stack([y, y, along_y / math.exp(sy) * y, y, along_y**2 * y])
+    residual = values - np.outer(y, x)
+    gradient: Floats = ((rows @ residual) * columns).sum(axis=1)
+    curvature: Floats = (columns @ columns.T) * (rows @ rows.T)
+    return float((residual**2).sum()), gradient, curvature
+
+
+def _profile(length: int, mean: float, sigma: float) -> tuple[Floats, Floats]:
+    """``exp(-u^2 / 2)`` along an axis, and ``u``."""
+    u = np.asarray((np.arange(length) + 0.5 - mean) / sigma, np.float64)
+    bell: Floats = np.exp(-(u**2) / 2)
+    return bell, u

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from rfwidget._progress import Progress, part
 from rfwidget.errors import NoInfluenceError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.measure import nothing
 from rfwidget.network import LayerField, Network
-from rfwidget.progress import Progress, part
 from rfwidget.survey import LayerRow, Survey
 from rfwidget.types import GridShape, Size
 

@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 
 from rfwidget import KerasReceptiveField, RFWidget, get_default_image
-from rfwidget.charts import compare, side_by_side
 from rfwidget.effective import EffectiveField
 from rfwidget.errors import NotComputedError, ReceptiveFieldError
 from rfwidget.image import as_array, as_model_input, as_picture, default_input
+from rfwidget.plotting import compare, side_by_side
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape
 from tests.box_filter import BoxReceptiveField

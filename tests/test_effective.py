@@ -15,15 +15,14 @@ from hypothesis.extra.numpy import arrays
 from keras import layers
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
+from rfwidget.widget.contours import plain_contours
 
-from rfwidget import gaussian
-from rfwidget.charts import plot_effective
-from rfwidget.effective import FRACTIONS, EffectiveField, Frame, central_cells, outline
+from rfwidget.effective import FRACTIONS, EffectiveField, Frame, central_cells, nearest_gaussian, outline
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import AxisField
 from rfwidget.keras import KerasReceptiveField
+from rfwidget.plotting import plot_effective
 from rfwidget.types import GridPoint
-from rfwidget.widget.contours import plain_contours
 from tests.box_filter import BoxReceptiveField
 from tests.models import chain
 from tests.outlines import area
@@ -250,7 +249,7 @@ def test_cells_that_see_different_extents_share_one_frame() -> None:
 def test_a_gaussian_is_found_again() -> None:
     y, x = np.mgrid[:31, :47] + 0.5
     values = 0.7 * np.exp(-((x - 21.3) ** 2) / (2 * 6.5**2) - (y - 17.9) ** 2 / (2 * 3.25**2))
-    found = gaussian.fit(values)
+    found = nearest_gaussian(values)
     assert_allclose([found.amplitude, *found.center, *found.sigma], [0.7, 21.3, 17.9, 6.5, 3.25], rtol=1e-6)
     assert found.r_squared == pytest.approx(1)
 

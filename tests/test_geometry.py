@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfwidget.errors import ReceptiveFieldError
-from rfwidget.geometry import EMPTY, AxisField, FieldGeometry, check_point, extent, rect_of_support
+from rfwidget.geometry import EMPTY, AxisField, FieldGeometry, extent, rect_of_support
 from rfwidget.types import GridPoint, Rect, Size
 
 PLAIN = AxisField(1, 4, ((0, 34),))
@@ -96,15 +95,3 @@ def test_rectangles_are_x_before_y() -> None:
     support[1, 2], support[3, 7] = True, True
     assert rect_of_support(support) == Rect(2, 1, 8, 4)
     assert rect_of_support(np.zeros((5, 9), bool)) == EMPTY
-
-
-@pytest.mark.parametrize("point", [(9, 0), (0, 5), (-1, 0), (0.5, 0), "ab", (1, 2, 3), None, (True, 0), (math.nan, 0)])
-def test_what_is_no_cell_of_the_grid_is_refused(point: object) -> None:
-    with pytest.raises(ReceptiveFieldError, match="expected"):
-        check_point(point, Size(9, 5))
-
-
-def test_cells_come_back_as_plain_numbers() -> None:
-    point = check_point((np.int64(8), 4.0), Size(9, 5))
-    assert point == GridPoint(8, 4)
-    assert all(type(value) is int for value in point)

@@ -18,7 +18,7 @@ import traitlets
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.image import check_pixels, fit_picture, get_default_images
+from rfwidget.image import check_image_size, fit_picture, get_default_images
 from rfwidget.types import Size
 from rfwidget.widget.scene import CORNERS, DOT_COLOUR, Look
 
@@ -283,7 +283,7 @@ def read_upload(content: bytes) -> npt.NDArray[np.uint8]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what a file says too much or too little
             with Image.open(io.BytesIO(content), formats=FORMATS) as file:
-                check_pixels(*file.size)  # before anything is decoded
+                check_image_size(*file.size)  # before anything is decoded
                 return np.array(_to_rgb(ImageOps.exif_transpose(file)))
     except ReceptiveFieldError:
         raise

@@ -18,13 +18,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.base import ReceptiveField
+from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.estimator import ReceptiveField
 from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_model_input, as_picture, default_input, get_default_images
 from rfwidget.limits import MAX_SHOWN_CELLS
 from rfwidget.network import Patch
-from rfwidget.progress import Progress
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 from rfwidget.widget.heat import Heat, colour_feature_map, heat_map

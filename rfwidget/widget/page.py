@@ -22,11 +22,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from rfwidget import checks
-from rfwidget.base import ReceptiveField
+from rfwidget import _validation
+from rfwidget._progress import Progress, part, silent
+from rfwidget._validation import cell_inside, series
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.geometry import check_point
-from rfwidget.progress import Progress, part, silent
+from rfwidget.estimator import ReceptiveField
 from rfwidget.types import GridPoint, Size
 from rfwidget.widget.engine import View, nearest_cell
 from rfwidget.widget.heat import Heat, colour_feature_map, heat_map
@@ -114,7 +114,7 @@ def write_page(
     """
     if not exhibit.layers:
         raise ReceptiveFieldError("layers is empty: name at least one layer, or give None for the present one")
-    checks.whole("max_bytes", max_bytes, low=1)
+    _validation.whole("max_bytes", max_bytes, low=1)
     script, style = read_built("standalone.js"), read_built("overlay.css") + _STYLE
     budget = _Budget(max_bytes)
     photo = address(png_file(Image.fromarray(exhibit.view.picture, "RGB")))
@@ -159,14 +159,14 @@ def choose_cells(
     [GridPoint(x=2, y=2), GridPoint(x=6, y=2)]
     """
     if cells is not None and not isinstance(cells, (int, np.integer)):
-        points = [check_point(point, grid) for point in checks.series("cells", cells, "cells (x, y), or their number")]
+        points = [cell_inside(point, grid) for point in series("cells", cells, "cells (x, y), or their number")]
         if not points:
             raise ReceptiveFieldError("cells is empty: give at least one cell (x, y), a number of cells, or None")
         return points
     most = _CELLS if cells is None else int(cells)
     if isinstance(cells, bool) or most < 1:
         raise ReceptiveFieldError(
-            f"cells is {checks.brief(cells)}: expected a number of cells, at least 1, or cells (x, y)"
+            f"cells is {_validation.brief(cells)}: expected a number of cells, at least 1, or cells (x, y)"
         )
     w, h = int(grid.w), int(grid.h)
     rows = min(h, most, max(1, round(math.sqrt(most * h / w))))

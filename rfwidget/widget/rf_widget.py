@@ -19,12 +19,12 @@ import traitlets
 from IPython.display import display
 from ipywidgets import Box, VBox, Widget
 
-from rfwidget import checks
-from rfwidget.base import ReceptiveField
+from rfwidget import _validation
+from rfwidget._progress import Progress, reporting
+from rfwidget._validation import box_inside, cell_inside, pixel_inside
 from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
-from rfwidget.geometry import check_box, check_pixel, check_point
+from rfwidget.estimator import ReceptiveField
 from rfwidget.image import as_array, as_input_shape, as_model_input, as_picture, default_input, get_default_images
-from rfwidget.progress import Progress, reporting
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
@@ -64,7 +64,7 @@ class _Flag(traitlets.TraitType[bool, Any]):
 
     def validate(self, obj: Any, value: Any) -> bool:  # noqa: ARG002 - traitlets' signature
         """The value as a bool."""
-        return checks.flag(str(self.name), value)
+        return _validation.flag(str(self.name), value)
 
 
 class _Fraction(traitlets.TraitType[float, Any]):
@@ -79,7 +79,7 @@ class _Fraction(traitlets.TraitType[float, Any]):
         except (TypeError, ValueError, OverflowError):
             number = -1.0
         if isinstance(value, (str, bytes)) or not 0 <= number <= 1:
-            raise ReceptiveFieldError(f"{self.name} is {checks.brief(value)}: expected a number 0..1")
+            raise ReceptiveFieldError(f"{self.name} is {_validation.brief(value)}: expected a number 0..1")
         return number
 
 
@@ -144,8 +144,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         preprocess: Preprocess | None = None,
         **view: Any,
     ) -> None:
-        checks.function("preprocess", preprocess, "the image")
-        checks.layer_name("input_layer", input_layer)
+        _validation.function("preprocess", preprocess, "the image")
+        _validation.layer_name("input_layer", input_layer)
         for name in set(view).difference(self._VIEW):
             raise ReceptiveFieldError(f"RFWidget has no {name!r}{suggest(name, self._VIEW)}; see help(RFWidget)")
         self.rf = _estimator(model, init_weights)
@@ -231,7 +231,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         Returns:
             Whether all work was done in time; a failure counts as done and stands in the read-out.
         """
-        end, worker = time.monotonic() + checks.seconds("timeout", timeout), self._engine.worker
+        end, worker = time.monotonic() + _validation.seconds("timeout", timeout), self._engine.worker
         wait = worker.wait_idle if background else worker.wait_settled
         while True:
             done = wait(max(0.0, end - time.monotonic()))
@@ -247,7 +247,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         Outlines of the effective field and the layer to compare with come from the background: in a script, call
         ``wait(background=True)`` first.
         """
-        file = checks.file_path(path, "rf.png")
+        file = _validation.file_path(path, "rf.png")
         self._main.drain()
         file.write_bytes(self._picture()())
 
@@ -281,7 +281,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             ReceptiveFieldError: if a layer or cell is unknown, a gradient or an effective field cannot be computed, or
                 the file would grow too large; then nothing is written.
         """
-        file = checks.file_path(path, "rf.html")
+        file = _validation.file_path(path, "rf.html")
         if not self.wait(_LONGEST_WAIT) or self._view is None:
             raise ReceptiveFieldError("no layer has been measured: wait until the widget shows one, then try again")
         if self.compare_layer is not None and self._survey is None:
@@ -289,7 +289,9 @@ class RFWidget(VBox):  # type: ignore[misc]
         exhibit = Exhibit(
             view=self._view,
             selected=self.selected,
-            layers=(self._view.layer,) if layers is None else tuple(checks.series("layers", layers, "names of layers")),
+            layers=(self._view.layer,)
+            if layers is None
+            else tuple(_validation.series("layers", layers, "names of layers")),
             rows=rows_to_json(self._survey) if self._survey is not None else [],
             opacity=self.heat_opacity if self.show_heat else 0.0,
             scene_of=self._scene_of,
@@ -334,12 +336,12 @@ class RFWidget(VBox):  # type: ignore[misc]
     def _check_selected(self, proposal: dict[str, Any]) -> GridPoint | None:
         if proposal["value"] is None:
             return None
-        return check_point(proposal["value"], _BEYOND_ANY_GRID if self._view is None else self._view.grid)
+        return cell_inside(proposal["value"], _BEYOND_ANY_GRID if self._view is None else self._view.grid)
 
     @traitlets.validate("channel")
     def _check_channel(self, proposal: dict[str, Any]) -> int | None:
         value = proposal["value"]
-        return checks.channel_index(value, 2**31 if self._view is None else self._view.channels)
+        return _validation.channel_index(value, 2**31 if self._view is None else self._view.channels)
 
     @traitlets.validate("image")
     def _check_image(self, proposal: dict[str, Any]) -> Any:
@@ -359,7 +361,7 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     @traitlets.validate("output_layer")
     def _check_output_layer(self, proposal: dict[str, Any]) -> str | None:
-        return self._known_layer(checks.layer_name("output_layer", proposal["value"]))
+        return self._known_layer(_validation.layer_name("output_layer", proposal["value"]))
 
     @traitlets.validate("query")
     def _check_query(self, proposal: dict[str, Any]) -> GridPoint | Rect | None:
@@ -375,14 +377,14 @@ class RFWidget(VBox):  # type: ignore[misc]
             raise ReceptiveFieldError(
                 f"query is {value!r}: expected a pixel (x, y) or a box (left, top, right, bottom)"
             )
-        return check_pixel(value, image) if length == 2 else check_box(value, image)
+        return pixel_inside(value, image) if length == 2 else box_inside(value, image)
 
     @traitlets.validate("compare_layer")
     def _check_compare_layer(self, proposal: dict[str, Any]) -> str | None:
         value = proposal["value"]
         if value is not None and not isinstance(value, str):
             raise ReceptiveFieldError(
-                f"compare_layer is {checks.brief(value)}: expected the name of a layer, or None for no comparison"
+                f"compare_layer is {_validation.brief(value)}: expected the name of a layer, or None for no comparison"
             )
         return self._known_layer(value)
 
