@@ -422,6 +422,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         cell = change["new"]
         if self._follow_only or self._view is None:
             return
+        if cell is None:  # pages that know the cell from its answer hear of the end only if the trait changes
+            self._overlay.set(selected=list(change["old"]))
         self._overlay.set(selected=None if cell is None else list(cell))
         if cell is not None:
             self._engine.ask(self._view, cell)

@@ -9,6 +9,7 @@ import pytest
 from rfwidget.types import GridShape
 from rfwidget.widget.canvas import HEAT, MARKS, PICTURE, SceneCanvas
 from rfwidget.widget.scene import Dots, Scene, build_scene
+from tests.widget.live_page import tell
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_an_error_while_drawing_sends_nothing_and_does_not_silence_later_drawing
 def test_a_page_that_has_just_loaded_gets_everything(messages: list[Any]) -> None:
     canvas = SceneCanvas()
     canvas.show(scene())
-    canvas.widget[MARKS]._handle_frontend_event(None, {"event": "client_ready"}, [])
+    tell(canvas.widget[MARKS].comm, {"event": "client_ready"})
     assert len(messages) == 2
     canvas.close()
 

@@ -11,6 +11,7 @@ import pytest
 
 from rfwidget import RFWidget
 from rfwidget.geometry import AxisField, FieldGeometry
+from rfwidget.image import as_model_input, as_picture, default_input
 from rfwidget.types import GridPoint, GridShape, Size
 from rfwidget.widget import engine as module
 from rfwidget.widget.engine import Prefetch, Style, View, nearest_cell, neighbours
@@ -19,20 +20,26 @@ from tests.box_filter import BoxReceptiveField
 
 
 @pytest.fixture
-def view() -> View:
-    widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3))
-    assert widget.wait(20)
-    assert widget._view is not None
-    seen = widget._view
-    widget.close()
-    return seen
-
-
-@pytest.fixture
 def rf() -> BoxReceptiveField:
     made = BoxReceptiveField()
     made.compute((40, 64, 3))
     return made
+
+
+@pytest.fixture
+def view(rf: BoxReceptiveField) -> View:
+    shape = rf.input_shape
+    return View(
+        revision=1,
+        field=rf.field,
+        input_shape=shape,
+        grid=Size(rf.output_shape.w, rf.output_shape.h),
+        channels=rf.channels,
+        layer=rf.output_layer,
+        image=as_model_input(default_input(shape), shape),
+        picture=as_picture(default_input(shape)),
+        style=Style(None, "coolwarm", True),
+    )
 
 
 def never() -> None:
