@@ -27,6 +27,7 @@ from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape
 from rfwidget.widget.overlay import Overlay
 from tests.box_filter import BoxReceptiveField
+from tests.widget.live_page import part_of
 
 mpl.use("agg")
 
