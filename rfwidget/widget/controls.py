@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as w
 import traitlets
@@ -15,9 +15,6 @@ from rfwidget.plotting import CORNER_STYLES
 from rfwidget.types import Size
 from rfwidget.widget.scene import DASHES
 from rfwidget.widget.upload import read_upload
-
-if TYPE_CHECKING:
-    from rfwidget.widget.rf_widget import RFWidget
 
 _MANY_LAYERS = 12
 """From this many layers on they can be searched."""
@@ -36,12 +33,12 @@ class Controls(w.VBox):  # type: ignore[misc]
     """Rows of ipywidgets bound to an `RFWidget`.
 
     Args:
-        widget: whose traits to set and follow.
+        widget: whose traits to set and follow; they are all that is known of it here.
         save: called when the picture is to be saved.
         copy: called when the code is to be copied.
     """
 
-    def __init__(self, widget: RFWidget, save: Callable[[], None], copy: Callable[[], None]) -> None:
+    def __init__(self, widget: Any, save: Callable[[], None], copy: Callable[[], None]) -> None:
         self._widget = widget
         self._grids: dict[str, Size] = {}
         self._following = False
