@@ -38,7 +38,7 @@ __all__ = [
 _LAZY = {
     "KerasReceptiveField": "rfwidget.keras",
     "RFWidget": "rfwidget.widget",
-    "ReceptiveField": "rfwidget.base",
+    "ReceptiveField": "rfwidget.estimator",
     "get_default_image": "rfwidget.image",
     "get_default_images": "rfwidget.image",
 }

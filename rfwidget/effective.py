@@ -9,8 +9,8 @@ that their theoretical fields coincide. Nothing here knows a framework.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +20,11 @@ from rfwidget import _validation
 from rfwidget._progress import Progress
 from rfwidget._validation import cell_inside
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.geometry import AxisField
+from rfwidget.geometry import AxisField, FieldGeometry
 from rfwidget.image import as_model_input, default_input, get_default_images
+from rfwidget.network import Patch
+from rfwidget.plotting import Panel, plot_effective
 from rfwidget.types import GridPoint, GridShape, Rect, Size
-
-if TYPE_CHECKING:
-    from rfwidget.estimator import ReceptiveField
 
 Floats = npt.NDArray[np.float64]
 
@@ -167,6 +166,10 @@ class EffectiveField(NamedTuple):
         """The Gaussian nearest to the map in the least-squares sense."""
         return nearest_gaussian(self.map)
 
+    @property
+    def _panel(self) -> Panel:
+        return Panel("EffectiveField", "xy", lambda title, ax: plot_effective(self, title=title, ax=ax))
+
     def _region(self, fraction: float) -> npt.NDArray[np.bool_]:
         """The pixels inside `contour`."""
         smooth = self.map
@@ -226,37 +229,87 @@ def _smoothed(values: Floats, width: float, axis: int) -> Floats:
     return np.maximum(smooth, 0.0)
 
 
-def measure_effective(
-    rf: ReceptiveField,
-    images: Any,
-    n: int | None,
-    points: Sequence[Sequence[int]] | None,
-    channel: int | None,
+def pick_images(images: Any, n: int | None, shape: GridShape) -> list[npt.NDArray[np.float32]]:
+    """The first ``n`` model inputs ``(h, w, c)`` of what `ReceptiveField.effective` was given; None: the samples.
+
+    Raises:
+        ReceptiveFieldError: if there is none, or one does not fit.
+    """
+    if n is not None:
+        _validation.whole("n", n, low=1)
+    if images is None:
+        given: list[Any] = [default_input(shape, name) for name in get_default_images()]
+    elif getattr(images, "ndim", None) in (2, 3):
+        given = [images]
+    else:
+        try:
+            given = list(images)
+        except TypeError as error:
+            raise ReceptiveFieldError(
+                f"images is {type(images).__name__}: expected an array (n, {shape.h}, {shape.w}, {shape.c}) or a list "
+                "of images"
+            ) from error
+    if not given:
+        raise ReceptiveFieldError("images is empty: give at least one, or None for the sample images")
+    return [as_model_input(image, shape) for image in given[:n]]
+
+
+def pick_cells(
+    points: Sequence[Sequence[int]] | None, field: FieldGeometry, grid: Size, image: Size
+) -> list[GridPoint]:
+    """The given cells, or without any central ones, clear of the borders where there are such cells.
+
+    Raises:
+        ReceptiveFieldError: if there is none, or one lies outside the grid.
+    """
+    if points is None:
+        columns = central_cells(field.x, int(grid.w), int(image.w))
+        rows = central_cells(field.y, int(grid.h), int(image.h))
+        return [GridPoint(x, y) for y in rows for x in columns]
+    cells = [cell_inside(point, grid) for point in _validation.series("points", points, "cells (x, y)")]
+    if not cells:
+        raise ReceptiveFieldError("points is empty: give at least one cell (x, y), or None for central ones")
+    return cells
+
+
+def average(
+    patches: Iterable[tuple[GridPoint, Patch]],
+    field: FieldGeometry,
+    image: GridShape,
+    images: int,
+    cells: Sequence[GridPoint],
+    layer: str,
     progress: Progress,
 ) -> EffectiveField:
-    """The effective field of an estimator's layer; the arguments are those of `ReceptiveField.effective`."""
-    shape, grid = rf.input_shape, Size(rf.output_shape.w, rf.output_shape.h)
-    inputs = _inputs(images, n, shape)
-    cells = _cells(points, rf, grid)
-    frames = (_frame(rf.field.x, shape.w), _frame(rf.field.y, shape.h))
+    """The effective field from the gradient maps of some cells on some images.
+
+    Args:
+        patches: ``images`` times the cells with their gradient maps.
+        field: theoretical fields of the layer.
+        image: shape of the image.
+        images: how many there are.
+        cells: the cells.
+        layer: its name.
+        progress: called with a fraction 0..1 and a few words before each map.
+
+    Raises:
+        ReceptiveFieldError: if no gradient differs from zero.
+    """
+    frames = (_frame(field.x, image.w), _frame(field.y, image.h))
     total = np.zeros((frames[1].width, frames[0].width))
-    done, whole = 0, len(inputs) * len(cells)
-    for image in inputs:
-        for cell, patch in zip(cells, rf.gradient_patches(cells, image, channel), strict=True):
-            progress(done / whole, f"gradient {done + 1} of {whole}")
-            mass = np.abs(patch.values).sum(axis=2, dtype=np.float64)
-            _add(total, mass, patch.left - frames[0].at(cell.x), patch.top - frames[1].at(cell.y))
-            done += 1
+    whole = images * len(cells)
+    for done, (cell, patch) in enumerate(patches):
+        progress(done / whole, f"gradient {done + 1} of {whole}")
+        mass = np.abs(patch.values).sum(axis=2, dtype=np.float64)
+        _add(total, mass, patch.left - frames[0].at(cell.x), patch.top - frames[1].at(cell.y))
     progress(1.0, "done")
     if not total.any():
         raise ReceptiveFieldError(
-            f"the gradient of {rf.output_layer!r} is zero on all {len(inputs)} images: dead activations, or weights "
+            f"the gradient of {layer!r} is zero on all {images} images: dead activations, or weights "
             "that are all zero? Try other images, or the estimator with init_weights=True"
         )
-    overhangs = any(
-        not (_inside(rf.field.x, cell.x, shape.w) and _inside(rf.field.y, cell.y, shape.h)) for cell in cells
-    )
-    return EffectiveField(total / total.sum(), frames, len(inputs), tuple(cells), overhangs)
+    overhangs = any(not (_inside(field.x, cell.x, image.w) and _inside(field.y, cell.y, image.h)) for cell in cells)
+    return EffectiveField(total / total.sum(), frames, images, tuple(cells), overhangs)
 
 
 def central_cells(axis: AxisField, cells: int, length: int) -> list[int]:
@@ -289,37 +342,6 @@ def _add(total: Floats, mass: Floats, left: int, top: int) -> None:
     (h, w), (mh, mw) = total.shape, mass.shape
     rows, columns = slice(max(top, 0), min(top + mh, h)), slice(max(left, 0), min(left + mw, w))
     total[rows, columns] += mass[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-
-
-def _inputs(images: Any, n: int | None, shape: GridShape) -> list[npt.NDArray[np.float32]]:
-    if n is not None:
-        _validation.whole("n", n, low=1)
-    if images is None:
-        given: list[Any] = [default_input(shape, name) for name in get_default_images()]
-    elif getattr(images, "ndim", None) in (2, 3):
-        given = [images]
-    else:
-        try:
-            given = list(images)
-        except TypeError as error:
-            raise ReceptiveFieldError(
-                f"images is {type(images).__name__}: expected an array (n, {shape.h}, {shape.w}, {shape.c}) or a list "
-                "of images"
-            ) from error
-    if not given:
-        raise ReceptiveFieldError("images is empty: give at least one, or None for the sample images")
-    return [as_model_input(image, shape) for image in given[:n]]
-
-
-def _cells(points: Sequence[Sequence[int]] | None, rf: ReceptiveField, grid: Size) -> list[GridPoint]:
-    if points is None:
-        columns = central_cells(rf.field.x, int(grid.w), rf.input_shape.w)
-        rows = central_cells(rf.field.y, int(grid.h), rf.input_shape.h)
-        return [GridPoint(x, y) for y in rows for x in columns]
-    cells = [cell_inside(point, grid) for point in _validation.series("points", points, "cells (x, y)")]
-    if not cells:
-        raise ReceptiveFieldError("points is empty: give at least one cell (x, y), or None for central ones")
-    return cells
 
 
 def moments(profile: Floats) -> tuple[float, float]:

@@ -17,15 +17,15 @@ import numpy.typing as npt
 from rfwidget import _validation, measure
 from rfwidget._progress import Progress, part, reporting, silent
 from rfwidget._validation import box_inside, cell_inside, pixel_inside
-from rfwidget.effective import EffectiveField, measure_effective
+from rfwidget.effective import EffectiveField, average, pick_cells, pick_images
 from rfwidget.errors import NotComputedError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_input_shape, as_model_input, check_finite, default_input, fit_model
 from rfwidget.limits import check_grid, check_memory
-from rfwidget.measure_all import survey_network
+from rfwidget.measure_all import measure_layers
 from rfwidget.network import Network, Patch
-from rfwidget.plotting import on_one_scale, plot_effective, plot_gradient, plot_grid, side_by_side
-from rfwidget.survey import Survey
+from rfwidget.plotting import Panel, on_one_scale, plot_effective, plot_gradient, plot_grid, side_by_side
+from rfwidget.survey import Survey, tabulate
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 
 if TYPE_CHECKING:
@@ -152,7 +152,8 @@ class ReceptiveField(ABC):
             def alone(layer: str, told: Progress) -> FieldGeometry:
                 return measure.measure(build(layer, progress=part(told, 0, 0.5)), part(told, 0.5, 1))
 
-            return survey_network(network, alone, part(report, 0.5, 1))
+            known, notes = measure_layers(network, alone, part(report, 0.5, 1))
+        return tabulate(network.layers, known, notes, network.input_shape, network.input_layer)
 
     def effective(
         self,
@@ -176,7 +177,15 @@ class ReceptiveField(ABC):
             ReceptiveFieldError: if there is no image or no cell, one does not fit, or no gradient differs from zero.
         """
         with reporting(progress, "effective receptive field") as report:
-            return measure_effective(self, images, n, points, channel, report)
+            shape = self.input_shape
+            inputs = pick_images(images, n, shape)
+            cells = pick_cells(points, self.field, self._grid, Size(shape.w, shape.h))
+            patches = (
+                pair
+                for image in inputs
+                for pair in zip(cells, self.gradient_patches(cells, image, channel), strict=True)
+            )
+            return average(patches, self.field, shape, len(inputs), cells, self.output_layer, report)
 
     def rect_at(self, point: Sequence[int], clip: bool = False) -> Rect:
         """Receptive field of a cell.
@@ -374,7 +383,7 @@ class ReceptiveField(ABC):
             ax: drawn into; a new figure if None.
             figsize: width and height of a new figure in inches.
         """
-        cell = cell_inside(point, Size(self.output_shape.w, self.output_shape.h))
+        cell = self._cell(point)
         return plot_gradient(
             self.gradient_at(cell, image, channel),
             self.field.rect(cell),
@@ -400,7 +409,7 @@ class ReceptiveField(ABC):
             ax: drawn into; a new figure if None.
             figsize: width and height of a new figure in inches.
         """
-        shape, grid = self.input_shape, Size(self.output_shape.w, self.output_shape.h)
+        shape, grid = self.input_shape, self._grid
         image = default_input(shape) if custom_image is None else custom_image
         as_model_input(image, shape)
         naive = _validation.flag("plot_naive_rf", plot_naive_rf)
@@ -460,8 +469,20 @@ class ReceptiveField(ABC):
             )
         return self._computed
 
+    @property
+    def _grid(self) -> Size:
+        return Size(self.output_shape.w, self.output_shape.h)
+
+    @property
+    def _panel(self) -> Panel:
+        def draw(title: str, ax: Axes) -> None:
+            self.plot_rf_grid(ax=ax)
+            ax.set_title(title or self.output_layer, parse_math=False)
+
+        return Panel("ReceptiveField", "xy", draw)
+
     def _cell(self, point: Sequence[int]) -> GridPoint:
-        return cell_inside(point, Size(self.output_shape.w, self.output_shape.h))
+        return cell_inside(point, self._grid)
 
     def _cells(self, points: Iterable[Sequence[int]]) -> list[GridPoint]:
         return [self._cell(point) for point in _validation.series("points", points, "cells (x, y)")]

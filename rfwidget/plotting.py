@@ -9,23 +9,21 @@ Matplotlib's ``imshow`` puts the centre of pixel k at k. All geometry here is in
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from rfwidget import _validation
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_picture
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from rfwidget.effective import EffectiveField
-    from rfwidget.geometry import FieldGeometry
-    from rfwidget.survey import Survey
 
 FIRST, CENTRAL, LAST = "red", "blue", "green"
 """Colours of the first (top left), the central and the last (bottom right) cell."""
@@ -41,6 +39,74 @@ CONTOURS = ((0.5, "-"), (0.95, "--"))
 
 _NAMES = 14  # layers that are named on the axis
 _DOTTED = 40  # more layers than these are drawn as a line without dots
+
+
+class Layer(Protocol):
+    """What a chart shows of a layer; a `rfwidget.survey.LayerRow`. Pairs are ``(x, y)``."""
+
+    @property
+    def size(self) -> Size:
+        """Extent of the receptive field in pixels."""
+
+    @property
+    def stride(self) -> tuple[float, float]:
+        """Its shift from one cell to the next, in pixels."""
+
+    @property
+    def unproductive(self) -> tuple[bool, bool]:
+        """Whether looking further adds nothing."""
+
+
+class Layers(Protocol):
+    """What a chart shows of a network; a `rfwidget.survey.Survey`."""
+
+    @property
+    def input_shape(self) -> GridShape:
+        """The image."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the layers."""
+
+    def __iter__(self) -> Iterator[Layer]: ...
+
+    def __len__(self) -> int: ...
+
+
+class Mass(Protocol):
+    """What a picture shows of a mass within a field; a `rfwidget.effective.EffectiveField`."""
+
+    @property
+    def map(self) -> npt.NDArray[np.float64]:
+        """The mass of each pixel."""
+
+    @property
+    def size(self) -> Size:
+        """Extent of the theoretical field."""
+
+    @property
+    def ratio(self) -> tuple[float, float]:
+        """Effective by theoretical size along ``(x, y)``."""
+
+    def contour(self, fraction: float) -> list[npt.NDArray[np.int64]]:
+        """Closed lines around a share of the mass."""
+
+    def contour_ratio(self, fraction: float) -> float:
+        """Share of the field's area inside them."""
+
+
+class Panel(NamedTuple):
+    """How a thing is drawn beside others of its kind; every thing that `compare` takes has one as ``_panel``.
+
+    Attributes:
+        kind: of things that can stand beside each other.
+        along: the axes that share one scale.
+        draw: draws it under a title, or under its own if that is empty, into Axes.
+    """
+
+    kind: str
+    along: str
+    draw: Callable[[str, Axes], object]
 
 
 def corner_cells(grid: Size) -> tuple[GridPoint, GridPoint, GridPoint]:
@@ -182,7 +248,7 @@ def axes_for(ax: Axes | None, figsize: tuple[float, float]) -> Axes:
 
 
 def plot_survey(
-    survey: Survey, *, title: str = "", ax: Axes | None = None, figsize: tuple[float, float] = (9, 5)
+    survey: Layers, *, title: str = "", ax: Axes | None = None, figsize: tuple[float, float] = (9, 5)
 ) -> Axes:
     """Growth of the receptive field through depth, against the image size and the stride.
 
@@ -237,7 +303,7 @@ def plot_survey(
 
 
 def plot_effective(
-    effective: EffectiveField, *, title: str = "", ax: Axes | None = None, figsize: tuple[float, float] = (7, 6)
+    effective: Mass, *, title: str = "", ax: Axes | None = None, figsize: tuple[float, float] = (7, 6)
 ) -> Axes:
     """An effective field within the theoretical one, with the contours of 50 and 95 % of the mass.
 
@@ -290,12 +356,9 @@ def compare(*things: Any, labels: Sequence[str] | None = None, axes: Sequence[Ax
     Raises:
         ReceptiveFieldError: if there are fewer than two, or they are not of one kind.
     """
-    from rfwidget.effective import EffectiveField
-    from rfwidget.estimator import ReceptiveField
-    from rfwidget.survey import Survey
-
-    kind = next((k for k in (Survey, EffectiveField, ReceptiveField) if all(isinstance(t, k) for t in things)), None)
-    if len(things) < 2 or kind is None:
+    panels: list[Any] = [getattr(thing, "_panel", None) for thing in things]
+    kinds = {panel.kind if isinstance(panel, Panel) else None for panel in panels}
+    if len(things) < 2 or len(kinds) > 1 or None in kinds:
         raise ReceptiveFieldError(
             f"compare got {[type(thing).__name__ for thing in things]}: expected at least two of one kind, Survey, "
             "EffectiveField or ReceptiveField"
@@ -303,17 +366,11 @@ def compare(*things: Any, labels: Sequence[str] | None = None, axes: Sequence[Ax
     titles = [""] * len(things) if labels is None else _validation.series("labels", labels, "titles")
     if len(titles) != len(things):
         raise ReceptiveFieldError(f"{len(titles)} labels for {len(things)} things: expected one for each")
-    panels = side_by_side(len(things), axes)
-    for thing, title, ax in zip(things, titles, panels, strict=True):
-        if isinstance(thing, Survey):
-            plot_survey(thing, title=title, ax=ax)
-        elif isinstance(thing, EffectiveField):
-            plot_effective(thing, title=title, ax=ax)
-        else:
-            thing.plot_rf_grid(ax=ax)
-            ax.set_title(title or thing.output_layer, parse_math=False)
-    on_one_scale(panels, along="y" if kind is Survey else "xy")
-    return panels
+    drawn_into = side_by_side(len(things), axes)
+    for panel, title, ax in zip(panels, titles, drawn_into, strict=True):
+        panel.draw(title, ax)
+    on_one_scale(drawn_into, along=panels[0].along)
+    return drawn_into
 
 
 def side_by_side(count: int, axes: Sequence[Axes] | None, figsize: tuple[float, float] = (5.5, 5.5)) -> list[Axes]:
@@ -388,7 +445,7 @@ def _mark_image(ax: Axes, width: int, height: int) -> None:
         )
 
 
-def _shade_idle(ax: Axes, survey: Survey) -> None:
+def _shade_idle(ax: Axes, survey: Layers) -> None:
     """Grey ground under unproductive layers."""
     idle = [place for place, row in enumerate(survey) if all(row.unproductive)]
     runs: list[list[int]] = []
@@ -417,7 +474,7 @@ def _safe(name: str) -> str:
     return short.replace("$", r"\$")
 
 
-def _contour(ax: Axes, effective: EffectiveField, fraction: float, dash: Any, corner: tuple[float, float]) -> Any:
+def _contour(ax: Axes, effective: Mass, fraction: float, dash: Any, corner: tuple[float, float]) -> Any:
     """The contour of a share of the mass; returns its entry of the legend."""
     from matplotlib.collections import LineCollection
     from matplotlib.lines import Line2D

@@ -1,6 +1,8 @@
 """All layers of a network at once: a table of receptive fields, and what it says about image sizes.
 
-`rfwidget.measure_all` fills it. Nothing here measures, knows a framework, or draws.
+Nothing here measures, knows a framework, or draws. In the table for notebooks every name goes through ``html.escape``;
+its colours are JupyterLab's variables with fallbacks that can be read on dark and on light ground, and an unproductive
+layer is marked by a word as well as by its colour.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ import numpy as np
 from rfwidget._validation import box_inside, brief, pixel_inside
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
 from rfwidget.geometry import FieldGeometry
+from rfwidget.network import LayerField
+from rfwidget.plotting import Panel, plot_survey
 from rfwidget.types import GridShape, Rect, Size
 
 if TYPE_CHECKING:
@@ -25,26 +29,8 @@ if TYPE_CHECKING:
 
 Flags = tuple[bool, bool]
 
-_HEADINGS = ("layer", "size", "stride", "offset", "grid", "remarks")
-
-_STYLE = (
-    "<style>"
-    ".rfwidget-survey{max-height:32em;overflow:auto;color:var(--jp-content-font-color1,inherit)}"
-    ".rfwidget-survey table{border-collapse:collapse;font-size:90%;font-variant-numeric:tabular-nums}"
-    ".rfwidget-survey caption{text-align:left;padding:.3em 0;color:inherit}"
-    ".rfwidget-survey th,.rfwidget-survey td{padding:.15em .7em;text-align:right;white-space:nowrap;"
-    "border-bottom:1px solid var(--jp-border-color2,#8886)}"
-    ".rfwidget-survey th:first-child,.rfwidget-survey td:first-child,"
-    ".rfwidget-survey th:last-child,.rfwidget-survey td:last-child{text-align:left}"
-    ".rfwidget-survey thead th{position:sticky;top:0;"
-    "background:var(--jp-layout-color1,Canvas);color:var(--jp-content-font-color1,CanvasText)}"
-    ".rfwidget-survey .rfwidget-idle{color:var(--jp-warn-color0,#b35c00);font-weight:600}"
-    ".rfwidget-survey .rfwidget-bar{display:inline-block;height:.6em;vertical-align:baseline;"
-    "background:var(--jp-brand-color2,#4a90d9)}"
-    "</style>"
-)
-
-_BAR = 60  # pixels of the page
+_UNKNOWN = Size(math.nan, math.nan)
+_NO = (False, False)
 
 
 class LayerRow(NamedTuple):
@@ -107,7 +93,7 @@ class Survey(Sequence[LayerRow]):
     """Receptive fields of all layers with a grid, in the order of the network.
 
     A sequence of `LayerRow`; a row is found by number or by name. Notebooks show it as a table;
-    ``pandas.DataFrame(survey.to_dict())`` has one plain column per number.
+    ``pandas.DataFrame(survey.to_dict())`` has one column per number.
 
     Args:
         rows: one per layer.
@@ -241,7 +227,7 @@ class Survey(Sequence[LayerRow]):
         return Coverage(counts, next((name for name, count in counts.items() if count), None))
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Columns of plain values, by name; ``pandas.DataFrame`` takes them as they are."""
+        """Columns of numbers and words, by name; ``pandas.DataFrame`` takes them as they are."""
         return _as_columns(self)
 
     def to_csv(self, path: str | Path | None = None) -> str:
@@ -262,13 +248,80 @@ class Survey(Sequence[LayerRow]):
             ax: drawn into; a new figure if None.
             figsize: width and height of a new figure in inches.
         """
-        from rfwidget.plotting import plot_survey
-
         return plot_survey(self, ax=ax, figsize=figsize)
+
+    @property
+    def _panel(self) -> Panel:
+        return Panel("Survey", "y", lambda title, ax: plot_survey(self, title=title, ax=ax))
+
+
+def tabulate(
+    grids: Mapping[str, Size],
+    known: Mapping[str, LayerField],
+    notes: Mapping[str, str],
+    input_shape: GridShape,
+    input_layer: str,
+) -> Survey:
+    """The survey of a network whose layers have been measured.
+
+    Args:
+        grids: of all layers that have one, by name, in the order of the network.
+        known: fields of the layers that could be measured.
+        notes: why a layer has no field.
+        input_shape: the image.
+        input_layer: name of the image input.
+    """
+    rows = [_row(name, grid, known.get(name), notes.get(name, ""), input_shape) for name, grid in grids.items()]
+    fields = {name: layer.field for name, layer in known.items() if layer.field is not None}
+    return Survey(rows, fields, input_shape, input_layer)
+
+
+def _row(name: str, grid: Size, layer: LayerField | None, note: str, image: GridShape) -> LayerRow:
+    field, reads = layer or (None, _UNKNOWN)
+    if field is None:
+        size = _UNKNOWN if layer is None else Size(0, 0)
+        return LayerRow(name, size, (math.nan, math.nan), (math.nan, math.nan), grid, reads, _NO, _NO, _NO, _NO, note)
+    described = field.description
+    return LayerRow(
+        name=name,
+        size=described.size,
+        stride=described.stride,
+        offset=described.offset,
+        grid=grid,
+        reads=reads,
+        unbounded=described.unbounded,
+        uniform=(field.x.uniform, field.y.uniform),
+        exceeds_input=(described.size.w > image.w, described.size.h > image.h),
+        unproductive=(reads.w >= image.w, reads.h >= image.h),
+    )
+
+
+# The table -----------------------------------------------------------------------------------------------------------
+
+_HEADINGS = ("layer", "size", "stride", "offset", "grid", "remarks")
+
+_STYLE = (
+    "<style>"
+    ".rfwidget-survey{max-height:32em;overflow:auto;color:var(--jp-content-font-color1,inherit)}"
+    ".rfwidget-survey table{border-collapse:collapse;font-size:90%;font-variant-numeric:tabular-nums}"
+    ".rfwidget-survey caption{text-align:left;padding:.3em 0;color:inherit}"
+    ".rfwidget-survey th,.rfwidget-survey td{padding:.15em .7em;text-align:right;white-space:nowrap;"
+    "border-bottom:1px solid var(--jp-border-color2,#8886)}"
+    ".rfwidget-survey th:first-child,.rfwidget-survey td:first-child,"
+    ".rfwidget-survey th:last-child,.rfwidget-survey td:last-child{text-align:left}"
+    ".rfwidget-survey thead th{position:sticky;top:0;"
+    "background:var(--jp-layout-color1,Canvas);color:var(--jp-content-font-color1,CanvasText)}"
+    ".rfwidget-survey .rfwidget-idle{color:var(--jp-warn-color0,#b35c00);font-weight:600}"
+    ".rfwidget-survey .rfwidget-bar{display:inline-block;height:.6em;vertical-align:baseline;"
+    "background:var(--jp-brand-color2,#4a90d9)}"
+    "</style>"
+)
+
+_BAR = 60  # pixels of the page
 
 
 def _as_text(survey: Survey) -> str:
-    """A table of plain text under one line that says what was surveyed."""
+    """A table of text alone under one line that says what was surveyed."""
     lines = [_HEADINGS, *(_cells(row) for row in survey)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
     table = [
@@ -292,7 +345,7 @@ def _as_html(survey: Survey) -> str:
 
 
 def _as_columns(survey: Survey) -> dict[str, list[Any]]:
-    """Columns of plain values; pairs become two columns, ``_w`` and ``_h`` or ``_x`` and ``_y``."""
+    """Columns of numbers and words; pairs become two columns, ``_w`` and ``_h`` or ``_x`` and ``_y``."""
     columns: dict[str, list[Any]] = {"layer": [row.name for row in survey]}
     for name in ("size", "stride", "offset", "grid", "reads", "unbounded", "uniform", "exceeds_input", "unproductive"):
         ends = ("w", "h") if name in ("size", "grid", "reads") else ("x", "y")

@@ -9,7 +9,7 @@ import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as w
 import numpy as np
@@ -21,9 +21,6 @@ from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import check_image_size, fit_picture, get_default_images
 from rfwidget.types import Size
 from rfwidget.widget.scene import CORNERS, DOT_COLOUR, Look
-
-if TYPE_CHECKING:
-    from rfwidget.widget.rf_widget import RFWidget
 
 _MANY_LAYERS = 12
 """From this many layers on they can be searched."""
@@ -48,12 +45,12 @@ class Controls(w.VBox):  # type: ignore[misc]
     """Rows of ipywidgets bound to an `RFWidget`.
 
     Args:
-        widget: whose traits to set and follow.
+        widget: whose traits to set and follow; they are all that is known of it here.
         save: called when the picture is to be saved.
         copy: called when the code is to be copied.
     """
 
-    def __init__(self, widget: RFWidget, save: Callable[[], None], copy: Callable[[], None]) -> None:
+    def __init__(self, widget: Any, save: Callable[[], None], copy: Callable[[], None]) -> None:
         self._widget = widget
         self._grids: dict[str, Size] = {}
         self._following = False
