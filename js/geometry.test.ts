@@ -13,7 +13,7 @@ import {
   rectOf,
   sameCell,
 } from "./geometry.js";
-import type { AxisField, Cell, Field } from "./model.js";
+import type { AxisField, Cell, Field } from "./protocol.js";
 
 const plain: AxisField = { cells: 1, pixels: 4, edges: [[0, 34]] };
 const padded: AxisField = { cells: 1, pixels: 2, edges: [[-3, 4]] };

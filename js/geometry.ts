@@ -5,7 +5,7 @@
  * so that hovering needs no kernel.
  */
 
-import type { AxisField, Cell, Field, Rect } from "./model.js";
+import type { AxisField, Cell, Field, Rect } from "./protocol.js";
 
 /** First and last edge of a cell's receptive field along an axis; infinite if the axis is unbounded. */
 export function edgesAt(axis: AxisField, cell: number): [low: number, high: number] {

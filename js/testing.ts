@@ -1,11 +1,11 @@
 /** Stand-ins for kernel, widget manager and ipycanvas, for the tests. */
 
 import type { AnyModel } from "@anywidget/types";
-import type { Choice, Model, Query, Request } from "./model.js";
-import type { LayerModel, StackModel } from "./painter.js";
+import type { Choice, Query, Request, SyncedState } from "./protocol.js";
+import type { LayerModel, StackModel } from "./view/painter.js";
 
 /** An image of 160 x 96 at three times its size, a 32 x 16 grid, fields of 34 x 33 pixels that overhang left and top. */
-export const STATE: Model = {
+export const STATE: SyncedState = {
   canvas: "stack",
   heat_layer: 1,
   image_size: [160, 96],
@@ -43,15 +43,15 @@ export class FakeModel {
   kernel: { status: string } | undefined = undefined;
   /** The kernel's status while it handles the last request. */
   status: (state: "busy" | "idle") => void = () => {};
-  readonly #state: Model;
+  readonly #state: SyncedState;
   readonly #listeners = new Map<string, Set<(...args: unknown[]) => void>>();
 
-  constructor(state: Partial<Model> = {}) {
+  constructor(state: Partial<SyncedState> = {}) {
     this.#state = { ...STATE, ...state };
   }
 
-  get asAnyModel(): AnyModel<Model> {
-    return this as unknown as AnyModel<Model>;
+  get asAnyModel(): AnyModel<SyncedState> {
+    return this as unknown as AnyModel<SyncedState>;
   }
 
   get widget_manager() {
@@ -64,7 +64,7 @@ export class FakeModel {
     };
   }
 
-  get<K extends keyof Model>(name: K): Model[K] {
+  get<K extends keyof SyncedState>(name: K): SyncedState[K] {
     return this.#state[name];
   }
 
@@ -92,7 +92,7 @@ export class FakeModel {
   }
 
   /** The kernel sets traits. */
-  change(traits: Partial<Model>): void {
+  change(traits: Partial<SyncedState>): void {
     Object.assign(this.#state, traits);
     for (const name of Object.keys(traits)) this.emit(`change:${name}`);
     this.emit("change");

@@ -1,6 +1,6 @@
 """The overlay: an anywidget over the image that draws hover and heat map, and asks for cells.
 
-State travels as the traits below, requests and answers as custom messages. Both are mirrored by ``js/model.ts``, name
+State travels as the traits below, requests and answers as custom messages. Both are mirrored by ``js/protocol.ts``, name
 by name and in the same order (``tests/widget/test_overlay.py`` compares them). Nothing here computes or decides; the
 messages of a page are checked here and nowhere else.
 """

@@ -12,7 +12,7 @@ from rfwidget.types import GridPoint, Rect
 from rfwidget.widget import overlay as module
 from rfwidget.widget.overlay import Choice, Overlay, Query, Request, parse_choice, parse_query, parse_request
 
-MODEL_TS = Path(__file__).parents[2] / "js" / "model.ts"
+PROTOCOL_TS = Path(__file__).parents[2] / "js" / "protocol.ts"
 GOOD = {"kind": "request", "client": "page", "seq": 3, "revision": 2, "cell": [5, 7], "reason": "scrub"}
 
 
@@ -28,12 +28,12 @@ def own_traits():
 
 
 def interface(name):
-    body = re.search(rf"export interface {name} \{{\n(.*?)\n\}}", MODEL_TS.read_text(), re.DOTALL)[1]
+    body = re.search(rf"export interface {name} \{{\n(.*?)\n\}}", PROTOCOL_TS.read_text(), re.DOTALL)[1]
     return re.findall(r"^  (\w+): ", body, re.MULTILINE)
 
 
 def test_traits_are_those_of_the_typescript_model_in_the_same_order():
-    assert own_traits() == interface("Model")
+    assert own_traits() == interface("SyncedState")
 
 
 def test_request_has_the_fields_that_the_page_sends():
@@ -46,7 +46,7 @@ def test_what_wants_no_answer_has_the_fields_that_the_page_sends(kind):
 
 
 def test_reasons_are_those_of_the_page():
-    alternatives = re.search(r"export type Reason = (.*);", MODEL_TS.read_text())[1]
+    alternatives = re.search(r"export type Reason = (.*);", PROTOCOL_TS.read_text())[1]
     assert set(re.findall(r'"(\w+)"', alternatives)) == set(module.REASONS)
 
 
