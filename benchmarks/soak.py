@@ -56,7 +56,7 @@ def one_long_life(minutes: float) -> None:
     begin, clicks, shown = time.monotonic(), 0, 0
     while (passed := time.monotonic() - begin) < 60 * minutes:
         content = {"kind": "request", "client": "page", "seq": clicks + 1, "revision": widget._overlay.revision}
-        widget._overlay._handle_custom_msg({**content, "cell": [clicks % 16, clicks // 16 % 16], "reason": "click"}, [])
+        widget._overlay._handle_custom_msg({**content, "cell": [clicks % 16, clicks // 16 % 16]}, [])
         clicks += 1
         widget.wait()
         if passed // 60 >= shown:

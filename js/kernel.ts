@@ -2,30 +2,28 @@
  * The overlay over a kernel: the module that anywidget loads.
  *
  * anywidget calls the default export once per model and page, so what the views of a model share (the request queue,
- * the last picture) lives in one session.
+ * the last picture) lives in one host.
  */
 
 import type { AnyWidget, InitializeProps, RenderProps } from "@anywidget/types";
-import { doFavour } from "./hosts/browser-actions.js";
 import { KernelHost } from "./hosts/kernel-host.js";
+import { settle } from "./jupyter.js";
 import type { SyncedState } from "./protocol.js";
 import { mount } from "./view/overlay.js";
-import { settle } from "./view/stage.js";
 
 function widget() {
-  let session: KernelHost | null = null;
+  let host: KernelHost | null = null;
   return {
     initialize({ model }: Pick<InitializeProps<SyncedState>, "model">) {
-      session = new KernelHost(model);
-      model.on("msg:custom", (content: unknown, buffers: DataView[]) => void doFavour(content, buffers));
-      return () => session?.close();
+      host = new KernelHost(model);
+      return () => host?.close();
     },
     render({ model, el }: Pick<RenderProps<SyncedState>, "model" | "el">) {
-      session ??= new KernelHost(model);
+      host ??= new KernelHost(model);
       const life = new AbortController();
-      mount(el, session, life.signal);
+      mount(el, host, life.signal);
       settle(el, life.signal);
-      session.shownIn(el, life.signal);
+      host.shownIn(el, life.signal);
       return () => life.abort();
     },
   };

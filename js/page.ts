@@ -6,6 +6,7 @@
 import { type Page, PageHost } from "./hosts/page-host.js";
 import { assign, html, place } from "./view/dom.js";
 import { mount } from "./view/overlay.js";
+import { imageExtent, stageExtent } from "./view/stage.js";
 
 for (const script of document.querySelectorAll("script.rfwidget-data")) {
   script.after(build(JSON.parse(script.textContent ?? "")));
@@ -31,12 +32,11 @@ function build(page: Page): HTMLElement {
   const title = "Click a pixel or draw a box to mark the cells that see it, as with Shift";
   const asks = html("label", "rfwidget-asks", { title }, [asking, new Text("who sees it?")]);
   const show = () => {
-    const { image_size, margin, scale, layer } = host.layer;
-    const [width, height] = [image_size[0] * scale, image_size[1] * scale];
+    const { margin, scale, layer } = host.layer;
     photo.classList.toggle("rfwidget-magnified", scale >= 1);
     photo.style.margin = `${margin[1]}px 0 0 ${margin[0]}px`;
-    place(photo, { width, height });
-    place(scene, { width: margin[0] + width + margin[2], height: margin[1] + height + margin[3] });
+    place(photo, imageExtent(host.layer));
+    place(scene, stageExtent(host.layer));
     assign(scene, { src: host.layer.scene });
     choice.value = layer;
   };

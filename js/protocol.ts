@@ -1,8 +1,8 @@
 /**
- * What kernel and browser tell each other: the synced traits and the messages.
+ * What kernel and browser tell each other: the synced state and the messages.
  *
- * `SyncedState` mirrors the traits of `Overlay` in rfwidget/widget/overlay.py, name by name and in the same order
- * (tests/widget/test_overlay.py compares them). Nothing here draws or decides.
+ * Both mirror rfwidget/widget/overlay.py, name by name and in the same order (tests/widget/test_overlay.py compares
+ * them). Messages of the kernel are checked here and nowhere else. Nothing here draws or decides.
  */
 
 /** Column and row of a cell of the grid, both from 0. */
@@ -106,9 +106,6 @@ export interface SyncedState {
   background: string;
 }
 
-/** Why a cell is asked for: pressed or chosen by key, dragged over, or wanted again without the user's doing. */
-export type Reason = "click" | "scrub" | "refresh";
-
 /** Browser to kernel: show this cell. */
 export interface Request {
   kind: "request";
@@ -116,7 +113,6 @@ export interface Request {
   seq: number;
   revision: number;
   cell: Cell;
-  reason: Reason;
 }
 
 /** Browser to kernel: which cells see this box? null: nothing is asked any more. */
@@ -131,62 +127,120 @@ export interface Choice {
   name: string;
 }
 
+export type PageMessage = Request | Query | Choice;
+
+/** Whose request a message of the kernel speaks of; `client` is "" if the kernel drew of its own accord. */
+export interface Addressed {
+  client: string;
+  seq: number;
+}
+
 /** A heat map, and where it belongs. */
 export interface Picture {
   /** Grows with every answer of the kernel, over all pages. */
   serial: number;
   revision: number;
   cell: Cell;
-  /** Left, top, width and height in image pixels. */
-  box: readonly [left: number, top: number, width: number, height: number];
+  /** The pixels that it covers. */
+  box: Box;
   /** The cell's receptive field. */
   rect: Rect;
   milliseconds: number;
-  /** width * height * 4 bytes, straight alpha. */
+  /** 4 bytes for each pixel of the box, straight alpha; the message's buffer. */
   rgba: Uint8ClampedArray<ArrayBuffer>;
 }
 
-/** Whose request a message speaks of; `client` is "" if the kernel drew of its own accord. */
-interface Addressed {
-  client: string;
-  seq: number;
+/** Kernel to browser: the request has arrived. */
+export interface Ack extends Addressed {
+  kind: "ack";
 }
 
-/** Kernel to browser. */
-export type Message =
-  | (Addressed & { kind: "ack" | "superseded" })
-  | (Addressed & { kind: "answer"; picture: Picture })
-  | (Addressed & { kind: "failure"; serial: number; revision: number; message: string; details: string });
+/** Kernel to browser: a newer request has taken the place of this one. */
+export interface Superseded extends Addressed {
+  kind: "superseded";
+}
+
+/** Kernel to browser: a heat map, asked for or not. */
+export interface Answer extends Addressed, Picture {
+  kind: "answer";
+}
+
+/** Kernel to browser: a heat map could not be made. */
+export interface Failure extends Addressed {
+  kind: "failure";
+  serial: number;
+  revision: number;
+  /** Plain words. */
+  message: string;
+  /** The traceback. */
+  details: string;
+}
+
+/** Kernel to browser: save a PNG file. */
+export interface Download {
+  kind: "download";
+  name: string;
+  /** The message's buffer. */
+  content: DataView;
+}
+
+/** Kernel to browser: put a text on the clipboard. */
+export interface Copy {
+  kind: "copy";
+  text: string;
+}
+
+export type KernelMessage = Ack | Superseded | Answer | Failure | Download | Copy;
+
+type Content = Record<string, unknown>;
+type Parser<M> = (content: Content, buffer: DataView | undefined) => M | null;
+
+const PARSERS: { [K in KernelMessage["kind"]]: Parser<Extract<KernelMessage, { kind: K }>> } = {
+  ack: (content) => addressed(content, { kind: "ack" }),
+  superseded: (content) => addressed(content, { kind: "superseded" }),
+  answer: (content, buffer) => {
+    const picture = parsePicture(content, buffer);
+    return picture && addressed(content, { kind: "answer", ...picture });
+  },
+  failure: (content) => {
+    const { serial, revision, message, details } = content;
+    if (!isWhole(serial) || !isWhole(revision)) return null;
+    const words = { message: String(message ?? ""), details: String(details ?? "") };
+    return addressed(content, { kind: "failure", serial, revision, ...words });
+  },
+  download: ({ name }, buffer) =>
+    typeof name === "string" && buffer ? { kind: "download", name, content: buffer } : null,
+  copy: ({ text }) => (typeof text === "string" ? { kind: "copy", text } : null),
+};
 
 /** A message of the kernel, checked; null if it is none of ours or malformed. */
-export function parseMessage(content: unknown, buffers: readonly DataView[] = []): Message | null {
+export function parseMessage(content: unknown, buffers: readonly DataView[] = []): KernelMessage | null {
   if (typeof content !== "object" || content === null) return null;
-  const { kind, client, seq, ...rest } = content as Record<string, unknown>;
-  if (typeof client !== "string" || !isWhole(seq)) return null;
-  if (kind === "ack" || kind === "superseded") return { kind, client, seq };
-  if (kind === "answer") {
-    const picture = parsePicture(rest, buffers[0]);
-    return picture && { kind, client, seq, picture };
-  }
-  if (kind === "failure") {
-    const { serial, revision, message, details } = rest;
-    if (!isWhole(serial) || !isWhole(revision)) return null;
-    return { kind, client, seq, serial, revision, message: String(message ?? ""), details: String(details ?? "") };
-  }
-  return null;
+  const { kind } = content as Content;
+  return isKind(kind) ? PARSERS[kind](content as Content, buffers[0]) : null;
 }
 
-function parsePicture(content: Record<string, unknown>, buffer: DataView | undefined): Picture | null {
+function isKind(kind: unknown): kind is KernelMessage["kind"] {
+  return typeof kind === "string" && Object.hasOwn(PARSERS, kind);
+}
+
+/** A message together with whose request it speaks of; null if that is malformed. */
+function addressed<M>({ client, seq }: Content, message: M): (M & Addressed) | null {
+  return typeof client === "string" && isWhole(seq) ? { ...message, client, seq } : null;
+}
+
+function parsePicture(content: Content, buffer: DataView | undefined): Picture | null {
   const { serial, revision, cell, box, rect, milliseconds } = content;
   if (!isWhole(serial) || !isWhole(revision) || !isWholes(cell, 2) || !isWholes(box, 4)) return null;
-  const [left = 0, top = 0, width = 0, height = 0] = box;
+  const [left = 0, top = 0, right = 0, bottom = 0] = box;
+  const [width, height] = [right - left, bottom - top];
   if (width < 0 || height < 0 || (buffer?.byteLength ?? 0) !== width * height * 4) return null;
   if (!Array.isArray(rect) || rect.length !== 4) return null;
   return {
     serial,
     revision,
     cell: [cell[0] ?? 0, cell[1] ?? 0],
-    box: [left, top, width, height],
+    box: [left, top, right, bottom],
     rect: rectFrom(rect),
     milliseconds: typeof milliseconds === "number" ? milliseconds : NaN,
     rgba: bytesOf(buffer),

@@ -106,7 +106,7 @@ export class FakeModel {
   /** The kernel answers a request with an orange box of 2 x 3 pixels, or of its own accord if there is none. */
   answer(serial: number, request: Partial<Request> = this.last): void {
     const { client = "", seq = 0, cell = [0, 0], revision = this.get("revision") } = request;
-    const content = { kind: "answer", client, seq, serial, revision, cell, box: [4, 6, 2, 3], milliseconds: 1.5 };
+    const content = { kind: "answer", client, seq, serial, revision, cell, box: [4, 6, 6, 9], milliseconds: 1.5 };
     const rgba = new Uint8Array(2 * 3 * 4).fill(200);
     this.emit("msg:custom", { ...content, rect: [4, 6, 38, 39] }, [new DataView(rgba.buffer)]);
   }

@@ -1,17 +1,17 @@
 /** What the kernel cannot do itself and asks a page for: saving a file, and putting a text on the clipboard. */
 
+import type { Copy, Download } from "../protocol.js";
 import { html } from "../view/dom.js";
 
 /**
- * Does what a message of the kernel asks for, if it asks for a favour.
+ * Does what a message of the kernel asks for.
  *
  * Messages reach every page of a kernel; only the one that the user is looking at acts.
  */
-export async function doFavour(content: unknown, buffers: readonly DataView[] = []): Promise<void> {
-  if (typeof content !== "object" || content === null || !document.hasFocus()) return;
-  const { kind, name, text } = content as Record<string, unknown>;
-  if (kind === "download" && typeof name === "string" && buffers[0]) save(name, buffers[0]);
-  if (kind === "copy" && typeof text === "string") await copy(text);
+export async function doBrowserAction(message: Download | Copy): Promise<void> {
+  if (!document.hasFocus()) return;
+  if (message.kind === "download") save(message.name, message.content);
+  else await copy(message.text);
 }
 
 function save(name: string, content: DataView): void {

@@ -7,14 +7,14 @@ import { LOOK, PATIENCE, TIMEOUT } from "./requests.js";
 vi.stubGlobal("ImageData", class {});
 
 let model: FakeModel;
-let session: KernelHost;
+let host: KernelHost;
 let life: AbortController;
 
 async function open(state: ConstructorParameters<typeof FakeModel>[0] = {}): Promise<HTMLElement> {
   model = new FakeModel(state);
-  session = new KernelHost(model.asAnyModel);
+  host = new KernelHost(model.asAnyModel);
   const element = document.createElement("div");
-  session.shownIn(element, life.signal);
+  host.shownIn(element, life.signal);
   await settled();
   return element;
 }
@@ -26,42 +26,40 @@ beforeEach(() => {
 
 afterEach(() => {
   life.abort();
-  session.close();
+  host.close();
   vi.useRealTimers();
 });
 
 describe("a click", () => {
   it("sends one request with everything that the kernel needs", async () => {
     await open();
-    session.request([20, 5], "click");
-    expect(model.sent).toEqual([
-      { kind: "request", client: expect.any(String), seq: 1, revision: 1, cell: [20, 5], reason: "click" },
-    ]);
+    host.request([20, 5]);
+    expect(model.sent).toEqual([{ kind: "request", client: expect.any(String), seq: 1, revision: 1, cell: [20, 5] }]);
     expect(model.last.client.length).toBeLessThanOrEqual(64);
   });
 
   it("selects at once, and counts as painted when the heat map is on the screen", async () => {
     await open();
-    session.request([20, 5], "click");
-    expect(session.selected).toEqual([20, 5]);
-    expect(session.activity.state).toBe("busy");
+    host.request([20, 5]);
+    expect(host.selected).toEqual([20, 5]);
+    expect(host.activity.state).toBe("busy");
     model.acknowledge();
     model.answer(1);
-    expect(session.painted).toBeNull();
+    expect(host.painted).toBeNull();
     await settled();
-    expect(session.painted).toEqual([20, 5]);
+    expect(host.painted).toEqual([20, 5]);
     expect(model.stack.layers[1]?.syncs).toBeGreaterThan(0);
-    expect(session.activity.state).toBe("ready");
+    expect(host.activity.state).toBe("ready");
   });
 
   it("tells every view", async () => {
     await open();
     const first = vi.fn();
     const second = vi.fn();
-    session.watch(first, life.signal);
+    host.watch(first, life.signal);
     const other = new AbortController();
-    session.watch(second, other.signal);
-    session.request([20, 5], "click");
+    host.watch(second, other.signal);
+    host.request([20, 5]);
     other.abort();
     model.answer(1);
     expect(second).toHaveBeenCalledTimes(1);
@@ -70,16 +68,16 @@ describe("a click", () => {
 
   it("sends the pending request before anything is drawn", async () => {
     await open();
-    session.request([1, 1], "scrub");
-    session.request([2, 1], "scrub");
-    session.request([3, 1], "scrub");
+    host.request([1, 1]);
+    host.request([2, 1]);
+    host.request([3, 1]);
     model.answer(1, model.sent[0]);
     expect(model.sent.map(({ cell }) => cell)).toEqual([
       [1, 1],
       [3, 1],
     ]);
-    expect(session.selected).toEqual([3, 1]);
-    expect(session.picture?.cell).toEqual([1, 1]);
+    expect(host.selected).toEqual([3, 1]);
+    expect(host.picture?.cell).toEqual([1, 1]);
   });
 });
 
@@ -89,25 +87,25 @@ describe("an answer", () => {
     model.answer(5, { cell: [5, 5] });
     model.answer(4, { cell: [4, 4] });
     await settled();
-    expect(session.painted).toEqual([5, 5]);
+    expect(host.painted).toEqual([5, 5]);
   });
 
   it("that comes twice is painted once and ends nothing else", async () => {
     await open();
-    session.request([5, 5], "click");
+    host.request([5, 5]);
     const first = model.last;
     model.answer(1, first);
     await settled();
     const syncs = model.stack.layers[1]?.syncs;
-    session.request([6, 5], "click");
+    host.request([6, 5]);
     model.answer(1, first);
     await settled();
     expect(model.stack.layers[1]?.syncs).toBe(syncs);
-    expect(session.activity.state).toBe("busy");
-    expect(session.selected).toEqual([6, 5]);
+    expect(host.activity.state).toBe("busy");
+    expect(host.selected).toEqual([6, 5]);
     model.answer(2);
     await settled();
-    expect(session.painted).toEqual([6, 5]);
+    expect(host.painted).toEqual([6, 5]);
   });
 
   it("of a storm in any order leaves the newest on show", async () => {
@@ -122,10 +120,10 @@ describe("an answer", () => {
       const serial = 1 + random(200);
       newest = Math.max(newest, serial);
       model.answer(serial, { client: "other", seq: serial, cell: [serial % 32, serial % 16] });
-      expect(session.picture?.serial).toBe(newest);
+      expect(host.picture?.serial).toBe(newest);
     }
     await settled();
-    expect(session.painted).toEqual([newest % 32, newest % 16]);
+    expect(host.painted).toEqual([newest % 32, newest % 16]);
   });
 
   it("of another revision is never painted", async () => {
@@ -133,24 +131,24 @@ describe("an answer", () => {
     model.answer(1, { cell: [5, 5], revision: 0 });
     model.answer(2, { cell: [6, 5], revision: 2 });
     await settled();
-    expect(session.painted).toBeNull();
-    expect(session.picture).toBeNull();
+    expect(host.painted).toBeNull();
+    expect(host.picture).toBeNull();
   });
 
   it("to our request that a new revision has overtaken is asked for again", async () => {
     await open();
-    session.request([20, 5], "click");
+    host.request([20, 5]);
     model.change({ revision: 2 });
     model.answer(1, { ...model.last, revision: 1 });
     expect(model.sent.length).toBe(2);
-    expect(model.last).toMatchObject({ seq: 2, revision: 2, cell: [20, 5], reason: "refresh" });
+    expect(model.last).toMatchObject({ seq: 2, revision: 2, cell: [20, 5] });
   });
 
   it("to another page is painted and selected here as well", async () => {
     await open();
     model.answer(1, { client: "other", seq: 9, cell: [7, 3] });
     await settled();
-    expect([session.painted, session.selected]).toEqual([
+    expect([host.painted, host.selected]).toEqual([
       [7, 3],
       [7, 3],
     ]);
@@ -158,22 +156,22 @@ describe("an answer", () => {
 
   it("to another page does not end our own request, nor move our selection", async () => {
     await open();
-    session.request([20, 5], "click");
+    host.request([20, 5]);
     model.answer(1, { client: "other", seq: 1, cell: [7, 3] });
-    expect(session.selected).toEqual([20, 5]);
-    expect(session.activity.state).toBe("busy");
+    expect(host.selected).toEqual([20, 5]);
+    expect(host.activity.state).toBe("busy");
     model.answer(2);
-    expect(session.selected).toEqual([20, 5]);
-    expect(session.activity.state).toBe("ready");
+    expect(host.selected).toEqual([20, 5]);
+    expect(host.activity.state).toBe("ready");
   });
 
   it("that is superseded leaves the selection to the kernel", async () => {
     await open({ selected: [1, 1] });
     model.answer(1);
-    session.request([20, 5], "click");
+    host.request([20, 5]);
     model.emit("msg:custom", { kind: "superseded", client: model.last.client, seq: model.last.seq }, []);
-    expect(session.selected).toEqual([1, 1]);
-    expect(session.activity.state).toBe("ready");
+    expect(host.selected).toEqual([1, 1]);
+    expect(host.activity.state).toBe("ready");
   });
 });
 
@@ -184,7 +182,7 @@ describe("the kernel's state", () => {
     await settled();
     model.change({ revision: 2 });
     await settled();
-    expect(session.painted).toBeNull();
+    expect(host.painted).toBeNull();
     expect(model.stack.layers[1]?.calls.at(-1)).toEqual(["restore"]);
     expect(model.stack.layers[1]?.calls.filter(([name]) => name === "drawImage").length).toBe(1);
   });
@@ -192,10 +190,10 @@ describe("the kernel's state", () => {
   it("selects when Python does, but not against a click under way", async () => {
     await open();
     model.change({ selected: [9, 9] });
-    expect(session.selected).toEqual([9, 9]);
-    session.request([20, 5], "click");
+    expect(host.selected).toEqual([9, 9]);
+    host.request([20, 5]);
     model.change({ selected: [8, 8] });
-    expect(session.selected).toEqual([20, 5]);
+    expect(host.selected).toEqual([20, 5]);
   });
 
   it("without a selected cell has no heat map", async () => {
@@ -203,7 +201,7 @@ describe("the kernel's state", () => {
     model.answer(1);
     model.change({ selected: null });
     await settled();
-    expect([session.selected, session.picture, session.painted]).toEqual([null, null, null]);
+    expect([host.selected, host.picture, host.painted]).toEqual([null, null, null]);
   });
 
   it("hides and shows the heat map without asking again", async () => {
@@ -211,10 +209,10 @@ describe("the kernel's state", () => {
     model.answer(1, { cell: [5, 5] });
     model.change({ show_heat: false });
     await settled();
-    expect(session.painted).toBeNull();
+    expect(host.painted).toBeNull();
     model.change({ show_heat: true, heat_opacity: 0.3 });
     await settled();
-    expect(session.painted).toEqual([5, 5]);
+    expect(host.painted).toEqual([5, 5]);
     expect(model.stack.layers[1]?.ctx).toMatchObject({ globalAlpha: 0.3 });
     expect(model.sent).toEqual([]);
   });
@@ -227,22 +225,22 @@ describe("the kernel's state", () => {
     model.stack.layers[1]?.resized?.();
     await settled();
     expect(model.stack.layers[1]?.syncs).toBe(before + 1);
-    expect(session.painted).toEqual([5, 5]);
+    expect(host.painted).toEqual([5, 5]);
   });
 
   it("leaves the painting to the views where there is no MultiCanvas", async () => {
     await open({ canvas: "" });
-    expect(session.painted).toBeUndefined();
+    expect(host.painted).toBeUndefined();
     await open({ canvas: "closed" });
-    expect(session.painted).toBeUndefined();
+    expect(host.painted).toBeUndefined();
   });
 });
 
 describe("after a reload", () => {
   it("the selected cell is asked for once, however many views there are", async () => {
     await open({ selected: [9, 4] });
-    session.shownIn(document.createElement("div"), life.signal);
-    expect(model.sent).toMatchObject([{ cell: [9, 4], reason: "refresh" }]);
+    host.shownIn(document.createElement("div"), life.signal);
+    expect(model.sent).toMatchObject([{ cell: [9, 4] }]);
   });
 
   it("nothing is asked for where nothing is selected", async () => {
@@ -254,7 +252,7 @@ describe("after a reload", () => {
 describe("trouble", () => {
   it("in the model is told in words, and the next click works", async () => {
     await open();
-    session.request([20, 5], "click");
+    host.request([20, 5]);
     const { client, seq } = model.last;
     const failure = {
       kind: "failure",
@@ -266,15 +264,15 @@ describe("trouble", () => {
       details: "...",
     };
     model.emit("msg:custom", failure, []);
-    expect(session.activity).toEqual({
+    expect(host.activity).toEqual({
       state: "error",
       text: "",
       error: { message: "no <b>memory</b>", details: "..." },
     });
-    session.request([21, 5], "click");
-    expect(session.activity.state).toBe("busy");
+    host.request([21, 5]);
+    expect(host.activity.state).toBe("busy");
     model.answer(2);
-    expect(session.activity).toMatchObject({ state: "ready", error: null });
+    expect(host.activity).toMatchObject({ state: "ready", error: null });
   });
 
   it("with one cell takes away the heat map of another", async () => {
@@ -282,18 +280,18 @@ describe("trouble", () => {
     model.answer(1, { cell: [5, 5] });
     model.emit("msg:custom", { kind: "failure", client: "", seq: 0, serial: 2, revision: 1 }, []);
     await settled();
-    expect(session.painted).toBeNull();
+    expect(host.painted).toBeNull();
   });
 
   it("a kernel busy with a cell is waited for", async () => {
     await open();
-    session.request([20, 5], "click");
+    host.request([20, 5]);
     vi.advanceTimersByTime(PATIENCE + 10 * TIMEOUT);
-    expect(session.activity).toMatchObject({ state: "busy", text: "busy: waiting for the running cell" });
+    expect(host.activity).toMatchObject({ state: "busy", text: "busy: waiting for the running cell" });
     expect(model.sent.length).toBe(1);
     model.acknowledge();
     model.answer(1);
-    expect(session.activity.state).toBe("ready");
+    expect(host.activity.state).toBe("ready");
   });
 
   it.each([
@@ -301,7 +299,7 @@ describe("trouble", () => {
     ["a change of state", () => model.change({ status: "measured" })],
   ])("%s shows a kernel that is alive, so that our request is overdue one day", async (_, live) => {
     await open();
-    session.request([20, 5], "click");
+    host.request([20, 5]);
     vi.advanceTimersByTime(10 * TIMEOUT);
     live();
     vi.advanceTimersByTime(TIMEOUT);
@@ -313,7 +311,7 @@ describe("trouble", () => {
 
   it("a handler that has run without a word is told from one that has not run yet", async () => {
     await open();
-    session.request([20, 5], "click");
+    host.request([20, 5]);
     model.status("busy");
     vi.advanceTimersByTime(10 * TIMEOUT);
     expect(model.sent.length).toBe(1);
@@ -329,55 +327,55 @@ describe("trouble", () => {
   ])("with a kernel that JupyterLab calls %s, a request unheard of is sent %i time(s)", async (status, times) => {
     await open();
     model.kernel = status ? { status } : undefined;
-    session.request([20, 5], "click");
+    host.request([20, 5]);
     vi.advanceTimersByTime(PATIENCE + 2 * LOOK);
     expect(model.sent.length).toBe(times);
   });
 
   it("an answer that is lost is asked for again, and given up after that", async () => {
     await open();
-    session.request([20, 5], "click");
+    host.request([20, 5]);
     model.acknowledge();
     vi.advanceTimersByTime(TIMEOUT);
     expect(model.sent.length).toBe(2);
     model.acknowledge();
     vi.advanceTimersByTime(TIMEOUT);
-    expect(session.activity).toMatchObject({ state: "error", text: "no answer came: click again" });
+    expect(host.activity).toMatchObject({ state: "error", text: "no answer came: click again" });
     model.answer(1);
-    expect(session.activity.state).toBe("ready");
+    expect(host.activity.state).toBe("ready");
   });
 
   it("a request that cannot be sent shows the lost connection; a message shows that it is back", async () => {
     await open();
     model.reachable = false;
-    session.request([20, 5], "click");
-    expect(session.activity.state).toBe("disconnected");
+    host.request([20, 5]);
+    expect(host.activity.state).toBe("disconnected");
     model.reachable = true;
     model.answer(1, { cell: [5, 5] });
-    expect(session.activity.state).toBe("ready");
+    expect(host.activity.state).toBe("ready");
   });
 
   it("a kernel that restarts shows by ipywidgets' mark on the views", async () => {
     const box = document.createElement("div");
     box.append(await open());
-    session.request([20, 5], "click");
+    host.request([20, 5]);
     model.emit("comm_live_update"); // before the mark: the models are told one after the other
     box.classList.add("jupyter-widgets-disconnected");
     await settled();
-    expect(session.activity.state).toBe("disconnected");
+    expect(host.activity.state).toBe("disconnected");
     box.classList.remove("jupyter-widgets-disconnected");
     model.emit("comm_live_update");
     await settled();
-    expect(session.activity.state).toBe("ready");
+    expect(host.activity.state).toBe("ready");
   });
 
   it("a saved notebook without a kernel is disconnected from the start, and asks nothing", async () => {
     model = new FakeModel({ selected: [3, 3] });
-    session = new KernelHost(model.asAnyModel);
+    host = new KernelHost(model.asAnyModel);
     const element = document.createElement("div");
     element.className = "jupyter-widgets-disconnected";
-    session.shownIn(element, life.signal);
-    expect(session.activity.state).toBe("disconnected");
+    host.shownIn(element, life.signal);
+    expect(host.activity.state).toBe("disconnected");
     expect(model.sent).toEqual([]);
   });
 
@@ -385,26 +383,26 @@ describe("trouble", () => {
     await open();
     for (const content of [null, 1, "answer", {}, { kind: "answer", client: "", seq: 0, box: "x" }])
       model.emit("msg:custom", content, []);
-    expect(session.picture).toBeNull();
-    expect(session.activity.state).toBe("ready");
+    expect(host.picture).toBeNull();
+    expect(host.activity.state).toBe("ready");
   });
 });
 
-it("two sessions on two pages have different names", async () => {
+it("two hosts on two pages have different names", async () => {
   await open();
-  session.request([1, 1], "click");
+  host.request([1, 1]);
   const { client } = model.last;
   await open();
-  session.request([1, 1], "click");
+  host.request([1, 1]);
   expect(model.last.client).not.toBe(client);
 });
 
-it("a closed session neither sends nor tells", async () => {
+it("a closed host neither sends nor tells", async () => {
   await open();
   const told = vi.fn();
-  session.request([1, 1], "click");
-  session.watch(told, life.signal);
-  session.close();
+  host.request([1, 1]);
+  host.watch(told, life.signal);
+  host.close();
   model.answer(1);
   vi.advanceTimersByTime(10 * TIMEOUT);
   await settled();
@@ -416,11 +414,11 @@ describe("a query", () => {
   it("shows at once and is told to the kernel", async () => {
     await open();
     const changed = vi.fn();
-    session.watch(changed, life.signal);
-    session.ask([1, 2, 3, 4]);
-    expect(session.query).toEqual([1, 2, 3, 4]);
+    host.watch(changed, life.signal);
+    host.ask([1, 2, 3, 4]);
+    expect(host.query).toEqual([1, 2, 3, 4]);
     expect(changed).toHaveBeenCalled();
-    session.ask(null);
+    host.ask(null);
     expect(model.told).toEqual([
       { kind: "query", box: [1, 2, 3, 4] },
       { kind: "query", box: null },
@@ -430,23 +428,48 @@ describe("a query", () => {
 
   it("set in Python shows as well", async () => {
     await open({ query: [1, 2, 3, 4] });
-    expect(session.query).toEqual([1, 2, 3, 4]);
+    expect(host.query).toEqual([1, 2, 3, 4]);
     model.change({ query: [5, 6, 7, 8] });
-    expect(session.query).toEqual([5, 6, 7, 8]);
+    expect(host.query).toEqual([5, 6, 7, 8]);
   });
 
   it("of a kernel that is gone still shows, for the page answers by itself", async () => {
     await open();
     model.reachable = false;
-    session.ask([1, 2, 3, 4]);
-    expect(session.query).toEqual([1, 2, 3, 4]);
-    expect(session.activity.state).toBe("disconnected");
+    host.ask([1, 2, 3, 4]);
+    expect(host.query).toEqual([1, 2, 3, 4]);
+    expect(host.activity.state).toBe("disconnected");
   });
 });
 
 it("a layer is chosen by telling the kernel, unless it is on show", async () => {
   await open();
-  session.choose("other");
-  session.choose("feature_grid");
+  host.choose("other");
+  host.choose("feature_grid");
   expect(model.told).toEqual([{ kind: "layer", name: "other" }]);
+});
+
+describe("what only a page can do", () => {
+  const written = vi.spyOn(navigator.clipboard, "writeText").mockResolvedValue();
+
+  beforeEach(() => {
+    written.mockClear();
+    vi.spyOn(document, "hasFocus").mockReturnValue(true);
+  });
+
+  it("is done when the kernel asks for it", async () => {
+    await open();
+    model.emit("msg:custom", { kind: "copy", text: "RFWidget(model)" }, []);
+    expect(written.mock.calls).toEqual([["RFWidget(model)"]]);
+  });
+
+  it.each([null, 3, {}, { kind: "download", name: 3 }, { kind: "copy" }, { kind: "ack", client: "a", seq: 1 }])(
+    "is not asked for by %j",
+    async (content) => {
+      const clicked = vi.spyOn(HTMLAnchorElement.prototype, "click");
+      await open();
+      model.emit("msg:custom", content, [new DataView(new ArrayBuffer(4))]);
+      expect([...clicked.mock.calls, ...written.mock.calls]).toEqual([]);
+    },
+  );
 });

@@ -1,5 +1,5 @@
 /**
- * One model on one page: its request queue, the heat map on show and the selected cell, shared by all views.
+ * The state of one widget in a kernel, on one page: its request queue, the heat map on show and the selected cell, shared by all views.
  *
  * An answer is shown if it is newer than the last one shown and belongs to the model's revision, whoever asked for it:
  * answers reach all pages. After a change of revision the kernel answers of its own accord; this side asks only after a
@@ -8,26 +8,27 @@
 
 import type { AnyModel } from "@anywidget/types";
 import { sameCell } from "../geometry.js";
+import { findCanvas, hasLostKernel, isKernelIdle, saysIdle } from "../jupyter.js";
 import {
+  type Addressed,
+  type Answer,
   type Box,
   type Cell,
-  type Choice,
-  type Message,
+  type Failure,
+  type KernelMessage,
+  type PageMessage,
   type Picture,
   parseMessage,
-  type Query,
-  type Reason,
-  type Request,
   type SyncedState,
 } from "../protocol.js";
-import type { Activity, Host } from "../view/overlay.js";
 import { layerPainter, type Painter } from "../view/painter.js";
+import { stageOf } from "../view/stage.js";
+import { doBrowserAction } from "./browser-actions.js";
+import { type Activity, type Host, Watchers } from "./host.js";
 import { RequestQueue, type Timer } from "./requests.js";
 
 /** Traits that the kernel's layer shows or that move it. */
 const PAINTED = ["image_size", "margin", "scale", "show_heat", "heat_opacity"] as const;
-/** ipywidgets' mark on the views of a kernel that has gone; anywidget's own view misses it, the box around it does not. */
-const GONE = ".jupyter-widgets-disconnected";
 
 const timer: Timer = (milliseconds, callback) => {
   const id = setTimeout(callback, milliseconds);
@@ -36,10 +37,11 @@ const timer: Timer = (milliseconds, callback) => {
 
 export class KernelHost implements Host {
   readonly offered = null;
+  readonly #life = new AbortController();
   readonly #model: AnyModel<SyncedState>;
   readonly #client = randomName();
   readonly #queue: RequestQueue;
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Watchers();
   readonly #elements = new Set<HTMLElement>();
   #painter: Painter | null = null;
   #selected: Cell | null;
@@ -49,27 +51,25 @@ export class KernelHost implements Host {
   #serial = -1;
   #failure: { message: string; details: string } | null = null;
   #connected = true;
-  #closed = false;
 
   constructor(model: AnyModel<SyncedState>) {
     this.#model = model;
     this.#selected = model.get("selected");
     this.#query = model.get("query");
     this.#queue = new RequestQueue({
-      send: (seq, { cell, reason }) => this.#send({ seq, cell, reason }),
+      send: (seq, cell) => this.#request(seq, cell),
       timer,
-      idle: () => kernelOf(model)?.status === "idle",
-      changed: () => this.#notify(),
+      idle: () => isKernelIdle(model),
+      changed: () => this.#watchers.notify(),
     });
-    model.on("msg:custom", (content: unknown, buffers: DataView[]) => this.#receive(parseMessage(content, buffers)));
-    model.on("comm_live_update", () => queueMicrotask(() => this.#checkConnection()));
-    model.on("change", () => this.#changed());
-    model.on("change:revision", () => this.#dropPicture());
-    model.on("change:selected", () => this.#follow());
-    model.on("change:query", () => (this.#query = model.get("query")));
-    for (const name of PAINTED) model.on(`change:${name}`, () => void this.#repaint());
-    model.on("change:canvas", () => void this.#findLayer());
-    model.on("change:heat_layer", () => void this.#findLayer());
+    this.#on("msg:custom", (content: unknown, buffers: DataView[]) => this.#receive(parseMessage(content, buffers)));
+    this.#on("comm_live_update", () => queueMicrotask(() => this.#checkConnection()));
+    this.#on("change", () => this.#changed());
+    this.#on("change:revision", () => this.#dropPicture());
+    this.#on("change:selected", () => this.#follow());
+    this.#on("change:query", () => (this.#query = model.get("query")));
+    for (const name of PAINTED) this.#on(`change:${name}`, () => void this.#repaint());
+    for (const name of ["canvas", "heat_layer"]) this.#on(`change:${name}`, () => void this.#findLayer());
     void this.#findLayer();
   }
 
@@ -104,11 +104,11 @@ export class KernelHost implements Host {
     return { state: busy ? "busy" : "ready", text: status, error: null };
   }
 
-  request(cell: Cell, reason: Reason): void {
+  request(cell: Cell): void {
     this.#selected = cell;
     this.#failure = null;
-    this.#queue.ask(cell, reason);
-    this.#notify();
+    this.#queue.ask(cell);
+    this.#watchers.notify();
   }
 
   get query(): Box | null {
@@ -117,18 +117,17 @@ export class KernelHost implements Host {
 
   ask(box: Box | null): void {
     this.#query = box;
-    this.#tell({ kind: "query", box });
-    this.#notify();
+    this.#send({ kind: "query", box });
+    this.#watchers.notify();
   }
 
   choose(layer: string): void {
-    if (layer !== this.#model.get("layer")) this.#tell({ kind: "layer", name: layer });
-    this.#notify();
+    if (layer !== this.#model.get("layer")) this.#send({ kind: "layer", name: layer });
+    this.#watchers.notify();
   }
 
   watch(changed: () => void, signal: AbortSignal): void {
-    this.#watchers.add(changed);
-    signal.addEventListener("abort", () => this.#watchers.delete(changed));
+    this.#watchers.add(changed, signal);
   }
 
   /** A view of this model is shown in an element, until the signal aborts. */
@@ -136,31 +135,34 @@ export class KernelHost implements Host {
     this.#elements.add(element);
     if (!this.#painter) void this.#findLayer(); // after a reload the canvas may have come after this model
     signal.addEventListener("abort", () => this.#elements.delete(element));
-    if (element.closest(GONE)) this.#checkConnection();
-    else if (this.#selected && !this.#picture && this.#queue.phase === "idle") this.request(this.#selected, "refresh");
+    if (hasLostKernel(element)) this.#checkConnection();
+    else if (this.#selected && !this.#picture && this.#queue.phase === "idle") this.request(this.#selected);
   }
 
   close(): void {
-    this.#closed = true;
+    this.#life.abort();
     this.#queue.reset();
     this.#painter?.close();
     this.#watchers.clear();
   }
 
-  #send(request: Pick<Request, "seq" | "cell" | "reason">): boolean {
-    const { seq, cell, reason } = request;
-    const message: Request = {
-      kind: "request",
-      client: this.#client,
-      seq,
-      revision: this.#model.get("revision"),
-      cell,
-      reason,
-    };
+  /** Listens to the model for as long as this lives. */
+  #on(event: string, callback: Parameters<AnyModel["on"]>[1]): void {
+    this.#model.on(event, callback);
+    this.#life.signal.addEventListener("abort", () => this.#model.off(event, callback));
+  }
+
+  #request(seq: number, cell: Cell): boolean {
+    const revision = this.#model.get("revision");
     // Idle again after this very message: the handler has run, so an acknowledgement that has not come is lost.
-    const status = (reply: unknown) => isIdle(reply) && this.#queue.alive();
+    const status = (reply: unknown) => saysIdle(reply) && this.#queue.alive();
+    return this.#send({ kind: "request", client: this.#client, seq, revision, cell }, { iopub: { status } });
+  }
+
+  /** Sends a message; false if nobody is there to hear it. */
+  #send(message: PageMessage, callbacks?: Parameters<AnyModel["send"]>[1]): boolean {
     try {
-      this.#model.send(message, { iopub: { status } });
+      this.#model.send(message, callbacks);
       return true;
     } catch {
       // Only a kernel that is gone makes this throw.
@@ -169,46 +171,55 @@ export class KernelHost implements Host {
     }
   }
 
-  /** Says something that wants no answer. */
-  #tell(message: Query | Choice): void {
-    try {
-      this.#model.send(message);
-    } catch {
-      this.#connected = false;
-    }
-  }
-
-  #receive(message: Message | null): void {
-    if (!message || this.#closed) return;
+  #receive(message: KernelMessage | null): void {
+    if (!message) return;
     this.#connected = true;
     this.#queue.alive();
-    const mine = message.client === this.#client;
-    if (message.kind === "ack") {
-      if (mine) this.#queue.acknowledge(message.seq);
-    } else {
-      // First of all: a pending request can be on its way while this answer is painted.
-      if (mine) this.#queue.finish(message.seq);
-      if (message.kind === "answer") this.#accept(message.picture, mine);
-      if (message.kind === "failure") this.#fail(message);
-      if (message.kind === "superseded" && !this.#queue.wanted) this.#selected = this.#model.get("selected");
+    switch (message.kind) {
+      case "ack":
+        if (this.#isMine(message)) this.#queue.acknowledge(message.seq);
+        break;
+      case "superseded":
+        this.#finish(message);
+        if (!this.#queue.wanted) this.#selected = this.#model.get("selected");
+        break;
+      case "answer":
+        this.#finish(message);
+        this.#accept(message);
+        break;
+      case "failure":
+        this.#finish(message);
+        this.#fail(message);
+        break;
+      default:
+        void doBrowserAction(message);
     }
-    this.#notify();
+    this.#watchers.notify();
   }
 
-  #accept(picture: Picture, mine: boolean): void {
+  #isMine({ client }: Addressed): boolean {
+    return client === this.#client;
+  }
+
+  /** Ends a request of ours, before anything is painted: the pending one can be on its way meanwhile. */
+  #finish(message: Addressed): void {
+    if (this.#isMine(message)) this.#queue.finish(message.seq);
+  }
+
+  #accept(answer: Answer): void {
     const revision = this.#model.get("revision");
-    if (picture.revision === revision && picture.serial > this.#serial) {
-      this.#serial = picture.serial;
+    if (answer.revision === revision && answer.serial > this.#serial) {
+      this.#serial = answer.serial;
       this.#failure = null;
-      this.#picture = picture;
-      if (!this.#queue.wanted) this.#selected = picture.cell;
+      this.#picture = answer;
+      if (!this.#queue.wanted) this.#selected = answer.cell;
       void this.#repaint();
-    } else if (mine && picture.revision < revision && !this.#queue.wanted && this.#selected) {
-      this.#queue.ask(this.#selected, "refresh");
+    } else if (this.#isMine(answer) && answer.revision < revision && !this.#queue.wanted && this.#selected) {
+      this.#queue.ask(this.#selected);
     }
   }
 
-  #fail({ serial, revision, message, details }: Extract<Message, { kind: "failure" }>): void {
+  #fail({ serial, revision, message, details }: Failure): void {
     if (revision !== this.#model.get("revision") || serial <= this.#serial) return;
     this.#serial = serial;
     this.#failure = { message, details };
@@ -231,53 +242,34 @@ export class KernelHost implements Host {
 
   #changed(): void {
     this.#queue.alive();
-    this.#notify();
+    this.#watchers.notify();
   }
 
   #checkConnection(): void {
-    this.#connected = [...this.#elements].some((element) => !element.closest(GONE));
+    this.#connected = [...this.#elements].some((element) => !hasLostKernel(element));
     // Whatever was under way went to a kernel, or a connection, that is no more.
     this.#queue.reset();
-    this.#notify();
+    this.#watchers.notify();
   }
 
   /** Finds the layer of the MultiCanvas to paint into; without one, each view paints for itself. */
   async #findLayer(): Promise<void> {
     const id = this.#model.get("canvas");
-    const stack = id ? await this.#model.widget_manager.get_model(id).catch(() => null) : null;
-    if (this.#closed || id !== this.#model.get("canvas")) return;
+    const canvas = await findCanvas(this.#model);
+    if (this.#life.signal.aborted || id !== this.#model.get("canvas")) return;
     this.#painter?.close();
-    this.#painter = layerPainter(stack, this.#model.get("heat_layer"), () => void this.#repaint());
+    this.#painter = layerPainter(canvas, this.#model.get("heat_layer"), () => void this.#repaint());
     await this.#repaint();
   }
 
   async #repaint(): Promise<void> {
     const shown = this.#model.get("show_heat") ? this.#picture : null;
     if (!shown || !sameCell(this.#painted, shown.cell)) this.#painted = null;
-    const stage = {
-      image_size: this.#model.get("image_size"),
-      margin: this.#model.get("margin"),
-      scale: this.#model.get("scale"),
-    };
-    await this.#painter?.paint(shown, this.#model.get("heat_opacity"), stage);
-    if (this.#closed || shown !== (this.#model.get("show_heat") ? this.#picture : null)) return;
+    await this.#painter?.paint(shown, this.#model.get("heat_opacity"), stageOf(this));
+    if (this.#life.signal.aborted || shown !== (this.#model.get("show_heat") ? this.#picture : null)) return;
     this.#painted = shown?.cell ?? null;
-    this.#notify();
+    this.#watchers.notify();
   }
-
-  #notify(): void {
-    for (const changed of this.#watchers) changed();
-  }
-}
-
-/** JupyterLab's own connection to the kernel; other hosts have none to show. */
-function kernelOf(model: AnyModel<SyncedState>): { status?: unknown } | null | undefined {
-  return (model.widget_manager as { kernel?: { status?: unknown } | null }).kernel;
-}
-
-/** Whether a kernel's status message says that it is idle. */
-function isIdle(reply: unknown): boolean {
-  return (reply as { content?: { execution_state?: unknown } } | null)?.content?.execution_state === "idle";
 }
 
 /** A name that no other page has; also where the page is not served securely, as `randomUUID` demands. */

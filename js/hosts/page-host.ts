@@ -6,16 +6,8 @@
  */
 
 import { sameCell } from "../geometry.js";
-import {
-  type Box,
-  type Cell,
-  type FeatureMap,
-  type Picture,
-  type Reason,
-  rectFrom,
-  type SyncedState,
-} from "../protocol.js";
-import type { Activity, Host } from "../view/overlay.js";
+import { type Box, type Cell, type FeatureMap, type Picture, rectFrom, type SyncedState } from "../protocol.js";
+import { type Activity, type Host, Watchers } from "./host.js";
 
 /** One layer, as rfwidget/widget/html.py writes it into the page. */
 export interface PageLayer
@@ -61,7 +53,7 @@ export class PageHost implements Host {
   readonly offered: ReadonlySet<string>;
   readonly #page: Page;
   readonly #decode: Decode;
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Watchers();
   #layer: PageLayer;
   #features: FeatureMap | null = null;
   #query: Box | null;
@@ -97,14 +89,14 @@ export class PageHost implements Host {
 
   ask(box: Box | null): void {
     this.#query = box;
-    this.#notify();
+    this.#watchers.notify();
   }
 
   /** Whether clicks ask who sees a place, as they do with Shift; switched off, what was asked goes too. */
   switchAsking(asking: boolean): void {
     this.#asking = asking;
     if (!asking) this.#query = null;
-    this.#notify();
+    this.#watchers.notify();
   }
 
   /** Shows another layer, with its own selected cell. */
@@ -131,32 +123,31 @@ export class PageHost implements Host {
     this.#selected = null;
     this.#picture = null;
     this.#features = null;
-    this.#notify();
+    this.#watchers.notify();
     if (layer.features) void this.#loadFeatures(layer);
-    if (layer.selected) this.request(layer.selected, "refresh");
+    if (layer.selected) this.request(layer.selected);
   }
 
-  request(cell: Cell, _reason: Reason): void {
+  request(cell: Cell): void {
     const cells = this.#layer.maps.map((map) => map.cell);
     this.#selected = nearestOf(cells, cell, this.#selected) ?? cell;
     void this.#load(++this.#serial);
-    this.#notify();
+    this.#watchers.notify();
   }
 
   watch(changed: () => void, signal: AbortSignal): void {
-    this.#watchers.add(changed);
-    signal.addEventListener("abort", () => this.#watchers.delete(changed));
+    this.#watchers.add(changed, signal);
   }
 
-  /** Decodes the selected cell's map; a later wish overtakes it. */
+  /** Decodes the selected cell's map; a later request overtakes it. */
   async #load(serial: number): Promise<void> {
     const map = this.#layer.maps.find(({ cell }) => sameCell(cell, this.#selected));
     if (!map) return;
-    const rgba = await this.#decode(map.picture, map.box[2], map.box[3]);
-    if (serial !== this.#serial) return;
     const { cell, box } = map;
+    const rgba = await this.#decode(map.picture, box[2] - box[0], box[3] - box[1]);
+    if (serial !== this.#serial) return;
     this.#picture = { serial, revision: 0, cell, box, rect: rectFrom(map.rect), milliseconds: Number.NaN, rgba };
-    this.#notify();
+    this.#watchers.notify();
   }
 
   async #loadFeatures(layer: PageLayer): Promise<void> {
@@ -164,17 +155,13 @@ export class PageHost implements Host {
     const rgba = await this.#decode(layer.features, width, height);
     if (layer !== this.#layer) return;
     this.#features = { size: [width, height], rgba: new DataView(rgba.buffer, rgba.byteOffset, rgba.byteLength) };
-    this.#notify();
+    this.#watchers.notify();
   }
 
   get #status(): string {
     const { maps, grid } = this.#layer;
     const all = grid[0] * grid[1];
     return maps.length < all ? `gradient maps of ${maps.length} of ${all} cells` : "";
-  }
-
-  #notify(): void {
-    for (const changed of this.#watchers) changed();
   }
 }
 

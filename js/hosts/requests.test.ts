@@ -46,7 +46,7 @@ beforeEach(() => {
   idle = false;
   changes = 0;
   queue = new RequestQueue({
-    send: (seq, { cell }) => {
+    send: (seq, cell) => {
       if (reachable) sent.push([seq, cell]);
       return reachable;
     },
@@ -58,14 +58,14 @@ beforeEach(() => {
 
 describe("back-pressure", () => {
   it("sends the first request at once", () => {
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     expect(sent).toEqual([[1, [3, 1]]]);
     expect(queue.phase).toBe("sent");
     expect(queue.wanted).toEqual([3, 1]);
   });
 
   it("holds back all others while one is in flight, and then sends the newest", () => {
-    for (let x = 0; x < 100; x++) queue.ask([x, 1], "scrub");
+    for (let x = 0; x < 100; x++) queue.ask([x, 1]);
     expect(sent.length).toBe(1);
     queue.acknowledge(1);
     expect(sent.length).toBe(1);
@@ -77,7 +77,7 @@ describe("back-pressure", () => {
   });
 
   it("is idle after the last answer", () => {
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     queue.finish(1);
     expect(queue.phase).toBe("idle");
     expect(queue.wanted).toBeNull();
@@ -85,11 +85,11 @@ describe("back-pressure", () => {
   });
 
   it("sends the same cell again when it is asked for again", () => {
-    queue.ask([3, 1], "click");
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
+    queue.ask([3, 1]);
     queue.finish(1);
     queue.finish(2);
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     expect(sent.map(([seq]) => seq)).toEqual([1, 2, 3]);
   });
 
@@ -113,7 +113,7 @@ describe("back-pressure", () => {
     };
     for (let step = 0; step < 2000; step++) {
       const kind = random(4);
-      if (kind < 2) busy.ask([random(9), random(5)], "scrub");
+      if (kind < 2) busy.ask([random(9), random(5)]);
       if (kind === 2) busy.finish(random(flying)); // an older one
       if (kind === 3 && flying) {
         const answered = flying;
@@ -126,9 +126,9 @@ describe("back-pressure", () => {
   });
 
   it("takes no notice of answers to older requests", () => {
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     queue.finish(1);
-    queue.ask([4, 1], "click");
+    queue.ask([4, 1]);
     queue.finish(1);
     queue.acknowledge(1);
     expect(queue.wanted).toEqual([4, 1]);
@@ -138,21 +138,21 @@ describe("back-pressure", () => {
 
 describe("before the acknowledgement", () => {
   it("waits, says so, and sends nothing again", () => {
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     clock.pass(PATIENCE);
     expect(queue.phase).toBe("waiting");
     expect(changes).toBe(1);
     clock.pass(100 * TIMEOUT);
-    queue.ask([4, 1], "click");
+    queue.ask([4, 1]);
     clock.pass(100 * TIMEOUT);
     expect(sent.length).toBe(1);
     expect(queue.phase).toBe("waiting");
   });
 
   it("goes on with the newest wish when the kernel is free again", () => {
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     clock.pass(TIMEOUT);
-    queue.ask([4, 1], "click");
+    queue.ask([4, 1]);
     queue.acknowledge(1);
     expect(queue.phase).toBe("working");
     queue.finish(1);
@@ -160,7 +160,7 @@ describe("before the acknowledgement", () => {
   });
 
   it("counts the time from another sign of life, for then the request is lost", () => {
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     clock.pass(3 * TIMEOUT);
     queue.alive();
     clock.pass(TIMEOUT - 1);
@@ -176,7 +176,7 @@ describe("before the acknowledgement", () => {
 describe("a kernel that is idle and has not acknowledged", () => {
   it("has never heard of the request: it is sent once more, and then given up", () => {
     idle = true;
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     clock.pass(PATIENCE + 2 * LOOK - 1);
     expect(sent.length).toBe(1);
     clock.pass(1);
@@ -189,14 +189,14 @@ describe("a kernel that is idle and has not acknowledged", () => {
 
   it("hears of the newest wish", () => {
     idle = true;
-    queue.ask([3, 1], "click");
-    queue.ask([4, 1], "click");
+    queue.ask([3, 1]);
+    queue.ask([4, 1]);
     clock.pass(PATIENCE + 2 * LOOK);
     expect(sent.at(-1)).toEqual([2, [4, 1]]);
   });
 
   it("is left alone while it runs something in between", () => {
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     for (let k = 0; k < 50; k++) {
       idle = true;
       clock.pass(LOOK);
@@ -208,7 +208,7 @@ describe("a kernel that is idle and has not acknowledged", () => {
 
   it("is left alone once it has acknowledged", () => {
     idle = true;
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     clock.pass(PATIENCE + LOOK);
     queue.acknowledge(1);
     clock.pass(TIMEOUT - 1);
@@ -219,7 +219,7 @@ describe("a kernel that is idle and has not acknowledged", () => {
 
 describe("an answer that stays away after the acknowledgement", () => {
   it("is waited for, visibly", () => {
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     queue.acknowledge(1);
     clock.pass(PATIENCE);
     expect(queue.phase).toBe("working");
@@ -227,15 +227,15 @@ describe("an answer that stays away after the acknowledgement", () => {
   });
 
   it("makes way for the pending wish", () => {
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     queue.acknowledge(1);
-    queue.ask([4, 1], "scrub");
+    queue.ask([4, 1]);
     clock.pass(TIMEOUT);
     expect(sent.at(-1)).toEqual([2, [4, 1]]);
   });
 
   it("is asked for once more, and then given up", () => {
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     queue.acknowledge(1);
     clock.pass(TIMEOUT);
     expect(sent.at(-1)).toEqual([2, [3, 1]]);
@@ -244,12 +244,12 @@ describe("an answer that stays away after the acknowledgement", () => {
     expect(sent.length).toBe(2);
     expect(queue.phase).toBe("lost");
     expect(clock.waiting).toBe(0);
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     expect(sent.at(-1)).toEqual([3, [3, 1]]);
   });
 
   it("is not overdue while the kernel reports progress", () => {
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     queue.acknowledge(1);
     for (let k = 0; k < 10; k++) {
       clock.pass(TIMEOUT - 1);
@@ -261,7 +261,7 @@ describe("an answer that stays away after the acknowledgement", () => {
   });
 
   it("takes back the loss when it comes after all", () => {
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     queue.acknowledge(1);
     clock.pass(TIMEOUT);
     queue.acknowledge(2);
@@ -274,18 +274,18 @@ describe("an answer that stays away after the acknowledgement", () => {
 describe("without a kernel", () => {
   it("is idle again when sending fails, with nothing left to send", () => {
     reachable = false;
-    queue.ask([3, 1], "click");
+    queue.ask([3, 1]);
     expect(queue.phase).toBe("idle");
     expect(queue.wanted).toBeNull();
     expect(clock.waiting).toBe(0);
     reachable = true;
-    queue.ask([4, 1], "click");
+    queue.ask([4, 1]);
     expect(sent.at(-1)?.[1]).toEqual([4, 1]);
   });
 
   it("forgets everything on reset", () => {
-    queue.ask([3, 1], "click");
-    queue.ask([4, 1], "click");
+    queue.ask([3, 1]);
+    queue.ask([4, 1]);
     queue.reset();
     clock.pass(10 * TIMEOUT);
     expect(sent.length).toBe(1);

@@ -4,13 +4,13 @@
  * The kernel acknowledges a request when its handler runs, and answers when the work is done. Before the
  * acknowledgement the kernel is busy with something else (a running cell), so waiting is all there is to do: sending
  * again would only lengthen its queue. From the acknowledgement on, or once the kernel shows any other sign of life, an
- * answer that stays away is lost: the newest wish is sent again, and given up after that. A kernel that is idle and
+ * answer that stays away is lost: the newest request is sent again, and given up after that. A kernel that is idle and
  * still does not acknowledge has never heard of the request: a connection that is cut takes messages with it.
  *
  * No DOM and no kernel here; time and the way out are given.
  */
 
-import type { Cell, Reason } from "../protocol.js";
+import type { Cell } from "../protocol.js";
 
 /** Milliseconds before a missing answer is worth a word. */
 export const PATIENCE = 300;
@@ -20,7 +20,7 @@ export const TIMEOUT = 15_000;
 export const LOOK = 1_000;
 /** So many looks in a row must find the kernel idle, for an acknowledgement may be on its way. */
 const LOOKS = 2;
-/** How often one wish is sent. */
+/** How often one request is sent. */
 const ATTEMPTS = 2;
 
 /**
@@ -32,13 +32,9 @@ export type Phase = "idle" | "sent" | "waiting" | "working" | "lost";
 /** Calls back after some milliseconds; returns how to cancel that. */
 export type Timer = (milliseconds: number, callback: () => void) => () => void;
 
-/** A request as the queue sees it. */
-export interface Wish {
+/** A request under way. */
+interface Flight {
   cell: Cell;
-  reason: Reason;
-}
-
-interface Flight extends Wish {
   seq: number;
   attempt: number;
   acknowledged: boolean;
@@ -46,7 +42,7 @@ interface Flight extends Wish {
 
 export interface QueueOptions {
   /** Sends a request; false if nobody is there to hear it. */
-  send: (seq: number, wish: Wish) => boolean;
+  send: (seq: number, cell: Cell) => boolean;
   timer: Timer;
   /** Whether the kernel is known to have nothing to do; false where nobody knows. */
   idle: () => boolean;
@@ -57,7 +53,7 @@ export interface QueueOptions {
 export class RequestQueue {
   readonly #options: QueueOptions;
   #flight: Flight | null = null;
-  #pending: Wish | null = null;
+  #pending: Cell | null = null;
   #phase: Phase = "idle";
   #seq = 0;
   #cancelPatience = () => {};
@@ -73,14 +69,13 @@ export class RequestQueue {
 
   /** The cell asked for last, while its answer is due. */
   get wanted(): Cell | null {
-    return (this.#pending ?? this.#flight)?.cell ?? null;
+    return this.#pending ?? this.#flight?.cell ?? null;
   }
 
   /** Ask for a cell; also for the same one again. */
-  ask(cell: Cell, reason: Reason): void {
-    const wish = { cell, reason };
-    if (this.#flight) this.#pending = wish;
-    else this.#launch(wish, 1);
+  ask(cell: Cell): void {
+    if (this.#flight) this.#pending = cell;
+    else this.#launch(cell, 1);
   }
 
   /** The kernel's handler has seen a request. */
@@ -109,13 +104,13 @@ export class RequestQueue {
     this.#land();
   }
 
-  #launch(wish: Wish, attempt: number): void {
+  #launch(cell: Cell, attempt: number): void {
     this.#land();
     this.#pending = null;
     const seq = ++this.#seq;
-    this.#flight = { ...wish, seq, attempt, acknowledged: false };
+    this.#flight = { cell, seq, attempt, acknowledged: false };
     this.#phase = "sent";
-    if (!this.#options.send(seq, wish)) {
+    if (!this.#options.send(seq, cell)) {
       this.reset();
       return;
     }
@@ -150,7 +145,7 @@ export class RequestQueue {
   #expire(): void {
     const flight = this.#flight;
     if (this.#pending) this.#launch(this.#pending, 1);
-    else if (flight && flight.attempt < ATTEMPTS) this.#launch(flight, flight.attempt + 1);
+    else if (flight && flight.attempt < ATTEMPTS) this.#launch(flight.cell, flight.attempt + 1);
     else {
       this.#land();
       this.#phase = "lost";

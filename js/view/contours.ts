@@ -2,7 +2,7 @@
 
 import type { Cell, Contours } from "../protocol.js";
 import { assign, place, svg } from "./dom.js";
-import type { Stage } from "./painter.js";
+import { type Stage, stageExtent } from "./stage.js";
 
 type Level = Contours["levels"][number];
 
@@ -20,12 +20,11 @@ export class ContourMarks {
     for (const element of [this.element, this.labels]) assign(element, { "aria-hidden": "true" });
   }
 
-  draw({ image_size, margin, scale }: Stage, contours: Contours | null, cell: Cell | null): void {
+  draw(stage: Stage, contours: Contours | null, cell: Cell | null): void {
     for (const element of [this.element, this.labels]) element.style.display = contours && cell ? "" : "none";
     if (!contours || !cell) return;
-    const width = margin[0] + image_size[0] * scale + margin[2];
-    const height = margin[1] + image_size[1] * scale + margin[3];
-    for (const element of [this.element, this.labels]) place(element, { width, height });
+    const { margin, scale } = stage;
+    for (const element of [this.element, this.labels]) place(element, stageExtent(stage));
     if (contours !== this.#drawn?.contours || scale !== this.#drawn.scale) {
       this.#lines.replaceChildren(...contours.levels.flatMap((level) => outline(level, scale)));
       this.#words.replaceChildren(...contours.levels.map((level) => label(level, scale)));

@@ -3,9 +3,10 @@
 import { cellAtFraction, clamp } from "../geometry.js";
 import { bytesOf, type Cell, type FeatureMap, type SyncedState } from "../protocol.js";
 import { assign, html, place, svg } from "./dom.js";
-import { fillPixels, type Stage } from "./painter.js";
+import { fillPixels } from "./painter.js";
 import { type PointerOptions, trackPointer } from "./pointer.js";
 import { type Cells, runs } from "./query.js";
+import { imageExtent, type Stage } from "./stage.js";
 
 /** CSS pixels: as wide as the picture gets, and as large as one cell gets. */
 const WIDEST = 200;
@@ -34,7 +35,7 @@ export class FeatureMapView {
     if (!map) return;
     this.#grid = map.size;
     const [width, height] = map.size;
-    const room = Math.min(WIDEST / width, (stage.image_size[1] * stage.scale) / height, LARGEST_CELL);
+    const room = Math.min(WIDEST / width, imageExtent(stage).height / height, LARGEST_CELL);
     const cell = room > 1 ? Math.floor(room) : room;
     place(this.#surface, { width: width * cell, height: height * cell });
     this.element.style.paddingTop = `${stage.margin[1]}px`;

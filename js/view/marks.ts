@@ -10,7 +10,7 @@
 import { centreOf, clamp, rectOf } from "../geometry.js";
 import type { Cell, Field, Rect } from "../protocol.js";
 import { assign, place, say, svg } from "./dom.js";
-import type { Stage } from "./painter.js";
+import { imageExtent, type Stage, stageExtent } from "./stage.js";
 
 /** CSS pixels: half the widest line, so that a rectangle flush with the image keeps its whole line. */
 const BLEED = 2.5;
@@ -49,11 +49,7 @@ export class Marks {
     rect: Rect | null,
     compared: Compared | null,
   ): void {
-    const { image_size, margin, scale } = stage;
-    place(this.element, {
-      width: margin[0] + image_size[0] * scale + margin[2],
-      height: margin[1] + image_size[1] * scale + margin[3],
-    });
+    place(this.element, stageExtent(stage));
     this.#selected.draw(
       stage,
       field && selected && { rect: rect ?? rectOf(field, selected), centre: centreOf(field, selected) },
@@ -102,10 +98,11 @@ class Mark {
     this.element = svg("g", `rfwidget-${name}`, [...this.#overhang, this.#window, ...this.#centre, this.#label]);
   }
 
-  draw({ image_size, margin, scale }: Stage, at: Whereabouts | null, label = ""): void {
+  draw(stage: Stage, at: Whereabouts | null, label = ""): void {
     this.element.style.display = at ? "" : "none";
     if (!at) return;
-    const [width, height] = [image_size[0] * scale, image_size[1] * scale];
+    const { margin, scale } = stage;
+    const { width, height } = imageExtent(stage);
     const [left, top, right, bottom] = at.rect;
     const horizontal = span(left * scale, right * scale, -margin[0] - BEYOND, width + margin[2] + BEYOND);
     const vertical = span(top * scale, bottom * scale, -margin[1] - BEYOND, height + margin[3] + BEYOND);
@@ -123,8 +120,8 @@ class Mark {
     const move = `translate(${margin[0] + at.centre[0] * scale} ${margin[1] + at.centre[1] * scale})`;
     for (const path of this.#centre) assign(path, { transform: move });
     say(this.#label, label);
-    const stage = margin[1] + height + margin[3];
-    const y = this.#side === "above" ? above(margin[1] + vertical[0]) : below(margin[1] + vertical[1], stage);
+    const end = stageExtent(stage).height;
+    const y = this.#side === "above" ? above(margin[1] + vertical[0]) : below(margin[1] + vertical[1], end);
     assign(this.#label, { x: Math.max(margin[0] + horizontal[0], 0) + 3, y });
   }
 }

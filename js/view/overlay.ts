@@ -6,49 +6,20 @@
  */
 
 import { cellAt, centreOf, describe, inGrid, rectOf, sameCell } from "../geometry.js";
-import type { Box, Cell, Picture, Reason, SyncedState } from "../protocol.js";
+import type { Host } from "../hosts/host.js";
+import type { Box, Cell, Picture } from "../protocol.js";
 import { ContourMarks } from "./contours.js";
 import { assign, html, place, toggle } from "./dom.js";
 import { FeatureMapView } from "./feature-map.js";
 import { keyAction } from "./keys.js";
 import { type Compared, Marks } from "./marks.js";
-import { CanvasPainter, type Stage } from "./painter.js";
+import { CanvasPainter } from "./painter.js";
 import { trackPointer } from "./pointer.js";
 import { answerInWords, boxBetween, type Cells, covering, remembering, trackBox } from "./query.js";
 import { QueryMarks } from "./query-marks.js";
 import { Readout } from "./readout.js";
+import { imageExtent, type Stage, stageExtent, stageOf } from "./stage.js";
 import { LayerStrip } from "./strip.js";
-
-/** What the host is doing. */
-export interface Activity {
-  state: "ready" | "busy" | "error" | "disconnected";
-  text: string;
-  error: { message: string; details: string } | null;
-}
-
-/** Whoever owns the state that a view shows. */
-export interface Host {
-  get<K extends keyof SyncedState>(name: K): SyncedState[K];
-  /** The selected cell: the one asked for last. */
-  readonly selected: Cell | null;
-  /** The heat map to show; null: none. */
-  readonly picture: Picture | null;
-  /** Cell of the heat map that the host itself has put on the screen; undefined: the view is to paint. */
-  readonly painted: Cell | null | undefined;
-  readonly activity: Activity;
-  /** The box asked about last: which cells see it? */
-  readonly query: Box | null;
-  /** Select a cell and show its heat map. */
-  request(cell: Cell, reason: Reason): void;
-  /** The layers that can be shown; null: all. */
-  readonly offered: ReadonlySet<string> | null;
-  /** Ask which cells see a box; null: nothing any more. */
-  ask(box: Box | null): void;
-  /** Show another layer. */
-  choose(layer: string): void;
-  /** Calls back after every change, until the signal aborts. */
-  watch(changed: () => void, signal: AbortSignal): void;
-}
 
 const HELP =
   "Arrow keys move to the next cell, with Shift five cells; Home and End go to the corners; Enter draws the cell anew; " +
@@ -93,8 +64,8 @@ class View {
     });
     const pointer = {
       hover: (cell: Cell | null) => this.#hover(cell),
-      press: (cell: Cell) => host.request(cell, "click"),
-      scrub: (cell: Cell) => host.request(cell, "scrub"),
+      press: (cell: Cell) => host.request(cell),
+      scrub: (cell: Cell) => host.request(cell),
     };
     this.#map = new FeatureMapView(pointer, signal);
     this.#strip = new LayerStrip((name) => host.choose(name), signal);
@@ -142,7 +113,7 @@ class View {
     if (action.kind === "pass") return;
     event.stopPropagation();
     event.preventDefault();
-    if (action.kind === "select") this.#host.request(action.cell, "click");
+    if (action.kind === "select") this.#host.request(action.cell);
     if (action.kind === "query") this.#askAt(action.cell);
     if (action.kind === "leave" && this.#host.query) this.#host.ask(null);
     else if (action.kind === "leave") leave(this.#root);
@@ -169,18 +140,18 @@ class View {
 
   #update(): void {
     const host = this.#host;
-    const { image_size, margin, scale } = this.#stage;
-    const [width, height] = [image_size[0] * scale, image_size[1] * scale];
-    place(this.#area, { width: margin[0] + width + margin[2], height: margin[1] + height + margin[3] });
-    for (const child of [this.#root, this.#heat]) place(child, { left: margin[0], top: margin[1], width, height });
+    const stage = this.#stage;
+    const [left, top] = stage.margin;
+    place(this.#area, stageExtent(stage));
+    for (const child of [this.#root, this.#heat]) place(child, { left, top, ...imageExtent(stage) });
     this.#paint();
-    this.#map.draw(host.get("feature_map"), this.#stage, host.get("layer"));
+    this.#map.draw(host.get("feature_map"), stage, host.get("layer"));
     this.#drawMarks();
     this.#report();
     this.#strip.draw({
       layers: host.get("layers"),
       layer: host.get("layer"),
-      image: image_size,
+      image: stage.image_size,
       offered: host.offered,
       query: host.query,
       background: host.get("background"),
@@ -272,11 +243,7 @@ class View {
   }
 
   get #stage(): Stage {
-    return {
-      image_size: this.#host.get("image_size"),
-      margin: this.#host.get("margin"),
-      scale: this.#host.get("scale"),
-    };
+    return stageOf(this.#host);
   }
 }
 

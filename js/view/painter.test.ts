@@ -8,7 +8,7 @@ const PICTURE: Picture = {
   serial: 1,
   revision: 1,
   cell: [3, 2],
-  box: [4, 6, 2, 3],
+  box: [4, 6, 6, 9],
   rect: [4, 6, 38, 39],
   milliseconds: 1,
   rgba: new Uint8ClampedArray(24).fill(200),

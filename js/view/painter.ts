@@ -4,10 +4,8 @@
  * One interface, two implementations; neither knows where pictures come from.
  */
 
-import type { Cell, Picture, SyncedState } from "../protocol.js";
-
-/** Where the image lies in the stage. */
-export type Stage = Pick<SyncedState, "image_size" | "margin" | "scale">;
+import type { Cell, Picture } from "../protocol.js";
+import { type Stage, stageExtent } from "./stage.js";
 
 export interface Painter {
   /** Shows a picture in place of the last one; null: none. Settles when it is on the screen. */
@@ -47,20 +45,21 @@ export class LayerPainter implements Painter {
     layer.on(RESIZED, lost);
   }
 
-  async paint(picture: Picture | null, opacity: number, { image_size, margin, scale }: Stage): Promise<void> {
+  async paint(picture: Picture | null, opacity: number, stage: Stage): Promise<void> {
     const { canvas, ctx } = this.#layer;
+    const { margin, scale } = stage;
     // The backing pixels are Python's choice: CSS pixels times a device scale.
-    const density = canvas.width / (margin[0] + image_size[0] * scale + margin[2]);
+    const density = canvas.width / stageExtent(stage).width;
     ctx.save();
     ctx.setTransform(1, 0, 0, 1, 0, 0);
     ctx.clearRect(0, 0, canvas.width, canvas.height);
     if (picture && fill(this.#sheet, picture)) {
-      const [left, top, width, height] = picture.box;
+      const [left, top, right, bottom] = picture.box;
       ctx.globalAlpha = opacity;
       ctx.globalCompositeOperation = "source-over";
       ctx.imageSmoothingEnabled = false;
       ctx.setTransform(density, 0, 0, density, margin[0] * density, margin[1] * density);
-      ctx.drawImage(this.#sheet, left * scale, top * scale, width * scale, height * scale);
+      ctx.drawImage(this.#sheet, left * scale, top * scale, (right - left) * scale, (bottom - top) * scale);
     }
     ctx.restore();
     this.#layer.syncViews();
@@ -103,8 +102,8 @@ export function layerPainter(stack: unknown, index: number, lost: () => void): L
 }
 
 /** Puts a picture's pixels on a canvas of its size; false if it has none. */
-function fill(sheet: HTMLCanvasElement, { box: [, , width, height], rgba }: Picture): boolean {
-  return fillPixels(sheet, [width, height], rgba);
+function fill(sheet: HTMLCanvasElement, { box: [left, top, right, bottom], rgba }: Picture): boolean {
+  return fillPixels(sheet, [right - left, bottom - top], rgba);
 }
 
 /** Gives a canvas a size and these pixels; false if there are none. */

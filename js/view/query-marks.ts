@@ -3,8 +3,8 @@
 import { centreAt } from "../geometry.js";
 import type { AxisField, Box, Field } from "../protocol.js";
 import { assign, place, svg } from "./dom.js";
-import type { Stage } from "./painter.js";
 import type { Cells } from "./query.js";
+import { type Stage, stageExtent } from "./stage.js";
 
 /** Least CSS pixels between two drawn centres; of denser ones every second, third, ... is drawn. */
 const SPACING = 7;
@@ -25,11 +25,8 @@ export class QueryMarks {
   draw(stage: Stage, field: Field | null, asked: { box: Box; cells: Cells } | null): void {
     this.element.style.display = asked ? "" : "none";
     if (!asked) return;
-    const { image_size, margin, scale } = stage;
-    place(this.element, {
-      width: margin[0] + image_size[0] * scale + margin[2],
-      height: margin[1] + image_size[1] * scale + margin[3],
-    });
+    const { margin, scale } = stage;
+    place(this.element, stageExtent(stage));
     const [left, top, right, bottom] = asked.box;
     for (const rect of this.#box) {
       assign(rect, {

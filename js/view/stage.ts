@@ -1,33 +1,29 @@
-/** The overlay's surroundings: the box that it shares with ipycanvas' canvas, and the outputs of a notebook. */
+/** Where the image lies in the stage: pure functions, all lengths in CSS pixels. */
 
-import { hideSavedOutput } from "./saved-output.js";
+import type { SyncedState } from "../protocol.js";
 
-/**
- * Settles an element in its surroundings as soon as it is put into the page, until the signal aborts.
- *
- * The canvases beside it become inert, also those that come later: otherwise ipycanvas sends a message for every move
- * of the mouse, swallows the wheel and traps Tab.
- */
-export function settle(element: HTMLElement, signal: AbortSignal): void {
-  const watcher = new MutationObserver(() => quieten(element));
-  // anywidget renders before the element is in the page; once it is, it has a size.
-  const arrival = new ResizeObserver(() => {
-    const stage = element.parentElement;
-    if (!stage) return;
-    arrival.disconnect();
-    watcher.observe(stage, { childList: true });
-    quieten(element);
-    hideSavedOutput(element, signal);
-  });
-  arrival.observe(element);
-  signal.addEventListener("abort", () => {
-    watcher.disconnect();
-    arrival.disconnect();
-  });
+/** The image, magnified, with a margin around it for what overhangs. */
+export type Stage = Pick<SyncedState, "image_size" | "margin" | "scale">;
+
+/** Width and height. */
+export interface Extent {
+  width: number;
+  height: number;
 }
 
-function quieten(element: HTMLElement): void {
-  for (const sibling of element.parentElement?.children ?? []) {
-    if (sibling instanceof HTMLCanvasElement) sibling.inert = true;
-  }
+/** The stage of whoever knows the state. */
+export function stageOf(source: { get<K extends keyof Stage>(name: K): Stage[K] }): Stage {
+  return { image_size: source.get("image_size"), margin: source.get("margin"), scale: source.get("scale") };
+}
+
+/** Size of the image on the stage. */
+export function imageExtent({ image_size: [width, height], scale }: Stage): Extent {
+  return { width: width * scale, height: height * scale };
+}
+
+/** Size of the stage: the image with its margin. */
+export function stageExtent(stage: Stage): Extent {
+  const [left, top, right, bottom] = stage.margin;
+  const { width, height } = imageExtent(stage);
+  return { width: left + width + right, height: top + height + bottom };
 }

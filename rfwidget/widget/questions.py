@@ -48,8 +48,8 @@ class Questions(Settings):
         self.observe(self._on_asking, "asking")
         self.observe(self._on_show_erf, "show_erf")
         self.observe(self._on_compare_layer, "compare_layer")
-        self._overlay.on_query(self._on_page_query)
-        self._overlay.on_choice(self._on_page_choice)
+        self._overlay.on_message(Query, self._on_page_query)
+        self._overlay.on_message(Choice, self._on_page_choice)
         self._overlay.set(query=_edges(self.query), asking=self.asking, compare=self.compare_layer or "")
 
     @traitlets.validate("query")

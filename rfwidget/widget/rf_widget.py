@@ -91,7 +91,7 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         self._main = MainThread()
         self._canvas = SceneCanvas()
         self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT)
-        self._overlay.on_request(self._on_request)
+        self._overlay.on_message(Request, self._on_request)
         self._engine = Engine(self.rf, input_layer, preprocess, self._overlay, self._main, self)
         self._study = Study(
             self.rf, input_layer, self._engine.prepare, self._engine.worker, self._main, self, self._engine.ahead

@@ -37,7 +37,7 @@ def widget(sent: list[Any]) -> Iterator[RFWidget]:  # noqa: ARG001 - its message
 
 
 def request(widget: RFWidget, x: int, y: int, seq: int) -> None:
-    content = {"kind": "request", "client": "page", "seq": seq, "revision": widget._overlay.revision, "reason": "click"}
+    content = {"kind": "request", "client": "page", "seq": seq, "revision": widget._overlay.revision}
     widget._overlay._handle_custom_msg({**content, "cell": [x, y]}, [])
 
 

@@ -44,7 +44,7 @@ def widget(sent: list[Any]) -> Iterator[RFWidget]:  # noqa: ARG001 - its message
 def request(widget: RFWidget, x: Any, y: Any, seq: int = 1, revision: int | None = None, client: str = "page") -> None:
     """A message from a page."""
     revision = widget._overlay.revision if revision is None else revision
-    content = {"kind": "request", "client": client, "seq": seq, "revision": revision, "cell": [x, y], "reason": "click"}
+    content = {"kind": "request", "client": client, "seq": seq, "revision": revision, "cell": [x, y]}
     widget._overlay._handle_custom_msg(content, [])
 
 
@@ -69,7 +69,7 @@ def test_setting_the_cell_in_python_shows_it_in_the_browser(widget: RFWidget, se
     np.testing.assert_array_equal(widget.gradient, widget.rf.gradient_at((2, 3)))
     last = answers(sent)[-1]
     assert last["cell"] == [2, 3]
-    assert last["box"] == [8, 6, 12, 6]
+    assert last["box"] == [8, 6, 20, 12]
     assert last["client"] == ""
 
 
@@ -85,7 +85,8 @@ def test_a_request_is_answered_at_once_and_sets_the_cell(
     kinds = [(c["kind"], c["seq"]) for c, _ in sent if c.get("client") == "page"]
     assert kinds == [("answer", 7)]
     content, (rgba,) = next((c, b) for c, b in sent if c["kind"] == "answer" and c["seq"] == 7)
-    assert len(rgba) == 4 * content["box"][2] * content["box"][3]
+    left, top, right, bottom = content["box"]
+    assert len(rgba) == 4 * (right - left) * (bottom - top)
 
 
 def test_a_request_that_takes_long_is_acknowledged_first(
