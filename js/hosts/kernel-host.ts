@@ -1,5 +1,6 @@
 /**
- * The state of one widget in a kernel, on one page: its request queue, the heat map on show and the selected cell, shared by all views.
+ * The state of one widget in a kernel, on one page: its request queue, the heat map on show and the selected cell,
+ * shared by all views.
  *
  * An answer is shown if it is newer than the last one shown and belongs to the model's revision, whoever asked for it:
  * answers reach all pages. After a change of revision the kernel answers of its own accord; this side asks only after a

@@ -149,7 +149,7 @@ describe("before the acknowledgement", () => {
     expect(queue.phase).toBe("waiting");
   });
 
-  it("goes on with the newest wish when the kernel is free again", () => {
+  it("goes on with the newest request when the kernel is free again", () => {
     queue.ask([3, 1]);
     clock.pass(TIMEOUT);
     queue.ask([4, 1]);
@@ -187,7 +187,7 @@ describe("a kernel that is idle and has not acknowledged", () => {
     expect(clock.waiting).toBe(0);
   });
 
-  it("hears of the newest wish", () => {
+  it("hears of the newest request", () => {
     idle = true;
     queue.ask([3, 1]);
     queue.ask([4, 1]);
@@ -226,7 +226,7 @@ describe("an answer that stays away after the acknowledgement", () => {
     expect(changes).toBe(1);
   });
 
-  it("makes way for the pending wish", () => {
+  it("makes way for the pending request", () => {
     queue.ask([3, 1]);
     queue.acknowledge(1);
     queue.ask([4, 1]);

@@ -1,11 +1,10 @@
 /** The layer's output as a small picture beside the image, with the same cells marked, and those that a query found. */
 
-import { cellAtFraction, clamp } from "../geometry.js";
+import { type Cells, cellAtFraction, clamp } from "../geometry.js";
 import { bytesOf, type Cell, type FeatureMap, type SyncedState } from "../protocol.js";
 import { assign, html, place, svg } from "./dom.js";
 import { fillPixels } from "./painter.js";
 import { type PointerOptions, trackPointer } from "./pointer.js";
-import { type Cells, runs } from "./query.js";
 import { imageExtent, type Stage } from "./stage.js";
 
 /** CSS pixels: as wide as the picture gets, and as large as one cell gets. */
@@ -65,4 +64,15 @@ function outline(rectangle: SVGRectElement, cell: Cell | null, grid: Cell): void
   if (!cell) return;
   const [x, y] = [clamp(cell[0], 0, grid[0] - 1), clamp(cell[1], 0, grid[1] - 1)];
   assign(rectangle, { x, y, width: 1, height: 1 });
+}
+
+/** Runs of neighbours among ascending whole numbers, each as its first and the one after its last. */
+export function runs(numbers: readonly number[]): [start: number, end: number][] {
+  const found: [number, number][] = [];
+  for (const number of numbers) {
+    const last = found.at(-1);
+    if (last?.[1] === number) last[1]++;
+    else found.push([number, number + 1]);
+  }
+  return found;
 }

@@ -1,5 +1,5 @@
 /**
- * What a key on the focused overlay does: a pure decision, no DOM.
+ * Keys on what has the focus, and what they do on the overlay.
  *
  * A plain key must not reach the notebook, which would edit itself (`b` adds a cell, `x` cuts one, arrows leave).
  * Combinations with Ctrl, Meta or Alt belong to the notebook and the browser, and Tab always leaves.
@@ -22,9 +22,9 @@ export interface Key {
 
 /**
  * select: go to a cell. query: ask which cells see the centre of a cell's field. leave: give up the query, or else the
- * focus. swallow: do nothing, and let nobody else. pass: not ours.
+ * focus. swallow: do nothing, and let nobody else.
  */
-export type KeyAction = { kind: "select" | "query"; cell: Cell } | { kind: "leave" | "swallow" | "pass" };
+export type KeyAction = { kind: "select" | "query"; cell: Cell } | { kind: "leave" | "swallow" };
 
 const ARROWS: Record<string, readonly [dx: number, dy: number]> = {
   ArrowLeft: [-1, 0],
@@ -33,9 +33,8 @@ const ARROWS: Record<string, readonly [dx: number, dy: number]> = {
   ArrowDown: [0, 1],
 };
 
-/** What a key does when `selected` is the selected cell of a grid. */
+/** What a plain key does when `selected` is the selected cell of a grid. */
 export function keyAction(key: Key, selected: Cell | null, grid: Cell): KeyAction {
-  if (key.ctrlKey || key.metaKey || key.altKey || key.key === "Tab") return { kind: "pass" };
   if (key.key === "Escape") return { kind: "leave" };
   if (grid[0] < 1 || grid[1] < 1) return { kind: "swallow" };
   const from = selected ?? [Math.floor(grid[0] / 2), Math.floor(grid[1] / 2)];
@@ -49,4 +48,36 @@ export function keyAction(key: Key, selected: Cell | null, grid: Cell): KeyActio
   if (key.key === "End") return { kind: "select", cell: [grid[0] - 1, grid[1] - 1] };
   if (key.key === "Enter" || key.key === " ") return { kind: "select", cell: from };
   return { kind: "swallow" };
+}
+
+/** Whether a key belongs to the notebook and the browser. */
+export function passes(key: Key): boolean {
+  return key.ctrlKey || key.metaKey || key.altKey || key.key === "Tab";
+}
+
+/**
+ * Listens until the signal aborts, and keeps plain keys from everybody else.
+ *
+ * On the window and on the way down: Notebook 7 takes its keys on the way down to the document.
+ *
+ * @param isOurs whether a key pressed on that element is ours
+ * @param press called with each plain key of ours
+ */
+export function trackKeys(
+  isOurs: (target: EventTarget | undefined) => boolean,
+  press: (event: KeyboardEvent) => void,
+  signal: AbortSignal,
+): void {
+  const catches = (event: KeyboardEvent) => {
+    if (!isOurs(event.composedPath()[0]) || passes(event)) return false;
+    event.stopPropagation();
+    return true;
+  };
+  const down = (event: KeyboardEvent) => {
+    if (!catches(event)) return;
+    event.preventDefault();
+    press(event);
+  };
+  window.addEventListener("keydown", down, { signal, capture: true });
+  window.addEventListener("keyup", catches, { signal, capture: true });
 }

@@ -5,17 +5,18 @@
  * (page-host.ts). This module knows neither.
  */
 
-import { cellAt, centreOf, describe, inGrid, rectOf, sameCell } from "../geometry.js";
+import { boxBetween, type Cells, cellAt, centreOf, covering, describe, inGrid, rectOf, sameCell } from "../geometry.js";
 import type { Host } from "../hosts/host.js";
 import type { Box, Cell, Picture } from "../protocol.js";
+import { trackBox } from "./box-pointer.js";
 import { ContourMarks } from "./contours.js";
 import { assign, html, place, toggle } from "./dom.js";
 import { FeatureMapView } from "./feature-map.js";
-import { keyAction } from "./keys.js";
+import { keyAction, trackKeys } from "./keys.js";
 import { type Compared, Marks } from "./marks.js";
 import { CanvasPainter } from "./painter.js";
 import { trackPointer } from "./pointer.js";
-import { answerInWords, boxBetween, type Cells, covering, remembering, trackBox } from "./query.js";
+import { answerInWords, remembering } from "./query.js";
 import { QueryMarks } from "./query-marks.js";
 import { Readout } from "./readout.js";
 import { imageExtent, type Stage, stageExtent, stageOf } from "./stage.js";
@@ -86,9 +87,8 @@ class View {
       done: (box: Box) => host.ask(box),
     };
     trackBox(this.#root, box, signal);
-    // On the window and on the way down: Notebook 7 takes its keys on the way down to the document.
-    window.addEventListener("keydown", (event) => this.#keyDown(event), { signal, capture: true });
-    window.addEventListener("keyup", (event) => this.#keyUp(event), { signal, capture: true });
+    const isRoot = (target: EventTarget | undefined) => target === this.#root;
+    trackKeys(isRoot, (event) => this.#key(event), signal);
     host.watch(() => this.#update(), signal);
     this.#update();
   }
@@ -107,12 +107,8 @@ class View {
     this.#report();
   }
 
-  #keyDown(event: KeyboardEvent): void {
-    if (event.composedPath()[0] !== this.#root) return;
+  #key(event: KeyboardEvent): void {
     const action = keyAction(event, this.#host.selected, this.#host.get("grid"));
-    if (action.kind === "pass") return;
-    event.stopPropagation();
-    event.preventDefault();
     if (action.kind === "select") this.#host.request(action.cell);
     if (action.kind === "query") this.#askAt(action.cell);
     if (action.kind === "leave" && this.#host.query) this.#host.ask(null);
@@ -131,11 +127,6 @@ class View {
     this.#draft = box;
     this.#drawFound();
     this.#report();
-  }
-
-  #keyUp(event: KeyboardEvent): void {
-    const mine = event.composedPath()[0] === this.#root;
-    if (mine && keyAction(event, null, [0, 0]).kind !== "pass") event.stopPropagation();
   }
 
   #update(): void {

@@ -5,7 +5,7 @@
  * or down scrolls the page (`touch-action: pan-y` in overlay.css), one that moves sideways scrubs, and a tap selects;
  * so a finger selects only when it has moved or is lifted. The wheel is left alone.
  *
- * Only the plain main button counts, and of that only what is not meant to ask which cells see a pixel (query.ts).
+ * Only the plain main button counts, and of that only what is not meant to ask which cells see a pixel (box-pointer.ts).
  */
 
 import type { Cell } from "../protocol.js";

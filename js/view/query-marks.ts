@@ -1,9 +1,8 @@
 /** Draws the answer to a query: the box asked about, and the centres of the cells that hold it. */
 
-import { centreAt } from "../geometry.js";
+import { type Cells, centreAt } from "../geometry.js";
 import type { AxisField, Box, Field } from "../protocol.js";
 import { assign, place, svg } from "./dom.js";
-import type { Cells } from "./query.js";
 import { type Stage, stageExtent } from "./stage.js";
 
 /** Least CSS pixels between two drawn centres; of denser ones every second, third, ... is drawn. */

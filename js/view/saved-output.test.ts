@@ -4,7 +4,7 @@ import { hideSavedOutput, isSavedOutput } from "./saved-output.js";
 
 const png = (text: string) =>
   `data:image/png;base64,${btoa(`\x89PNG....IHDR..............tEXt${text}${"x".repeat(300)}`)}`;
-const STILL = png("Software\0rfwidget");
+const SAVED = png("Software\0rfwidget");
 const OTHER = png("Software\0Matplotlib");
 
 let area: HTMLElement;
@@ -40,36 +40,36 @@ afterEach(() => {
   area.remove();
 });
 
-it("a still is told by its mark", () => {
-  expect(isSavedOutput(STILL)).toBe(true);
+it("a saved output is told by its mark", () => {
+  expect(isSavedOutput(SAVED)).toBe(true);
   expect(isSavedOutput(OTHER)).toBe(false);
   expect(isSavedOutput("data:image/png;base64,&&&")).toBe(false);
   expect(isSavedOutput("figure.png")).toBe(false);
 });
 
-it("the still below the view is hidden as long as the view lives", () => {
-  const still = output(image(STILL));
+it("the saved output below the view is hidden as long as the view lives", () => {
+  const saved = output(image(SAVED));
   hideSavedOutput(view, life.signal);
-  expect(still.style.display).toBe("none");
+  expect(saved.style.display).toBe("none");
   life.abort();
-  expect(still.style.display).toBe("");
+  expect(saved.style.display).toBe("");
 });
 
-it("a still that is written, or rendered, after the view is hidden too", async () => {
+it("a saved output that is written, or rendered, after the view is hidden too", async () => {
   hideSavedOutput(view, life.signal);
-  const still = output();
+  const saved = output();
   await observed();
-  expect(still.style.display).toBe("");
-  still.append(image(STILL));
+  expect(saved.style.display).toBe("");
+  saved.append(image(SAVED));
   await observed();
-  expect(still.style.display).toBe("none");
+  expect(saved.style.display).toBe("none");
 });
 
-it("a still that is renewed in a new place is hidden again", async () => {
-  const still = output(image(STILL));
+it("a saved output that is renewed in a new place is hidden again", async () => {
+  const saved = output(image(SAVED));
   hideSavedOutput(view, life.signal);
-  still.remove();
-  const renewed = output(image(STILL));
+  saved.remove();
+  const renewed = output(image(SAVED));
   await observed();
   expect(renewed.style.display).toBe("none");
 });

@@ -1,8 +1,8 @@
 /**
  * The picture that a saved notebook shows without a kernel, hidden while the live view above it is alive.
  *
- * rfwidget/widget/still.py writes it as the output right below the view. Our PNG files name their maker in a text chunk
- * at the beginning, so that no picture of the user's own is ever hidden.
+ * rfwidget/widget/saved_output.py writes it as the output right below the view. Our PNG files name their maker in a text
+ * chunk at the beginning, so that no picture of the user's own is ever hidden.
  */
 
 /** The text chunk of rfwidget/widget/png.py. */
@@ -12,7 +12,7 @@ const HEAD = 160;
 const PREFIX = "data:image/png;base64,";
 const OUTPUT = ".jp-OutputArea-child";
 
-/** Hides the still below the output that holds an element, until the signal aborts. */
+/** Hides the saved output below the output that holds an element, until the signal aborts. */
 export function hideSavedOutput(element: HTMLElement, signal: AbortSignal): void {
   const output = element.closest(OUTPUT);
   if (!output?.parentElement) return;

@@ -6,9 +6,10 @@
  * hatched, one that differs from cell to cell is striped, an unknown one is an empty frame: never colour alone.
  */
 
+import { countOf, covering } from "../geometry.js";
 import type { Box, Cell, LayerRow } from "../protocol.js";
 import { assign, html, say } from "./dom.js";
-import { countOf, covering } from "./query.js";
+import { trackKeys } from "./keys.js";
 
 /** What the strip needs to know. */
 export interface StripState {
@@ -47,8 +48,8 @@ export class LayerStrip {
     const arrival = new ResizeObserver(() => this.#reveal());
     arrival.observe(this.#bars);
     signal.addEventListener("abort", () => arrival.disconnect());
-    // On the window and on the way down, as in overlay.ts.
-    window.addEventListener("keydown", (event) => this.#key(event), { signal, capture: true });
+    const isBar = (target: EventTarget | undefined) => target instanceof Node && target.parentNode === this.#bars;
+    trackKeys(isBar, (event) => this.#key(event), signal);
   }
 
   draw(state: StripState): void {
@@ -113,13 +114,7 @@ export class LayerStrip {
   }
 
   #key(event: KeyboardEvent): void {
-    const target = event.composedPath()[0];
-    if (!(target instanceof HTMLElement) || target.parentElement !== this.#bars) return;
-    if (event.ctrlKey || event.metaKey || event.altKey || event.key === "Tab") return;
-    // A plain key must not edit the notebook.
-    event.stopPropagation();
-    event.preventDefault();
-    const wanted = this.#goal(event.key, indexOf(target) ?? 0);
+    const wanted = this.#goal(event.key, indexOf(event.composedPath()[0]) ?? 0);
     if (wanted === null) return;
     this.#pick(wanted);
     const bar = this.#bars.children[wanted];
@@ -188,7 +183,7 @@ function bar(row: LayerRow, index: number, image: Cell): HTMLElement {
   return html("div", ["rfwidget-bar", ...kinds].filter(Boolean).join(" "), attributes, [fill]);
 }
 
-function indexOf(target: EventTarget | null): number | null {
+function indexOf(target: EventTarget | null | undefined): number | null {
   const bar = target instanceof Element ? target.closest("[data-index]") : null;
   return bar ? Number(bar.getAttribute("data-index")) : null;
 }
