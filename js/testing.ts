@@ -91,6 +91,11 @@ export class FakeModel {
     for (const callback of this.#listeners.get(name) ?? []) callback(...args);
   }
 
+  /** How many listen to it. */
+  get listeners(): number {
+    return [...this.#listeners.values()].reduce((sum, callbacks) => sum + callbacks.size, 0);
+  }
+
   /** The kernel sets traits. */
   change(traits: Partial<SyncedState>): void {
     Object.assign(this.#state, traits);

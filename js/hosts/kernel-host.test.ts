@@ -408,6 +408,7 @@ it("a closed host neither sends nor tells", async () => {
   await settled();
   expect(told).not.toHaveBeenCalled();
   expect(model.sent.length).toBe(1);
+  expect(model.listeners).toBe(0);
 });
 
 describe("a query", () => {

@@ -12,9 +12,9 @@ import { trackBox } from "./box-pointer.js";
 import { ContourMarks } from "./contours.js";
 import { assign, html, place, toggle } from "./dom.js";
 import { FeatureMapView } from "./feature-map.js";
+import { HeatCanvas } from "./heat.js";
 import { keyAction, trackKeys } from "./keys.js";
 import { type Compared, Marks } from "./marks.js";
-import { CanvasPainter } from "./painter.js";
 import { trackPointer } from "./pointer.js";
 import { answerInWords, remembering } from "./query.js";
 import { QueryMarks } from "./query-marks.js";
@@ -39,8 +39,7 @@ class View {
   readonly #host: Host;
   readonly #root: HTMLElement;
   readonly #area: HTMLElement;
-  readonly #heat = html("canvas", "rfwidget-heat", { "aria-hidden": "true" });
-  readonly #painter = new CanvasPainter(this.#heat);
+  readonly #heat = new HeatCanvas();
   readonly #marks = new Marks();
   readonly #map: FeatureMapView;
   readonly #found = new QueryMarks();
@@ -53,7 +52,6 @@ class View {
   #hovered: Cell | null = null;
   /** The box that is being drawn. */
   #draft: Box | null = null;
-  #onHeat: { picture: Picture | null; opacity: number } | null = null;
 
   constructor(host: Host, signal: AbortSignal) {
     this.#host = host;
@@ -72,7 +70,7 @@ class View {
     this.#strip = new LayerStrip((name) => host.choose(name), signal);
     const drawings = [this.#contours, this.#marks, this.#found].map(({ element }) => element);
     drawings.push(this.#contours.labels);
-    this.#area = html("div", "rfwidget-area", {}, [this.#heat, ...drawings, this.#root]);
+    this.#area = html("div", "rfwidget-area", {}, [this.#heat.element, ...drawings, this.#root]);
     const row = html("div", "rfwidget-row", {}, [this.#area, this.#map.element]);
     this.element = html("div", "rfwidget-view", {}, [row, this.#readout.element, this.#strip.element]);
 
@@ -134,8 +132,8 @@ class View {
     const stage = this.#stage;
     const [left, top] = stage.margin;
     place(this.#area, stageExtent(stage));
-    for (const child of [this.#root, this.#heat]) place(child, { left, top, ...imageExtent(stage) });
-    this.#paint();
+    place(this.#root, { left, top, ...imageExtent(stage) });
+    this.#heat.draw(host);
     this.#map.draw(host.get("feature_map"), stage, host.get("layer"));
     this.#drawMarks();
     this.#report();
@@ -148,7 +146,7 @@ class View {
       background: host.get("background"),
     });
     const grid = host.get("grid");
-    const painted = host.painted === undefined ? (this.#onHeat?.picture?.cell ?? null) : host.painted;
+    const painted = host.painted === undefined ? this.#heat.cell : host.painted;
     assign(this.#root, {
       "aria-label": host.get("label") || "Receptive fields",
       "data-grid": grid.join("x"),
@@ -159,17 +157,6 @@ class View {
     toggle(this.#root, "data-painted", painted?.join(",") ?? null);
     toggle(this.#root, "data-asking", host.get("asking") ? "" : null);
     toggle(this.#root, "data-query", host.query?.join(",") ?? null);
-  }
-
-  /** The heat map on the view's own canvas, if the host does not paint. */
-  #paint(): void {
-    const host = this.#host;
-    const mine = host.painted === undefined;
-    this.#heat.hidden = !mine;
-    const want = { picture: mine && host.get("show_heat") ? host.picture : null, opacity: host.get("heat_opacity") };
-    if (want.picture === this.#onHeat?.picture && want.opacity === this.#onHeat.opacity) return;
-    this.#onHeat = want;
-    void this.#painter.paint(want.picture, want.opacity, this.#stage);
   }
 
   #drawMarks(): void {
