@@ -38,9 +38,9 @@ class Heat(NamedTuple):
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """Left, top, width and height in image pixels."""
+        """Left, top, right and bottom edge in image pixels."""
         h, w = self.rgba.shape[:2]
-        return self.left, self.top, w, h
+        return self.left, self.top, self.left + w, self.top + h
 
 
 def heat_map(patch: Patch, colormap: str = "coolwarm", signed: bool = True) -> Heat:

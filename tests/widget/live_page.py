@@ -38,7 +38,7 @@ class LivePage:
         revision = self.state.revision if revision is None else revision
         if revision == self.state.revision and x < self.state.grid[0] and y < self.state.grid[1]:
             self.cell = [x, y]
-        self.tell(kind="request", client=client, seq=seq, revision=revision, cell=[x, y], reason="click")
+        self.tell(kind="request", client=client, seq=seq, revision=revision, cell=[x, y])
 
     def tell(self, **content: Any) -> None:
         """Send a custom message."""

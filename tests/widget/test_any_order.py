@@ -148,6 +148,8 @@ class AnyOrder(RuleBasedStateMachine):
     def choose_image(self, image: str | int) -> None:
         self.settle()
         if isinstance(image, str):
+            if isinstance(self.widget.image, str) and self.widget.image == image:
+                return  # no change, so nothing is asked
             self.widget.image = image
         else:
             self.widget.image = OWN[image]
@@ -211,7 +213,7 @@ class AnyOrder(RuleBasedStateMachine):
         last = next(reversed(self.page.got("answer")), None)
         if last is not None:
             assert (last["cell"], last["revision"]) == (list(self.cell), overlay.revision)
-            assert last["box"] == [left, top, box.w, box.h]
+            assert last["box"] == [left, top, left + box.w, top + box.h]
 
     @precondition(lambda self: not self.closed)
     @rule(often=st.integers(0, 9))

@@ -92,7 +92,7 @@ def test_setting_the_cell_in_python_shows_it_in_the_browser(widget: RFWidget, pa
     np.testing.assert_array_equal(widget.gradient, widget.rf.gradient_at((2, 3)))
     last = page.got("answer")[-1]
     assert last["cell"] == [2, 3]
-    assert last["box"] == [8, 6, 12, 6]
+    assert last["box"] == [8, 6, 20, 12]
     assert last["client"] == ""
 
 
@@ -108,7 +108,8 @@ def test_a_request_is_answered_at_once_and_sets_the_cell(
     kinds = page.told()
     assert kinds == [("answer", 7)]
     content, (rgba,) = next((c, b) for c, b in page.messages if c["kind"] == "answer" and c["seq"] == 7)
-    assert len(rgba) == 4 * content["box"][2] * content["box"][3]
+    left, top, right, bottom = content["box"]
+    assert len(rgba) == 4 * (right - left) * (bottom - top)
 
 
 def test_a_request_that_takes_long_is_acknowledged_first(
