@@ -154,15 +154,16 @@ def _marks(layer: Canvas, scene: Scene) -> None:
 
 def _stroke(layer: Canvas, path: Path, look: Look) -> None:
     """A closed line over its halo."""
+    corners = np.array(path[:-1], np.float64)  # ipycanvas sends tuples as they are, and the page cannot draw them
     layer.global_alpha = look.halo_opacity
     layer.stroke_style = look.halo
     layer.line_width = look.halo_width
-    layer.stroke_polygon(path[:-1])
+    layer.stroke_polygon(corners)
     layer.global_alpha = 1.0
     layer.set_line_dash(list(look.dash))
     layer.stroke_style = look.colour
     layer.line_width = look.width
-    layer.stroke_polygon(path[:-1])
+    layer.stroke_polygon(corners)
     layer.set_line_dash([])
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from rfwidget.types import GridShape
 from rfwidget.widget.canvas import HEAT, MARKS, PICTURE, SceneCanvas
-from rfwidget.widget.scene import Dots, Scene, build_scene
+from rfwidget.widget.scene import Dots, Line, Scene, build_scene
 from tests.widget.live_page import tell
+from tests.widget.test_scene import FIELD, GRID, IMAGE
 
 
 @pytest.fixture
@@ -48,6 +49,17 @@ def test_an_error_while_drawing_sends_nothing_and_does_not_silence_later_drawing
     assert len(messages) == 1
     canvas.show(scene())
     assert len(messages) == 2
+    canvas.close()
+
+
+def test_rectangles_travel_as_arrays_of_numbers_line_and_halo(messages: list[Any]) -> None:
+    canvas = SceneCanvas()
+    canvas.show(shown := build_scene(np.zeros((96, 160, 3), np.uint8), IMAGE, FIELD, GRID))
+    lines = [mark for mark in shown.marks if isinstance(mark, Line)]
+    buffers = [bytes(buffer) for buffer in messages[0][1]]
+    assert len(lines) == 3
+    for line in lines:
+        assert buffers.count(np.array(line.paths[0][:4], np.float64).tobytes()) == 2
     canvas.close()
 
 
