@@ -1,4 +1,5 @@
 import { expect, it, describe as suite } from "vitest";
+import shared from "../tests/geometry.json";
 import {
   boxBetween,
   cellAt,
@@ -83,6 +84,12 @@ suite("the cell under a point", () => {
       const all = Array.from({ length: count }, (_, cell) => Math.abs(at - centreAt(axis, cell)));
       expect(found).toBe(Math.min(...all));
     }
+  });
+
+  it.each(shared)("is where Python has it ($name)", ({ axis, centres, nearest: asked }) => {
+    const field = axis as AxisField;
+    expect(centres.map((_, cell) => centreAt(field, cell))).toEqual(centres);
+    for (const [at = 0, cell] of asked) expect(nearest(field, at, centres.length)).toBe(cell);
   });
 
   it("stays in the grid far outside the image", () => {

@@ -7,10 +7,11 @@
 
 import type { AxisField, Box, Cell, Field, Rect } from "./protocol.js";
 
-/** First and last edge of a cell's receptive field along an axis; infinite if the axis is unbounded. */
+/** First and last edge of a cell's receptive field along an axis; infinite if the axis is unbounded, 0 if it is empty. */
 export function edgesAt(axis: AxisField, cell: number): [low: number, high: number] {
   const edges = axis.edges?.[mod(cell, axis.cells)];
   if (!edges) return [-Infinity, Infinity];
+  if (edges[0] === edges[1]) return [0, 0];
   const shift = Math.floor(cell / axis.cells) * axis.pixels;
   return [edges[0] + shift, edges[1] + shift];
 }

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.checks import brief
+from rfwidget._validation import brief
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.geometry import rect_of_support
 from rfwidget.network import Patch

@@ -121,11 +121,11 @@ class Overlay(anywidget.AnyWidget):
     asking = t.Bool(False).tag(sync=True)
     """Whether clicks and drags on the image ask for the cells that see it, as they do with Shift."""
     layers = t.List(t.Dict(), []).tag(sync=True)
-    """All layers, in the order of the network: `rfwidget.widget.strip.plain_rows`; empty while not measured."""
+    """All layers, in the order of the network: `rfwidget.widget.scene.rows_to_json`; empty while not measured."""
     compare = t.Unicode("").tag(sync=True)
     """Name of the layer to compare with; empty: none."""
     contours = t.Dict(default_value=None, allow_none=True).tag(sync=True)
-    """Outlines of the effective receptive field: `rfwidget.widget.contours.plain_contours`, or None."""
+    """Outlines of the effective receptive field: `rfwidget.widget.scene.contours_to_json`, or None."""
     background = t.Unicode("").tag(sync=True)
     """What is being computed while nobody waits."""
 

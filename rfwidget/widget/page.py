@@ -1,4 +1,4 @@
-"""The widget as one self-contained file: no kernel, no network, the same browser code (js/standalone.ts).
+"""The widget as one self-contained file: no kernel, no network, the same browser code (js/page.ts).
 
 The gradient maps are computed now and embedded as small pictures. Text from models goes into the page as JSON alone,
 and a content security policy lets nothing run or load but what was written here.
@@ -10,6 +10,7 @@ import base64
 import copy
 import hashlib
 import html
+import io
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -18,20 +19,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from rfwidget import checks
-from rfwidget.base import ReceptiveField
+from rfwidget import _validation
+from rfwidget._progress import Progress, part, silent
+from rfwidget._validation import cell_inside, series
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.geometry import check_point
-from rfwidget.progress import Progress, part, silent
-from rfwidget.types import GridPoint, Rect, Size
-from rfwidget.widget.embedded import address, indexed_png, png_file
+from rfwidget.estimator import ReceptiveField
+from rfwidget.types import GridPoint, Size
+from rfwidget.widget.engine import View, nearest_cell
 from rfwidget.widget.heat import Heat, colour_feature_map, heat_map
 from rfwidget.widget.overlay import read_built
 from rfwidget.widget.png import paint_marks
-from rfwidget.widget.scene import Scene
-from rfwidget.widget.view import View, nearest_cell
+from rfwidget.widget.scene import Scene, rect_to_json
 
 DEFAULT_LIMIT = 25_000_000
 """Bytes; more than that makes a file that neither mails nor opens well."""
@@ -59,7 +60,7 @@ class Exhibit(NamedTuple):
         view: of the present layer; its image and style hold for all layers.
         selected: the cell shown first.
         layers: names of the layers that can be chosen, the first one shown first.
-        rows: all layers for the strip, `rfwidget.widget.strip.plain_rows`; empty: no strip.
+        rows: all layers for the strip, `rfwidget.widget.scene.rows_to_json`; empty: no strip.
         opacity: of the gradient maps, 0..1.
         scene_of: dots, rectangles and labels for a view.
         contours_of: outlines of the effective receptive field of a view's layer, measured with an estimator of it;
@@ -113,7 +114,7 @@ def write_page(
     """
     if not exhibit.layers:
         raise ReceptiveFieldError("layers is empty: name at least one layer, or give None for the present one")
-    checks.whole("max_bytes", max_bytes, low=1)
+    _validation.whole("max_bytes", max_bytes, low=1)
     script, style = read_built("standalone.js"), read_built("overlay.css") + _STYLE
     budget = _Budget(max_bytes)
     photo = address(png_file(Image.fromarray(exhibit.view.picture, "RGB")))
@@ -158,14 +159,14 @@ def choose_cells(
     [GridPoint(x=2, y=2), GridPoint(x=6, y=2)]
     """
     if cells is not None and not isinstance(cells, (int, np.integer)):
-        points = [check_point(point, grid) for point in checks.series("cells", cells, "cells (x, y), or their number")]
+        points = [cell_inside(point, grid) for point in series("cells", cells, "cells (x, y), or their number")]
         if not points:
             raise ReceptiveFieldError("cells is empty: give at least one cell (x, y), a number of cells, or None")
         return points
     most = _CELLS if cells is None else int(cells)
     if isinstance(cells, bool) or most < 1:
         raise ReceptiveFieldError(
-            f"cells is {checks.brief(cells)}: expected a number of cells, at least 1, or cells (x, y)"
+            f"cells is {_validation.brief(cells)}: expected a number of cells, at least 1, or cells (x, y)"
         )
     w, h = int(grid.w), int(grid.h)
     rows = min(h, most, max(1, round(math.sqrt(most * h / w))))
@@ -208,7 +209,7 @@ def _layer(
     budget: _Budget,
     progress: Progress,
 ) -> dict[str, Any]:
-    """One layer, as `PageLayer` in js/static.ts; the outlines come on top."""
+    """One layer, as `PageLayer` in js/hosts/page-host.ts; the outlines come on top."""
     layout, style = scene.layout, view.style
     marks = address(png_file(paint_marks(scene)))
     features = ""
@@ -221,7 +222,9 @@ def _layer(
         progress(number / len(points), f"gradient map {number} of {len(points)} of {view.layer}")
         picture = address(indexed_png(heat.rgba))
         budget.spend(len(picture), f"gradient map {number} of {len(points)} of layer {view.layer!r}")
-        maps.append({"cell": list(point), "box": heat.box, "rect": _plain(view.field.rect(point)), "picture": picture})
+        maps.append(
+            {"cell": list(point), "box": heat.box, "rect": rect_to_json(view.field.rect(point)), "picture": picture}
+        )
     first = selected if selected in points else min(points, key=_distance_from(nearest_cell(view, None)))
     return {
         "image_size": [int(layout.image.w), int(layout.image.h)],
@@ -262,11 +265,6 @@ def _distance_from(centre: GridPoint) -> Callable[[GridPoint], int]:
     return lambda point: (point.x - centre.x) ** 2 + (point.y - centre.y) ** 2
 
 
-def _plain(rect: Rect) -> list[float | None]:
-    """JSON has no infinity."""
-    return [edge if math.isfinite(edge) else None for edge in rect]
-
-
 def _document(page: dict[str, Any], script: str, style: str) -> str:
     # Without "<" no text of the user's can end the element that holds it.
     data = json.dumps(page, allow_nan=False).replace("<", "\\u003c")
@@ -287,3 +285,33 @@ def _document(page: dict[str, Any], script: str, style: str) -> str:
 
 def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def indexed_png(rgba: npt.NDArray[np.uint8]) -> bytes:
+    """A heat map ``(h, w, 4)`` as a PNG file with a palette, about a quarter of the size of one without.
+
+    Pixels of one colour differ in opacity by a few hundredths at most; they all get the mean. Clear pixels stay clear.
+    """
+    responds = rgba[:, :, 3] > 0
+    channels = rgba[responds].astype(np.int64)
+    colours, number = np.unique(channels[:, :3] @ [1 << 16, 1 << 8, 1], return_inverse=True)
+    if len(colours) > 255:
+        return png_file(Image.fromarray(rgba, "RGBA"))
+    opacity = np.rint(np.bincount(number, channels[:, 3]) / np.bincount(number)) if len(colours) else np.zeros(0)
+    index = np.zeros(responds.shape, np.uint8)
+    index[responds] = number + 1
+    image = Image.fromarray(index, "P")
+    image.putpalette([0, 0, 0, *(int(colour) >> shift & 255 for colour in colours for shift in (16, 8, 0))])
+    return png_file(image, transparency=bytes([0, *opacity.astype(np.uint8).tolist()]))
+
+
+def png_file(image: Image.Image, **options: Any) -> bytes:
+    """A picture as a PNG file; options are Pillow's."""
+    file = io.BytesIO()
+    image.save(file, "PNG", **options)  # Pillow's own level: "optimize" saves 5 % and takes seven times as long
+    return file.getvalue()
+
+
+def address(png: bytes) -> str:
+    """A PNG file as an address that holds it."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -9,13 +9,13 @@ from functools import partial
 
 from IPython.display import display, update_display
 
-from rfwidget.widget.main_thread import Lull, MainThread
+from rfwidget.widget.worker import Lull, MainThread
 
 _DELAY = 1.0
 """Seconds without a change after which the picture is renewed."""
 
 
-class Still:
+class SavedOutput:
     """An output of its own below the live view, which hides it as long as it lives.
 
     Args:
@@ -42,7 +42,7 @@ class Still:
 
     def _paint_aside(self) -> None:
         """On a thread of its own: a click that comes meanwhile must wait for no picture."""
-        threading.Thread(target=self._paint, args=(self._take(),), name="rfwidget-still", daemon=True).start()
+        threading.Thread(target=self._paint, args=(self._take(),), name="rfwidget-saved-output", daemon=True).start()
 
     def _paint(self, paint: Callable[[], bytes]) -> None:
         self._main.post(partial(self._update, paint()))

@@ -6,18 +6,21 @@ import io
 import random
 import struct
 import zlib
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from ipywidgets import FileUpload, Label
 from PIL import Image
 
 from rfwidget import RFWidget
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import MAX_PIXELS
-from rfwidget.widget.upload import read_upload
+from rfwidget.widget.controls import Controls, read_upload
 from tests.box_filter import BoxReceptiveField
+from tests.widget.live_page import LivePage, part_of
 
 WIDTH, HEIGHT = 30, 20
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -171,26 +174,38 @@ def test_damaged_files_are_read_or_refused_and_never_raise_anything_else(kind: s
     assert all("upload" in words or "too large" in words for words in refusals)
 
 
+def upload_to(widget: RFWidget, content: bytes) -> None:
+    """A user chooses a file."""
+    part_of(widget, FileUpload).value = (
+        {
+            "name": "file",
+            "type": "",
+            "size": len(content),
+            "content": memoryview(content),
+            "last_modified": datetime.now(UTC),
+        },
+    )
+
+
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 5000), (5000, 1)])
 def test_an_upload_of_any_proportions_fills_the_models_input(width: int, height: int) -> None:
     widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3))
     assert widget.wait(20)
-    upload = {"content": as_file(Image.new("RGB", (width, height), RED))}
-    widget._controls._take_upload({"new": (upload,)})
+    upload_to(widget, as_file(Image.new("RGB", (width, height), RED)))
     assert widget.image.shape == (40, 64, 3)
     assert widget.wait(20)
-    assert widget._overlay.state == "ready"
+    assert LivePage(widget).state.state == "ready"
     widget.close()
 
 
 def test_a_refused_upload_is_told_below_the_controls_and_the_next_one_works() -> None:
     widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3))
     assert widget.wait(20)
-    controls = widget._controls
-    controls._take_upload({"new": ({"content": b"hello"},)})
-    assert "no image that can be read" in controls._message.value
+    message = part_of(part_of(widget, Controls), Label)
+    upload_to(widget, b"hello")
+    assert "no image that can be read" in message.value
     assert widget.image == "grace_hopper"
-    controls._take_upload({"new": ({"content": as_file(two_halves())},)})
-    assert controls._message.value == ""
+    upload_to(widget, as_file(two_halves()))
+    assert message.value == ""
     assert_colour(widget.image, 5, 20, RED)
     widget.close()

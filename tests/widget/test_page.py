@@ -19,13 +19,13 @@ from PIL import Image
 
 from rfwidget import RFWidget
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.image import as_model_input, as_picture, default_input
 from rfwidget.types import GridPoint, Size
-from rfwidget.widget import view
-from rfwidget.widget.embedded import indexed_png
+from rfwidget.widget import engine
 from rfwidget.widget.heat import heat_map
-from rfwidget.widget.html import choose_cells
-from rfwidget.widget.view import answer
+from rfwidget.widget.page import choose_cells, indexed_png
 from tests.box_filter import BoxReceptiveField
+from tests.widget.live_page import LivePage
 
 SHAPE = (40, 64, 3)
 EVIL = "</script><b onclick='x'>&amp;\u2028"
@@ -60,7 +60,7 @@ def test_of_a_huge_grid_the_feature_map_stays_behind(
 ) -> None:
     widget.to_html(tmp_path / "page.html", cells=1)
     assert data_of(tmp_path / "page.html")["shown"][0]["features"].startswith("data:image/png")
-    monkeypatch.setattr(view, "MAX_SHOWN_CELLS", 14 * 18 - 1)
+    monkeypatch.setattr(engine, "MAX_SHOWN_CELLS", 14 * 18 - 1)
     widget.to_html(tmp_path / "page.html", cells=1)
     assert data_of(tmp_path / "page.html")["shown"][0]["features"] == ""
 
@@ -71,13 +71,14 @@ def test_every_map_is_that_of_its_cell(widget: RFWidget, tmp_path: Path) -> None
     assert size == (tmp_path / "page.html").stat().st_size
     page = data_of(tmp_path / "page.html")
     [layer] = page["shown"]
+    photo = default_input(widget.rf.input_shape)
     assert [tuple(map_["cell"]) for map_ in layer["maps"]] == cells
     for cell, map_ in zip(cells, layer["maps"], strict=True):
-        expected = answer(widget.rf, widget._view, GridPoint(*cell))
-        assert map_["rect"] == list(expected.rect)
-        assert tuple(map_["box"]) == expected.heat.box
-        np.testing.assert_array_equal(np.asarray(picture(map_["picture"]).convert("RGBA")), expected.heat.rgba)
-    np.testing.assert_array_equal(np.asarray(picture(page["photo"])), widget._view.picture)
+        heat = heat_map(widget.rf.gradient_patch(GridPoint(*cell), as_model_input(photo, widget.rf.input_shape)))
+        assert map_["rect"] == list(widget.rf.rect_at(cell))
+        assert tuple(map_["box"]) == heat.box
+        np.testing.assert_array_equal(np.asarray(picture(map_["picture"]).convert("RGBA")), heat.rgba)
+    np.testing.assert_array_equal(np.asarray(picture(page["photo"])), as_picture(photo))
     assert picture(layer["features"]).size == (14, 18)
     assert [row["name"] for row in page["layers"]] == ["wide", "tall"]
 
@@ -119,7 +120,7 @@ def test_the_page_asks_what_the_widget_asks(asking: RFWidget, tmp_path: Path) ->
     assert "tall" in [row["name"] for row in page["layers"]]
     assert asking.wait(60, background=True)
     wide, tall = page["shown"]
-    assert wide["contours"] == asking._overlay.contours
+    assert wide["contours"] == LivePage(asking).state.contours
     assert tall["contours"]["y"]["stride"] == 3
     assert [level["share"] for level in tall["contours"]["levels"]] == [0.5, 0.95]
 
@@ -163,7 +164,7 @@ def test_progress_tells_of_effective_fields_and_grows_all_the_same(asking: RFWid
 def test_effective_fields_count_against_the_limit_and_their_failure_leaves_no_file(
     asking: RFWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "_contours_of", lambda *_: {"levels": [0] * 100_000})
+    monkeypatch.setattr(engine, "contours_to_json", lambda *_: {"levels": [0] * 100_000})
     with pytest.raises(ReceptiveFieldError, match="the effective receptive field of wide already takes"):
         asking.to_html(tmp_path / "page.html", cells=1, max_bytes=200_000)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rfwidget import checks
+from rfwidget import _validation
 
 Progress = Callable[[float, str], None]
 """Called with the fraction done (0..1) and a few words; an exception it raises ends the work and reaches the caller."""
@@ -30,7 +30,7 @@ def reporting(progress: Progress | bool | None, title: str) -> Iterator[Progress
     """
     if callable(progress):
         yield progress
-    elif progress is None or not checks.flag("progress (unless it is a function)", progress):
+    elif progress is None or not _validation.flag("progress (unless it is a function)", progress):
         yield silent
     else:
         from tqdm.auto import tqdm

@@ -1,20 +1,21 @@
-"""Checks of plain arguments: flags, whole numbers, names, functions, figures.
+"""Checks of arguments: flags, whole numbers, names, functions, figures, and places of grid and image.
 
-Each gives the argument back as a plain Python value, or raises a `ReceptiveFieldError` that says what came and what was
-expected. Images, shapes, cells and layers are checked where they are known, with the same words.
+Each gives the argument back as a value of Python's own types, or raises a `ReceptiveFieldError` that says what came and
+what was expected. Images, shapes and layers are checked where they are known, with the same words.
 """
 
 from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.types import GridPoint, Rect, Size
 
 _LONGEST = 80
 """Characters of a value that a message quotes."""
@@ -117,3 +118,66 @@ def check_axes(value: Any) -> None:
         raise ReceptiveFieldError(
             f"ax is {brief(value)}: expected a matplotlib Axes, such as plt.subplots()[1], or None for a new figure"
         )
+
+
+def cell_inside(point: object, grid: Size) -> GridPoint:
+    """A cell of the grid as a GridPoint of plain ints.
+
+    Raises:
+        ReceptiveFieldError: if it is no pair of whole numbers or lies outside the grid.
+    """
+    expected = f"expected (x, y) with 0 <= x < {int(grid.w)} and 0 <= y < {int(grid.h)}"
+    try:
+        if isinstance(point, (str, bytes, bytearray, Set, Mapping)):  # have members, but no first one, or no numbers
+            raise TypeError(point)
+        given: tuple[Any, ...] = tuple(point)  # type: ignore[arg-type]
+        whole = [int(value) for value in given]
+        if len(given) != 2 or any(
+            isinstance(value, (bool, np.bool_, str, bytes)) or value != number
+            for value, number in zip(given, whole, strict=True)
+        ):
+            raise ValueError(point)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ReceptiveFieldError(f"{brief(point)} is no cell of the grid: {expected}, both whole numbers") from error
+    if not (0 <= whole[0] < grid.w and 0 <= whole[1] < grid.h):
+        raise ReceptiveFieldError(f"cell {tuple(whole)} is outside the {int(grid.w)}x{int(grid.h)} grid: {expected}")
+    return GridPoint(*whole)
+
+
+def pixel_inside(pixel: object, image: Size) -> GridPoint:
+    """A pixel ``(x, y)`` of the image as plain ints.
+
+    Raises:
+        ReceptiveFieldError: if it is no pair of whole numbers or lies outside the image.
+    """
+    try:
+        return cell_inside(pixel, image)
+    except ReceptiveFieldError as error:
+        raise ReceptiveFieldError(
+            f"{brief(pixel)} is no pixel of the {image.w:g}x{image.h:g} image: expected whole numbers (x, y) inside it"
+        ) from error
+
+
+def box_inside(box: object, image: Size) -> Rect:
+    """A box of the image as a Rect of plain ints, grown to whole pixels.
+
+    Raises:
+        ReceptiveFieldError: if it is no four numbers or not inside the image.
+
+    >>> box_inside((2.5, 0, 7, 4), Size(48, 32))
+    Rect(left=2, top=0, right=7, bottom=4)
+    """
+    expected = f"expected Rect(left, top, right, bottom) with 0 <= left < right <= {image.w:g} and " + (
+        f"0 <= top < bottom <= {image.h:g}"
+    )
+    try:
+        if isinstance(box, (str, bytes, bytearray, Set, Mapping)):
+            raise TypeError(box)
+        left, top, right, bottom = (float(edge) for edge in box)  # type: ignore[attr-defined]
+    except (TypeError, ValueError) as error:
+        raise ReceptiveFieldError(f"{brief(box)} is no box: {expected}") from error
+    if not (0 <= left < right <= image.w and 0 <= top < bottom <= image.h):
+        raise ReceptiveFieldError(
+            f"box {left, top, right, bottom} is not inside the {image.w:g}x{image.h:g} image: {expected}"
+        )
+    return Rect(math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))
