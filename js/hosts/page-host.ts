@@ -9,7 +9,7 @@ import { sameCell } from "../geometry.js";
 import { type Box, type Cell, type FeatureMap, type Picture, rectFrom, type SyncedState } from "../protocol.js";
 import { type Activity, type Host, Watchers } from "./host.js";
 
-/** One layer, as rfwidget/widget/html.py writes it into the page. */
+/** One layer, as rfwidget/widget/page.py writes it into the page. */
 export interface PageLayer
   extends Pick<
     SyncedState,
@@ -23,7 +23,7 @@ export interface PageLayer
   maps: { cell: Cell; box: Picture["box"]; rect: (number | null)[]; picture: string }[];
 }
 
-/** A page, as rfwidget/widget/html.py writes it. */
+/** A page, as rfwidget/widget/page.py writes it. */
 export interface Page extends Pick<SyncedState, "heat_opacity" | "layers" | "compare" | "query" | "asking"> {
   /** Address of a picture of the image, one pixel per pixel. */
   photo: string;
