@@ -115,7 +115,7 @@ def noisy(seed: int, stride: float = 4) -> EffectiveField:
 
 @pytest.mark.parametrize("fraction", [0.5, 0.95])
 @pytest.mark.parametrize("seed", range(3))
-def test_plot_legend_and_browser_show_one_contour_and_its_area(fraction: float, seed: int) -> None:
+def test_plot_and_legend_show_the_contour_and_its_area(fraction: float, seed: int) -> None:
     effective = noisy(seed)
     inside = sum(map(area, effective.contour(fraction)))
     assert effective.contour_ratio(fraction) == inside / (90 * 60)
@@ -125,22 +125,16 @@ def test_plot_legend_and_browser_show_one_contour_and_its_area(fraction: float, 
     assert [line[0].tolist() for line in drawn] == [line[-1].tolist() for line in drawn]
     words = ax.get_legend().get_texts()[(0.5, 0.95).index(fraction)].get_text()
     assert words == f"{fraction:.0%} of the mass, {inside / (90 * 60):.1%} of the area"
-    [level] = [level for level in plain_contours(effective)["levels"] if level["share"] == fraction]
-    assert sum(area(np.reshape(line, (-1, 2))) for line in level["loops"]) == inside
 
 
 @pytest.mark.parametrize("fraction", [0.5, 0.95, 1])
 def test_a_contour_holds_its_share_of_the_mass_and_no_less_than_the_smallest_set(fraction: float) -> None:
     effective = noisy(3)
     region = np.zeros((60, 90), bool)
-    for y in range(60):
-        for x in range(90):
-            # A pixel is inside if a line to the left of its centre crosses the contour an odd number of times.
-            crossings = 0
-            for line in effective.contour(fraction):
-                for (x0, y0), (x1, y1) in zip(line, np.roll(line, -1, axis=0), strict=True):
-                    crossings += x0 == x1 and x0 <= x and min(y0, y1) <= y < max(y0, y1)
-            region[y, x] = crossings % 2
+    for line in effective.contour(fraction):
+        for (x0, y0), (x1, y1) in zip(line, np.roll(line, -1, axis=0), strict=True):
+            if x0 == x1:  # inside are the pixels with an odd number of such edges on their left
+                region[min(y0, y1) : max(y0, y1), x0:] ^= True
     held = effective.map[region].sum()
     assert held >= fraction - 1e-9
     assert held - effective.map[region].max() < fraction
