@@ -15,7 +15,6 @@ from hypothesis.extra.numpy import arrays
 from keras import layers
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
-from rfwidget.widget.contours import plain_contours
 
 from rfwidget.effective import FRACTIONS, EffectiveField, Frame, central_cells, nearest_gaussian, outline
 from rfwidget.errors import ReceptiveFieldError

@@ -105,7 +105,7 @@ class Overlay(anywidget.AnyWidget):
     progress = t.Float(-1.0).tag(sync=True)
     """0 .. 1, or -1 if nothing is under way."""
     error = t.Dict(default_value=None, allow_none=True).tag(sync=True)
-    """``{"message": plain words, "details": traceback}``, or None."""
+    """``{"message": what a user reads, "details": traceback}``, or None."""
     label = t.Unicode("").tag(sync=True)
     """Accessible name."""
     layer = t.Unicode("").tag(sync=True)
@@ -208,7 +208,7 @@ class Overlay(anywidget.AnyWidget):
         self.send(content, [rgba])
 
     def fail(self, request: Request | None, *, serial: int, revision: int, message: str, details: str = "") -> None:
-        """Tell all pages that a heat map could not be made: in plain words, with a traceback to unfold."""
+        """Tell all pages that a heat map could not be made: in words for the user, with a traceback to unfold."""
         failure = {"serial": serial, "revision": revision, "message": message, "details": details}
         self.send({"kind": "failure", **_address(request), **failure})
 
