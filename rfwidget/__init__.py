@@ -14,7 +14,7 @@ from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, GridShape, ImageShape, ReceptiveFieldDescription, Rect, Size
 
 if TYPE_CHECKING:
-    from rfwidget.base import ReceptiveField
+    from rfwidget.estimator import ReceptiveField
     from rfwidget.image import get_default_image, get_default_images
     from rfwidget.keras import KerasReceptiveField
     from rfwidget.widget import RFWidget
@@ -38,7 +38,7 @@ __all__ = [
 _LAZY = {
     "KerasReceptiveField": "rfwidget.keras",
     "RFWidget": "rfwidget.widget",
-    "ReceptiveField": "rfwidget.base",
+    "ReceptiveField": "rfwidget.estimator",
     "get_default_image": "rfwidget.image",
     "get_default_images": "rfwidget.image",
 }

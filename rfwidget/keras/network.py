@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget._progress import Progress
 from rfwidget.errors import SizeRefusedError
 from rfwidget.keras import all_layers
 from rfwidget.keras import gradient as backprop
@@ -24,7 +25,6 @@ from rfwidget.keras.real import RealNetwork
 from rfwidget.keras.twin import Twin, ramp, selecting_images
 from rfwidget.keras.window import plan, whole_image
 from rfwidget.network import LayerField, Network, Patch
-from rfwidget.progress import Progress
 from rfwidget.types import GridPoint, GridShape, Size
 
 Floats = npt.NDArray[np.float64]
