@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
 from collections.abc import Callable
@@ -77,7 +79,16 @@ def test_all_agree_on_the_version() -> None:
     package = json.loads((ROOT / "package.json").read_text())
     assert package["version"] == rfwidget.__version__
     assert f"\nversion: {rfwidget.__version__}\n" in (ROOT / "CITATION.cff").read_text()
-    assert f"rfwidget-{rfwidget.__version__}-py3" in (ROOT / "docs" / "how-to" / "colab.md").read_text()
+    for page in ("how-to/colab.md", "index.md"):
+        assert f"rfwidget-{rfwidget.__version__}-py3" in (ROOT / "docs" / page).read_text()
+
+
+def test_every_python_that_the_package_is_said_to_run_on_is_tested() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    said = [name.rsplit(" ", 1)[1] for name in project["classifiers"] if re.search(r"Python :: 3\.", name)]
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert re.findall(r'"(3\.\d+)"', workflow) == said
+    assert project["requires-python"] == f">={said[0]}"
 
 
 def test_the_lock_file_records_no_download_addresses() -> None:
