@@ -158,7 +158,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.settle()
         if isinstance(image, str):
             if isinstance(self.widget.image, str) and self.widget.image == image:
-                return  # as for every trait: the same name again is no change, and asks nothing
+                return  # no change, so nothing is asked
             self.widget.image = image
         else:
             self.widget.image = OWN[image]
