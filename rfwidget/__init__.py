@@ -1,12 +1,14 @@
 """See what a convolutional network sees.
 
 ``RFWidget(model)`` shows receptive fields live in a notebook; ``KerasReceptiveField(model)`` measures size, stride and
-offset of any Keras model by backpropagation. TensorFlow and matplotlib load when they are first needed.
+offset of any Keras model by backpropagation. The framework comes with an extra, ``pip install "rfwidget[tensorflow]"``;
+it and matplotlib load when they are first needed.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from rfwidget._version import __version__
@@ -42,6 +44,12 @@ _LAZY = {
     "get_default_image": "rfwidget.image",
     "get_default_images": "rfwidget.image",
 }
+
+_FRAMEWORKS = {"KerasReceptiveField": "keras"}
+
+if not TYPE_CHECKING:
+    # ``from rfwidget import *`` and ``help(rfwidget)`` ask for all that is listed: no wing that is bound to fail.
+    __all__ = [name for name in __all__ if name not in _FRAMEWORKS or importlib.util.find_spec(_FRAMEWORKS[name])]
 
 
 def __getattr__(name: str) -> Any:
