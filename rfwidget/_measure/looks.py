@@ -96,22 +96,22 @@ class Look:
         """
         axes = range(len(self.lengths))
         grid = None if places is None else tuple(tensor.shape[place] for place in places)
-        lines = () if places is None or 0 in tensor.shape else tuple(_line(tensor, a, places[a]) for a in axes)
+        lines = () if places is None or 0 in tensor.shape else tuple(_line(tensor, a, places) for a in axes)
         extents = tuple(_extent(tensor, axis) for axis in axes)
         self.maps.append(Seen(tensor.shape, grid, lines, extents, tensor.marks, tensor.nowhere))
         return len(self.maps) - 1
 
 
-def _line(tensor: Carried, image_axis: int, place: int) -> Line:
+def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
     """The middle of a map, where the borders of the other axes are farthest away."""
     parts: list[npt.NDArray[Any]] = [*tensor.spans(image_axis), tensor.bordered(image_axis)]
-    straight = True
+    straight, place = True, places[image_axis]
     for axis in range(tensor.rank):
         if axis == place or parts[0].shape[axis] == 1:
             continue
-        # Of the other axes, the middle counts; what lies side by side there is joined.
+        # Of the other places, the middle counts; what lies side by side there is joined, and so are all channels.
         length = parts[0].shape[axis]
-        middle = slice(length // 3, max(length - length // 3, length // 3 + 1))
+        middle = slice(length // 3, max(length - length // 3, length // 3 + 1)) if axis in places else slice(None)
         first, end, bordered = (np.moveaxis(part, axis, 0)[middle] for part in parts)
         straight = straight and bool((first == first[:1]).all() and (end == end[:1]).all())
         seen = end > first

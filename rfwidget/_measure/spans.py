@@ -264,9 +264,17 @@ def _is_mixed(old: Plane, new: Plane) -> bool:
     """Whether elements that differed along an image axis now all depend on everything that any of them did."""
     hull = np.max([factor[:2].reshape(2, -1).max(axis=1) for factor in old], axis=0)
     # Of several factors, one that alone holds everything will do: so it is where an attention brings all together.
+    if any(_holds(factor, hull) for factor in old):
+        return False  # one element alone saw everything before: a longer image will tell
     return all(_differs(factor, hull) for factor in old) and any(
         not _differs(factor, hull) and (factor[1] != NOWHERE).any() for factor in new
     )
+
+
+def _holds(factor: Factor, hull: npt.NDArray[Any]) -> bool:
+    """Whether some element depends on everything."""
+    spans = factor[:2].reshape(2, -1)
+    return bool((spans == hull[:, None]).all(axis=0).any())
 
 
 def _differs(factor: Factor, hull: npt.NDArray[Any]) -> bool:
@@ -524,7 +532,12 @@ def reshape(x: Carried, shape: Sequence[int]) -> Carried:
             thin = all(factor.shape[1 + axis] == 1 for axis in old)
             lengths += [1 if thin else shape[axis] for axis in new]
             full += [1 if thin else x.shape[axis] for axis in old]
-        return np.broadcast_to(factor, full).reshape(lengths)
+        parted = np.broadcast_to(factor, full).reshape(lengths)
+        for old, new in groups:
+            if len(new) > 1:  # what was flattened comes apart again, and most of it does not differ along all axes
+                for axis in new:
+                    parted = _thinned(parted, 1 + axis)
+        return parted
 
     return x.each(reshaped, shape)
 

@@ -206,7 +206,8 @@ def look_of(walk: Walk, places: Mapping[int, tuple[int, ...] | None]) -> Look:
     """A walk as the engine room takes it."""
     look = Look(walk.lengths, failure=walk.failure)
     for number, carried in enumerate(walk.carried):
-        look.add(carried, places.get(number))
+        own = places.get(number)
+        look.add(carried, own if own is None or max(own) < carried.rank else None)
     look.made = dict(walk.made)
     look.reads = dict(walk.reads)
     return look
