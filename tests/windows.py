@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from rfwidget._measure.patches import Patches
+from rfwidget._measure.windows import whole_image
 from rfwidget.keras import KerasReceptiveField
+from rfwidget.keras.gradient import Compiled
 from rfwidget.keras.network import KerasNetwork
-from rfwidget.keras.patches import Patches
-from rfwidget.keras.window import whole_image
 from rfwidget.types import GridPoint
 from tests.blueprints import Blueprint, fitting_length, reach
 from tests.random_networks import random_blueprint
@@ -48,7 +49,7 @@ def worst_difference(network: KerasNetwork, most: int) -> float:
     """Largest difference from the gradients of the whole image, relative to the largest value of each."""
     image, cells = noise(network), some_cells(network, most)
     shape, grid = network.input_shape, network.output_shape
-    whole = Patches(network._real.run, shape, grid, whole_image(shape, grid))
+    whole = Patches(Compiled(network._real.run), shape, grid, whole_image(shape, grid))
     worst = 0.0
     for cell, patch in zip(cells, network.gradients(image, cells, None), strict=True):
         expected = whole.at(image, cell, None).values

@@ -117,6 +117,25 @@ class CompiledGradient:
         return self._backward.get_concrete_function()
 
 
+class Compiled:
+    """A network as `rfwidget._measure.patches` runs it.
+
+    Args:
+        function: maps ``[n, h, w, c]`` of any size to ``[n, gh, gw, channels]``; image k must not influence output l.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+
+    def gradient(self, shape: tuple[int, int, int, int]) -> CompiledGradient:
+        """Backpropagation for images of one shape, ``(n, h, w, c)``."""
+        return CompiledGradient(self._function, shape)
+
+    def evaluate(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Values for images ``[n, h, w, c]``."""
+        return evaluate(self._function, images)
+
+
 class CompiledNetwork:
     """The real network forward on the whole image, traced at the first call; weights are read at every call.
 

@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._progress import Progress
+from rfwidget._measure.patches import Patches
+from rfwidget._measure.windows import plan, whole_image
 from rfwidget.errors import SizeRefusedError
 from rfwidget.keras import all_layers
 from rfwidget.keras import gradient as backprop
 from rfwidget.keras.memory import Footprint
-from rfwidget.keras.patches import Patches
 from rfwidget.keras.period import find_period
 from rfwidget.keras.real import RealNetwork
 from rfwidget.keras.twin import Twin, ramp, selecting_images
-from rfwidget.keras.window import plan, whole_image
 from rfwidget.network import LayerField, Network, Patch
 from rfwidget.types import GridPoint, GridShape, Size
 
@@ -159,7 +159,13 @@ class KerasNetwork(Network):
             window = whole_image(image, grid)
         else:
             window = plan(self.field, image, grid, self.period)
-        return Patches(self._real.run, image, grid, window, partial(self._footprint.check_gradient, self.output_layer))
+        return Patches(
+            backprop.Compiled(self._real.run),
+            image,
+            grid,
+            window,
+            partial(self._footprint.check_gradient, self.output_layer),
+        )
 
     @cached_property
     def _compiled(self) -> backprop.CompiledNetwork:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers, ops
 
-from rfwidget.keras.patches import Patches
+from rfwidget._measure.patches import Patches
+from rfwidget.keras.gradient import Compiled
 from rfwidget.types import GridPoint
 from tests.blueprint_models import build, randomise
 from tests.blueprints import Blueprint
@@ -116,7 +117,7 @@ def test_a_whole_image_that_is_refused_is_refused_at_the_first_gradient() -> Non
             raise MemoryError
 
     planned = network.patches.window
-    patches = Patches(network._real.run, network.input_shape, network.output_shape, planned, check)
+    patches = Patches(Compiled(network._real.run), network.input_shape, network.output_shape, planned, check)
     with pytest.raises(MemoryError):
         patches.at(noise(network), GridPoint(3, 4), None)
     assert asked == [planned.shape, (40, 52)]

@@ -2,7 +2,7 @@
 
 A window is a crop of the image on which the network computes, for one cell, exactly what it computes on the whole
 image. All cells share one size, so that a gradient compiled once serves them all, at the borders too. Whether a
-network keeps the promise is not known here; `rfwidget.keras.patches` compares before it relies on it.
+network keeps the promise is not known here; `rfwidget._measure.patches` compares before it relies on it.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rfwidget._measure.windows import AxisWindow, plan, plan_axis, whole_image
 from rfwidget.geometry import AxisField, FieldGeometry
-from rfwidget.keras.window import AxisWindow, plan, plan_axis, whole_image
 from rfwidget.types import GridPoint, GridShape, Size
 
 README = AxisField(cells=1, pixels=4, edges=((0, 34),))

@@ -1,7 +1,7 @@
 """Gradient maps of one layer, computed on a window of the image wherever that gives the same.
 
-The plan of the windows comes from `rfwidget.keras.window`. It is right for networks that do the same everywhere in the
-image. Others (weights that depend on the position, sizes built in, global context hidden in code of the user's) are
+The plan of the windows comes from `rfwidget._measure.windows`. It is right for networks that do the same everywhere in
+the image. Others (weights that depend on the position, sizes built in, global context hidden in code of the user's) are
 recognised by one comparison with a larger part of the image, and get the whole image instead.
 """
 
@@ -11,17 +11,17 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.keras.gradient import CompiledGradient, Singles, evaluate
-from rfwidget.keras.window import Window, whole_image
+from rfwidget._measure.windows import Window, whole_image
 from rfwidget.network import Patch
 from rfwidget.types import GridPoint, GridShape
 
 Image = npt.NDArray[Any]
+Singles = npt.NDArray[np.float32]
 
 _VALUES_AGREE = 1e-4
 _GRADIENTS_AGREE = 1e-3
@@ -33,11 +33,40 @@ _BATCH_MOST = 16
 """A batch holds at most so many pixels and windows: beyond, memory grows and speed does not."""
 
 
+class Gradient(Protocol):
+    """Backpropagation for one shape of images.
+
+    Attributes:
+        traces: how often the network was compiled for it so far.
+    """
+
+    traces: int
+
+    def __call__(self, images: Singles, places: Sequence[tuple[int, int]], channels: Singles) -> Singles:
+        """Gradients ``[n, h, w, c]`` of the weighted sum of the channels of one cell per image.
+
+        Args:
+            images: ``[n, h, w, c]``.
+            places: ``(y, x)`` of the output, one for each image.
+            channels: weight of each channel.
+        """
+
+
+class Backend(Protocol):
+    """A network as a framework runs it, from images ``[n, h, w, c]`` of any size to ``[n, gh, gw, channels]``."""
+
+    def gradient(self, shape: tuple[int, int, int, int]) -> Gradient:
+        """Backpropagation for images ``[n, h, w, c]`` of that shape. Nothing is compiled yet."""
+
+    def evaluate(self, images: Singles) -> npt.NDArray[Any]:
+        """Its values."""
+
+
 class Patches:
     """Gradient maps of a layer's cells. Several threads may use it.
 
     Args:
-        function: the network, from images ``[n, h, w, c]`` of any size to ``[n, gh, gw, channels]``.
+        backend: the network.
         image: the whole image.
         grid: the layer there.
         window: the plan; `window.whole_image` to use the whole image in any case.
@@ -49,7 +78,7 @@ class Patches:
 
     def __init__(
         self,
-        function: Callable[[Any], Any],
+        backend: Backend,
         image: GridShape,
         grid: GridShape,
         window: Window,
@@ -57,10 +86,10 @@ class Patches:
     ) -> None:
         check(window.shape)
         self._check = check
-        self._function = function
+        self._backend = backend
         self._image = image
         self._grid = grid
-        self._plan = _Compiled.of(function, window, image.c)
+        self._plan = _Compiled.of(backend, window, image.c)
         self._lock = threading.Lock()
         # Found out with the first batch: some gradients of transposed convolutions mix the images of a batch.
         self._batches_hold: bool | None = None
@@ -117,7 +146,7 @@ class Patches:
     def _without_windows(self) -> _Compiled:
         window = whole_image(self._image, self._grid)
         self._check(window.shape)
-        return _Compiled.of(self._function, window, self._image.c)
+        return _Compiled.of(self._backend, window, self._image.c)
 
     def _holds(self, image: Image) -> bool:
         """Whether windows give what a larger part of the image gives, up to round-off.
@@ -134,15 +163,15 @@ class Patches:
 
     def _agree(self, image: Singles, window: Window) -> bool:
         """Whether gradients and values of telling cells are the same on windows and on all of an image."""
-        backward, weights = CompiledGradient(self._function, (1, *image.shape)), self._weights(None)
-        forward = evaluate(self._function, image[None])[0]
+        backward, weights = self._backend.gradient((1, *image.shape)), self._weights(None)
+        forward = self._backend.evaluate(image[None])[0]
         some = False
         for point in window.telling_points:
             gradient = backward(image[None], [(point.y, point.x)], weights)[0]
             patch = self._plan.run(self._plan.one, image, [point], weights, window)[0]
             full = np.zeros_like(gradient)
             full[patch.rows, patch.columns] = patch.values
-            value = evaluate(self._function, _cut(image, window, [point]))[0][window.place(point)]
+            value = self._backend.evaluate(_cut(image, window, [point]))[0][window.place(point)]
             if not (
                 _close(full, gradient, _GRADIENTS_AGREE) and _close(value, forward[point.y, point.x], _VALUES_AGREE)
             ):
@@ -163,22 +192,22 @@ class _Compiled(NamedTuple):
     """The gradient compiled for windows of one size: for one of them, and for a batch."""
 
     window: Window
-    one: CompiledGradient
-    several: CompiledGradient
+    one: Gradient
+    several: Gradient
     batch: int
 
     @classmethod
-    def of(cls, function: Callable[[Any], Any], window: Window, colours: int) -> _Compiled:
+    def of(cls, backend: Backend, window: Window, colours: int) -> _Compiled:
         """For images of so many channels. Nothing is traced yet."""
         height, width = window.shape
         batch = 1 if window.whole else max(1, min(_BATCH_MOST, _BATCH_PIXELS // (width * height)))
-        one = CompiledGradient(function, (1, height, width, colours))
-        several = one if batch == 1 else CompiledGradient(function, (batch, height, width, colours))
+        one = backend.gradient((1, height, width, colours))
+        several = one if batch == 1 else backend.gradient((batch, height, width, colours))
         return cls(window, one, several, batch)
 
     def run(
         self,
-        gradient: CompiledGradient,
+        gradient: Gradient,
         image: Image,
         points: Sequence[GridPoint],
         weights: Singles,

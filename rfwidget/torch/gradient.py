@@ -1,0 +1,87 @@
+"""Backpropagation by plain eager autograd, from one layer of a private copy to the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Singles = npt.NDArray[np.float32]
+
+
+class Eager:
+    """A network as `rfwidget._measure.patches` runs it.
+
+    Args:
+        function: maps a tensor ``[n, c, h, w]`` of any size to the layer's output ``[n, channels, gh, gw]``.
+        device: where it runs.
+        dtype: of its images.
+    """
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor], device: torch.device, dtype: torch.dtype):
+        self._function, self._device, self._dtype = function, device, dtype
+
+    def gradient(self, shape: tuple[int, int, int, int]) -> EagerGradient:  # noqa: ARG002 - any shape will do
+        """Backpropagation; eager code serves all shapes."""
+        return EagerGradient(self._function, self.tensor)
+
+    def evaluate(self, images: npt.NDArray[Any]) -> Singles:
+        """Values ``[n, gh, gw, channels]`` for images ``[n, h, w, c]``."""
+        with ordinary(self._device), torch.no_grad():
+            output = self._function(self.tensor(images))
+            return np.ascontiguousarray(output.float().movedim(1, -1).cpu().numpy())
+
+    def tensor(self, images: npt.NDArray[Any]) -> torch.Tensor:
+        """Images ``[n, h, w, c]`` as the module takes them."""
+        made = torch.from_numpy(np.ascontiguousarray(images, np.float32))
+        return made.to(self._device, self._dtype).movedim(-1, 1)
+
+
+class EagerGradient:
+    """Backpropagation from one cell per image.
+
+    Attributes:
+        traces: 0, for nothing is ever compiled.
+    """
+
+    traces = 0
+
+    def __init__(
+        self, function: Callable[[torch.Tensor], torch.Tensor], tensor: Callable[[npt.NDArray[Any]], torch.Tensor]
+    ) -> None:
+        self._function, self._tensor = function, tensor
+
+    def __call__(self, images: Singles, places: Sequence[tuple[int, int]], channels: Singles) -> Singles:
+        """Gradients ``[n, h, w, c]`` of the weighted sum of each cell's channels.
+
+        Args:
+            images: ``[n, h, w, c]``.
+            places: ``(y, x)`` of the output, one for each image; all zeros is the answer to a place that is not there.
+            channels: weight of each channel.
+        """
+        given = self._tensor(images)
+        with ordinary(given.device), torch.enable_grad():
+            leaf = given.requires_grad_()
+            output = self._function(leaf)
+            if not output.requires_grad:
+                return np.zeros_like(images, np.float32)
+            height, width = output.shape[-2:]
+            start = torch.zeros_like(output)
+            weights = torch.from_numpy(channels).to(output.device, output.dtype)
+            for number, (y, x) in enumerate(places):
+                if y < height and x < width:
+                    start[number, :, y, x] = weights
+            (gradient,) = torch.autograd.grad(output, leaf, start, allow_unused=True)
+        if gradient is None:
+            return np.zeros_like(images, np.float32)
+        return np.ascontiguousarray(gradient.float().movedim(1, -1).cpu().numpy())
+
+
+def ordinary(device: torch.device) -> Any:
+    """Whatever modes the caller is in, they do not matter here."""
+    from rfwidget.torch.walk import undisturbed
+
+    return undisturbed(device)

@@ -1,0 +1,213 @@
+"""One run of a module on tensors that carry what they depend on, and the look that it gives."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rfwidget._measure import spans
+from rfwidget._measure.looks import Look
+from rfwidget._measure.spans import Carried
+from rfwidget.torch.interpreter import (
+    Interpreter,
+    NumbersNeededError,
+    OwnWeightsNeededError,
+    UnknownError,
+)
+from rfwidget.torch.names import Names, tensors_of
+from rfwidget.torch.private import Private
+from rfwidget.torch.rules import RULES
+
+
+@dataclass
+class Walk:
+    """What one run shows.
+
+    Attributes:
+        lengths: of the image, in the order of arrays.
+        carried: what every tensor depended on when it was made, in order.
+        made: number of the tensor that a layer gives, by path.
+        reads: numbers of the tensors that a layer reads.
+        whole: paths of modules that hold others.
+        others: layers that do not depend on the image, by path, with the reason.
+        output: numbers of what the module returned.
+        failure: what ended the run before the end of the module.
+        notes: what was read from the image and cannot be followed.
+    """
+
+    lengths: tuple[int, ...]
+    carried: list[Carried] = field(default_factory=list)
+    made: dict[str, int] = field(default_factory=dict)
+    reads: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)
+    others: dict[str, str] = field(default_factory=dict)
+    output: tuple[int, ...] = ()
+    failure: Exception | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Walker:
+    """Runs a module at any size.
+
+    Args:
+        module: the user's; never changed.
+        channels: of the image.
+        other_inputs: further arguments of ``forward``.
+        device: where it runs.
+        local: leave out paths that mix the whole image.
+        ticked: called often; what it raises ends the run.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        channels: int,
+        other_inputs: Sequence[Any],
+        device: torch.device,
+        *,
+        local: bool,
+        ticked: Callable[[], None],
+    ) -> None:
+        self._module, self._channels, self._others = module, channels, tuple(other_inputs)
+        self._device, self._local, self._ticked = device, local, ticked
+        self._numbers = self._own = False
+
+    def run(self, lengths: Sequence[int], touched: Any = None) -> Walk:
+        """One run on an image of some lengths; of touched sets only if some are given.
+
+        Raises:
+            whatever ``ticked`` raises.
+        """
+        while True:
+            try:
+                return self._run(tuple(lengths), touched)
+            except NumbersNeededError:
+                self._numbers = True
+            except OwnWeightsNeededError:
+                if self._own:
+                    return Walk(tuple(lengths), failure=UnknownError("the code writes to tensors outside the module"))
+                self._own = True
+
+    def _run(self, lengths: tuple[int, ...], touched: Any) -> Walk:
+        private = Private(self._module, self._device, own_weights=self._own)
+        guarded = dict(private.guarded)
+        shape = (1, self._channels, *lengths)
+        places = range(2, 2 + len(lengths))
+        walk = Walk(lengths)
+        mode = Interpreter(RULES, self._device, guarded, numbers=self._numbers)
+        names = Names(private.module, self._ticked)
+        ended: list[BaseException] = []
+
+        def tick() -> None:
+            try:
+                self._ticked()
+            except BaseException as error:
+                ended.append(error)
+                raise
+
+        names._ticked = tick
+        mode.watch(names.operated)
+        with undisturbed(self._device):
+            image = mode.image(spans.image(shape, places, touched, local=self._local), dtype_of(private.module))
+            others = [_copied(other, self._device) for other in self._others]
+            try:
+                with mode, names.following():
+                    output = private.module(image, *others)
+                walk.output = tuple(tensor.number for tensor in tensors_of(output))
+            except Exception as error:
+                if ended:
+                    raise ended[0] from None
+                walk.failure = error
+        if mode.failure is not None:
+            raise mode.failure
+        walk.carried, walk.made, walk.reads = mode.made, names.made, names.reads
+        walk.whole, walk.others, walk.notes = names.whole, names.others, tuple(sorted(mode.notes))
+        return walk
+
+
+@contextmanager
+def undisturbed(device: torch.device) -> Iterator[None]:
+    """Neither the caller's modes matter to what runs here, nor does what runs here to the caller's random state."""
+    states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    default = torch.get_default_dtype()
+    try:
+        with (
+            torch.inference_mode(False),
+            torch.no_grad(),
+            torch.autocast("cpu", enabled=False),
+            torch.autocast(device.type if device.type != "meta" else "cpu", enabled=False),
+        ):
+            yield
+    finally:
+        torch.random.set_rng_state(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        random.setstate(states[2])
+        torch.set_default_dtype(default)
+
+
+def dtype_of(module: nn.Module) -> torch.dtype:
+    """Type of the numbers that a module takes: that of its first parameter or buffer with real numbers."""
+    for tensor in [*module.parameters(), *module.buffers()]:
+        if tensor.dtype.is_floating_point:
+            return tensor.dtype
+    return torch.get_default_dtype()
+
+
+def _copied(value: Any, device: torch.device) -> Any:
+    return value.detach().clone().to(device) if isinstance(value, torch.Tensor) else value
+
+
+def places_of(carried: Carried, grown: Sequence[Carried | None], axes: int) -> tuple[int, ...] | None:
+    """Which axes of a map are its places: those that grow with the image, or along which spans differ.
+
+    Args:
+        carried: the map.
+        grown: the same map where the image is longer along each image axis; None if it could not be run there.
+        axes: image axes.
+
+    Returns:
+        One axis of the tensor for each image axis; None if it is no grid.
+    """
+    places: list[int] = []
+    for image_axis in range(axes):
+        other = grown[image_axis]
+        if other is not None and other.rank == carried.rank:
+            found = [a for a in range(carried.rank) if other.shape[a] != carried.shape[a]]
+            if not found:
+                found = _varying(carried, image_axis) or _usual(carried, image_axis, axes)
+        else:
+            found = _varying(carried, image_axis) or _usual(carried, image_axis, axes)
+        if len(found) != 1:
+            return None
+        places.append(found[0])
+    if len(set(places)) != axes or carried.rank != axes + 2:
+        return None
+    return tuple(places)
+
+
+def _varying(carried: Carried, image_axis: int) -> list[int]:
+    factors = carried.planes[image_axis]
+    return [a for a in range(carried.rank) if any(f.shape[1 + a] > 1 for f in factors)]
+
+
+def _usual(carried: Carried, image_axis: int, axes: int) -> list[int]:
+    """``(N, C, H, W)``, if nothing tells."""
+    return [2 + image_axis] if carried.rank == axes + 2 else []
+
+
+def look_of(walk: Walk, places: Mapping[int, tuple[int, ...] | None]) -> Look:
+    """A walk as the engine room takes it."""
+    look = Look(walk.lengths, failure=walk.failure)
+    for number, carried in enumerate(walk.carried):
+        own = places.get(number)
+        look.add(carried, own if own is None or max(own) < carried.rank else None)
+    look.made = dict(walk.made)
+    look.reads = dict(walk.reads)
+    return look
