@@ -127,7 +127,7 @@ class RFWidget(VBox):  # type: ignore[misc]
     show_erf = _Flag(False, help="Outline 50 and 95 % of the effective receptive field at the selected cell.")
     compare_layer = _Checked(None, help="Name of a layer whose field is drawn beside that of the selected cell.")
 
-    _VIEW = (
+    _PICTURE_TRAITS = (
         *("selected", "channel", "show_heat", "show_dots", "show_rectangles", "show_naive"),
         *("heat_opacity", "colormap", "signed", "query", "asking", "show_erf", "compare_layer"),
     )
@@ -146,8 +146,10 @@ class RFWidget(VBox):  # type: ignore[misc]
     ) -> None:
         _validation.function("preprocess", preprocess, "the image")
         _validation.layer_name("input_layer", input_layer)
-        for name in set(view).difference(self._VIEW):
-            raise ReceptiveFieldError(f"RFWidget has no {name!r}{suggest(name, self._VIEW)}; see help(RFWidget)")
+        for name in set(view).difference(self._PICTURE_TRAITS):
+            raise ReceptiveFieldError(
+                f"RFWidget has no {name!r}{suggest(name, self._PICTURE_TRAITS)}; see help(RFWidget)"
+            )
         self.rf = _estimator(model, init_weights)
         self._fixed_shape = input_shape is not None
         self._shape = _wanted_shape(input_shape, image, self.rf)
@@ -312,7 +314,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             arguments.append("image=image")
         elif self.image != get_default_images()[0]:
             arguments.append(f"image={self.image!r}")
-        for name in self._VIEW:
+        for name in self._PICTURE_TRAITS:
             value = getattr(self, name)
             if value != self.traits()[name].default_value:
                 arguments.append(f"{name}={tuple(value) if isinstance(value, tuple) else value!r}")
