@@ -36,7 +36,7 @@ class Walk:
         made: number of the tensor that a layer gives, by path.
         reads: numbers of the tensors that a layer reads.
         whole: paths of modules that hold others.
-        others: layers that do not depend on the image, by path, with the reason.
+        others: layers that do not depend on the image.
         output: numbers of what the module returned.
         failure: what ended the run before the end of the module.
         notes: what was read from the image and cannot be followed.
@@ -47,7 +47,7 @@ class Walk:
     made: dict[str, int] = field(default_factory=dict)
     reads: dict[str, tuple[int, ...]] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
-    others: dict[str, str] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
     output: tuple[int, ...] = ()
     failure: Exception | None = None
     notes: tuple[str, ...] = ()
@@ -61,6 +61,7 @@ class Walker:
         channels: of the image.
         other_inputs: further arguments of ``forward``.
         device: where it runs.
+        asked: lengths of the image that other inputs go with.
         local: leave out paths that mix the whole image.
         ticked: called often; what it raises ends the run.
     """
@@ -71,10 +72,12 @@ class Walker:
         channels: int,
         other_inputs: Sequence[Any],
         device: torch.device,
+        asked: Sequence[int],
         *,
         local: bool,
         ticked: Callable[[], None],
     ) -> None:
+        self._asked = tuple(asked)
         self._module, self._channels, self._others = module, channels, tuple(other_inputs)
         self._device, self._local, self._ticked = device, local, ticked
         self._numbers = self._own = False
@@ -116,7 +119,7 @@ class Walker:
         mode.watch(names.operated)
         with undisturbed(self._device):
             image = mode.image(spans.image(shape, places, touched, local=self._local), dtype_of(private.module))
-            others = [_copied(other, self._device) for other in self._others]
+            others = [fitted(other, self._asked, lengths, self._device) for other in self._others]
             try:
                 with mode, names.following():
                     output = private.module(image, *others)
@@ -160,8 +163,24 @@ def dtype_of(module: nn.Module) -> torch.dtype:
     return torch.get_default_dtype()
 
 
-def _copied(value: Any, device: torch.device) -> Any:
-    return value.detach().clone().to(device) if isinstance(value, torch.Tensor) else value
+def fitted(value: Any, asked: Sequence[int], lengths: Sequence[int], device: torch.device) -> Any:
+    """Another input for an image of some lengths: maps as large as the image are enlarged or cut as it is.
+
+    Args:
+        value: as the user gave it; it is copied.
+        asked: lengths of the image that it goes with.
+        lengths: of the image.
+        device: where it is needed.
+    """
+    if not isinstance(value, torch.Tensor):
+        return value
+    made = value.detach().clone().to(device)
+    count = len(lengths)
+    if made.dim() > count and tuple(made.shape[-count:]) == tuple(asked):
+        for axis, (old, new) in enumerate(zip(asked, lengths, strict=True)):
+            if old != new:
+                made = made.index_select(made.dim() - count + axis, torch.arange(new, device=device) % old)
+    return made
 
 
 def places_of(carried: Carried, grown: Sequence[Carried | None], axes: int) -> tuple[int, ...] | None:
