@@ -16,8 +16,8 @@ import matplotlib.pyplot as plt
 from keras import layers
 from PIL import Image
 
-from rfwidget.charts import compare, plot_effective, plot_survey, side_by_side
 from rfwidget.keras import KerasReceptiveField
+from rfwidget.plotting import compare, plot_effective, plot_survey, side_by_side
 
 LARGE = 100_000  # bytes
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "images"

@@ -19,8 +19,8 @@ import ipywidgets
 
 from benchmarks.machine import describe_machine
 from rfwidget import RFWidget
-from rfwidget.widget.overlay import Overlay
 from tests.models import readme_model
+from tests.widget.live_page import LivePage
 from tests.widget.test_life import live
 
 CLICKS_PER_SECOND = 5
@@ -48,23 +48,23 @@ def many_lives(count: int) -> None:
 
 def one_long_life(minutes: float) -> None:
     """Click a widget at a steady pace."""
-    answered = []
-    Overlay.send = lambda _, content, *__: answered.append(1) if content["kind"] == "answer" else None
     widget = RFWidget(readme_model)
     widget.wait()
+    page = LivePage(widget)
     report("at first")
-    begin, clicks, shown = time.monotonic(), 0, 0
+    begin, clicks, answers, shown = time.monotonic(), 0, 0, 0
     while (passed := time.monotonic() - begin) < 60 * minutes:
-        content = {"kind": "request", "client": "page", "seq": clicks + 1, "revision": widget._overlay.revision}
-        widget._overlay._handle_custom_msg({**content, "cell": [clicks % 16, clicks // 16 % 16], "reason": "click"}, [])
+        page.request(clicks % 16, clicks // 16 % 16, seq=clicks + 1)
         clicks += 1
         widget.wait()
+        answers += len(page.got("answer"))
+        page.messages.clear()
         if passed // 60 >= shown:
             report(f"{shown} minutes")
             shown += 1
         time.sleep(max(0.0, begin + clicks / CLICKS_PER_SECOND - time.monotonic()))
     report("in the end")
-    print(f"{clicks} clicks, {len(answered)} answers")
+    print(f"{clicks} clicks, {answers} answers")
     widget.close()
     report("closed")
 

@@ -10,9 +10,9 @@ const LIMIT = 20_000; // bytes, gzipped
 const common = { bundle: true, minify: true, target: "es2022", charset: "utf8", legalComments: "none" };
 
 await Promise.all([
-  build({ ...common, entryPoints: ["js/live.ts"], outfile: `${STATIC}/overlay.js`, format: "esm" }),
-  build({ ...common, entryPoints: ["js/standalone.ts"], outfile: `${STATIC}/standalone.js`, format: "iife" }),
-  build({ ...common, entryPoints: ["js/overlay.css"], outfile: `${STATIC}/overlay.css` }),
+  build({ ...common, entryPoints: ["js/kernel.ts"], outfile: `${STATIC}/overlay.js`, format: "esm" }),
+  build({ ...common, entryPoints: ["js/page.ts"], outfile: `${STATIC}/standalone.js`, format: "iife" }),
+  build({ ...common, entryPoints: ["js/view/overlay.css"], outfile: `${STATIC}/overlay.css` }),
 ]);
 
 for (const name of ["overlay.js", "standalone.js", "overlay.css"]) {

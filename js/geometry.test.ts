@@ -1,10 +1,14 @@
 import { expect, it, describe as suite } from "vitest";
+import shared from "../tests/geometry.json";
 import {
+  boxBetween,
   cellAt,
   cellAtFraction,
   centreAt,
   centreOf,
   clamp,
+  countOf,
+  covering,
   describe,
   edgesAt,
   inGrid,
@@ -13,7 +17,7 @@ import {
   rectOf,
   sameCell,
 } from "./geometry.js";
-import type { AxisField, Cell, Field } from "./model.js";
+import type { AxisField, Box, Cell, Field } from "./protocol.js";
 
 const plain: AxisField = { cells: 1, pixels: 4, edges: [[0, 34]] };
 const padded: AxisField = { cells: 1, pixels: 2, edges: [[-3, 4]] };
@@ -28,6 +32,17 @@ const uneven: AxisField = {
   ],
 };
 const unbounded: AxisField = { cells: 1, pixels: 16, edges: null };
+const phased: Field = {
+  x: { cells: 1, pixels: 4, edges: [[-10, 24]] },
+  y: {
+    cells: 2,
+    pixels: 10,
+    edges: [
+      [-5, 28],
+      [3, 20],
+    ],
+  },
+};
 
 suite("edges of a receptive field", () => {
   it("move by the stride from cell to cell", () => {
@@ -69,6 +84,12 @@ suite("the cell under a point", () => {
       const all = Array.from({ length: count }, (_, cell) => Math.abs(at - centreAt(axis, cell)));
       expect(found).toBe(Math.min(...all));
     }
+  });
+
+  it.each(shared)("is where Python has it ($name)", ({ axis, centres, nearest: asked }) => {
+    const field = axis as AxisField;
+    expect(centres.map((_, cell) => centreAt(field, cell))).toEqual(centres);
+    for (const [at = 0, cell] of asked) expect(nearest(field, at, centres.length)).toBe(cell);
   });
 
   it("stays in the grid far outside the image", () => {
@@ -123,3 +144,40 @@ suite("a rectangle in words", () => {
 });
 
 it("clamp keeps within both ends", () => expect([-1, 3, 9].map((value) => clamp(value, 0, 5))).toEqual([0, 3, 5]));
+
+suite("the cells around a box", () => {
+  it.each([[[0, 0, 1, 1]], [[40, 30, 41, 31]], [[40, 30, 60, 45]], [[3, 3, 4, 60]], [[0, 0, 160, 96]]] as [Box][])(
+    "%o are those whose rectangles hold it",
+    (box) => {
+      const { columns, rows } = covering(phased, [32, 16], box);
+      for (let x = 0; x < 32; x++) {
+        for (let y = 0; y < 16; y++) {
+          const [left, top, right, bottom] = rectOf(phased, [x, y]);
+          const holds = left <= box[0] && top <= box[1] && right >= box[2] && bottom >= box[3];
+          expect(columns.includes(x) && rows.includes(y)).toBe(holds);
+        }
+      }
+    },
+  );
+
+  it("are all columns along an unbounded axis", () =>
+    expect(covering({ ...phased, x: unbounded }, [32, 16], [3, 3, 160, 4]).columns.length).toBe(32));
+
+  it("do not include one that sees only padding", () => {
+    const field: Field = { ...phased, x: { cells: 1, pixels: 4, edges: [[0, 0]] } };
+    expect(countOf(covering(field, [32, 16], [0, 0, 1, 1]))).toBe(0);
+  });
+});
+
+suite("a box between two points", () => {
+  it("is made of whole pixels, whatever the direction", () => {
+    expect(boxBetween([3.2, 9.9], [7.1, 2.5], [160, 96])).toEqual([3, 2, 8, 10]);
+    expect(boxBetween([7.1, 2.5], [3.2, 9.9], [160, 96])).toEqual([3, 2, 8, 10]);
+  });
+
+  it("holds at least one pixel, inside the image", () => {
+    expect(boxBetween([3.2, 9.9], [3.2, 9.9], [160, 96])).toEqual([3, 9, 4, 10]);
+    expect(boxBetween([-5, 200], [-9, 300], [160, 96])).toEqual([0, 95, 1, 96]);
+    expect(boxBetween([160, 96], [160, 96], [160, 96])).toEqual([159, 95, 160, 96]);
+  });
+});

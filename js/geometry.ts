@@ -5,12 +5,13 @@
  * so that hovering needs no kernel.
  */
 
-import type { AxisField, Cell, Field, Rect } from "./model.js";
+import type { AxisField, Box, Cell, Field, Rect } from "./protocol.js";
 
-/** First and last edge of a cell's receptive field along an axis; infinite if the axis is unbounded. */
+/** First and last edge of a cell's receptive field along an axis; infinite if the axis is unbounded, 0 if it is empty. */
 export function edgesAt(axis: AxisField, cell: number): [low: number, high: number] {
   const edges = axis.edges?.[mod(cell, axis.cells)];
   if (!edges) return [-Infinity, Infinity];
+  if (edges[0] === edges[1]) return [0, 0];
   const shift = Math.floor(cell / axis.cells) * axis.pixels;
   return [edges[0] + shift, edges[1] + shift];
 }
@@ -62,6 +63,44 @@ export function cellAtFraction(grid: Cell, [x, y]: readonly [number, number]): C
 /** The cell moved by some cells, kept in the grid. */
 export function moved([x, y]: Cell, dx: number, dy: number, grid: Cell): Cell {
   return [clamp(x + dx, 0, grid[0] - 1), clamp(y + dy, 0, grid[1] - 1)];
+}
+
+/**
+ * Cells whose receptive fields hold a box: these columns in each of these rows.
+ *
+ * Receptive fields are rectangles whose edges are known exactly, axis by axis, so the cells around a box are some columns
+ * times some rows.
+ */
+export interface Cells {
+  columns: number[];
+  rows: number[];
+}
+
+/** The cells, of `count` along an axis, whose receptive fields hold the pixels from `low` to `high`. */
+export function holding(axis: AxisField, count: number, low: number, high: number): number[] {
+  return Array.from({ length: count }, (_, cell) => cell).filter((cell) => {
+    const [first, last] = edgesAt(axis, cell);
+    return first <= low && high <= last;
+  });
+}
+
+/** The cells of a grid whose receptive fields hold a box. */
+export function covering(field: Field, grid: Cell, [left, top, right, bottom]: Box): Cells {
+  return { columns: holding(field.x, grid[0], left, right), rows: holding(field.y, grid[1], top, bottom) };
+}
+
+export function countOf({ columns, rows }: Cells): number {
+  return columns.length * rows.length;
+}
+
+/** The whole pixels between two points given in pixels, at least one, inside the image. */
+export function boxBetween(a: readonly [number, number], b: readonly [number, number], image: Cell): Box {
+  const span = (k: 0 | 1): [number, number] => {
+    const low = clamp(Math.floor(Math.min(a[k], b[k])), 0, image[k] - 1);
+    return [low, clamp(Math.ceil(Math.max(a[k], b[k])), low + 1, image[k])];
+  };
+  const [[left, right], [top, bottom]] = [span(0), span(1)];
+  return [left, top, right, bottom];
 }
 
 /** Whether a cell lies in the grid. */

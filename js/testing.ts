@@ -1,11 +1,11 @@
 /** Stand-ins for kernel, widget manager and ipycanvas, for the tests. */
 
 import type { AnyModel } from "@anywidget/types";
-import type { Choice, Model, Query, Request } from "./model.js";
-import type { LayerModel, StackModel } from "./painter.js";
+import type { Choice, Query, Request, SyncedState } from "./protocol.js";
+import type { LayerModel, StackModel } from "./view/painter.js";
 
 /** An image of 160 x 96 at three times its size, a 32 x 16 grid, fields of 34 x 33 pixels that overhang left and top. */
-export const STATE: Model = {
+export const STATE: SyncedState = {
   canvas: "stack",
   heat_layer: 1,
   image_size: [160, 96],
@@ -43,15 +43,15 @@ export class FakeModel {
   kernel: { status: string } | undefined = undefined;
   /** The kernel's status while it handles the last request. */
   status: (state: "busy" | "idle") => void = () => {};
-  readonly #state: Model;
+  readonly #state: SyncedState;
   readonly #listeners = new Map<string, Set<(...args: unknown[]) => void>>();
 
-  constructor(state: Partial<Model> = {}) {
+  constructor(state: Partial<SyncedState> = {}) {
     this.#state = { ...STATE, ...state };
   }
 
-  get asAnyModel(): AnyModel<Model> {
-    return this as unknown as AnyModel<Model>;
+  get asAnyModel(): AnyModel<SyncedState> {
+    return this as unknown as AnyModel<SyncedState>;
   }
 
   get widget_manager() {
@@ -64,7 +64,7 @@ export class FakeModel {
     };
   }
 
-  get<K extends keyof Model>(name: K): Model[K] {
+  get<K extends keyof SyncedState>(name: K): SyncedState[K] {
     return this.#state[name];
   }
 
@@ -91,8 +91,13 @@ export class FakeModel {
     for (const callback of this.#listeners.get(name) ?? []) callback(...args);
   }
 
+  /** How many listen to it. */
+  get listeners(): number {
+    return [...this.#listeners.values()].reduce((sum, callbacks) => sum + callbacks.size, 0);
+  }
+
   /** The kernel sets traits. */
-  change(traits: Partial<Model>): void {
+  change(traits: Partial<SyncedState>): void {
     Object.assign(this.#state, traits);
     for (const name of Object.keys(traits)) this.emit(`change:${name}`);
     this.emit("change");
@@ -106,7 +111,7 @@ export class FakeModel {
   /** The kernel answers a request with an orange box of 2 x 3 pixels, or of its own accord if there is none. */
   answer(serial: number, request: Partial<Request> = this.last): void {
     const { client = "", seq = 0, cell = [0, 0], revision = this.get("revision") } = request;
-    const content = { kind: "answer", client, seq, serial, revision, cell, box: [4, 6, 2, 3], milliseconds: 1.5 };
+    const content = { kind: "answer", client, seq, serial, revision, cell, box: [4, 6, 6, 9], milliseconds: 1.5 };
     const rgba = new Uint8Array(2 * 3 * 4).fill(200);
     this.emit("msg:custom", { ...content, rect: [4, 6, 38, 39] }, [new DataView(rgba.buffer)]);
   }

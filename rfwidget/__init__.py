@@ -1,12 +1,14 @@
 """See what a convolutional network sees.
 
 ``RFWidget(model)`` shows receptive fields live in a notebook; ``KerasReceptiveField(model)`` measures size, stride and
-offset of any Keras model by backpropagation. TensorFlow and matplotlib load when they are first needed.
+offset of any Keras model, ``TorchReceptiveField(model)`` of any PyTorch module. The framework comes with an extra,
+``pip install "rfwidget[tensorflow]"`` or ``"rfwidget[torch]"``; it and matplotlib load when they are first needed.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from rfwidget._version import __version__
@@ -14,9 +16,10 @@ from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, GridShape, ImageShape, ReceptiveFieldDescription, Rect, Size
 
 if TYPE_CHECKING:
-    from rfwidget.base import ReceptiveField
+    from rfwidget.estimator import ReceptiveField
     from rfwidget.image import get_default_image, get_default_images
     from rfwidget.keras import KerasReceptiveField
+    from rfwidget.torch import TorchReceptiveField
     from rfwidget.widget import RFWidget
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "ReceptiveFieldError",
     "Rect",
     "Size",
+    "TorchReceptiveField",
     "__version__",
     "get_default_image",
     "get_default_images",
@@ -38,10 +42,17 @@ __all__ = [
 _LAZY = {
     "KerasReceptiveField": "rfwidget.keras",
     "RFWidget": "rfwidget.widget",
-    "ReceptiveField": "rfwidget.base",
+    "ReceptiveField": "rfwidget.estimator",
+    "TorchReceptiveField": "rfwidget.torch",
     "get_default_image": "rfwidget.image",
     "get_default_images": "rfwidget.image",
 }
+
+_FRAMEWORKS = {"KerasReceptiveField": "keras", "TorchReceptiveField": "torch"}
+
+if not TYPE_CHECKING:
+    # ``from rfwidget import *`` and ``help(rfwidget)`` ask for all that is listed: no wing that is bound to fail.
+    __all__ = [name for name in __all__ if name not in _FRAMEWORKS or importlib.util.find_spec(_FRAMEWORKS[name])]
 
 
 def __getattr__(name: str) -> Any:

@@ -22,6 +22,14 @@ class NoInfluenceError(ReceptiveFieldError):
     """The image does not influence the layer, so its cells see nothing."""
 
 
+class MissingFrameworkError(ModuleNotFoundError, ReceptiveFieldError):
+    """A wing was asked for whose framework is not installed.
+
+    It is a `ReceptiveFieldError` like every other, and an `ImportError` too: an import is where it is met, and code
+    that can do without a wing catches that.
+    """
+
+
 def suggest(name: object, known: Iterable[str]) -> str:
     """The end of an "unknown name" message: ``", did you mean 'feature_grid'?"`` or nothing."""
     close = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.5) if isinstance(name, str) else []

@@ -8,15 +8,12 @@ branches with misaligned centres, transposed convolutions and resizing need more
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.checks import brief
-from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, ReceptiveFieldDescription, Rect, Size
 
 EMPTY = Rect(0, 0, 0, 0)
@@ -206,66 +203,3 @@ def rect_of_support(support: npt.NDArray[np.bool_]) -> Rect:
     left, right = extent(np.any(support, axis=0))
     top, bottom = extent(np.any(support, axis=1))
     return Rect(left, top, right, bottom) if right and bottom else EMPTY
-
-
-def check_point(point: object, grid: Size) -> GridPoint:
-    """A cell of the grid as a GridPoint of plain ints.
-
-    Raises:
-        ReceptiveFieldError: if it is no pair of whole numbers or lies outside the grid.
-    """
-    expected = f"expected (x, y) with 0 <= x < {int(grid.w)} and 0 <= y < {int(grid.h)}"
-    try:
-        if isinstance(point, (str, bytes, bytearray, Set, Mapping)):  # have members, but no first one, or no numbers
-            raise TypeError(point)
-        given: tuple[Any, ...] = tuple(point)  # type: ignore[arg-type]
-        whole = [int(value) for value in given]
-        if len(given) != 2 or any(
-            isinstance(value, (bool, np.bool_, str, bytes)) or value != number
-            for value, number in zip(given, whole, strict=True)
-        ):
-            raise ValueError(point)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ReceptiveFieldError(f"{brief(point)} is no cell of the grid: {expected}, both whole numbers") from error
-    if not (0 <= whole[0] < grid.w and 0 <= whole[1] < grid.h):
-        raise ReceptiveFieldError(f"cell {tuple(whole)} is outside the {int(grid.w)}x{int(grid.h)} grid: {expected}")
-    return GridPoint(*whole)
-
-
-def check_pixel(pixel: object, image: Size) -> GridPoint:
-    """A pixel ``(x, y)`` of the image as plain ints.
-
-    Raises:
-        ReceptiveFieldError: if it is no pair of whole numbers or lies outside the image.
-    """
-    try:
-        return check_point(pixel, image)
-    except ReceptiveFieldError as error:
-        raise ReceptiveFieldError(
-            f"{brief(pixel)} is no pixel of the {image.w:g}x{image.h:g} image: expected whole numbers (x, y) inside it"
-        ) from error
-
-
-def check_box(box: object, image: Size) -> Rect:
-    """A box of the image as a Rect of plain ints, grown to whole pixels.
-
-    Raises:
-        ReceptiveFieldError: if it is no four numbers or not inside the image.
-
-    >>> check_box((2.5, 0, 7, 4), Size(48, 32))
-    Rect(left=2, top=0, right=7, bottom=4)
-    """
-    expected = f"expected Rect(left, top, right, bottom) with 0 <= left < right <= {image.w:g} and " + (
-        f"0 <= top < bottom <= {image.h:g}"
-    )
-    try:
-        if isinstance(box, (str, bytes, bytearray, Set, Mapping)):
-            raise TypeError(box)
-        left, top, right, bottom = (float(edge) for edge in box)  # type: ignore[attr-defined]
-    except (TypeError, ValueError) as error:
-        raise ReceptiveFieldError(f"{brief(box)} is no box: {expected}") from error
-    if not (0 <= left < right <= image.w and 0 <= top < bottom <= image.h):
-        raise ReceptiveFieldError(
-            f"box {left, top, right, bottom} is not inside the {image.w:g}x{image.h:g} image: {expected}"
-        )
-    return Rect(math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))

@@ -1,21 +1,21 @@
 """Sample images, and the conversion between pictures and a model's input.
 
-Sizes here are ``(width, height)``, as everywhere; arrays are ``[y, x, c]``. The pictures themselves are in
-`rfwidget.samples`.
+Sizes here are ``(width, height)``, as everywhere; arrays are ``[y, x, c]``. No picture is downloaded: the photograph is
+the public-domain portrait of Grace Hopper that matplotlib ships, the others are painted at any size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from rfwidget.checks import brief, flag, whole
+from rfwidget._validation import brief, flag, whole
 from rfwidget.errors import ReceptiveFieldError, suggest
-from rfwidget.samples import PICTURES
 from rfwidget.types import GridShape, ImageShape, Size
 
 MAX_PIXELS = 2**26
@@ -72,7 +72,7 @@ def get_default_image(
     shape = _image_shape(shape)
     tiles = 2 * whole("tile_factor", tile_factor, low=0) + 1
     shade, as_image = flag("shade", shade), flag("as_image", as_image)
-    check_pixels(shape.w * tiles, shape.h * tiles)
+    check_image_size(shape.w * tiles, shape.h * tiles)
     picture = _render(name, Size(shape.w, shape.h))
     if tiles > 1:
         around = picture.convert("L").convert("RGB") if shade else picture
@@ -95,7 +95,7 @@ def get_default_images() -> list[str]:
     >>> get_default_images()
     ['grace_hopper', 'checkerboard', 'rings', 'text', 'gradient']
     """
-    return list(PICTURES)
+    return list(_PICTURES)
 
 
 def as_input_shape(shape: Any) -> tuple[int | None, int | None, int | None]:
@@ -112,7 +112,7 @@ def as_input_shape(shape: Any) -> tuple[int | None, int | None, int | None]:
     if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence) or len(shape) != 3:
         raise ReceptiveFieldError(f"input_shape is {brief(shape)}: expected (height, width, channels), image.shape say")
     h, w, c = (None if side is None else whole("each entry of input_shape", side, low=1) for side in shape)
-    check_pixels(w or 1, h or 1, c or 1)
+    check_image_size(w or 1, h or 1, c or 1)
     return h, w, c
 
 
@@ -204,7 +204,7 @@ def fit_picture(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uin
     return np.asarray(filled)
 
 
-def check_pixels(width: int, height: int, channels: int = 1) -> None:
+def check_image_size(width: int, height: int, channels: int = 1) -> None:
     """Refuse images of more than `MAX_PIXELS`, or `MAX_VALUES`, before anything is allocated for them."""
     if width * height > MAX_PIXELS:
         raise ReceptiveFieldError(
@@ -219,10 +219,10 @@ def check_pixels(width: int, height: int, channels: int = 1) -> None:
 
 def _as_numbers(image: Any) -> npt.NDArray[Any]:
     if isinstance(image, Image.Image):
-        check_pixels(*image.size)
+        check_image_size(*image.size)
         image = image if image.mode in ("L", "RGB", "F", "I", "I;16") else image.convert("RGB")
     try:
-        array = np.asarray(image)
+        array = _channels_last(image) if _is_torch(image) else np.asarray(image)
     except Exception as error:  # frameworks raise all sorts of errors for tensors without values
         raise ReceptiveFieldError(
             f"{type(image).__name__} is no image: give an array (height, width, channels)"
@@ -238,8 +238,21 @@ def _as_numbers(image: Any) -> npt.NDArray[Any]:
             f"an image of shape {array.shape} cannot be used: expected (height, width, channels) or (height, width), "
             "one image without a batch axis, no side of 0"
         )
-    check_pixels(array.shape[1], array.shape[0], array.shape[2])
+    check_image_size(array.shape[1], array.shape[0], array.shape[2])
     return array
+
+
+def _is_torch(image: Any) -> bool:
+    return type(image).__module__.partition(".")[0] in ("torch", "torchvision") and hasattr(image, "detach")
+
+
+def _channels_last(tensor: Any) -> npt.NDArray[Any]:
+    """A PyTorch tensor ``(c, h, w)``, alone in its batch or without one, in the order of all other images."""
+    values = tensor.detach().cpu()
+    values = values.float() if values.dtype.itemsize == 2 else values  # NumPy has no bfloat16
+    array: npt.NDArray[Any] = values.numpy()
+    array = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
+    return np.moveaxis(array, 0, -1) if array.ndim == 3 else array
 
 
 def _image_shape(shape: Any) -> ImageShape:
@@ -252,7 +265,63 @@ def _image_shape(shape: Any) -> ImageShape:
 
 
 def _render(name: str, size: Size) -> Image.Image:
-    if not isinstance(name, str) or name not in PICTURES:
-        known = ", ".join(map(repr, PICTURES))
-        raise ReceptiveFieldError(f"no sample image {brief(name)}; there are {known}{suggest(name, PICTURES)}")
-    return PICTURES[name](int(size.w), int(size.h))
+    if not isinstance(name, str) or name not in _PICTURES:
+        known = ", ".join(map(repr, _PICTURES))
+        raise ReceptiveFieldError(f"no sample image {brief(name)}; there are {known}{suggest(name, _PICTURES)}")
+    return _PICTURES[name](int(size.w), int(size.h))
+
+
+def _grace_hopper(w: int, h: int) -> Image.Image:
+    """The photograph."""
+    from matplotlib import cbook  # matplotlib is not needed by the drawn images
+
+    photo = Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)).convert("RGB")
+    return ImageOps.fit(photo, (w, h), Image.Resampling.LANCZOS, centering=(0.5, 0.15))
+
+
+def _checkerboard(w: int, h: int) -> Image.Image:
+    """Squares, at least eight along the shorter side."""
+    y, x = np.mgrid[:h, :w]
+    side = max(1, min(w, h) // 8)
+    dark = ((x // side + y // side) % 2).astype(bool)
+    colours = np.where(dark[:, :, None], np.array([38, 50, 72]), np.array([236, 228, 208]))
+    return Image.fromarray(colours.astype(np.uint8), "RGB")
+
+
+def _rings(w: int, h: int) -> Image.Image:
+    """Five soft rings around the centre."""
+    y, x = np.mgrid[:h, :w]
+    radius = np.hypot(x + 0.5 - w / 2, y + 0.5 - h / 2) / (min(w, h) / 2)
+    wave = 0.5 + 0.5 * np.cos(2 * math.pi * 5 * radius)
+    inner, outer = np.array([250, 214, 120]), np.array([30, 84, 124])
+    return Image.fromarray(np.rint(outer + wave[:, :, None] * (inner - outer)).astype(np.uint8), "RGB")
+
+
+def _text(w: int, h: int) -> Image.Image:
+    """Lines of capitals in three colours."""
+    picture = Image.new("RGB", (w, h), (248, 246, 240))
+    draw = ImageDraw.Draw(picture)
+    height = max(6, min(w, h) // 6)
+    font = ImageFont.load_default(size=height)
+    line = "receptive field "
+    for row in range(h // height + 1):
+        words = (line[row * 5 % len(line) :] + line * (2 + 4 * w // (height * len(line)))).upper()
+        draw.text((2, row * height), words, font=font, fill=((24, 24, 28), (150, 40, 40), (36, 74, 140))[row % 3])
+    return picture
+
+
+def _gradient(w: int, h: int) -> Image.Image:
+    """Colours that change steadily along both axes."""
+    x = np.broadcast_to(np.linspace(0, 255, w), (h, w))
+    y = np.broadcast_to(np.linspace(0, 255, h)[:, None], (h, w))
+    return Image.fromarray(np.rint(np.stack([x, y, 255 - (x + y) / 2], axis=2)).astype(np.uint8), "RGB")
+
+
+_PICTURES: dict[str, Callable[[int, int], Image.Image]] = {
+    "grace_hopper": _grace_hopper,
+    "checkerboard": _checkerboard,
+    "rings": _rings,
+    "text": _text,
+    "gradient": _gradient,
+}
+"""All sample pictures by name, the photograph first: each is painted at any width and height."""

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget._progress import Progress
 from rfwidget.geometry import FieldGeometry
-from rfwidget.progress import Progress
 from rfwidget.types import GridPoint, GridShape, Size
 
 

@@ -1,11 +1,14 @@
 """All layers of a network at once: a table of receptive fields, and what it says about image sizes.
 
-`rfwidget.measure_all` fills it. Nothing here measures, knows a framework, or draws.
+Nothing here measures, knows a framework, or draws. In the table for notebooks every name goes through ``html.escape``;
+its colours are JupyterLab's variables with fallbacks that can be read on dark and on light ground, and an unproductive
+layer is marked by a word as well as by its colour.
 """
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,16 +17,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 
-from rfwidget import survey_table
-from rfwidget.checks import brief
+from rfwidget._validation import box_inside, brief, pixel_inside
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
-from rfwidget.geometry import FieldGeometry, check_box, check_pixel
+from rfwidget.geometry import FieldGeometry
+from rfwidget.network import LayerField
+from rfwidget.plotting import Panel, plot_survey
 from rfwidget.types import GridShape, Rect, Size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Flags = tuple[bool, bool]
+
+_UNKNOWN = Size(math.nan, math.nan)
+_NO = (False, False)
 
 
 class LayerRow(NamedTuple):
@@ -86,7 +93,7 @@ class Survey(Sequence[LayerRow]):
     """Receptive fields of all layers with a grid, in the order of the network.
 
     A sequence of `LayerRow`; a row is found by number or by name. Notebooks show it as a table;
-    ``pandas.DataFrame(survey.to_dict())`` has one plain column per number.
+    ``pandas.DataFrame(survey.to_dict())`` has one column per number.
 
     Args:
         rows: one per layer.
@@ -128,10 +135,10 @@ class Survey(Sequence[LayerRow]):
         return row
 
     def __repr__(self) -> str:
-        return survey_table.as_text(self)
+        return _as_text(self)
 
     def _repr_html_(self) -> str:
-        return survey_table.as_html(self)
+        return _as_html(self)
 
     @property
     def names(self) -> list[str]:
@@ -194,7 +201,7 @@ class Survey(Sequence[LayerRow]):
         Raises:
             ReceptiveFieldError: if the pixel is outside the image.
         """
-        x, y = check_pixel(pixel, Size(self.input_shape.w, self.input_shape.h))
+        x, y = pixel_inside(pixel, Size(self.input_shape.w, self.input_shape.h))
         return self.covering(Rect(x, y, x + 1, y + 1))
 
     def covering(self, box: Sequence[float]) -> Coverage:
@@ -210,7 +217,7 @@ class Survey(Sequence[LayerRow]):
         Raises:
             ReceptiveFieldError: if the box is not inside the image.
         """
-        inside = check_box(box, Size(self.input_shape.w, self.input_shape.h))
+        inside = box_inside(box, Size(self.input_shape.w, self.input_shape.h))
         counts = {}
         for row in self._rows:
             if row.name in self._fields:
@@ -220,8 +227,8 @@ class Survey(Sequence[LayerRow]):
         return Coverage(counts, next((name for name, count in counts.items() if count), None))
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Columns of plain values, by name; ``pandas.DataFrame`` takes them as they are."""
-        return survey_table.as_columns(self)
+        """Columns of numbers and words, by name; ``pandas.DataFrame`` takes them as they are."""
+        return _as_columns(self)
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """The table as comma-separated values, also written to a file if a path is given."""
@@ -241,6 +248,154 @@ class Survey(Sequence[LayerRow]):
             ax: drawn into; a new figure if None.
             figsize: width and height of a new figure in inches.
         """
-        from rfwidget.charts import plot_survey
-
         return plot_survey(self, ax=ax, figsize=figsize)
+
+    @property
+    def _panel(self) -> Panel:
+        return Panel("Survey", "y", lambda title, ax: plot_survey(self, title=title, ax=ax))
+
+
+def tabulate(
+    grids: Mapping[str, Size],
+    known: Mapping[str, LayerField],
+    notes: Mapping[str, str],
+    input_shape: GridShape,
+    input_layer: str,
+) -> Survey:
+    """The survey of a network whose layers have been measured.
+
+    Args:
+        grids: of all layers that have one, by name, in the order of the network.
+        known: fields of the layers that could be measured.
+        notes: why a layer has no field.
+        input_shape: the image.
+        input_layer: name of the image input.
+    """
+    rows = [_row(name, grid, known.get(name), notes.get(name, ""), input_shape) for name, grid in grids.items()]
+    fields = {name: layer.field for name, layer in known.items() if layer.field is not None}
+    return Survey(rows, fields, input_shape, input_layer)
+
+
+def _row(name: str, grid: Size, layer: LayerField | None, note: str, image: GridShape) -> LayerRow:
+    field, reads = layer or (None, _UNKNOWN)
+    if field is None:
+        size = _UNKNOWN if layer is None else Size(0, 0)
+        return LayerRow(name, size, (math.nan, math.nan), (math.nan, math.nan), grid, reads, _NO, _NO, _NO, _NO, note)
+    described = field.description
+    return LayerRow(
+        name=name,
+        size=described.size,
+        stride=described.stride,
+        offset=described.offset,
+        grid=grid,
+        reads=reads,
+        unbounded=described.unbounded,
+        uniform=(field.x.uniform, field.y.uniform),
+        exceeds_input=(described.size.w > image.w, described.size.h > image.h),
+        unproductive=(reads.w >= image.w, reads.h >= image.h),
+    )
+
+
+# The table -----------------------------------------------------------------------------------------------------------
+
+_HEADINGS = ("layer", "size", "stride", "offset", "grid", "remarks")
+
+_STYLE = (
+    "<style>"
+    ".rfwidget-survey{max-height:32em;overflow:auto;color:var(--jp-content-font-color1,inherit)}"
+    ".rfwidget-survey table{border-collapse:collapse;font-size:90%;font-variant-numeric:tabular-nums}"
+    ".rfwidget-survey caption{text-align:left;padding:.3em 0;color:inherit}"
+    ".rfwidget-survey th,.rfwidget-survey td{padding:.15em .7em;text-align:right;white-space:nowrap;"
+    "border-bottom:1px solid var(--jp-border-color2,#8886)}"
+    ".rfwidget-survey th:first-child,.rfwidget-survey td:first-child,"
+    ".rfwidget-survey th:last-child,.rfwidget-survey td:last-child{text-align:left}"
+    ".rfwidget-survey thead th{position:sticky;top:0;"
+    "background:var(--jp-layout-color1,Canvas);color:var(--jp-content-font-color1,CanvasText)}"
+    ".rfwidget-survey .rfwidget-idle{color:var(--jp-warn-color0,#b35c00);font-weight:600}"
+    ".rfwidget-survey .rfwidget-bar{display:inline-block;height:.6em;vertical-align:baseline;"
+    "background:var(--jp-brand-color2,#4a90d9)}"
+    "</style>"
+)
+
+_BAR = 60  # pixels of the page
+
+
+def _as_text(survey: Survey) -> str:
+    """A table of text alone under one line that says what was surveyed."""
+    lines = [_HEADINGS, *(_cells(row) for row in survey)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
+    table = [
+        "  ".join(
+            cell.ljust(width) if heading in ("layer", "remarks") else cell.rjust(width)
+            for cell, width, heading in zip(line, widths, _HEADINGS, strict=True)
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([_title(survey), "", *table])
+
+
+def _as_html(survey: Survey) -> str:
+    """A table for notebooks; bars show the sizes, full width being the image."""
+    head = "".join(f'<th scope="col">{heading}</th>' for heading in _HEADINGS)
+    body = "".join(_html_row(row, survey.input_shape.w) for row in survey)
+    return (
+        f'{_STYLE}<div class="rfwidget-survey"><table><caption>{html.escape(_title(survey))}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _as_columns(survey: Survey) -> dict[str, list[Any]]:
+    """Columns of numbers and words; pairs become two columns, ``_w`` and ``_h`` or ``_x`` and ``_y``."""
+    columns: dict[str, list[Any]] = {"layer": [row.name for row in survey]}
+    for name in ("size", "stride", "offset", "grid", "reads", "unbounded", "uniform", "exceeds_input", "unproductive"):
+        ends = ("w", "h") if name in ("size", "grid", "reads") else ("x", "y")
+        for axis, end in enumerate(ends):
+            columns[f"{name}_{end}"] = [getattr(row, name)[axis] for row in survey]
+    columns["note"] = [row.note for row in survey]
+    return columns
+
+
+def _title(survey: Survey) -> str:
+    shape = survey.input_shape
+    count = len(survey)
+    return f"{count} layer{'' if count == 1 else 's'} on {survey.input_layer!r}, {shape.w} x {shape.h} pixels"
+
+
+def _cells(row: LayerRow) -> tuple[str, ...]:
+    return (
+        row.name,
+        _pair(row.size, " x "),
+        _pair(row.stride, " x "),
+        _pair(row.offset, ", "),
+        f"{row.grid.w} x {row.grid.h}",
+        "; ".join(_remarks(row)),
+    )
+
+
+def _remarks(row: LayerRow) -> list[str]:
+    if row.note:
+        return ["sees nothing" if row.size == (0, 0) else f"not measured: {row.note}"]
+    flags = (
+        (row.unbounded, "unbounded"),
+        ((not row.uniform[0], not row.uniform[1]), "not uniform"),
+        (tuple(e and not u for e, u in zip(row.exceeds_input, row.unbounded, strict=True)), "exceeds the image"),
+        (row.unproductive, "unproductive"),
+    )
+    return [word + ("" if all(pair) else f" along {'xy'[list(pair).index(True)]}") for pair, word in flags if any(pair)]
+
+
+def _html_row(row: LayerRow, width: int) -> str:
+    name, size, *numbers, remarks = (html.escape(cell) for cell in _cells(row))
+    share = 0.0 if math.isnan(row.size.w) else min(1.0, row.size.w / width)
+    length = max(1, round(_BAR * share))
+    bar = f'<span class="rfwidget-bar" style="width:{length}px;margin-right:{_BAR + 8 - length}px"></span>'
+    if all(row.unproductive):
+        remarks = f'<span class="rfwidget-idle">{remarks}</span>'
+    middle = "".join(f"<td>{number}</td>" for number in numbers)
+    return f"<tr><td>{name}</td><td>{bar}{size}</td>{middle}<td>{remarks}</td></tr>"
+
+
+def _pair(values: Sequence[float], join: str) -> str:
+    """One number where both axes agree."""
+    words = ["?" if math.isnan(v) else "\N{INFINITY}" if math.isinf(v) else f"{v:g}" for v in values]
+    return words[0] if words[0] == words[1] else join.join(words)

@@ -19,13 +19,15 @@ import numpy as np
 import pytest
 
 from rfwidget import KerasReceptiveField, RFWidget, get_default_image
-from rfwidget.charts import compare, side_by_side
 from rfwidget.effective import EffectiveField
 from rfwidget.errors import NotComputedError, ReceptiveFieldError
 from rfwidget.image import as_array, as_model_input, as_picture, default_input
+from rfwidget.plotting import compare, side_by_side
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape
+from rfwidget.widget.overlay import Overlay
 from tests.box_filter import BoxReceptiveField
+from tests.widget.live_page import part_of
 
 mpl.use("agg")
 
@@ -84,7 +86,7 @@ def state(things: Things) -> list[Any]:
         *((rf.rf_params, rf.network, rf.input_shape) for rf in (things.rf, things.keras)),
         [variable.numpy().tobytes() for variable in things.model.variables],
         {name: getattr(widget, name) for name in RFWidget.class_own_traits()},
-        (widget.rf.rf_params, widget._overlay.get_state(["selected", "revision", "layer", "state", "error"])),
+        (widget.rf.rf_params, part_of(widget, Overlay).get_state(["selected", "revision", "layer", "state", "error"])),
     ]
 
 

@@ -5,18 +5,28 @@ from __future__ import annotations
 import math
 
 import keras
+import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from keras import layers
+from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
-from rfwidget import gaussian
-from rfwidget.effective import FRACTIONS, central_cells
+from rfwidget.effective import FRACTIONS, EffectiveField, Frame, central_cells, nearest_gaussian, outline
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import AxisField
 from rfwidget.keras import KerasReceptiveField
+from rfwidget.plotting import plot_effective
+from rfwidget.types import GridPoint
 from tests.box_filter import BoxReceptiveField
 from tests.models import chain
+from tests.outlines import area
+
+mpl.use("agg")
 
 SHAPE = (40, 64, 3)
 
@@ -60,6 +70,82 @@ def test_a_box_needs_its_share_of_the_area() -> None:
     assert list(effective.area_ratios) == list(FRACTIONS)
     assert effective.map.shape == (6, 12)
     assert effective.map.sum() == pytest.approx(1)
+
+
+def perimeter(mask: npt.NDArray[np.bool_]) -> int:
+    padded = np.pad(mask, 1)
+    return sum(int(np.count_nonzero(np.diff(padded.astype(int), axis=axis))) for axis in (0, 1))
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 7))))
+def test_outlines_are_closed_axis_parallel_and_hold_the_area_and_length_of_the_mask(
+    mask: npt.NDArray[np.bool_],
+) -> None:
+    loops = outline(mask)
+    assert sum(map(area, loops)) == np.count_nonzero(mask)
+    length = 0
+    for loop in loops:
+        steps = np.abs(np.roll(loop, -1, axis=0) - loop)
+        assert ((steps == 0).sum(axis=1) == 1).all()
+        length += int(steps.sum())
+    assert length == perimeter(mask)
+
+
+def test_pixels_that_touch_at_a_corner_are_apart_and_a_hole_has_a_line_of_its_own() -> None:
+    assert len(outline(np.eye(2, 3, dtype=bool))) == 2
+    ring = np.ones((3, 4), bool)
+    ring[1, 1:3] = False
+    assert sorted(map(area, outline(ring))) == [-2, 12]
+
+
+def test_lines_turn_at_every_corner() -> None:
+    [line] = outline(np.array([[0, 1, 1], [1, 1, 1]], bool))
+    assert line.ravel().tolist() == [1, 0, 3, 0, 3, 2, 0, 2, 0, 1, 1, 1]
+
+
+def noisy(seed: int, stride: float = 4) -> EffectiveField:
+    """A Gaussian mass that jumps from pixel to pixel, as that of real networks does."""
+    y, x = np.mgrid[:60, :90] + 0.5
+    bell = np.exp(-(((x - 45) / 15) ** 2) / 2 - ((y - 30) / 9) ** 2 / 2)
+    map_ = bell * np.random.default_rng(seed).gamma(0.3, size=bell.shape)
+    frames = (Frame(90, -3, stride, 90), Frame(60, 2, stride, 60))
+    return EffectiveField(map_ / map_.sum(), frames, 1, (GridPoint(0, 0),), False)
+
+
+@pytest.mark.parametrize("fraction", [0.5, 0.95])
+@pytest.mark.parametrize("seed", range(3))
+def test_plot_and_legend_show_the_contour_and_its_area(fraction: float, seed: int) -> None:
+    effective = noisy(seed)
+    inside = sum(map(area, effective.contour(fraction)))
+    assert effective.contour_ratio(fraction) == inside / (90 * 60)
+    ax = plot_effective(effective, ax=Figure().add_subplot())
+    drawn = ax.collections[(0.5, 0.95).index(fraction)].get_segments()
+    assert sum(area(line[:-1]) for line in drawn) == inside
+    assert [line[0].tolist() for line in drawn] == [line[-1].tolist() for line in drawn]
+    words = ax.get_legend().get_texts()[(0.5, 0.95).index(fraction)].get_text()
+    assert words == f"{fraction:.0%} of the mass, {inside / (90 * 60):.1%} of the area"
+
+
+@pytest.mark.parametrize("fraction", [0.5, 0.95, 1])
+def test_a_contour_holds_its_share_of_the_mass_and_no_less_than_the_smallest_set(fraction: float) -> None:
+    effective = noisy(3)
+    region = np.zeros((60, 90), bool)
+    for line in effective.contour(fraction):
+        for (x0, y0), (x1, y1) in zip(line, np.roll(line, -1, axis=0), strict=True):
+            if x0 == x1:  # inside are the pixels with an odd number of such edges on their left
+                region[min(y0, y1) : max(y0, y1), x0:] ^= True
+    held = effective.map[region].sum()
+    assert held >= fraction - 1e-9
+    assert held - effective.map[region].max() < fraction
+    assert effective.area_ratio(fraction) <= effective.contour_ratio(fraction) == region.sum() / (90 * 60)
+
+
+def test_where_nothing_is_to_be_smoothed_the_contour_is_the_border_of_the_smallest_set() -> None:
+    map_ = np.random.default_rng(1).random((11, 10))
+    effective = EffectiveField(map_, (Frame(10, 0, 1, 10), Frame(11, 0, 1, 11)), 1, (GridPoint(0, 0),), False)
+    for line, expected in zip(effective.contour(0.5), outline(effective.mask(0.5)), strict=True):
+        assert line.tolist() == expected.tolist()
+    assert effective.contour_ratio(0.5) == effective.area_ratio(0.5)
 
 
 def test_a_single_tap_is_one_pixel_of_a_wide_field() -> None:
@@ -156,7 +242,7 @@ def test_cells_that_see_different_extents_share_one_frame() -> None:
 def test_a_gaussian_is_found_again() -> None:
     y, x = np.mgrid[:31, :47] + 0.5
     values = 0.7 * np.exp(-((x - 21.3) ** 2) / (2 * 6.5**2) - (y - 17.9) ** 2 / (2 * 3.25**2))
-    found = gaussian.fit(values)
+    found = nearest_gaussian(values)
     assert_allclose([found.amplitude, *found.center, *found.sigma], [0.7, 21.3, 17.9, 6.5, 3.25], rtol=1e-6)
     assert found.r_squared == pytest.approx(1)
 
@@ -212,3 +298,5 @@ def test_a_dead_network_has_no_effective_field() -> None:
 def test_a_fraction_is_a_share(fraction: float) -> None:
     with pytest.raises(ReceptiveFieldError, match="expected a share"):
         box().effective().mask(fraction)
+    with pytest.raises(ReceptiveFieldError, match="expected a share"):
+        box().effective().contour(fraction)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfwidget.errors import ReceptiveFieldError
-from rfwidget.geometry import EMPTY, AxisField, FieldGeometry, check_point, extent, rect_of_support
+from rfwidget.geometry import EMPTY, AxisField, FieldGeometry, extent, rect_of_support
 from rfwidget.types import GridPoint, Rect, Size
 
 PLAIN = AxisField(1, 4, ((0, 34),))
@@ -62,6 +64,19 @@ def test_the_nearest_cell_has_the_nearest_centre_and_the_later_one_of_two(axis: 
         assert min(away) not in away[nearest + 1 :]
 
 
+SHARED = json.loads((Path(__file__).parent / "geometry.json").read_text(encoding="utf-8"))
+"""Cases that js/geometry.test.ts reads too: the browser and Python must agree on where a cell is."""
+
+
+@pytest.mark.parametrize("case", SHARED, ids=lambda case: case["name"])
+def test_a_cell_is_where_the_browser_has_it(case: dict[str, Any]) -> None:
+    cells, pixels, edges = case["axis"].values()
+    pairs = ((-math.inf, math.inf),) * cells if edges is None else tuple(map(tuple, edges))
+    axis, count = AxisField(cells, pixels, pairs), len(case["centres"])
+    assert [axis.centre_at(cell) for cell in range(count)] == case["centres"]
+    assert [axis.nearest(at, count) for at, _ in case["nearest"]] == [cell for _, cell in case["nearest"]]
+
+
 def test_cells_that_hold_an_interval_have_both_of_its_ends_in_their_fields() -> None:
     assert PLAIN.holding(30, 40, 16) == [2, 3, 4, 5, 6, 7]
     assert PLAIN.holding(30, 40, 6) == [2, 3, 4, 5]
@@ -80,15 +95,3 @@ def test_rectangles_are_x_before_y() -> None:
     support[1, 2], support[3, 7] = True, True
     assert rect_of_support(support) == Rect(2, 1, 8, 4)
     assert rect_of_support(np.zeros((5, 9), bool)) == EMPTY
-
-
-@pytest.mark.parametrize("point", [(9, 0), (0, 5), (-1, 0), (0.5, 0), "ab", (1, 2, 3), None, (True, 0), (math.nan, 0)])
-def test_what_is_no_cell_of_the_grid_is_refused(point: object) -> None:
-    with pytest.raises(ReceptiveFieldError, match="expected"):
-        check_point(point, Size(9, 5))
-
-
-def test_cells_come_back_as_plain_numbers() -> None:
-    point = check_point((np.int64(8), 4.0), Size(9, 5))
-    assert point == GridPoint(8, 4)
-    assert all(type(value) is int for value in point)

@@ -7,14 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.image import (
-    as_array,
-    as_model_input,
-    as_picture,
-    default_input,
-    get_default_image,
-    get_default_images,
-)
+from rfwidget.image import as_array, as_model_input, as_picture, default_input, get_default_image, get_default_images
 from rfwidget.types import GridShape, ImageShape
 
 

@@ -2,29 +2,69 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
+import re
+import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import rfwidget
+from rfwidget.extras import brought_by
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_importing_the_package_loads_neither_tensorflow_nor_matplotlib() -> None:
-    probe = (
-        "import sys, rfwidget; "
-        "print([m for m in ('tensorflow', 'keras', 'matplotlib', 'ipywidgets', 'PIL') if m in sys.modules])"
-    )
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("rfwidget", ("tensorflow", "keras", "torch", "matplotlib", "ipywidgets", "PIL")),
+        ("rfwidget.widget", ("tensorflow", "keras", "torch")),
+    ],
+)
+def test_importing_the_package_loads_no_framework_and_itself_nothing_heavy(module: str, heavy: tuple[str, ...]) -> None:
+    probe = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-W", "error", "-c", probe], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("missing", ["keras", "tensorflow"])
+def test_a_wing_without_its_framework_is_an_error_that_says_what_to_type(missing: str) -> None:
+    probe = f"""
+import sys
+from importlib.machinery import PathFinder
+class Without(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] == {missing!r} else super().find_spec(name, path, target)
+sys.meta_path = [Without if finder is PathFinder else finder for finder in sys.meta_path]
+import rfwidget
+for ask in (lambda: rfwidget.KerasReceptiveField, lambda: rfwidget.RFWidget(object())):
+    try:
+        ask()
+    except rfwidget.ReceptiveFieldError as error:
+        assert isinstance(error, ImportError)
+        print(error.name, error)
+"""
+    out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    said = f'{missing} no module named {missing!r}: install the framework with `pip install "rfwidget[tensorflow]"`'
+    assert out.stdout.splitlines() == [said, said]
+
+
+def test_another_module_that_is_missing_is_no_missing_framework() -> None:
+    with pytest.raises(ModuleNotFoundError, match="No module named 'nonsense'") as caught, brought_by("torch", "torch"):
+        import nonsense  # noqa: F401
+    assert not isinstance(caught.value, rfwidget.ReceptiveFieldError)
 
 
 def test_every_public_name_is_there() -> None:
@@ -39,7 +79,16 @@ def test_all_agree_on_the_version() -> None:
     package = json.loads((ROOT / "package.json").read_text())
     assert package["version"] == rfwidget.__version__
     assert f"\nversion: {rfwidget.__version__}\n" in (ROOT / "CITATION.cff").read_text()
-    assert f"rfwidget-{rfwidget.__version__}-py3" in (ROOT / "docs" / "how-to" / "colab.md").read_text()
+    for page in ("how-to/colab.md", "index.md"):
+        assert f"rfwidget-{rfwidget.__version__}-py3" in (ROOT / "docs" / page).read_text()
+
+
+def test_every_python_that_the_package_is_said_to_run_on_is_tested() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    said = [name.rsplit(" ", 1)[1] for name in project["classifiers"] if re.search(r"Python :: 3\.", name)]
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert re.findall(r'"(3\.\d+)"', workflow) == said
+    assert project["requires-python"] == f">={said[0]}"
 
 
 def test_the_lock_file_records_no_download_addresses() -> None:
@@ -109,3 +158,85 @@ widget.close()
         rfwidget.__version__,
         "(5, 3)\n",
     ]
+
+
+@pytest.fixture(scope="module")
+def bare(wheel: Path, request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Run a script where the wheel and what pip brings with it are all there is: no framework, no Node, no checkout.
+
+    The environment is kept in pytest's cache until the dependencies change, so that only the first run downloads.
+    """
+    needs = zipfile.ZipFile(wheel).read(f"rfwidget-{rfwidget.__version__}.dist-info/METADATA").split(b"\n\n")[0]
+    name = hashlib.sha256(needs + sys.version.encode()).hexdigest()[:16]
+    home = request.config.cache.mkdir("environments")  # type: ignore[union-attr]
+    environment, installed = home / name, home / name / "wheel.sha256"
+    python = environment / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests may run in several processes
+        content = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        if not installed.exists():
+            for old in home.glob("*/"):
+                shutil.rmtree(old)
+            venv.create(environment, with_pip=False, symlinks=True)
+            subprocess.run([*pip, str(wheel)], check=True)
+        elif installed.read_text() != content:
+            subprocess.run([*pip, "--no-deps", "--no-index", "--force-reinstall", str(wheel)], check=True)
+        installed.write_text(content)
+
+    def run(script: str) -> str:
+        command = [str(python), "-I", "-W", "error::UserWarning", "-c", script]
+        done = subprocess.run(
+            command, cwd=environment, env={"PATH": str(python.parent)}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_the_wheel_alone_imports_and_says_which_framework_to_install(bare: Callable[[str], str]) -> None:
+    out = bare("""
+import importlib.util
+import shutil
+import rfwidget
+import rfwidget.widget
+assert not any(importlib.util.find_spec(name) for name in ("keras", "tensorflow", "torch", "pytest"))
+assert shutil.which("node") is None
+from rfwidget import *
+assert "KerasReceptiveField" not in dir(rfwidget)
+try:
+    rfwidget.KerasReceptiveField
+except rfwidget.ReceptiveFieldError as error:
+    print(error)
+try:
+    from rfwidget.keras import KerasReceptiveField
+except ImportError as error:
+    print(error)
+""")
+    said = "no module named 'keras': install the framework with `pip install \"rfwidget[tensorflow]\"`"
+    assert out.splitlines() == [said, said]
+
+
+def test_a_framework_of_the_users_own_needs_no_other(bare: Callable[[str], str], tmp_path: Path) -> None:
+    (tmp_path / "box_filter.py").write_bytes((ROOT / "tests" / "box_filter.py").read_bytes())
+    out = bare(f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import rfwidget
+from box_filter import BoxReceptiveField
+rf = BoxReceptiveField()
+print(rf.compute(input_shape=(40, 60, 3), output_layer="wide"))
+rf.survey()
+rf.effective()
+rf.plot_rf_grid()
+rf.plot_gradient_at((1, 2))
+widget = rfwidget.RFWidget(rf, selected=(1, 2), show_erf=True)
+assert widget.wait(background=True)
+widget.save_png({str(tmp_path / "widget.png")!r})
+widget.to_html({str(tmp_path / "page.html")!r})
+widget.close()
+""")
+    assert out == "ReceptiveFieldDescription(offset=(6.0, 3.0), stride=(4.0, 2.0), size=Size(w=12, h=6))\n"
+    assert (tmp_path / "widget.png").stat().st_size
+    assert (tmp_path / "page.html").stat().st_size

@@ -70,6 +70,19 @@ def assert_as_alone(rf: KerasReceptiveField, **options: bool) -> None:
         assert row.unbounded == described.unbounded
 
 
+def test_a_survey_does_not_depend_on_what_was_asked_before() -> None:
+    shape = (40, 56, 3)
+    fresh = [row[1:] for row in KerasReceptiveField(readme_model).survey(shape)]  # Keras counts on in names
+    rf = KerasReceptiveField(readme_model)
+    rf.compute((65, 64, 3), output_layer="feature_grid", ignore_global_context=True)
+    described = rf.compute(shape)
+    small, again, twice = (rf.survey(size) for size in ((48, 48, 3), shape, shape))
+    assert [row[1:] for row in again] == fresh != [row[1:] for row in small]
+    assert list(again) == list(twice)
+    assert again.names == small.names
+    assert rf.rf_params == described
+
+
 def squeeze_and_excite(x: keras.KerasTensor) -> keras.KerasTensor:
     channels = x.shape[-1]
     weights = layers.GlobalAveragePooling2D(keepdims=True, name="squeeze")(x)

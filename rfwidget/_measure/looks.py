@@ -26,6 +26,9 @@ Ints = npt.NDArray[np.int32]
 # Images grow by multiples of these, which most strides divide: the first will do for nearly all networks.
 _STEPS = (192, 5040, 40320)
 
+_JOINTLY = 1 << 20
+"""Pixels of the largest image that is longer along all axes at once: margins make planes as large as maps."""
+
 _LONGEST = 1 << 17
 """No longer image is looked at, whatever is still cut off there."""
 
@@ -38,12 +41,14 @@ class Line(NamedTuple):
         end: last pixel + 1 of each cell; 0 where it sees nothing.
         bordered: whether a border was met on the way to the cell.
         straight: whether all lines beside this one are alike.
+        turned: whether it is the lines, and not the cells in them, that see different parts of this axis.
     """
 
     first: Ints
     end: Ints
     bordered: npt.NDArray[np.bool_]
     straight: bool
+    turned: bool
 
 
 class Seen(NamedTuple):
@@ -103,17 +108,19 @@ class Look:
 
 
 def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
-    """The middle of a map, where the borders of the other axes are farthest away."""
+    """The middle of a map, where the borders of the other axes are farthest away, its channels joined."""
+    place = places[image_axis]
     parts: list[npt.NDArray[Any]] = [*tensor.spans(image_axis), tensor.bordered(image_axis)]
-    straight, place = True, places[image_axis]
+    straight = True
     for axis in range(tensor.rank):
         if axis == place or parts[0].shape[axis] == 1:
             continue
-        # Of the other places, the middle counts; what lies side by side there is joined, and so are all channels.
-        length = parts[0].shape[axis]
-        middle = slice(length // 3, max(length - length // 3, length // 3 + 1)) if axis in places else slice(None)
-        first, end, bordered = (np.moveaxis(part, axis, 0)[middle] for part in parts)
-        straight = straight and bool((first == first[:1]).all() and (end == end[:1]).all())
+        length, chosen = parts[0].shape[axis], slice(None)
+        if axis in places:
+            chosen = slice(length // 3, max(length - length // 3, length // 3 + 1))
+        first, end, bordered = (np.moveaxis(part, axis, 0)[chosen] for part in parts)
+        if axis in places:
+            straight = straight and bool((first == first[:1]).all() and (end == end[:1]).all())
         seen = end > first
         low = np.where(seen, first, np.iinfo(np.int32).max).min(axis=0)
         high = end.max(axis=0)
@@ -121,7 +128,8 @@ def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
         parts = [np.expand_dims(part, axis) for part in (low, high, bordered.any(axis=0))]
     count = tensor.shape[place]
     first, end, bordered = (np.broadcast_to(part.reshape(-1), count) for part in parts)
-    return Line(first, end, bordered, straight)
+    turned = not straight and count > 1 and bool((first == first[:1]).all() and (end == end[:1]).all())
+    return Line(first, end, bordered, straight, turned)
 
 
 def _extent(tensor: Carried, image_axis: int) -> float:
@@ -158,7 +166,8 @@ def measure(look: Callable[[tuple[int, ...]], Look], asked: Look, wanted: Sequen
         asked: the look at the size asked for.
         wanted: numbers of the maps, grids all of them.
     """
-    axes = [_Axis(look, asked, wanted, axis) for axis in range(len(asked.lengths))]
+    looks = _Looks(look, asked)
+    axes = [_Axis(looks, asked, wanted, axis) for axis in range(len(asked.lengths))]
     fields: dict[int, tuple[AxisField, ...] | None] = {}
     partial: set[int] = set()
     for number in wanted:
@@ -172,6 +181,54 @@ def measure(look: Callable[[tuple[int, ...]], Look], asked: Look, wanted: Sequen
     return Fields(fields, sizes, tuple(a.period for a in axes), tuple(a.resizable for a in axes), frozenset(partial))
 
 
+class _Looks:
+    """Looks at longer images, along all axes at once where each map has axes of its own for them."""
+
+    def __init__(self, look: Callable[[tuple[int, ...]], Look], asked: Look) -> None:
+        self._look, self._asked = look, asked
+        self._known: dict[tuple[int, ...], Look | None] = {}
+        self._jointly = len(asked.lengths) > 1
+
+    def longer(self, axis: int, more: int) -> Look | None:
+        """A look at an image that is longer along an axis; None if the network does not do the same there."""
+        if self._jointly and math.prod(n + more for n in self._asked.lengths) <= _JOINTLY:
+            found = self._at(tuple(n + more for n in self._asked.lengths))
+            self._jointly = found is not None and all(map(_grows_apart, self._asked.maps, found.maps))
+            if self._jointly:
+                return found
+        return self._at(tuple(n + more * (a == axis) for a, n in enumerate(self._asked.lengths)))
+
+    def _at(self, lengths: tuple[int, ...]) -> Look | None:
+        if lengths not in self._known:
+            self._known[lengths] = self._compared(lengths)
+        return self._known[lengths]
+
+    def _compared(self, lengths: tuple[int, ...]) -> Look | None:
+        try:
+            longer = self._look(lengths)
+        except SizeRefusedError:
+            return None
+        if longer.failure is None and self._asked.failure is None and len(longer.maps) > len(self._asked.maps):
+            return None
+        count = min(len(longer.maps), len(self._asked.maps))
+        same = all(len(a.shape) == len(b.shape) for a, b in zip(self._asked.maps, longer.maps, strict=False))
+        if not same or not count:
+            return None
+        longer.maps = longer.maps[:count]
+        return longer
+
+
+def _grows_apart(before: Seen, after: Seen) -> bool:
+    """Whether a map grows along its axes of places only, each by itself."""
+    if before.shape == after.shape:
+        return True
+    if before.grid is None or after.grid is None:
+        return False
+    return sum(a != b for a, b in zip(before.shape, after.shape, strict=True)) <= sum(
+        a != b for a, b in zip(before.grid, after.grid, strict=True)
+    )
+
+
 class _Axis:
     """Everything about one image axis.
 
@@ -181,7 +238,7 @@ class _Axis:
         partial: numbers of maps of which only the part inside the image is known.
     """
 
-    def __init__(self, look: Callable[[tuple[int, ...]], Look], asked: Look, wanted: Sequence[int], axis: int) -> None:
+    def __init__(self, looks: _Looks, asked: Look, wanted: Sequence[int], axis: int) -> None:
         self._axis, self._asked = axis, asked
         self._length = asked.lengths[axis]
         self.partial: set[int] = set()
@@ -189,7 +246,7 @@ class _Axis:
         self._long: Look | None = None
         self.period = 1
         for step in _STEPS:
-            if self._try_step(look, wanted, step):
+            if self._try_step(looks, wanted, step):
                 break
         self.resizable = self._long is not None
 
@@ -218,12 +275,13 @@ class _Axis:
             return longer.extents[self._axis]
         return math.inf if self._axis in seen.marks.context else seen.extents[self._axis]
 
-    def _try_step(self, look: Callable[[tuple[int, ...]], Look], wanted: Sequence[int], step: int) -> bool:
+    def _try_step(self, looks: _Looks, wanted: Sequence[int], step: int) -> bool:
         """Whether looks that are longer by multiples of a step tell the truth."""
-        first = self._longer(look, step)
+        first = looks.longer(self._axis, step)
         if first is None:
             return False
-        growth = {n: _grown(self._asked.maps[n], first.maps[n], self._axis) for n in range(len(first.maps))}
+        last = max(wanted, default=-1) + 1  # what comes behind does not matter
+        growth = {n: _grown(self._asked.maps[n], first.maps[n], self._axis) for n in range(min(last, len(first.maps)))}
         periods = [step // math.gcd(step, cells) for grown in growth.values() for cells in grown]
         period = math.lcm(1, *periods)
         open_ = [n for n in wanted if n < len(first.maps) and not self._asked.maps[n].nowhere and growth[n][-1]]
@@ -235,17 +293,17 @@ class _Axis:
                 line, cells = longer.maps[number].lines[self._axis], growth[number][-1]
                 known = repeated(line, cells, step, cells * period // step)
                 if known is None and self._endless(number, longer):
-                    known = unbounded(cells, step)
+                    known = one_sided(line, cells, step) or unbounded(cells, step)
                 if known is not None:
                     found[number] = known
                 elif len(middle(line)) > 4 * cells:
                     return False  # no border is near, and yet nothing repeats: the step is no whole number of periods
                 else:
                     again.append(number)
-            times *= 2
+            times *= 4  # a look costs less than the growth of its images
             if not again or self._length + times * step > _LONGEST:
                 break
-            next_look = self._longer(look, times * step)
+            next_look = looks.longer(self._axis, times * step)
             if next_look is None or len(next_look.maps) < len(longer.maps):
                 break
             grown = [_grown(self._asked.maps[n], next_look.maps[n], self._axis) for n in growth]
@@ -258,23 +316,6 @@ class _Axis:
         for number, known in found.items():
             self._found[number] = with_others(known, self._asked.maps[number].lines[self._axis], self._length)
         return True
-
-    def _longer(self, look: Callable[[tuple[int, ...]], Look], more: int) -> Look | None:
-        """A look at a longer image; None if the network does not do the same there."""
-        lengths = list(self._asked.lengths)
-        lengths[self._axis] += more
-        try:
-            longer = look(tuple(lengths))
-        except SizeRefusedError:
-            return None
-        if longer.failure is None and len(longer.maps) != len(self._asked.maps):
-            return None
-        count = min(len(longer.maps), len(self._asked.maps))
-        same = all(len(a.shape) == len(b.shape) for a, b in zip(self._asked.maps, longer.maps, strict=False))
-        if not same or not count:
-            return None
-        longer.maps = longer.maps[:count]
-        return longer
 
     def _endless(self, number: int, longer: Look) -> bool:
         """Whether the cells in the middle of a map see what grows with the image."""
@@ -369,6 +410,21 @@ def unbounded(cells: int, period: int) -> AxisField:
     common = math.gcd(cells, period)
     count = cells // common
     return AxisField(count, period // common, ((-math.inf, math.inf),) * count)
+
+
+def one_sided(line: Line, cells: int, step: int) -> AxisField | None:
+    """The field of cells that see everything on one side, and so far on the other (recurrences); None: on both."""
+    chosen = np.arange(len(line.first) // 3, len(line.first) - len(line.first) // 3)
+    first, end = line.first[chosen].astype(np.int64), line.end[chosen].astype(np.int64)
+    for moving, still, left in ((end, first, True), (first, end, False)):
+        if (still != still[:1]).any() or (moving == moving[:1]).all():
+            continue
+        for period in range(cells // math.gcd(cells, step), min(cells, len(chosen) // 2) + 1):
+            pixels, rest = divmod(period * step, cells)
+            if rest == 0 and (moving[period:] - moving[:-period] == pixels).all():
+                pairs = [(-math.inf, int(m)) if left else (int(m), math.inf) for m in moving[:period]]
+                return shortest(int(chosen[0]), pairs, pixels)
+    return None
 
 
 def with_others(known: AxisField, line: Line, length: int) -> AxisField:

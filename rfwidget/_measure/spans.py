@@ -41,15 +41,17 @@ class Marks:
     Attributes:
         context: image axes along which elements from all over the image were mixed (global pooling, attention, ...).
         unknown: what could not be seen through on the way here, in words; spans behind it are upper bounds.
+        blurred: whether each channel is said to depend on what any of them does, to save work; see `blurred`.
     """
 
     context: frozenset[int] = frozenset()
     unknown: frozenset[str] = frozenset()
+    blurred: bool = False
 
     def __or__(self, other: Marks) -> Marks:
         if self == other:
             return self
-        return Marks(self.context | other.context, self.unknown | other.unknown)
+        return Marks(self.context | other.context, self.unknown | other.unknown, self.blurred or other.blurred)
 
 
 _UNMARKED = Marks()
@@ -261,27 +263,38 @@ def _with_context(before: Carried, after: Carried) -> Carried:
 
 
 def _is_mixed(old: Plane, new: Plane) -> bool:
-    """Whether elements that differed along an image axis now all depend on everything that any of them did."""
+    """Whether elements of which none alone depends on everything that there is now all do.
+
+    One that did would be a channel that sees as far as all others together: to mix channels brings no places together.
+    """
     hull = np.max([factor[:2].reshape(2, -1).max(axis=1) for factor in old], axis=0)
     # Of several factors, one that alone holds everything will do: so it is where an attention brings all together.
-    if any(_holds(factor, hull) for factor in old):
-        return False  # one element alone saw everything before: a longer image will tell
-    return all(_differs(factor, hull) for factor in old) and any(
-        not _differs(factor, hull) and (factor[1] != NOWHERE).any() for factor in new
-    )
+    return not any(_some(factor, hull) for factor in old) and any(_all(factor, hull) for factor in new)
 
 
-def _holds(factor: Factor, hull: npt.NDArray[Any]) -> bool:
+def _some(factor: Factor, hull: npt.NDArray[Any]) -> bool:
     """Whether some element depends on everything."""
-    spans = factor[:2].reshape(2, -1)
-    return bool((spans == hull[:, None]).all(axis=0).any())
+    return bool((factor[:2].reshape(2, -1) == hull[:, None]).all(axis=0).any())
 
 
-def _differs(factor: Factor, hull: npt.NDArray[Any]) -> bool:
-    """Whether some element that depends on pixels depends on less than everything."""
+def _all(factor: Factor, hull: npt.NDArray[Any]) -> bool:
+    """Whether all elements that depend on pixels depend on everything, and there are some."""
     spans = factor[:2].reshape(2, -1)
     seen = spans[1] != NOWHERE
-    return bool((spans[:, seen] != hull[:, None]).any())
+    return bool(seen.any() and (spans[:, seen] == hull[:, None]).all())
+
+
+def cumulate(x: Carried, axis: int) -> Carried:
+    """Each result depends on its element and all before it along an axis: recurrences, running sums.
+
+    It is global context, in one direction; of a ``local`` tensor each element keeps itself alone.
+    """
+    axis = x.axis(axis)
+    if x.local:
+        return x
+    after = x.each(lambda factor: np.maximum.accumulate(factor, axis=1 + axis), x.shape)
+    long = (n for n, plane in enumerate(x.planes) if any(f.shape[1 + axis] > 1 for f in plane))
+    return marked(after, Marks(frozenset(n for n in long if x.planes[n][0].dtype != np.bool_)))
 
 
 # -- windows -----------------------------------------------------------------------------------------------------------
@@ -390,7 +403,7 @@ def convolve(
     places = [x.axis(place) for place in places]
     sizes, results = taps.shape[: len(places)], taps.shape[-1]
     if taps.all():
-        x = _grouped(x, channels, groups, results)
+        x = grouped(x, channels, groups, results)
         for place, size, stride, dilation, (before, after) in zip(
             places, sizes, strides, dilations, paddings, strict=True
         ):
@@ -409,7 +422,7 @@ def convolve(
             first = int(offset) * dilation
             part = cut(part, place, first, first + (length - 1) * stride + 1, stride)
         mask = taps[tuple(tap)]
-        parts.append(_grouped(part, channels, groups, results) if mask.all() else _mixed(part, channels, mask, groups))
+        parts.append(grouped(part, channels, groups, results) if mask.all() else _mixed(part, channels, mask, groups))
     if not parts:
         shape = list(x.shape)
         for place, length in zip(places, lengths, strict=True):
@@ -419,7 +432,7 @@ def convolve(
     return join(parts)
 
 
-def _grouped(x: Carried, axis: int, groups: int, results: int) -> Carried:
+def grouped(x: Carried, axis: int, groups: int, results: int) -> Carried:
     """Each of the results depends on all channels of its group."""
     if groups == 1:
         mixed = reduce(x, [axis], keepdims=True)
@@ -431,7 +444,7 @@ def _grouped(x: Carried, axis: int, groups: int, results: int) -> Carried:
 
 
 def _mixed(x: Carried, axis: int, mask: npt.NDArray[np.bool_], groups: int) -> Carried:
-    """As `_grouped`, where some results do not depend on some channels."""
+    """As `grouped`, where some results do not depend on some channels."""
     inputs, results = x.shape[axis] // groups, mask.shape[1] // groups
     parts = []
     for group in range(groups):
@@ -533,7 +546,7 @@ def reshape(x: Carried, shape: Sequence[int]) -> Carried:
             lengths += [1 if thin else shape[axis] for axis in new]
             full += [1 if thin else x.shape[axis] for axis in old]
         parted = np.broadcast_to(factor, full).reshape(lengths)
-        for old, new in groups:
+        for _, new in groups:
             if len(new) > 1:  # what was flattened comes apart again, and most of it does not differ along all axes
                 for axis in new:
                     parted = _thinned(parted, 1 + axis)
@@ -635,6 +648,24 @@ def _behind(factors: Sequence[Factor], counts: Sequence[int], axis: int) -> Fact
         for factor, count in zip(factors, counts, strict=True)
     ]
     return np.concatenate(full, axis=1 + axis)
+
+
+def blurred(tensors: Sequence[Carried], axis: int) -> Carried:
+    """As `concatenate`, but each result depends on what all tensors do at its place.
+
+    It is a thin tensor where that of `concatenate` is wide. Whoever mixes all of them gets the same from both; where
+    some are told from others, this one will not do.
+    """
+    axis = tensors[0].axis(axis)
+    total = sum(tensor.shape[axis] for tensor in tensors)
+    whole = join([reduce(tensor, [axis], keepdims=True) for tensor in tensors])
+    wide = broadcast(whole, (*whole.shape[:axis], total, *whole.shape[axis + 1 :]))
+    return marked(wide, Marks(blurred=True))
+
+
+def sharp(x: Carried) -> Carried:
+    """A tensor whose channels were all mixed, so that it no longer matters whether they were `blurred`."""
+    return replace(x, marks=replace(x.marks, blurred=False)) if x.marks.blurred else x
 
 
 def rearrange(x: Carried, function: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Carried:

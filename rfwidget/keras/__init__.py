@@ -3,12 +3,14 @@
 import importlib
 import sys
 
+from rfwidget.extras import brought_by
 from rfwidget.keras.quiet import held_back
 
-if "keras" not in sys.modules:
-    with held_back():
-        importlib.import_module("keras")
+with brought_by("tensorflow", "keras", "tensorflow"):
+    if "keras" not in sys.modules:
+        with held_back():
+            importlib.import_module("keras")
 
-from rfwidget.keras.receptive_field import KerasReceptiveField
+    from rfwidget.keras.receptive_field import KerasReceptiveField
 
 __all__ = ["KerasReceptiveField"]

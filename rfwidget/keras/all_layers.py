@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from rfwidget._progress import Progress
 from rfwidget.geometry import AxisField, FieldGeometry
 from rfwidget.impulses import Hull, Impulses, plan
 from rfwidget.keras.dispatch import Dispatch
@@ -24,7 +25,6 @@ from rfwidget.keras.hints import Hint
 from rfwidget.keras.probe import DTYPE, Probe
 from rfwidget.keras.twin import Entry, Twin
 from rfwidget.network import LayerField
-from rfwidget.progress import Progress
 from rfwidget.types import Size
 
 # All maps of one run together hold at most this many numbers, so that memory stays small.

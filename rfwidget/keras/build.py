@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from rfwidget.checks import brief
+from rfwidget._validation import brief
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.keras.graph import input_name, is_channels_first, is_graph
 from rfwidget.keras.twin import Inputs

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from rfwidget._measure.patches import Patches
 from rfwidget._measure.windows import plan, whole_image
+from rfwidget._progress import Progress
 from rfwidget.errors import SizeRefusedError
 from rfwidget.keras import all_layers
 from rfwidget.keras import gradient as backprop
@@ -24,7 +25,6 @@ from rfwidget.keras.period import find_period
 from rfwidget.keras.real import RealNetwork
 from rfwidget.keras.twin import Twin, ramp, selecting_images
 from rfwidget.network import LayerField, Network, Patch
-from rfwidget.progress import Progress
 from rfwidget.types import GridPoint, GridShape, Size
 
 Floats = npt.NDArray[np.float64]
@@ -159,13 +159,8 @@ class KerasNetwork(Network):
             window = whole_image(image, grid)
         else:
             window = plan(self.field, image, grid, self.period)
-        return Patches(
-            backprop.Compiled(self._real.run),
-            image,
-            grid,
-            window,
-            partial(self._footprint.check_gradient, self.output_layer),
-        )
+        check = partial(self._footprint.check_gradient, self.output_layer)
+        return Patches(backprop.Compiled(self._real.run), image, grid, window, check)
 
     @cached_property
     def _compiled(self) -> backprop.CompiledNetwork:

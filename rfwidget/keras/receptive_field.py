@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import keras
 
-from rfwidget import checks
-from rfwidget.base import Progress, ReceptiveField
+from rfwidget import _validation
+from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, suggest
+from rfwidget.estimator import ReceptiveField
 from rfwidget.keras.build import build_model, check_built, fixed_shape, read_inputs
 from rfwidget.keras.network import KerasNetwork
 from rfwidget.keras.real import RealNetwork
@@ -46,12 +47,12 @@ class KerasReceptiveField(ReceptiveField):
     def __init__(self, model: keras.Model | Callable[[Any], keras.Model], init_weights: bool = False) -> None:
         if not callable(model):
             raise ReceptiveFieldError(
-                f"model is {checks.brief(model)}: expected a function of one parameter input_shape that returns a "
+                f"model is {_validation.brief(model)}: expected a function of one parameter input_shape that returns a "
                 "keras.Model, or a built keras.Model"
             )
         super().__init__()
         self._model = model
-        self._init_weights = checks.flag("init_weights", init_weights)
+        self._init_weights = _validation.flag("init_weights", init_weights)
         self._policy = keras.config.dtype_policy()
         self._built: _Built | None = None
         # Automatic names change from build to build; those of the first one stay valid, by position.

@@ -6,17 +6,18 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from PIL import Image
 from torch import nn
 
-from rfwidget import checks
-from rfwidget.base import ReceptiveField
+from rfwidget import _validation as checks
+from rfwidget._progress import Progress, part, silent
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
-from rfwidget.image import as_input_shape, check_pixels
+from rfwidget.estimator import Computed, ReceptiveField
+from rfwidget.image import as_input_shape, as_model_input, as_picture, check_image_size, fit_model
 from rfwidget.limits import check_grid
-from rfwidget.measured import Computed
-from rfwidget.progress import Progress, part, silent
-from rfwidget.survey import Survey
 from rfwidget.torch.measured import Layers
 from rfwidget.torch.network import RealModule, TorchNetwork
 from rfwidget.torch.private import check_initialised
@@ -100,7 +101,7 @@ class TorchReceptiveField(ReceptiveField):
         """
         report = checks.function("progress", progress, "a fraction 0..1 and a few words") or silent
         network = self._build(
-            as_torch_shape(input_shape),
+            None if input_shape is None else self.read_shape(input_shape),
             checks.layer_name("input_layer", input_layer),
             checks.layer_name("output_layer", output_layer),
             ignore_global_context=checks.flag("ignore_global_context", ignore_global_context),
@@ -114,34 +115,36 @@ class TorchReceptiveField(ReceptiveField):
         report(1.0, "done")
         return field.description
 
-    def survey(
-        self,
-        input_shape: Sequence[int | None] | None = None,
-        input_layer: str | None = None,
-        *,
-        ignore_global_context: bool = False,
-        progress: Progress | bool | None = None,
-    ) -> Survey:
-        """Measure all layers with a grid; what `compute` last gave stays as it is.
+    def read_shape(self, input_shape: Any) -> tuple[int | None, int | None, int | None]:
+        """As `as_torch_shape`."""
+        return as_torch_shape(input_shape)
+
+    def model_input(
+        self, image: Any, shape: GridShape, preprocess: Callable[[Any], Any] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """The module's input as ``(height, width, channels)``; 8-bit pictures become 0..1, as ``ToTensor`` does it.
 
         Args:
-            input_shape: the image, as for `compute`.
-            input_layer: as for `compute`.
-            ignore_global_context: measure local paths only, as for `compute`.
-            progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
-
-        Returns:
-            One row per layer, in the order of the module.
+            image: a tensor ``(channels, height, width)``, an array ``(height, width, channels)`` or a PIL image.
+            shape: of the module's input.
+            preprocess: a transform, called with a float32 tensor ``(channels, height, width)``, and where it takes none
+                with a PIL image.
 
         Raises:
-            ReceptiveFieldError: if the module does not run on such an image, or has no layer with a grid.
+            ReceptiveFieldError: if the image, or what comes of it, does not fit.
         """
-        return super().survey(
-            as_torch_shape(input_shape),
-            input_layer,
-            ignore_global_context=ignore_global_context,
-            progress=progress,
-        )
+        values = as_unit(fit_model(image, shape))
+        if preprocess is None:
+            return as_model_input(values, shape)
+        tensor = torch.from_numpy(np.ascontiguousarray(values.astype(np.float32).transpose(2, 0, 1)))
+        try:
+            made = preprocess(tensor)
+        except TypeError:  # torchvision's older ToTensor takes pictures only
+            made = preprocess(Image.fromarray(as_picture(image)))
+        return as_model_input(made, shape)
+
+    def _pixels(self, image: Any) -> npt.NDArray[Any]:
+        return as_unit(super()._pixels(image))
 
     def _build(
         self,
@@ -219,7 +222,12 @@ class TorchReceptiveField(ReceptiveField):
         return error
 
 
-def as_torch_shape(shape: Any) -> tuple[int | None, int | None, int | None] | None:
+def as_unit(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values of an 8-bit picture as 0..1; any others as they are."""
+    return values.astype(np.float32) / np.float32(255) if values.dtype == np.uint8 else values
+
+
+def as_torch_shape(shape: Any) -> tuple[int | None, int | None, int | None]:
     """The argument ``input_shape`` in PyTorch's order as ``(height, width, channels)``.
 
     Raises:
@@ -228,8 +236,8 @@ def as_torch_shape(shape: Any) -> tuple[int | None, int | None, int | None] | No
     >>> as_torch_shape((3, 224, 160))
     (224, 160, 3)
     """
-    if shape is None or isinstance(shape, (ImageShape, GridShape)):
-        return None if shape is None else (shape.h, shape.w, shape.c)
+    if isinstance(shape, (ImageShape, GridShape)):
+        return shape.h, shape.w, shape.c
     if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence) or len(shape) not in (3, 4):
         raise ReceptiveFieldError(
             f"input_shape is {checks.brief(shape)}: expected (channels, height, width) or (1, channels, height, width)"
@@ -247,7 +255,7 @@ def as_torch_shape(shape: Any) -> tuple[int | None, int | None, int | None] | No
             f"input_shape is {checks.brief(shape)}: {_ORDER}, so this would be {channels} channels of {height}x{width} "
             f"pixels. Write ({width}, {channels}, {height})"
         )
-    check_pixels(width or 1, height or 1, channels or 1)
+    check_image_size(width or 1, height or 1, channels or 1)
     return height, width, channels
 
 

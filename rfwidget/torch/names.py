@@ -83,7 +83,7 @@ class Paths(TorchFunctionMode):
 
     # -- functions ----------------------------------------------------------------------------------------------------
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run a function of PyTorch and note what it gives."""
         kwargs = kwargs or {}
         name = plain_name(func)

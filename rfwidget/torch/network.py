@@ -20,12 +20,12 @@ from torch import nn
 
 from rfwidget._measure.patches import Patches
 from rfwidget._measure.windows import plan, whole_image
+from rfwidget._progress import Progress
 from rfwidget.errors import NoInfluenceError, ReceptiveFieldError
 from rfwidget.geometry import AxisField, FieldGeometry
 from rfwidget.limits import check_memory
 from rfwidget.measure import nothing
 from rfwidget.network import LayerField, Network, Patch
-from rfwidget.progress import Progress
 from rfwidget.torch.gradient import Eager
 from rfwidget.torch.measured import Layers
 from rfwidget.torch.names import Until
@@ -246,7 +246,7 @@ class explained:  # noqa: N801 - reads as a statement
     def __enter__(self) -> None:
         """Nothing to prepare."""
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:  # noqa: ARG002
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, Exception) and not isinstance(error, ReceptiveFieldError):
             raise ReceptiveFieldError(
                 f"the module fails on the way to {self._layer!r}: {type(error).__name__}: {error}"

@@ -15,8 +15,20 @@ import numpy.typing as npt
 from ipycanvas import Canvas, MultiCanvas
 from ipycanvas.canvas import _CanvasManager
 
-from rfwidget.types import Rect, Size
-from rfwidget.widget.scene import Box, Scene
+from rfwidget.types import Size
+from rfwidget.widget.scene import (
+    DOT_COLOUR,
+    DOT_RADIUS,
+    TAG_FONT,
+    TAG_HEIGHT,
+    TAG_PADDING,
+    Dots,
+    Line,
+    Look,
+    Path,
+    Scene,
+    Tag,
+)
 
 PICTURE, HEAT, MARKS = range(3)
 """Layers of the canvas, back to front. The overlay in the browser paints the heat map."""
@@ -24,7 +36,8 @@ PICTURE, HEAT, MARKS = range(3)
 _MOST_PIXELS = 6_000_000
 """Backing pixels of one layer; larger stages get fewer per CSS pixel."""
 
-_DOT_COLOUR = "limegreen"
+_LETTER = 6.5
+"""Width of a tag's letters in CSS pixels, more or less: only the browser knows its fonts."""
 
 
 class _OwnedMultiCanvas(MultiCanvas):  # type: ignore[misc]
@@ -127,40 +140,37 @@ def _rgba(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _marks(layer: Canvas, scene: Scene) -> None:
-    if len(scene.dots):
-        layer.fill_style = _DOT_COLOUR
-        layer.fill_circles(scene.dots[:, 0], scene.dots[:, 1], 1.6)
-    for box in scene.boxes:
-        _outline(layer, box)
-    for box in scene.boxes:
-        if box.label:
-            _label(layer, box)
+    for mark in scene.marks:
+        match mark:
+            case Dots(centres):
+                layer.fill_style = DOT_COLOUR
+                layer.fill_circles(centres[:, 0], centres[:, 1], DOT_RADIUS)
+            case Line(paths, look):
+                for path in paths:
+                    _stroke(layer, path, look)
+            case Tag():
+                _tag(layer, mark)
 
 
-def _outline(layer: Canvas, box: Box) -> None:
-    """The rectangle with its line inside, over a pale halo that sets it off from any picture."""
-    rect = inset(box.rect, box.width / 2)
+def _stroke(layer: Canvas, path: Path, look: Look) -> None:
+    """A closed line over its halo."""
+    corners = np.array(path[:-1], np.float64)  # ipycanvas sends tuples as they are, and the page cannot draw them
+    layer.global_alpha = look.halo_opacity
+    layer.stroke_style = look.halo
+    layer.line_width = look.halo_width
+    layer.stroke_polygon(corners)
+    layer.global_alpha = 1.0
+    layer.set_line_dash(list(look.dash))
+    layer.stroke_style = look.colour
+    layer.line_width = look.width
+    layer.stroke_polygon(corners)
     layer.set_line_dash([])
-    layer.stroke_style = "rgba(255, 255, 255, 0.7)"
-    layer.line_width = box.width + 2
-    layer.stroke_rect(rect.left, rect.top, rect.size.w, rect.size.h)
-    layer.set_line_dash(list(box.dash))
-    layer.stroke_style = box.colour
-    layer.line_width = box.width
-    layer.stroke_rect(rect.left, rect.top, rect.size.w, rect.size.h)
-    layer.set_line_dash([])
 
 
-def _label(layer: Canvas, box: Box) -> None:
-    x, y, width = box.rect.left, max(0.0, box.rect.top), 8 + 6.5 * len(box.label)
-    layer.fill_style = box.colour
-    layer.fill_rect(max(0.0, x), y, width, 16)
+def _tag(layer: Canvas, tag: Tag) -> None:
+    layer.fill_style = tag.colour
+    layer.fill_rect(tag.x, tag.y, 2 * TAG_PADDING + _LETTER * len(tag.text), TAG_HEIGHT)
     layer.fill_style = "white"
-    layer.font = "600 11px sans-serif"
+    layer.font = f"600 {TAG_FONT:g}px sans-serif"
     layer.text_baseline = "middle"
-    layer.fill_text(box.label, max(0.0, x) + 4, y + 8.5)
-
-
-def inset(rect: Rect, by: float) -> Rect:
-    """The rectangle made smaller by the same width on all sides."""
-    return Rect(rect.left + by, rect.top + by, rect.right - by, rect.bottom - by)
+    layer.fill_text(tag.text, tag.x + TAG_PADDING, tag.y + TAG_HEIGHT / 2 + 0.5)

@@ -1,23 +1,26 @@
-"""The controls around the image. They set the widget's traits and follow them; they decide nothing."""
+"""The controls around the image. They set the widget's traits and follow them; they decide nothing.
+
+Image files from a user's disk, or from a stranger's, are read here: with care, or refused in words.
+"""
 
 from __future__ import annotations
 
+import io
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as w
+import numpy as np
+import numpy.typing as npt
 import traitlets
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.image import fit_picture, get_default_images
-from rfwidget.plotting import CORNER_STYLES
+from rfwidget.image import check_image_size, fit_picture, get_default_images
 from rfwidget.types import Size
-from rfwidget.widget.scene import DASHES
-from rfwidget.widget.upload import read_upload
-
-if TYPE_CHECKING:
-    from rfwidget.widget.rf_widget import RFWidget
+from rfwidget.widget.scene import CORNERS, DOT_COLOUR, Look
 
 _MANY_LAYERS = 12
 """From this many layers on they can be searched."""
@@ -32,16 +35,22 @@ _SNUG = {"description_width": "initial"}
 """Style of a control that stands right behind its label."""
 
 
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
+"""Formats that are read. Pillow knows many more; some start other programs, and few are looked after."""
+
+_GREY = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+
 class Controls(w.VBox):  # type: ignore[misc]
     """Rows of ipywidgets bound to an `RFWidget`.
 
     Args:
-        widget: whose traits to set and follow.
+        widget: whose traits to set and follow; they are all that is known of it here.
         save: called when the picture is to be saved.
         copy: called when the code is to be copied.
     """
 
-    def __init__(self, widget: RFWidget, save: Callable[[], None], copy: Callable[[], None]) -> None:
+    def __init__(self, widget: Any, save: Callable[[], None], copy: Callable[[], None]) -> None:
         self._widget = widget
         self._grids: dict[str, Size] = {}
         self._following = False
@@ -227,12 +236,11 @@ class Controls(w.VBox):  # type: ignore[misc]
 def legend() -> w.HTML:
     """What the three rectangles and the dots mean. The text is our own: nothing of the user's goes into HTML."""
     lines = [
-        f'<svg width="26" height="8" aria-hidden="true">{_line("rgba(255, 255, 255, 0.7)", 4, "")}'
-        f"{_line(colour, 2, ' '.join(map(str, DASHES[dash])))}</svg> {word} cell"
-        for colour, dash, word in CORNER_STYLES
+        f'<svg width="26" height="8" aria-hidden="true">{_strokes(look)}</svg> {word} cell'
+        for word, look in CORNERS.items()
     ]
     dot = (
-        '<svg width="10" height="8" aria-hidden="true"><circle cx="5" cy="4" r="2.5" fill="limegreen"/></svg> '
+        f'<svg width="10" height="8" aria-hidden="true"><circle cx="5" cy="4" r="2.5" fill="{DOT_COLOUR}"/></svg> '
         "centres of all cells"
     )
     shown = w.HTML("&ensp;&ensp;".join([*lines, dot]))
@@ -240,8 +248,14 @@ def legend() -> w.HTML:
     return shown
 
 
-def _line(colour: str, width: int, dashes: str) -> str:
-    return f'<line x1="1" y1="4" x2="25" y2="4" stroke="{colour}" stroke-width="{width}" stroke-dasharray="{dashes}"/>'
+def _strokes(look: Look) -> str:
+    """A short line over its halo, in SVG."""
+    line = '<line x1="1" y1="4" x2="25" y2="4"'
+    dashes = " ".join(map(str, look.dash))
+    return (
+        f'{line} stroke="{look.halo}" stroke-width="{look.halo_width:g}" stroke-opacity="{look.halo_opacity:g}"/>'
+        f'{line} stroke="{look.colour}" stroke-width="{look.width:g}" stroke-dasharray="{dashes}"/>'
+    )
 
 
 def _layer_line(name: str, grid: Size) -> str:
@@ -254,3 +268,40 @@ def _with(options: Any, value: str) -> list[str]:
 
 def _row(*children: w.Widget) -> w.HBox:
     return w.HBox(list(children), layout=w.Layout(flex_flow="row wrap", align_items="center"))
+
+
+def read_upload(content: bytes) -> npt.NDArray[np.uint8]:
+    """An image file of a common kind as RGB ``(h, w, 3)``, turned as its camera held it; of a film the first picture.
+
+    Raises:
+        ReceptiveFieldError: if it is no image, damaged, or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a file says too much or too little
+            with Image.open(io.BytesIO(content), formats=FORMATS) as file:
+                check_image_size(*file.size)  # before anything is decoded
+                return np.array(_to_rgb(ImageOps.exif_transpose(file)))
+    except ReceptiveFieldError:
+        raise
+    except UnidentifiedImageError as error:
+        raise ReceptiveFieldError(
+            f"the uploaded file is no image that can be read: expected one of {', '.join(FORMATS)}"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise ReceptiveFieldError("the uploaded image is too large: resize it first") from error
+    except Exception as error:  # a damaged file makes decoders raise all sorts of errors
+        raise ReceptiveFieldError(
+            f"the uploaded image cannot be read, is it damaged? {type(error).__name__}: {error}"
+        ) from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """RGB; grey of more than 8 bits is scaled down to 8, transparency laid on white."""
+    if image.mode in _GREY:
+        values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0, neginf=0).clip(min=0)
+        return Image.fromarray((values / max(values.max(), 1) * 255).astype(np.uint8), "L").convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        clear = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    return image.convert("RGB")

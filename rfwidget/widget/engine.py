@@ -1,30 +1,36 @@
-"""The kernel side's work: measuring a layer, answering cells, on a thread of its own.
+"""What is wanted of the kernel, what is computed, and what is there before anybody asks.
 
-Heat maps go to the browser straight from that thread; everything that ends in a trait goes through `MainThread`.
+The engine fulfils view requests and answers cells on a thread of its own; what nobody waits for is done there too, as
+background tasks: all layers, effective receptive fields, the neighbours of the selected cell. Heat maps go to the
+browser straight from that thread; everything that ends in a trait goes through `MainThread` to the listener.
 """
 
 from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.base import ReceptiveField
+from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.image import as_model_input, as_picture, default_input
-from rfwidget.types import GridPoint, GridShape, Size
-from rfwidget.widget.ahead import Ahead
-from rfwidget.widget.heat import colour_feature_map
-from rfwidget.widget.main_thread import MainThread
+from rfwidget.estimator import ReceptiveField
+from rfwidget.geometry import FieldGeometry
+from rfwidget.image import as_picture, default_input, get_default_images
+from rfwidget.limits import MAX_SHOWN_CELLS
+from rfwidget.network import Patch
+from rfwidget.survey import Survey
+from rfwidget.types import GridPoint, GridShape, ImageShape, Rect, Size
+from rfwidget.widget.heat import Heat, colour_feature_map, heat_map
 from rfwidget.widget.overlay import Overlay, Request
-from rfwidget.widget.view import Answer, Style, View, answer
-from rfwidget.widget.worker import Cancelled, Urgency, Worker
+from rfwidget.widget.scene import contours_to_json
+from rfwidget.widget.worker import Cancelled, Check, IdleTasks, MainThread, Urgency, Worker
 
 Preprocess = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
@@ -36,12 +42,87 @@ _PROGRESS_INTERVAL = 0.1
 _MOMENT = 0.03
 """Seconds within which an answer needs no acknowledgement."""
 
+_UNNOTICED = 1 / 60
+"""Seconds by which a click may come later without anybody seeing it: one frame of the screen."""
 
-class Wish(NamedTuple):
+
+class Style(NamedTuple):
+    """How gradient maps are computed and coloured: output channel (None: mean), matplotlib colour map, sign kept."""
+
+    channel: int | None
+    colormap: str
+    signed: bool
+
+
+class View(NamedTuple):
+    """One layer of a measured network on one image.
+
+    Attributes:
+        revision: grows with every new view of a widget.
+        field: receptive fields of all cells.
+        input_shape: the model's input.
+        grid: the layer's grid.
+        channels: of the layer's output.
+        layer: name of the layer.
+        image: model input, float32 ``(h, w, c)``.
+        picture: what is shown of it, uint8 RGB.
+        style: how gradient maps are computed and coloured.
+    """
+
+    revision: int
+    field: FieldGeometry
+    input_shape: GridShape
+    grid: Size
+    channels: int
+    layer: str
+    image: npt.NDArray[np.float32]
+    picture: npt.NDArray[np.uint8]
+    style: Style
+
+    @property
+    def few_cells(self) -> bool:
+        """Whether the output can be shown as a picture of one pixel per cell."""
+        return self.grid.w * self.grid.h <= MAX_SHOWN_CELLS
+
+
+class Answer(NamedTuple):
+    """The response to one cell."""
+
+    view: View
+    cell: GridPoint
+    rect: Rect
+    patch: Patch
+    heat: Heat
+
+
+def answer(rf: ReceptiveField, view: View, cell: GridPoint) -> Answer:
+    """Backpropagate from a cell and colour the result."""
+    patch = rf.gradient_patch(cell, view.image, view.style.channel)
+    return Answer(view, cell, view.field.rect(cell), patch, heat_map(patch, view.style.colormap, view.style.signed))
+
+
+def full_gradient(answered: Answer) -> npt.NDArray[np.float32]:
+    """The gradient map over the whole image, ``(h, w, c)``."""
+    patch, shape = answered.patch, answered.view.input_shape
+    full = np.zeros((shape.h, shape.w, shape.c), np.float32)
+    h, w = patch.values.shape[:2]
+    full[patch.top : patch.top + h, patch.left : patch.left + w] = patch.values
+    return full
+
+
+def nearest_cell(view: View, centre: tuple[float, float] | None) -> GridPoint:
+    """The cell whose receptive field is centred nearest to a place of the image; without one, the central cell."""
+    if centre is None:
+        return GridPoint(int(view.grid.w) // 2, int(view.grid.h) // 2)
+    x, y = centre
+    return GridPoint(view.field.x.nearest(x, int(view.grid.w)), view.field.y.nearest(y, int(view.grid.h)))
+
+
+class ViewRequest(NamedTuple):
     """What is to be shown.
 
     Attributes:
-        revision: greater than that of every wish before.
+        revision: greater than that of every request before.
         layer: name of the output layer; None: the last one with a grid.
         shape: the model's input ``(h, w, c)``.
         image: array ``(h, w, c)`` or name of a sample image.
@@ -62,17 +143,26 @@ class Listener(Protocol):
         """A measurement has come so far."""
 
     def on_view(self, view: View, features: npt.NDArray[np.uint8]) -> None:
-        """A wish has come true; with the coloured feature map."""
+        """A view request has been fulfilled; with the coloured feature map."""
 
     def on_answer(self, answered: Answer) -> None:
         """A cell has been answered."""
 
     def on_failure(self, message: str, details: str) -> None:
-        """A wish or a cell has failed: in plain words, and with the traceback."""
+        """A view request or a cell has failed: in words for the user, and with the traceback."""
+
+    def on_survey(self, survey: Survey) -> None:
+        """All layers have been measured, at this image size."""
+
+    def on_contours(self, view: View, contours: dict[str, Any]) -> None:
+        """The effective receptive field of a view's layer has been outlined."""
+
+    def on_background(self, words: str) -> None:
+        """What is being computed while nobody waits, or why it could not be; empty: nothing."""
 
 
 class Engine:
-    """Fulfils wishes and answers cells, the newest of each kind only.
+    """Fulfils view requests and answers cells, the newest of each kind only.
 
     Args:
         rf: the estimator.
@@ -99,12 +189,13 @@ class Engine:
         self._main = main
         self._listener = listener
         self._serial = 0
+        self._prefetch = Prefetch(rf)
         self.worker = Worker(name="rfwidget")
-        self.ahead = Ahead(rf)
+        self.background = BackgroundTasks(self, rf, input_layer, self._prefetch, main, listener)
 
-    def fulfil(self, wish: Wish) -> None:
-        """Measure the wanted layer and prepare the wanted image; an older wish under way is given up."""
-        self.worker.submit(Urgency.SETUP, partial(self._fulfil, wish))
+    def show(self, request: ViewRequest) -> None:
+        """Measure the wanted layer and prepare the wanted image; an older request under way is given up."""
+        self.worker.submit(Urgency.SETUP, partial(self._show, request))
 
     def ask(self, view: View, cell: GridPoint) -> None:
         """Have a cell answered of our own accord; all pages show the answer."""
@@ -124,10 +215,22 @@ class Engine:
 
     def prepare(self, pixels: npt.NDArray[Any], shape: GridShape) -> npt.NDArray[np.float32]:
         """The model's input for the pixels of an image."""
-        values = as_model_input(pixels, shape)
-        if self._preprocess is not None:
-            values = as_model_input(self._preprocess(values.copy()), shape)
-        return values
+        return self._rf.model_input(pixels, shape, self._preprocess)
+
+    def contours(self, rf: ReceptiveField, view: View, progress: Progress) -> dict[str, Any]:
+        """Outlines of the effective receptive field of a view's layer: central cells, the shown image and the samples.
+
+        The mean over cells and images is what the effective field is; it is drawn at any cell, for it moves with them.
+        Belongs on the worker's thread.
+
+        Args:
+            rf: an estimator of the layer.
+            view: of the layer.
+            progress: told how far the work has come.
+        """
+        shape = view.input_shape
+        samples = (self.prepare(default_input(shape, name), shape) for name in get_default_images())
+        return contours_to_json(rf.effective([view.image, *samples], channel=view.style.channel, progress=progress))
 
     def perform(self, job: Callable[[], T]) -> T:
         """Do a job on the worker's thread, where all calls of the framework belong, and wait for it.
@@ -151,12 +254,18 @@ class Engine:
             raise ReceptiveFieldError("the widget has been closed: make a new one")
         return outcome.result()
 
-    def _fulfil(self, wish: Wish) -> None:
+    def _show(self, request: ViewRequest) -> None:
         try:
-            if not self._is_measured(wish):
-                self._rf.compute(wish.shape, self._input_layer, wish.layer, progress=self._reporter())
-            view = self._view(wish)
-            features = colour_feature_map(self._rf.feature_map(view.image, wish.style.channel))
+            if not self._is_measured(request):
+                height, width, channels = request.shape
+                self._rf.compute(
+                    ImageShape(width, height, channels),
+                    self._input_layer,
+                    request.layer,
+                    progress=_paced(self.worker.check, self._tell_progress),
+                )
+            view = self._view(request)
+            features = colour_feature_map(self._rf.feature_map(view.image, request.style.channel))
         except Cancelled:
             raise
         except BaseException as error:  # SystemExit too: nobody else would hear of it on this thread
@@ -168,7 +277,7 @@ class Engine:
         begin = time.perf_counter()
         self._serial += 1
         try:
-            answered = self.ahead.take(view, cell) or answer(self._rf, view, cell)
+            answered = self._prefetch.take(view, cell) or answer(self._rf, view, cell)
         except BaseException as error:
             message, details = explain(error)
             self._overlay.fail(request, serial=self._serial, revision=view.revision, message=message, details=details)
@@ -186,32 +295,22 @@ class Engine:
         )
         self._main.post(partial(self._listener.on_answer, answered))
 
-    def _reporter(self) -> Callable[[float, str], None]:
-        last = -_PROGRESS_INTERVAL
+    def _tell_progress(self, fraction: float, words: str) -> None:
+        self._main.post(partial(self._listener.on_progress, fraction, words))
 
-        def report(fraction: float, words: str) -> None:
-            nonlocal last
-            self.worker.check()
-            now = time.monotonic()
-            if now - last >= _PROGRESS_INTERVAL:
-                last = now
-                self._main.post(partial(self._listener.on_progress, fraction, words))
-
-        return report
-
-    def _is_measured(self, wish: Wish) -> bool:
+    def _is_measured(self, request: ViewRequest) -> bool:
         """Whether the estimator's last result is the wanted one already."""
         try:
             known = self._rf.input_shape
         except ReceptiveFieldError:
             return False
-        return wish.layer in (None, self._rf.output_layer) and wish.shape == (known.h, known.w, known.c)
+        return request.layer in (None, self._rf.output_layer) and request.shape == (known.h, known.w, known.c)
 
-    def _view(self, wish: Wish) -> View:
+    def _view(self, request: ViewRequest) -> View:
         rf, shape = self._rf, self._rf.input_shape
-        pixels = default_input(shape, wish.image) if isinstance(wish.image, str) else wish.image
+        pixels = default_input(shape, request.image) if isinstance(request.image, str) else request.image
         return View(
-            revision=wish.revision,
+            revision=request.revision,
             field=rf.field,
             input_shape=shape,
             grid=Size(rf.output_shape.w, rf.output_shape.h),
@@ -219,11 +318,154 @@ class Engine:
             layer=rf.output_layer,
             image=self.prepare(pixels, shape),
             picture=as_picture(pixels),
-            style=wish.style,
+            style=request.style,
         )
 
 
+class Prefetch:
+    """Answers computed before they are asked for: the neighbours of the selected cell of one view.
+
+    A click that comes while a neighbour is computed waits for that one gradient. So views whose gradients take longer
+    than nobody would notice are left alone.
+
+    Args:
+        rf: the estimator.
+    """
+
+    def __init__(self, rf: ReceptiveField) -> None:
+        self._rf = rf
+        self._answers: Mapping[GridPoint, Answer] = {}
+        self._slow: int | None = None
+
+    def take(self, view: View, cell: GridPoint) -> Answer | None:
+        """The answer of a cell, if it is there."""
+        known = self._answers.get(cell)
+        return known if known is not None and known.view is view else None
+
+    def fill(self, view: View, cell: GridPoint, check: Check) -> None:
+        """Compute the neighbours of a cell, until ``check`` ends it. Its errors wait for somebody who asks."""
+        if self._slow == view.revision:
+            return
+        answers: dict[GridPoint, Answer] = {}
+        for neighbour in neighbours(cell, view.grid):
+            check()
+            begin = time.perf_counter()
+            try:
+                answers[neighbour] = self.take(view, neighbour) or answer(self._rf, view, neighbour)
+            except Cancelled:
+                raise
+            except Exception:
+                return
+            if time.perf_counter() - begin > _UNNOTICED:
+                self._slow = view.revision
+                return
+        self._answers = answers
+
+
+def neighbours(cell: GridPoint, grid: Size) -> list[GridPoint]:
+    """The cells that the arrow keys lead to.
+
+    >>> neighbours(GridPoint(0, 2), Size(5, 3))
+    [GridPoint(x=1, y=2), GridPoint(x=0, y=1)]
+    """
+    x, y = cell
+    around = [GridPoint(x - 1, y), GridPoint(x + 1, y), GridPoint(x, y - 1), GridPoint(x, y + 1)]
+    return [point for point in around if 0 <= point.x < grid.w and 0 <= point.y < grid.h]
+
+
+class BackgroundTasks:
+    """What is computed while nobody waits: the neighbours of the selected cell, all layers, effective receptive fields.
+
+    No click is ever kept waiting for more than one step of these tasks.
+
+    Args:
+        engine: computes outlines, and lends its worker.
+        rf: the estimator.
+        input_layer: name of the image input; None: the model's first.
+        prefetch: filled with the answers of neighbours.
+        main: where the listener is told.
+        listener: told of results.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        rf: ReceptiveField,
+        input_layer: str | None,
+        prefetch: Prefetch,
+        main: MainThread,
+        listener: Listener,
+    ) -> None:
+        self._contours = engine.contours
+        self._rf = rf
+        self._input_layer = input_layer
+        self._prefetch = prefetch
+        self._main = main
+        self._listener = listener
+        self._tasks = IdleTasks(engine.worker)
+
+    def prefetch(self, answered: Answer) -> None:
+        """Answer the neighbours of a cell before anybody asks."""
+        self._tasks.want("neighbours", partial(self._prefetch.fill, answered.view, answered.cell))
+
+    def survey(self, view: View) -> None:
+        """Measure all layers at the size of a view's image."""
+        self._tasks.want("layers", partial(self._survey, view))
+
+    def outline(self, view: View) -> None:
+        """Outline the effective receptive field of a view's layer, as `Engine.contours`."""
+        self._tasks.want("effective", partial(self._outline, view))
+
+    def drop_outline(self) -> None:
+        """Give up outlining."""
+        self._tasks.forget("effective")
+        self._tell("")
+
+    def _survey(self, view: View, check: Check) -> None:
+        shape = view.input_shape
+        with self._telling("all layers", check) as report:
+            survey = self._rf.survey(ImageShape(shape.w, shape.h, shape.c), self._input_layer, progress=report)
+            self._main.post(partial(self._listener.on_survey, survey))
+
+    def _outline(self, view: View, check: Check) -> None:
+        with self._telling("effective receptive field", check) as report:
+            contours = self._contours(self._rf, view, report)
+            self._main.post(partial(self._listener.on_contours, view, contours))
+
+    @contextmanager
+    def _telling(self, title: str, check: Check) -> Iterator[Callable[[float, str], None]]:
+        """Tells how far a task has come, and why it failed: its errors disturb nothing else."""
+        report = _paced(check, lambda fraction, _: self._tell(f"{title}: {fraction:.0%}"))
+        try:
+            yield report
+        except Cancelled:
+            self._tell("")
+            raise
+        except BaseException as error:
+            self._tell(f"{title}: {explain(error)[0]}")
+        else:
+            self._tell("")
+
+    def _tell(self, words: str) -> None:
+        self._main.post(partial(self._listener.on_background, words))
+
+
+def _paced(check: Check, tell: Progress) -> Progress:
+    """A report of progress that ends the work if it is not wanted any more, and tells of it now and then."""
+    last = -_PROGRESS_INTERVAL
+
+    def report(fraction: float, words: str) -> None:
+        nonlocal last
+        check()
+        now = time.monotonic()
+        if now - last >= _PROGRESS_INTERVAL:
+            last = now
+            tell(fraction, words)
+
+    return report
+
+
 def explain(error: BaseException) -> tuple[str, str]:
-    """Plain words for the read-out, and the traceback behind them."""
+    """Words for the read-out, and the traceback behind them."""
     words = str(error) if isinstance(error, ReceptiveFieldError) else f"{type(error).__name__}: {error}"
     return words, "".join(traceback.format_exception(error))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.checks import brief
+from rfwidget._validation import brief
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.geometry import rect_of_support
 from rfwidget.network import Patch
@@ -38,9 +38,9 @@ class Heat(NamedTuple):
 
     @property
     def box(self) -> tuple[int, int, int, int]:
-        """Left, top, width and height in image pixels."""
+        """Left, top, right and bottom edge in image pixels."""
         h, w = self.rgba.shape[:2]
-        return self.left, self.top, w, h
+        return self.left, self.top, self.left + w, self.top + h
 
 
 def heat_map(patch: Patch, colormap: str = "coolwarm", signed: bool = True) -> Heat:

@@ -1,17 +1,17 @@
 """The overlay: an anywidget over the image that draws hover and heat map, and asks for cells.
 
-State travels as the traits below, requests and answers as custom messages. Both are mirrored by ``js/model.ts``, name
-by name and in the same order (``tests/widget/test_overlay.py`` compares them). Nothing here computes or decides; the
-messages of a page are checked here and nowhere else.
+State travels as the traits below, requests and answers as custom messages. Both are mirrored by ``js/protocol.ts``,
+name by name and in the same order (``tests/widget/test_overlay.py`` compares them). Nothing here computes or decides.
+The messages of a page are checked here and nowhere else. Boxes travel as ``[left, top, right, bottom]``.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 import anywidget
 import traitlets as t
@@ -22,7 +22,6 @@ from rfwidget.types import GridPoint, Rect
 _STATIC = Path(__file__).parent / "static"
 _CLIENT = re.compile(r"[0-9A-Za-z-]{1,64}")
 _LARGEST = 2**53 - 1  # beyond it JavaScript's numbers are not whole
-REASONS = ("click", "scrub", "refresh")
 
 
 def read_built(name: str) -> str:
@@ -37,6 +36,10 @@ def read_built(name: str) -> str:
         ) from error
 
 
+Box = tuple[int, int, int, int]
+"""Whole pixels of the image, given by their edges: left, top, right, bottom."""
+
+
 class Request(NamedTuple):
     """A page asks for a cell.
 
@@ -45,29 +48,33 @@ class Request(NamedTuple):
         seq: number of the request on that page, from 1.
         revision: the `Overlay.revision` that the page knew.
         cell: the cell; not yet checked against the grid.
-        reason: one of `REASONS`.
     """
 
     client: str
     seq: int
     revision: int
     cell: GridPoint
-    reason: str
 
 
 class Query(NamedTuple):
-    """A page asks which cells see a box ``[left, top, right, bottom]`` of whole pixels; None: nothing any more.
+    """A page asks which cells see a box; None: nothing any more.
 
     The page answers itself; the kernel is told so that `RFWidget.query` says what is shown.
     """
 
-    box: tuple[int, int, int, int] | None
+    box: Box | None
 
 
 class Choice(NamedTuple):
     """A page wants another layer to be shown; the name is not yet checked."""
 
     name: str
+
+
+PageMessage = Request | Query | Choice
+"""What a page can say."""
+
+M = TypeVar("M", Request, Query, Choice)
 
 
 class Overlay(anywidget.AnyWidget):
@@ -98,7 +105,7 @@ class Overlay(anywidget.AnyWidget):
     progress = t.Float(-1.0).tag(sync=True)
     """0 .. 1, or -1 if nothing is under way."""
     error = t.Dict(default_value=None, allow_none=True).tag(sync=True)
-    """``{"message": plain words, "details": traceback}``, or None."""
+    """``{"message": what a user reads, "details": traceback}``, or None."""
     label = t.Unicode("").tag(sync=True)
     """Accessible name."""
     layer = t.Unicode("").tag(sync=True)
@@ -114,18 +121,20 @@ class Overlay(anywidget.AnyWidget):
     asking = t.Bool(False).tag(sync=True)
     """Whether clicks and drags on the image ask for the cells that see it, as they do with Shift."""
     layers = t.List(t.Dict(), []).tag(sync=True)
-    """All layers, in the order of the network: `rfwidget.widget.strip.plain_rows`; empty while not measured."""
+    """All layers, in the order of the network: `rfwidget.widget.scene.rows_to_json`; empty while not measured."""
     compare = t.Unicode("").tag(sync=True)
     """Name of the layer to compare with; empty: none."""
     contours = t.Dict(default_value=None, allow_none=True).tag(sync=True)
-    """Outlines of the effective receptive field: `rfwidget.widget.contours.plain_contours`, or None."""
+    """Outlines of the effective receptive field: `rfwidget.widget.scene.contours_to_json`, or None."""
     background = t.Unicode("").tag(sync=True)
     """What is being computed while nobody waits."""
 
     def __init__(self, **traits: Any) -> None:
         self._esm = read_built("overlay.js")
         self._css = read_built("overlay.css")
+        self._handlers: dict[type, Callable[[Any], None]] = {}
         super().__init__(**traits)
+        self.on_msg(self._receive)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Ignore what a page says of the traits: the kernel alone sets them, pages only ask."""
@@ -136,35 +145,16 @@ class Overlay(anywidget.AnyWidget):
             for name, value in traits.items():
                 setattr(self, name, value)
 
-    def on_request(self, handler: Callable[[Request], None]) -> None:
-        """Call a handler with every well-formed request of a page; others are dropped."""
+    def on_message(self, kind: type[M], handler: Callable[[M], None]) -> None:
+        """Have a handler called with every well-formed message of a kind; it takes the place of the one before."""
+        self._handlers[kind] = handler
 
-        def receive(_widget: object, content: object, _buffers: object) -> None:
-            request = parse_request(content)
-            if request is not None:
-                handler(request)
-
-        self.on_msg(receive)
-
-    def on_query(self, handler: Callable[[Query], None]) -> None:
-        """Call a handler with every well-formed query of a page."""
-
-        def receive(_widget: object, content: object, _buffers: object) -> None:
-            query = parse_query(content)
-            if query is not None:
-                handler(query)
-
-        self.on_msg(receive)
-
-    def on_choice(self, handler: Callable[[Choice], None]) -> None:
-        """Call a handler with every well-formed choice of a layer."""
-
-        def receive(_widget: object, content: object, _buffers: object) -> None:
-            choice = parse_choice(content)
-            if choice is not None:
-                handler(choice)
-
-        self.on_msg(receive)
+    def _receive(self, _widget: object, content: object, _buffers: object) -> None:
+        """Hand a page's message to the handler of its kind; malformed ones are dropped without a word."""
+        message = parse_message(content)
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            handler(message)
 
     def acknowledge(self, request: Request) -> None:
         """Tell the page that its request has arrived: from here on its time-out runs."""
@@ -181,7 +171,7 @@ class Overlay(anywidget.AnyWidget):
         serial: int,
         revision: int,
         cell: GridPoint,
-        box: tuple[int, int, int, int],
+        box: Box,
         rect: Rect,
         milliseconds: float,
         rgba: bytes | memoryview,
@@ -193,17 +183,18 @@ class Overlay(anywidget.AnyWidget):
             serial: greater than that of every earlier answer and failure.
             revision: the revision the heat map belongs to.
             cell: its cell.
-            box: left, top, width, height of the heat map in image pixels.
+            box: the pixels that the heat map covers.
             rect: the cell's receptive field.
             milliseconds: what the computation took.
-            rgba: ``width * height * 4`` bytes, straight alpha.
+            rgba: 4 bytes for each pixel of the box, straight alpha.
 
         Raises:
             ReceptiveFieldError: if the bytes do not fit the box.
         """
-        size = memoryview(rgba).nbytes
-        if size != box[2] * box[3] * 4:
-            raise ReceptiveFieldError(f"a heat map of {size} bytes does not fill {box[2]}x{box[3]} pixels of 4 bytes")
+        left, top, right, bottom = box
+        size, w, h = memoryview(rgba).nbytes, right - left, bottom - top
+        if size != w * h * 4:
+            raise ReceptiveFieldError(f"a heat map of {size} bytes does not fill {w}x{h} pixels of 4 bytes")
         content = {
             "kind": "answer",
             **_address(request),
@@ -217,7 +208,7 @@ class Overlay(anywidget.AnyWidget):
         self.send(content, [rgba])
 
     def fail(self, request: Request | None, *, serial: int, revision: int, message: str, details: str = "") -> None:
-        """Tell all pages that a heat map could not be made: in plain words, with a traceback to unfold."""
+        """Tell all pages that a heat map could not be made: in words for the user, with a traceback to unfold."""
         failure = {"serial": serial, "revision": revision, "message": message, "details": details}
         self.send({"kind": "failure", **_address(request), **failure})
 
@@ -230,58 +221,70 @@ class Overlay(anywidget.AnyWidget):
         self.send({"kind": "copy", "text": text})
 
 
-def parse_request(content: object) -> Request | None:
-    """A page's message as a Request; None if it is malformed or none of ours.
+def parse_message(content: object) -> PageMessage | None:
+    """What a page says; None if it is malformed or none of ours.
 
-    >>> parse_request({"kind": "request", "client": "a", "seq": 1, "revision": 0, "cell": [2, 3], "reason": "click"})
-    Request(client='a', seq=1, revision=0, cell=GridPoint(x=2, y=3), reason='click')
-    >>> parse_request({"kind": "request", "client": "a", "seq": True}) is None
-    True
-    """
-    if not isinstance(content, dict) or content.get("kind") != "request":
-        return None
-    client, cell, reason = (content.get(name) for name in ("client", "cell", "reason"))
-    if not isinstance(client, str) or not _CLIENT.fullmatch(client) or reason not in REASONS:
-        return None
-    if not isinstance(cell, list) or len(cell) != 2:
-        return None
-    numbers = [content.get("seq"), content.get("revision"), *cell]
-    if not all(type(number) is int and 0 <= number <= _LARGEST for number in numbers) or not numbers[0]:
-        return None
-    seq, revision, x, y = numbers
-    return Request(client, seq, revision, GridPoint(x, y), reason)
-
-
-def parse_query(content: object) -> Query | None:
-    """A page's message as a Query; None if it is malformed or none of ours.
-
-    >>> parse_query({"kind": "query", "box": [2, 3, 5, 4]})
+    >>> parse_message({"kind": "request", "client": "a", "seq": 1, "revision": 0, "cell": [2, 3]})
+    Request(client='a', seq=1, revision=0, cell=GridPoint(x=2, y=3))
+    >>> parse_message({"kind": "query", "box": [2, 3, 5, 4]})
     Query(box=(2, 3, 5, 4))
-    >>> parse_query({"kind": "query", "box": [5, 3, 2, 4]}) is None
+    >>> parse_message({"kind": "layer", "name": "mix"})
+    Choice(name='mix')
+    >>> parse_message({"kind": "query", "box": [5, 3, 2, 4]}) is None
     True
     """
-    if not isinstance(content, dict) or content.get("kind") != "query" or "box" not in content:
+    if not isinstance(content, dict):
         return None
-    box = content["box"]
-    if box is None:
+    kind = content.get("kind")
+    parse = _PARSERS.get(kind) if isinstance(kind, str) else None
+    return None if parse is None else parse(content)
+
+
+def _request(content: dict[str, Any]) -> Request | None:
+    client, seq, revision = (content.get(name) for name in ("client", "seq", "revision"))
+    cell = _wholes(content.get("cell"), 2)
+    if not isinstance(client, str) or not _CLIENT.fullmatch(client):
+        return None
+    if cell is None or not _is_whole(seq) or not _is_whole(revision) or not seq:
+        return None
+    return Request(client, seq, revision, GridPoint(*cell))
+
+
+def _query(content: dict[str, Any]) -> Query | None:
+    if "box" not in content:
+        return None
+    if content["box"] is None:
         return Query(None)
-    if not isinstance(box, list) or len(box) != 4:
+    edges = _wholes(content["box"], 4)
+    if edges is None:
         return None
-    if not all(type(edge) is int and 0 <= edge <= _LARGEST for edge in box):
-        return None
-    left, top, right, bottom = box
+    left, top, right, bottom = edges
     return Query((left, top, right, bottom)) if left < right and top < bottom else None
 
 
-def parse_choice(content: object) -> Choice | None:
-    """A page's message as a Choice; None if it is malformed or none of ours.
+def _choice(content: dict[str, Any]) -> Choice | None:
+    name = content.get("name")
+    return Choice(name) if isinstance(name, str) else None
 
-    >>> parse_choice({"kind": "layer", "name": "mix"})
-    Choice(name='mix')
-    """
-    if not isinstance(content, dict) or content.get("kind") != "layer" or not isinstance(content.get("name"), str):
+
+_PARSERS: Mapping[str, Callable[[dict[str, Any]], PageMessage | None]] = {
+    "request": _request,
+    "query": _query,
+    "layer": _choice,
+}
+"""The kinds of messages, by the name that they travel under."""
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number, from 0, that JavaScript can hold."""
+    return type(value) is int and 0 <= value <= _LARGEST
+
+
+def _wholes(value: object, length: int) -> list[int] | None:
+    """A list of so many whole numbers, or None if the value is none."""
+    if not isinstance(value, list) or len(value) != length or not all(map(_is_whole, value)):
         return None
-    return Choice(content["name"])
+    return value
 
 
 def _address(request: Request | None) -> dict[str, Any]:

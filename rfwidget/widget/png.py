@@ -1,10 +1,11 @@
-"""A scene, its heat map and the drawings over it into a picture, without a browser: for `RFWidget.save_png` and for
+"""A scene, its heat map and the marks over it into a picture, without a browser: for `RFWidget.save_png` and for
 saved notebooks."""
 
 from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterable
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -12,9 +13,28 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from rfwidget.types import Rect
-from rfwidget.widget.drawings import DIAMOND, NOTHING, YELLOW, Drawings, Label, Line, Look, Path, around
 from rfwidget.widget.heat import Heat
-from rfwidget.widget.scene import Box, Scene
+from rfwidget.widget.scene import (
+    DIAMOND,
+    DOT_COLOUR,
+    DOT_RADIUS,
+    LABEL_FONT,
+    TAG_FONT,
+    TAG_HEIGHT,
+    TAG_PADDING,
+    YELLOW,
+    Diamonds,
+    Dots,
+    Label,
+    Line,
+    Mark,
+    Path,
+    Scene,
+    Tag,
+)
+
+_Edges = tuple[float, float, float, float]
+"""Left, top, right and bottom edge in picture pixels."""
 
 _SHARPNESS = 2
 """Picture pixels per CSS pixel."""
@@ -23,13 +43,13 @@ _COMPRESSION = 3
 """Of PNG files, 0..9: a third larger than at best, and twenty times as fast."""
 
 
-def paint(scene: Scene, heat: Heat | None = None, drawings: Drawings = NOTHING, opacity: float = 0.8) -> Image.Image:
+def paint(scene: Scene, heat: Heat | None = None, over: Iterable[Mark] = (), opacity: float = 0.8) -> Image.Image:
     """Paint what the widget shows.
 
     Args:
-        scene: picture, dots and rectangles.
+        scene: the picture and the marks that stay.
         heat: gradient map of the selected cell.
-        drawings: over all of it.
+        over: marks over all of it.
         opacity: of the gradient map, 0..1.
     """
     layout = scene.layout
@@ -44,35 +64,42 @@ def paint(scene: Scene, heat: Heat | None = None, drawings: Drawings = NOTHING, 
     resampling = Image.Resampling.NEAREST if zoom >= 1 else Image.Resampling.LANCZOS
     corner = (round(layout.margin.left * _SHARPNESS), round(layout.margin.top * _SHARPNESS))
     image.paste(pixels.resize(size, resampling), corner)
-    _draw_marks(image, scene)
-    for line in drawings.lines:
-        _draw_line(image, line)
-    draw = ImageDraw.Draw(image)
-    for x, y in drawings.diamonds:
-        for half, colour in ((DIAMOND + 0.5, "black"), (DIAMOND - 0.5, YELLOW)):
-            corners = ((x - half, y), (x, y - half), (x + half, y), (x, y + half))
-            draw.polygon([(at * _SHARPNESS, down * _SHARPNESS) for at, down in corners], fill=colour)
-    _write(draw, drawings.labels, image.size)
+    _draw(image, (*scene.marks, *over))
     return image.convert("RGB")
 
 
 def paint_marks(scene: Scene) -> Image.Image:
-    """Dots, rectangles and labels of a scene on clear ground, to lie over its picture."""
+    """The marks of a scene on clear ground, to lie over its picture."""
     image = Image.new("RGBA", _size(scene))
-    _draw_marks(image, scene)
+    _draw(image, scene.marks)
     return image
 
 
-def _draw_marks(image: Image.Image, scene: Scene) -> None:
-    draw = ImageDraw.Draw(image, "RGBA")
-    for x, y in scene.dots * _SHARPNESS:
-        draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill="limegreen")
-    for box in scene.boxes:
-        _draw_line(image, _outline(box))
-    draw = ImageDraw.Draw(image, "RGBA")
-    for box in scene.boxes:
-        if box.label:
-            _label(draw, box)
+def _draw(image: Image.Image, marks: Iterable[Mark]) -> None:
+    taken: list[_Edges] = []
+    for mark in marks:
+        draw = ImageDraw.Draw(image, "RGBA")
+        match mark:
+            case Line():
+                _draw_line(image, mark)
+            case Dots(centres):
+                # Pillow's discs hold the pixels at both ends.
+                reach = DOT_RADIUS * _SHARPNESS - 0.5
+                for x, y in centres * _SHARPNESS:
+                    draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=DOT_COLOUR)
+            case Diamonds(centres):
+                for centre in centres:
+                    _draw_diamond(draw, *centre)
+            case Tag():
+                _write_tag(draw, mark)
+            case Label():
+                _write_label(draw, mark, image.size, taken)
+
+
+def _draw_diamond(draw: ImageDraw.ImageDraw, x: float, y: float) -> None:
+    for half, colour in ((DIAMOND + 0.5, "black"), (DIAMOND - 0.5, YELLOW)):
+        corners = ((x - half, y), (x, y - half), (x + half, y), (x, y + half))
+        draw.polygon([(at * _SHARPNESS, down * _SHARPNESS) for at, down in corners], fill=colour)
 
 
 def _size(scene: Scene) -> tuple[int, int]:
@@ -81,20 +108,12 @@ def _size(scene: Scene) -> tuple[int, int]:
 
 
 def png_bytes(image: Image.Image) -> bytes:
-    """The picture as a PNG file that names its maker: by that the overlay knows the still it hides (js/still.ts)."""
+    """The picture as a PNG file that names its maker: by that js/view/saved-output.ts knows which output to hide."""
     maker = PngInfo()
     maker.add_text("Software", "rfwidget")
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=_COMPRESSION, pnginfo=maker)
     return file.getvalue()
-
-
-def _outline(box: Box) -> Line:
-    """The rectangle with its line inside, over a pale halo that sets it off from any picture."""
-    left, top, right, bottom = box.rect
-    half = box.width / 2
-    path = around(Rect(left + half, top + half, right - half, bottom - half))
-    return Line((path,), Look(box.colour, box.width, box.dash, "white", box.width + 2, 0.7))
 
 
 def _draw_line(image: Image.Image, line: Line) -> None:
@@ -166,25 +185,22 @@ def _dashes(path: Path, dash: list[float]) -> list[Path]:
     return pieces
 
 
-def _write(draw: ImageDraw.ImageDraw, labels: tuple[Label, ...], size: tuple[int, int]) -> None:
-    """Labels, moved to where the picture holds all of each, and below those before where they would meet."""
-    font, edge = ImageFont.load_default(size=12 * _SHARPNESS), round(1.5 * _SHARPNESS)
-    taken: list[tuple[float, float, float, float]] = []
-    for label in labels:
-        text = " ".join(label.text.split())
-        left, top, right, bottom = draw.textbbox((0, 0), text, font=font, anchor="ls", stroke_width=edge)
-        x = max(min(label.x * _SHARPNESS, size[0] - right), -left)
-        y = max(min(label.y * _SHARPNESS, size[1] - bottom), -top)
-        for box in sorted(taken, key=lambda box: box[1]):
-            if x + left < box[2] and box[0] < x + right and y + top < box[3] and box[1] < y + bottom:
-                y = min(box[3] - top, size[1] - bottom)
-        taken.append((x + left, y + top, x + right, y + bottom))
-        draw.text((x, y), text, font=font, fill="white", anchor="ls", stroke_width=edge, stroke_fill="black")
+def _write_label(draw: ImageDraw.ImageDraw, label: Label, size: tuple[int, int], taken: list[_Edges]) -> None:
+    """A label, moved to where the picture holds all of it, and below those before where they would meet."""
+    font, edge = ImageFont.load_default(size=LABEL_FONT * _SHARPNESS), round(1.5 * _SHARPNESS)
+    text = " ".join(label.text.split())
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font, anchor="ls", stroke_width=edge)
+    x = max(min(label.x * _SHARPNESS, size[0] - right), -left)
+    y = max(min(label.y * _SHARPNESS, size[1] - bottom), -top)
+    for box in sorted(taken, key=lambda box: box[1]):
+        if x + left < box[2] and box[0] < x + right and y + top < box[3] and box[1] < y + bottom:
+            y = min(box[3] - top, size[1] - bottom)
+    taken.append((x + left, y + top, x + right, y + bottom))
+    draw.text((x, y), text, font=font, fill="white", anchor="ls", stroke_width=edge, stroke_fill="black")
 
 
-def _label(draw: ImageDraw.ImageDraw, box: Box) -> None:
-    x, y = max(0.0, box.rect.left) * _SHARPNESS, max(0.0, box.rect.top) * _SHARPNESS
-    font = ImageFont.load_default(size=11 * _SHARPNESS)
-    width = draw.textlength(box.label, font=font) + 8 * _SHARPNESS
-    draw.rectangle((x, y, x + width, y + 16 * _SHARPNESS), fill=box.colour)
-    draw.text((x + 4 * _SHARPNESS, y + 8 * _SHARPNESS), box.label, font=font, fill="white", anchor="lm")
+def _write_tag(draw: ImageDraw.ImageDraw, tag: Tag) -> None:
+    x, y, height, padding = (at * _SHARPNESS for at in (tag.x, tag.y, TAG_HEIGHT, TAG_PADDING))
+    font = ImageFont.load_default(size=TAG_FONT * _SHARPNESS)
+    draw.rectangle((x, y, x + draw.textlength(tag.text, font=font) + 2 * padding, y + height), fill=tag.colour)
+    draw.text((x + padding, y + height / 2), tag.text, font=font, fill="white", anchor="lm")

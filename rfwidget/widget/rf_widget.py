@@ -1,44 +1,89 @@
 """RFWidget: receptive fields live on an image in a notebook.
 
-This module wires the parts; the public traits stand in its base classes (`settings`, `questions`), and so does what
-leaves the widget (`exports`). Trait observers and message handlers only note what is wanted; the engine does the work,
-and tells this class on the main thread what has come of it.
+The class holds all public traits and wires the parts. Trait observers and message handlers only note what is wanted;
+the engine does the work, and tells this class on the main thread what has come of it.
 """
 
 from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import traitlets
 from IPython.display import display
 from ipywidgets import Box, VBox, Widget
 
-from rfwidget import checks
-from rfwidget.base import ReceptiveField
-from rfwidget.errors import ReceptiveFieldError, suggest
-from rfwidget.image import as_array, as_input_shape, get_default_images
-from rfwidget.plotting import finite_rect
-from rfwidget.types import GridPoint, ReceptiveFieldDescription
+from rfwidget import _validation
+from rfwidget._progress import Progress, reporting
+from rfwidget._validation import box_inside, cell_inside, pixel_inside
+from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
+from rfwidget.estimator import ReceptiveField
+from rfwidget.image import as_array, as_model_input, as_picture, default_input, get_default_images
+from rfwidget.survey import Survey
+from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
 from rfwidget.widget.controls import Controls
-from rfwidget.widget.engine import Engine, Preprocess, Wish
-from rfwidget.widget.exports import Exports
-from rfwidget.widget.main_thread import Lull, MainThread
-from rfwidget.widget.overlay import Overlay, Request
-from rfwidget.widget.still import Still
-from rfwidget.widget.study import Study
-from rfwidget.widget.view import Answer, Style, View, full_gradient, nearest_cell
+from rfwidget.widget.engine import Answer, Engine, Preprocess, Style, View, ViewRequest, full_gradient, nearest_cell
+from rfwidget.widget.heat import lookup_table
+from rfwidget.widget.overlay import Choice, Overlay, Query, Request
+from rfwidget.widget.page import DEFAULT_LIMIT, Exhibit, write_page
+from rfwidget.widget.png import paint, png_bytes
+from rfwidget.widget.saved_output import SavedOutput
+from rfwidget.widget.scene import Layer, Mark, Scene, StageLayout, build_scene, marks_over, rows_to_json
+from rfwidget.widget.worker import Lull, MainThread
 
 _SETTLED = 0.3
 """Seconds after the last click or step of a drag after which pages yet to come are told of the selected cell."""
 
+_LONGEST_WAIT = 600.0
+"""Seconds to wait for a layer before a page is written."""
 
-class RFWidget(Exports, VBox):  # type: ignore[misc]
+_BEYOND_ANY_GRID = Size(2**31, 2**31)
+
+
+# Trait types whose refusals are `ReceptiveFieldError` and say what to do, as everywhere in the package: those of
+# traitlets raise a TraitError of their own, let NaN pass as a number, and ask no validator about None.
+
+
+class _Checked(traitlets.TraitType[Any, Any]):
+    """Any value that the class's validator accepts; it is asked about None as well."""
+
+    info_text = "a value that fits"
+
+
+class _Flag(traitlets.TraitType[bool, Any]):
+    """True or False."""
+
+    default_value = False
+
+    def validate(self, obj: Any, value: Any) -> bool:  # noqa: ARG002 - traitlets' signature
+        """The value as a bool."""
+        return _validation.flag(str(self.name), value)
+
+
+class _Fraction(traitlets.TraitType[float, Any]):
+    """A number 0..1."""
+
+    default_value = 0.0
+
+    def validate(self, obj: Any, value: Any) -> float:  # noqa: ARG002 - traitlets' signature
+        """The value as a float."""
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = -1.0
+        if isinstance(value, (str, bytes)) or not 0 <= number <= 1:
+            raise ReceptiveFieldError(f"{self.name} is {_validation.brief(value)}: expected a number 0..1")
+        return number
+
+
+class RFWidget(VBox):  # type: ignore[misc]
     """Shows what each cell of a convolutional network sees, live on an image.
 
     Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow
@@ -66,6 +111,28 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         RFWidget(build_model)
     """
 
+    selected = traitlets.Any(None, help="The cell (x, y) whose gradient map is shown; None: none.")
+    output_layer = traitlets.Any(None, help="Name of the layer; setting it measures that layer.")
+    image = traitlets.Any(None, help="Array (height, width, channels) or the name of a sample image.")
+    channel = traitlets.Any(None, help="Output channel of the gradient maps; None: the mean of all.")
+    show_heat = _Flag(True, help="Show the gradient map.")
+    show_dots = _Flag(True, help="Show the centres of all receptive fields.")
+    show_rectangles = _Flag(True, help="Show the fields of the first, central and last cell.")
+    show_naive = _Flag(False, help="Show those cells if the grid were stretched linearly over the image.")
+    heat_opacity = _Fraction(0.8, help="Opacity of the gradient map, 0..1.")
+    colormap = _Checked("coolwarm", help="Name of a matplotlib colour map.")
+    signed = _Flag(True, help="Show the sign of the gradient; otherwise its magnitude.")
+    query = _Checked(None, help="Pixel (x, y) or box (left, top, right, bottom) whose cells are marked; None: none.")
+    asking = _Flag(False, help="Clicks and drags on the image ask which cells see it, as they do with Shift.")
+    show_erf = _Flag(False, help="Outline 50 and 95 % of the effective receptive field at the selected cell.")
+    compare_layer = _Checked(None, help="Name of a layer whose field is drawn beside that of the selected cell.")
+
+    _VIEW = (
+        *("selected", "channel", "show_heat", "show_dots", "show_rectangles", "show_naive"),
+        *("heat_opacity", "colormap", "signed", "query", "asking", "show_erf", "compare_layer"),
+    )
+    """The traits that make the picture, beside the layer and the image."""
+
     def __init__(
         self,
         model: Any,
@@ -77,8 +144,8 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         preprocess: Preprocess | None = None,
         **view: Any,
     ) -> None:
-        checks.function("preprocess", preprocess, "the image")
-        checks.layer_name("input_layer", input_layer)
+        _validation.function("preprocess", preprocess, "the image")
+        _validation.layer_name("input_layer", input_layer)
         for name in set(view).difference(self._VIEW):
             raise ReceptiveFieldError(f"RFWidget has no {name!r}{suggest(name, self._VIEW)}; see help(RFWidget)")
         self.rf = _estimator(model, init_weights)
@@ -87,16 +154,16 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         self._revision = 0
         self._view: View | None = None
         self._answer: Answer | None = None
+        self._survey: Survey | None = None
         self._follow_only = False
         self._main = MainThread()
         self._canvas = SceneCanvas()
         self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT)
-        self._overlay.on_request(self._on_request)
+        self._overlay.on_message(Request, self._on_request)
+        self._overlay.on_message(Query, self._on_page_query)
+        self._overlay.on_message(Choice, self._on_page_choice)
         self._engine = Engine(self.rf, input_layer, preprocess, self._overlay, self._main, self)
-        self._study = Study(
-            self.rf, input_layer, self._engine.prepare, self._engine.worker, self._main, self, self._engine.ahead
-        )
-        self._still = Still(self._picture, self._main)
+        self._saved_output = SavedOutput(self._picture, self._main)
         self._lull = Lull(self._main, _SETTLED, self._tell_selected)
         stage = Box([self._canvas.widget, self._overlay])
         stage.add_class("rfwidget-stage")
@@ -116,11 +183,20 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         self.observe(self._on_style, ["channel", "colormap", "signed"])
         self.observe(self._on_scene, ["show_dots", "show_rectangles", "show_naive"])
         self.observe(self._on_heat, ["show_heat", "heat_opacity"])
-        self._overlay.set(show_heat=self.show_heat, heat_opacity=self.heat_opacity)
-        self._take_questions()
+        self.observe(self._on_query, "query")
+        self.observe(self._on_asking, "asking")
+        self.observe(self._on_show_erf, "show_erf")
+        self.observe(self._on_compare_layer, "compare_layer")
+        self._overlay.set(
+            show_heat=self.show_heat,
+            heat_opacity=self.heat_opacity,
+            query=_edges(self.query),
+            asking=self.asking,
+            compare=self.compare_layer or "",
+        )
         weakref.finalize(self, self._engine.worker.stop)
         self._show_scene()
-        self._wish()
+        self._request_view()
 
     @property
     def rf_params(self) -> ReceptiveFieldDescription | None:
@@ -134,6 +210,11 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         self._main.drain()
         answered = self._shown_answer
         return None if answered is None else full_gradient(answered)
+
+    @property
+    def survey(self) -> Survey | None:
+        """Receptive fields of all layers, as in the strip below the image; None until they have been measured."""
+        return self._survey
 
     @property
     def model_input_shape(self) -> tuple[int, ...]:
@@ -150,7 +231,7 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         Returns:
             Whether all work was done in time; a failure counts as done and stands in the read-out.
         """
-        end, worker = time.monotonic() + checks.seconds("timeout", timeout), self._engine.worker
+        end, worker = time.monotonic() + _validation.seconds("timeout", timeout), self._engine.worker
         wait = worker.wait_idle if background else worker.wait_settled
         while True:
             done = wait(max(0.0, end - time.monotonic()))
@@ -159,6 +240,83 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
                 return True
             if time.monotonic() >= end:
                 return False
+
+    def save_png(self, path: str | Path) -> None:
+        """Save what the widget shows as a PNG file, with what has been asked beyond the selected cell.
+
+        Outlines of the effective field and the layer to compare with come from the background: in a script, call
+        ``wait(background=True)`` first.
+        """
+        file = _validation.file_path(path, "rf.png")
+        self._main.drain()
+        file.write_bytes(self._picture()())
+
+    def to_html(
+        self,
+        path: str | Path,
+        layers: Sequence[str] | None = None,
+        cells: int | Sequence[Sequence[int]] | None = None,
+        max_bytes: int = DEFAULT_LIMIT,
+        progress: Progress | bool | None = None,
+    ) -> int:
+        """Write one self-contained file in which a reader hovers, clicks and asks: no kernel, no network.
+
+        Gradient maps are computed now and embedded, with the present image, channel and colours; a click shows the
+        nearest of them. Layers that are not shown now are measured, without a change to the widget. The page asks
+        what the widget asks: ``query`` first, ``compare_layer``, and with ``show_erf`` the effective field of each
+        layer.
+
+        Args:
+            path: of the file.
+            layers: names of the layers that a reader can choose, the first one shown first; None: the present one.
+            cells: how many gradient maps per layer, evenly spread over its grid; or the cells ``(x, y)``; None: up to
+                100.
+            max_bytes: refuse to write a larger file.
+            progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
+
+        Returns:
+            Size of the file in bytes.
+
+        Raises:
+            ReceptiveFieldError: if a layer or cell is unknown, a gradient or an effective field cannot be computed, or
+                the file would grow too large; then nothing is written.
+        """
+        file = _validation.file_path(path, "rf.html")
+        if not self.wait(_LONGEST_WAIT) or self._view is None:
+            raise ReceptiveFieldError("no layer has been measured: wait until the widget shows one, then try again")
+        if self.compare_layer is not None and self._survey is None:
+            self.wait(_LONGEST_WAIT, background=True)  # the other layer's field comes with those of all
+        exhibit = Exhibit(
+            view=self._view,
+            selected=self.selected,
+            layers=(self._view.layer,)
+            if layers is None
+            else tuple(_validation.series("layers", layers, "names of layers")),
+            rows=rows_to_json(self._survey) if self._survey is not None else [],
+            opacity=self.heat_opacity if self.show_heat else 0.0,
+            scene_of=self._scene_of,
+            contours_of=self._engine.contours if self.show_erf else None,
+            compare=self._overlay.compare,
+            query=self._overlay.query,
+            asking=self.asking,
+        )
+        with reporting(progress, "page") as report:
+            return self._engine.perform(lambda: write_page(file, self.rf, exhibit, cells, max_bytes, report))
+
+    def code(self) -> str:
+        """The line of Python that shows this view again; ``model`` stands for the model, ``image`` for an own image."""
+        arguments = ["model"]
+        if self.output_layer is not None:
+            arguments.append(f"output_layer={self.output_layer!r}")
+        if not isinstance(self.image, str):
+            arguments.append("image=image")
+        elif self.image != get_default_images()[0]:
+            arguments.append(f"image={self.image!r}")
+        for name in self._VIEW:
+            value = getattr(self, name)
+            if value != self.traits()[name].default_value:
+                arguments.append(f"{name}={tuple(value) if isinstance(value, tuple) else value!r}")
+        return f"RFWidget({', '.join(arguments)})"
 
     def close(self) -> None:
         """Stop all work and free everything in the browser."""
@@ -169,11 +327,77 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
             _close_parts(self)
         super().close()
 
-    # What is wanted: checks and observers of the traits, and requests from the browser --------------------------------
+    def __repr__(self) -> str:
+        return self.code()
+
+    # What is wanted: checks of the traits -----------------------------------------------------------------------------
+
+    @traitlets.validate("selected")
+    def _check_selected(self, proposal: dict[str, Any]) -> GridPoint | None:
+        if proposal["value"] is None:
+            return None
+        return cell_inside(proposal["value"], _BEYOND_ANY_GRID if self._view is None else self._view.grid)
+
+    @traitlets.validate("channel")
+    def _check_channel(self, proposal: dict[str, Any]) -> int | None:
+        value = proposal["value"]
+        return _validation.channel_index(value, 2**31 if self._view is None else self._view.channels)
+
+    @traitlets.validate("image")
+    def _check_image(self, proposal: dict[str, Any]) -> Any:
+        value = proposal["value"]
+        if isinstance(value, str):
+            default_input(GridShape(None, 1, 1, 3), value)
+            return value
+        pixels = as_array(value)
+        if self._fixed_shape:
+            as_model_input(pixels, _grid_shape(self._shape))
+        return pixels
+
+    @traitlets.validate("colormap")
+    def _check_colormap(self, proposal: dict[str, Any]) -> str:
+        lookup_table(proposal["value"])
+        return str(proposal["value"])
+
+    @traitlets.validate("output_layer")
+    def _check_output_layer(self, proposal: dict[str, Any]) -> str | None:
+        return self._known_layer(_validation.layer_name("output_layer", proposal["value"]))
+
+    @traitlets.validate("query")
+    def _check_query(self, proposal: dict[str, Any]) -> GridPoint | Rect | None:
+        value = proposal["value"]
+        if value is None:
+            return None
+        image = Size(self._shape[1], self._shape[0])
+        try:
+            length = len(value)
+        except TypeError:
+            length = 0
+        if length not in (2, 4):
+            raise ReceptiveFieldError(
+                f"query is {value!r}: expected a pixel (x, y) or a box (left, top, right, bottom)"
+            )
+        return pixel_inside(value, image) if length == 2 else box_inside(value, image)
+
+    @traitlets.validate("compare_layer")
+    def _check_compare_layer(self, proposal: dict[str, Any]) -> str | None:
+        value = proposal["value"]
+        if value is not None and not isinstance(value, str):
+            raise ReceptiveFieldError(
+                f"compare_layer is {_validation.brief(value)}: expected the name of a layer, or None for no comparison"
+            )
+        return self._known_layer(value)
+
+    def _known_layer(self, name: str | None) -> str | None:
+        if name is not None and self._view is not None and name not in self.rf.layers:
+            raise unknown_layer(name, self.rf.layers)
+        return name
+
+    # What is wanted: observers of the traits, and messages from the browser -------------------------------------------
 
     def _on_layer(self, _: dict[str, Any]) -> None:
         if not self._follow_only:  # also back to the layer on show: another one may be under way
-            self._wish()
+            self._request_view()
 
     def _on_image(self, change: dict[str, Any]) -> None:
         if change["new"] is None:  # as in the constructor; traitlets does not ask validators about None
@@ -181,26 +405,49 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
             return
         if not isinstance(change["new"], str):
             self._shape = (*change["new"].shape[:2], self._shape[2])
-        self._wish()
+        self._request_view()
 
     def _on_style(self, _: dict[str, Any]) -> None:
-        self._wish()
+        self._request_view()
 
     def _on_scene(self, _: dict[str, Any]) -> None:
         self._show_scene()
-        self._still.renew()
+        self._saved_output.renew()
 
     def _on_heat(self, change: dict[str, Any]) -> None:
         self._overlay.set(**{change["name"]: change["new"]})
-        self._still.renew()
+        self._saved_output.renew()
 
     def _on_selected(self, change: dict[str, Any]) -> None:
         cell = change["new"]
         if self._follow_only or self._view is None:
             return
+        if cell is None:  # pages that know the cell from its answer hear of the end only if the trait changes
+            self._overlay.set(selected=list(change["old"]))
         self._overlay.set(selected=None if cell is None else list(cell))
         if cell is not None:
             self._engine.ask(self._view, cell)
+
+    def _on_query(self, change: dict[str, Any]) -> None:
+        self._overlay.set(query=_edges(change["new"]))
+        self._saved_output.renew()
+
+    def _on_asking(self, change: dict[str, Any]) -> None:
+        self._overlay.set(asking=change["new"])
+        if not change["new"]:
+            self.query = None
+
+    def _on_show_erf(self, change: dict[str, Any]) -> None:
+        if not change["new"]:
+            self._engine.background.drop_outline()
+            self._overlay.set(contours=None)
+            self._saved_output.renew()
+        elif self._view is not None:
+            self._engine.background.outline(self._view)
+
+    def _on_compare_layer(self, change: dict[str, Any]) -> None:
+        self._overlay.set(compare=change["new"] or "")
+        self._saved_output.renew()
 
     def _on_request(self, request: Request) -> None:
         """A page asks for a cell; runs in a message handler."""
@@ -212,12 +459,27 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         self._follow(selected=request.cell)
         self._lull.stir()
 
-    def _wish(self) -> None:
+    def _on_page_query(self, query: Query) -> None:
+        """A page has asked about a box; runs in a message handler."""
+        if query.box is None:
+            self.query = None
+            return
+        left, top, right, bottom = query.box
+        height, width = self._shape[:2]
+        if right <= width and bottom <= height:
+            self.query = (left, top) if (right - left, bottom - top) == (1, 1) else query.box
+
+    def _on_page_choice(self, choice: Choice) -> None:
+        """A page wants another layer; runs in a message handler."""
+        if self._view is not None and choice.name in self.rf.layers:
+            self.output_layer = choice.name
+
+    def _request_view(self) -> None:
         """Have the present traits shown."""
         self._revision += 1
         self._overlay.set(state="busy", status="preparing", progress=0.0, error=None)
         style = Style(self.channel, self.colormap, self.signed)
-        self._engine.fulfil(Wish(self._revision, self.output_layer, self._shape, self.image, style))
+        self._engine.show(ViewRequest(self._revision, self.output_layer, self._shape, self.image, style))
 
     def _follow(self, **traits: Any) -> None:
         """Set public traits to what is shown already, so that nothing is asked for again.
@@ -232,6 +494,19 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
                     stack.callback(setattr, self, name, value)
         finally:
             self._follow_only = False
+
+    def _ask_beyond_one_cell(self, view: View) -> None:
+        """Ask everything of a new view that depends on it."""
+        if self.query is not None and not _inside(self.query, view):
+            self.query = None
+        known = self._survey
+        if known is None or known.input_shape != view.input_shape:
+            self._survey = None
+            self._overlay.set(layers=[])
+            self._engine.background.survey(view)
+        self._overlay.set(contours=None)
+        if self.show_erf:
+            self._engine.background.outline(view)
 
     # What has come of it; the engine's listener, on the main thread ---------------------------------------------------
 
@@ -250,7 +525,8 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         elif before is None:
             cell = GridPoint(min(self.selected.x, int(view.grid.w) - 1), min(self.selected.y, int(view.grid.h) - 1))
         else:
-            cell = nearest_cell(view, finite_rect(before.field.rect(self.selected), before.input_shape).center)
+            x, y = self.selected
+            cell = nearest_cell(view, (before.field.x.centre_at(x), before.field.y.centre_at(y)))
         self._show_scene()
         size = [int(view.grid.w), int(view.grid.h)]
         self._overlay.set(
@@ -267,7 +543,7 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
             error=None,
         )
         self._controls.show_layers(self.rf.layers, view.channels)
-        self._question(view)
+        self._ask_beyond_one_cell(view)
         if cell is not None:
             self._engine.ask(view, cell)
         self._follow(output_layer=view.layer, selected=cell)  # last: observers of the user's may raise
@@ -277,14 +553,32 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         if self._view is None or answered.view.revision != self._view.revision:
             return
         self._answer = answered
-        self._study.look_ahead(answered)
+        self._engine.background.prefetch(answered)
         if self._overlay.state == "error":
             self._overlay.set(state="ready", error=None)
-        self._still.renew()
+        self._saved_output.renew()
 
     def on_failure(self, message: str, details: str) -> None:
         """Show what went wrong; what was shown before stays usable."""
         self._overlay.set(state="error", progress=-1.0, status="", error={"message": message, "details": details})
+
+    def on_survey(self, survey: Survey) -> None:
+        """Show the strip, unless the image has another size by now."""
+        if self._view is not None and survey.input_shape == self._view.input_shape:
+            self._survey = survey
+            self._overlay.set(layers=rows_to_json(survey))
+            if self.compare_layer is not None:
+                self._saved_output.renew()
+
+    def on_contours(self, view: View, contours: dict[str, Any]) -> None:
+        """Show the outlines, unless something else is shown by now."""
+        if self.show_erf and self._view is not None and view.revision == self._view.revision:
+            self._overlay.set(contours=contours)
+            self._saved_output.renew()
+
+    def on_background(self, words: str) -> None:
+        """Say what is going on while nobody waits."""
+        self._overlay.set(background=words)
 
     # What is shown ----------------------------------------------------------------------------------------------------
 
@@ -294,10 +588,70 @@ class RFWidget(Exports, VBox):  # type: ignore[misc]
         self._canvas.show(scene)
         self._overlay.set(image_size=[int(size.w), int(size.h)], scale=layout.scale, margin=list(layout.margin))
 
+    def _scene(self) -> Scene:
+        view = self._view
+        if view is None:
+            shape = _grid_shape(self._shape)
+            pixels = default_input(shape, self.image) if isinstance(self.image, str) else self.image
+            return build_scene(as_picture(pixels), shape)
+        return self._scene_of(view)
+
+    def _scene_of(self, view: View) -> Scene:
+        return build_scene(
+            view.picture,
+            view.input_shape,
+            view.field,
+            view.grid,
+            dots=self.show_dots,
+            rectangles=self.show_rectangles,
+            naive=self.show_naive,
+        )
+
+    @property
+    def _shown_answer(self) -> Answer | None:
+        """The answer to the selected cell; an older one is not what the widget shows."""
+        return self._answer if self._answer is not None and self._answer.cell == self.selected else None
+
+    def _picture(self) -> Callable[[], bytes]:
+        """What the widget shows now, to be painted as a PNG file on any thread."""
+        scene, answered, opacity = self._scene(), self._shown_answer, self.heat_opacity
+        heat = answered.heat if answered is not None and self.show_heat else None
+        over = self._marks_over(scene.layout)
+        return lambda: png_bytes(paint(scene, heat, over, opacity))
+
+    def _marks_over(self, layout: StageLayout) -> tuple[Mark, ...]:
+        """What the overlay draws in the browser."""
+        view, query = self._view, self._overlay.query
+        if view is None:
+            return ()
+        return marks_over(
+            layout,
+            view.input_shape,
+            Layer(view.layer, view.field, view.grid),
+            self.selected,
+            query=None if query is None else Rect(*query),
+            contours=self._overlay.contours,
+            other=self._other_layer,
+        )
+
+    @property
+    def _other_layer(self) -> Layer | None:
+        """The layer to compare with, if it has been measured."""
+        for row in self._survey or ():
+            if self._survey is not None and row.name == self.compare_layer and not row.note:
+                return Layer(row.name, self._survey.field(row.name), row.grid)
+        return None
+
+    def _download(self) -> None:
+        self._overlay.download("receptive-field.png", self._picture()())
+
+    def _copy(self) -> None:
+        self._overlay.copy(self.code())
+
     def _ipython_display_(self, **_: Any) -> None:
         """Two outputs: the live view, and the picture that is left when there is no kernel."""
         display({**self._repr_mimebundle_(), "text/plain": ""}, raw=True)
-        self._still.show()
+        self._saved_output.show()
 
     def _tell_selected(self) -> None:
         """Pages on show know the cell from its answer; this is for a page that is loaded later."""
@@ -323,6 +677,10 @@ def _close_parts(widget: Widget) -> None:
 def _estimator(model: Any, init_weights: bool) -> ReceptiveField:
     if isinstance(model, ReceptiveField):
         return model
+    if any(kind.__module__.partition(".")[0] == "torch" for kind in type(model).__mro__):
+        from rfwidget.torch import TorchReceptiveField
+
+        return TorchReceptiveField(model, init_weights=init_weights)
     from rfwidget.keras import KerasReceptiveField
 
     return KerasReceptiveField(model, init_weights=init_weights)
@@ -333,5 +691,22 @@ def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField) -> tuple[int
     own = rf.default_input_shape()
     if input_shape is None:
         return own if image is None or isinstance(image, str) else (*as_array(image).shape[:2], own[2])
-    given = as_input_shape(input_shape)
+    given = rf.read_shape(input_shape)
     return tuple(default if side is None else side for side, default in zip(given, own, strict=True))
+
+
+def _edges(query: GridPoint | Rect | None) -> list[int] | None:
+    """A pixel or a box as left, top, right, bottom."""
+    if query is None:
+        return None
+    edges = query if isinstance(query, Rect) else (query.x, query.y, query.x + 1, query.y + 1)
+    return [int(edge) for edge in edges]
+
+
+def _inside(query: GridPoint | Rect, view: View) -> bool:
+    _, _, right, bottom = _edges(query) or (0, 0, 0, 0)
+    return right <= view.input_shape.w and bottom <= view.input_shape.h
+
+
+def _grid_shape(shape: tuple[int, ...]) -> GridShape:
+    return GridShape(None, shape[1], shape[0], shape[2])

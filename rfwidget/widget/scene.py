@@ -1,27 +1,116 @@
-"""The static scene: what is shown around the heat map, as plain values.
+"""Everything that is drawn, as values: the picture, the marks on it, the strip of layers, the outlines.
 
-A scene knows neither models nor browsers. Two painters draw it: `rfwidget.widget.canvas` with ipycanvas commands, and
-`rfwidget.widget.png` into a picture. All positions are CSS pixels of the stage, whose image begins at
-``(margin.left, margin.top)``.
+This module knows neither models nor browsers, and paints nothing. A mark is one drawn thing in CSS pixels of the stage,
+whose image begins at ``(margin.left, margin.top)``. `build_scene` gives the picture with the marks that stay; the
+selected cell and answers to what was asked beyond it come from `marks_over`. One list of marks feeds all painters:
+`rfwidget.widget.canvas` with ipycanvas commands, `rfwidget.widget.png` into a picture, and through that the page
+without a kernel. Where the browser draws over the scene itself, js/view has the same marks with the same looks.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.geometry import FieldGeometry
+from rfwidget.effective import EffectiveField
+from rfwidget.geometry import AxisField, FieldGeometry
 from rfwidget.plotting import CORNER_STYLES, cell_centres, corner_cells, finite_rect, naive_rect
-from rfwidget.types import GridShape, Rect, Size
+from rfwidget.survey import LayerRow, Survey
+from rfwidget.types import GridPoint, GridShape, Rect, Size
+
+Path = tuple[tuple[float, float], ...]
+"""Corners ``(x, y)`` of a line whose parts run along the axes; it is closed if it ends where it begins."""
+
+
+class Look(NamedTuple):
+    """How a line is painted: its colour, width and dashes in CSS pixels, and those of the solid halo under it."""
+
+    colour: str
+    width: float
+    dash: tuple[float, ...]
+    halo: str
+    halo_width: float
+    halo_opacity: float
+
+
+class Line(NamedTuple):
+    """Lines of one look; where they cross they are one. ``clip``: shown inside this rectangle only."""
+
+    paths: tuple[Path, ...]
+    look: Look
+    clip: Rect | None = None
+
+
+class Dots(NamedTuple):
+    """Discs of `DOT_COLOUR` and `DOT_RADIUS` around centres ``(n, 2)``."""
+
+    centres: npt.NDArray[np.float64]
+
+
+class Diamonds(NamedTuple):
+    """Diamonds of `YELLOW` with a black edge around centres ``(x, y)``; `DIAMOND` is half their width."""
+
+    centres: Path
+
+
+class Tag(NamedTuple):
+    """White letters on a coloured ground; ``x`` and ``y`` are its left top corner, `TAG_HEIGHT` is its height."""
+
+    text: str
+    x: float
+    y: float
+    colour: str
+
+
+class Label(NamedTuple):
+    """White letters with a black edge; ``x`` is where they begin, ``y`` their base line."""
+
+    text: str
+    x: float
+    y: float
+
+
+SceneMark = Dots | Line | Tag
+Mark = SceneMark | Diamonds | Label
 
 STAGE_SIDE = 480
 """Longer side of the image on the screen, in CSS pixels, as far as whole zoom factors reach it."""
 
-LINE = 2.0
-"""Width of the rectangles' lines in CSS pixels."""
+DASHES: dict[str, tuple[float, ...]] = {"-": (), "--": (7, 4), "-.": (9, 4, 2, 4), ":": (2, 3)}
+"""Dash patterns in CSS pixels, under matplotlib's names."""
+
+YELLOW = "#ffe14d"
+DOT_COLOUR = "limegreen"
+DOT_RADIUS = 1.6
+DIAMOND = 3.5
+TAG_HEIGHT, TAG_PADDING, TAG_FONT = 16.0, 4.0, 11.0
+LABEL_FONT = 12.0
+"""Sizes in CSS pixels."""
+
+
+def _with_pale_halo(colour: str, width: float, dash: tuple[float, ...]) -> Look:
+    return Look(colour, width, dash, "white", width + 2, 0.7)
+
+
+CORNERS = {word: _with_pale_halo(colour, 2, DASHES[dash]) for colour, dash, word in CORNER_STYLES}
+"""Looks of the rectangles of the first, central and last cell; a pale halo sets them off from any picture."""
+
+NAIVE = tuple(_with_pale_halo(colour, 1, DASHES[":"]) for colour, _, _ in CORNER_STYLES)
+"""The same cells, if the grid were stretched over the image."""
+
+SELECTED = Look("white", 2, (), "black", 4, 1.0)
+OVERHANG = Look("black", 2, (4, 4), "white", 4, 0.7)
+"""Around the image lies the page, and that of a picture is white."""
+COMPARED = Look(YELLOW, 2, (12, 5), "black", 4, 1.0)
+QUERY = Look(YELLOW, 2, (2, 2), "black", 4, 1.0)
+CONTOUR = Look("white", 2, (), "black", 3.5, 0.8)
+
+SHARES = (0.5, 0.95)
+"""Shares of the gradient's mass that are outlined."""
 
 _EDGE = 10.0
 """Least margin around the image in CSS pixels: room for strokes and the focus ring."""
@@ -32,8 +121,17 @@ _MOST_OVERHANG = 0.3
 _DOT_SPACING = 5.0
 """Least distance between dots in CSS pixels; denser grids show every second, third, ... cell."""
 
-DASHES: dict[str, tuple[float, ...]] = {"-": (), "--": (7, 4), "-.": (9, 4, 2, 4), ":": (2, 3)}
-"""Dash patterns in CSS pixels, under matplotlib's names."""
+_DIAMOND_SPACING = 7.0
+"""Least distance between diamonds in CSS pixels."""
+
+_CROSS = 5.0
+"""Half the width of the cross at the selected cell's centre, in CSS pixels."""
+
+_BLEED = 2.5
+"""CSS pixels around the image in which a rectangle flush with it keeps its whole line."""
+
+_LETTERS = 14.0
+"""Height of a label's line in CSS pixels."""
 
 
 class Margin(NamedTuple):
@@ -72,23 +170,20 @@ class StageLayout(NamedTuple):
         return Rect(x + rect.left * scale, y + rect.top * scale, x + rect.right * scale, y + rect.bottom * scale)
 
 
-class Box(NamedTuple):
-    """An outlined rectangle of the stage; ``label`` is empty or a word at its top left corner."""
-
-    rect: Rect
-    colour: str
-    dash: tuple[float, ...]
-    label: str
-    width: float
-
-
 class Scene(NamedTuple):
-    """Everything static on the stage, back to front."""
+    """The picture on the stage, and the marks on it that stay, back to front."""
 
     layout: StageLayout
     picture: npt.NDArray[np.uint8]
-    dots: npt.NDArray[np.float64]
-    boxes: tuple[Box, ...]
+    marks: tuple[SceneMark, ...]
+
+
+class Layer(NamedTuple):
+    """A layer's name, the receptive fields of its cells, and its grid."""
+
+    name: str
+    field: FieldGeometry
+    grid: Size
 
 
 def plan_layout(image: GridShape, field: FieldGeometry | None, grid: Size | None) -> StageLayout:
@@ -128,25 +223,33 @@ def build_scene(
         naive: show where these would be if the grid were stretched linearly over the image.
     """
     layout = plan_layout(image, field, grid)
-    boxes: list[Box] = []
-    centres = np.zeros((0, 2))
+    marks: list[SceneMark] = []
+    tags: list[SceneMark] = []
     if field is not None and grid is not None:
         if dots:
-            centres = _dots(field, image, grid, layout)
-        for point, (colour, dash, word) in zip(corner_cells(grid), CORNER_STYLES, strict=True):
+            marks.append(Dots(_dots(field, image, grid, layout)))
+        for point, (word, look), stretched in zip(corner_cells(grid), CORNERS.items(), NAIVE, strict=True):
             if naive:
-                boxes.append(Box(layout.place(naive_rect(point, image, grid)), colour, DASHES[":"], "", LINE / 2))
+                marks.append(_outline_within(layout.place(naive_rect(point, image, grid)), stretched))
             if rectangles:
                 rect = layout.place(finite_rect(field.rect(point), image))
-                boxes.append(Box(rect, colour, DASHES[dash], word, LINE))
-    return Scene(layout, picture, centres, tuple(boxes))
+                marks.append(_outline_within(rect, look))
+                tags.append(Tag(word, max(0.0, rect.left), max(0.0, rect.top), look.colour))
+    return Scene(layout, picture, (*marks, *tags))
+
+
+def _outline_within(rect: Rect, look: Look) -> Line:
+    """The rectangle with its line inside."""
+    left, top, right, bottom = rect
+    half = look.width / 2
+    return Line((around(Rect(left + half, top + half, right - half, bottom - half)),), look)
 
 
 def _dots(field: FieldGeometry, image: GridShape, grid: Size, layout: StageLayout) -> npt.NDArray[np.float64]:
     """Centres of the cells inside the image, thinned to a readable distance; ``(n, 2)`` in CSS pixels."""
     axes = []
     for centres, axis, pixels, edge in zip(
-        cell_centres(field, image, grid),
+        cell_centres(field, grid),
         field,
         (image.w, image.h),
         (layout.margin.left, layout.margin.top),
@@ -157,3 +260,163 @@ def _dots(field: FieldGeometry, image: GridShape, grid: Size, layout: StageLayou
         axes.append(edge + kept[(kept >= 0) & (kept <= pixels)] * layout.scale)
     xs, ys = np.meshgrid(*axes)
     return np.stack([xs.ravel(), ys.ravel()], axis=1)
+
+
+_DEPTHS = (Line, Diamonds, Label)
+"""What lies over a scene, back to front."""
+
+
+def marks_over(
+    layout: StageLayout,
+    image: GridShape,
+    shown: Layer,
+    selected: GridPoint | None,
+    *,
+    query: Rect | None = None,
+    contours: dict[str, Any] | None = None,
+    other: Layer | None = None,
+) -> tuple[Mark, ...]:
+    """The marks over a scene, back to front, as the browser has them.
+
+    Args:
+        layout: of the stage.
+        image: the model's input.
+        shown: the layer on show.
+        selected: its selected cell.
+        query: pixels whose cells are marked.
+        contours: outlines of the effective receptive field, `contours_to_json`.
+        other: the layer to compare with.
+    """
+    marks: list[Mark] = []
+    if selected is not None:
+        if contours is not None:
+            marks += _contours(layout, contours, selected)
+        if other is not None:
+            marks += _compared(layout, image, shown, other, selected)
+        rect, centre = shown.field.rect(selected), _centre(shown.field, selected)
+        marks += _marked(layout, image, rect, centre, SELECTED, OVERHANG, "" if other is None else shown.name)
+    if query is not None:
+        marks += _found(layout, shown, query)
+    return tuple(sorted(marks, key=lambda mark: _DEPTHS.index(type(mark))))
+
+
+def around(rect: Rect) -> Path:
+    """The edges of a rectangle."""
+    left, top, right, bottom = rect
+    return ((left, top), (right, top), (right, bottom), (left, bottom), (left, top))
+
+
+def _compared(layout: StageLayout, image: GridShape, shown: Layer, other: Layer, selected: GridPoint) -> Iterable[Mark]:
+    """The cell of the other layer whose field is centred nearest to that of the selected one."""
+    columns, rows = other.grid
+    x, y = _centre(shown.field, selected)
+    cell = GridPoint(other.field.x.nearest(x, int(columns)), other.field.y.nearest(y, int(rows)))
+    rect, centre = other.field.rect(cell), _centre(other.field, cell)
+    return _marked(layout, image, rect, centre, COMPARED, COMPARED, other.name, below=True)
+
+
+def _centre(field: FieldGeometry, cell: GridPoint) -> tuple[float, float]:
+    return field.x.centre_at(cell.x), field.y.centre_at(cell.y)
+
+
+def _marked(
+    layout: StageLayout,
+    image: GridShape,
+    rect: Rect,
+    centre: tuple[float, float],
+    inside: Look,
+    outside: Look,
+    label: str,
+    *,
+    below: bool = False,
+) -> Iterable[Mark]:
+    """One cell: its rectangle, inside the image and where it overhangs, a cross at its centre, and a label."""
+    if rect.left == rect.right:
+        return ()
+    at = layout.place(finite_rect(rect, image))
+    (x, y), scale, size = centre, layout.scale, layout.size
+    x, y = layout.margin.left + x * scale, layout.margin.top + y * scale
+    cross = (((x - _CROSS, y), (x + _CROSS, y)), ((x, y - _CROSS), (x, y + _CROSS)))
+    box, window = (around(at),), layout.place(Rect(0, 0, layout.image.w, layout.image.h))
+    window = Rect(window.left - _BLEED, window.top - _BLEED, window.right + _BLEED, window.bottom + _BLEED)
+    lines = (Line(box, outside), Line(box, inside, window), Line(cross, inside._replace(dash=())))
+    base = _base_below(at.bottom, size.h) if below else _base_above(at.top)
+    return (*lines, Label(label, max(at.left, 0) + 3, base)) if label else lines
+
+
+def _base_above(edge: float) -> float:
+    """Base line of a label above an edge, or below it where there is no room."""
+    return max(edge, 0) + _LETTERS if edge < _LETTERS else edge - 5
+
+
+def _base_below(edge: float, stage: float) -> float:
+    """Base line of a label below an edge, or above it where there is no room."""
+    return min(edge, stage) - 5 if edge + _LETTERS > stage else edge + _LETTERS
+
+
+def _found(layout: StageLayout, shown: Layer, box: Rect) -> Iterable[Mark]:
+    """The box asked about, and the centres of the cells that hold it."""
+    (left, top, right, bottom), margin = box, layout.margin
+    columns = _places(shown.field.x, shown.field.x.holding(left, right, int(shown.grid.w)), margin.left, layout.scale)
+    rows = _places(shown.field.y, shown.field.y.holding(top, bottom, int(shown.grid.h)), margin.top, layout.scale)
+    return Line((around(layout.place(box)),), QUERY), Diamonds(tuple((x, y) for y in rows for x in columns))
+
+
+def _places(axis: AxisField, cells: Sequence[int], margin: float, scale: float) -> list[float]:
+    """Centres along an axis, thinned to a readable distance; the kept ones lie in the middle."""
+    every = max(1, math.ceil(_DIAMOND_SPACING / (axis.stride * scale)))
+    start = ((len(cells) - 1) % every + 1) // 2 % every
+    return [margin + axis.centre_at(cell) * scale for cell in cells[start::every]]
+
+
+def _contours(layout: StageLayout, contours: dict[str, Any], cell: GridPoint) -> Iterable[Mark]:
+    """The outlines at a cell: each share with a dash pattern and a label."""
+    frames, scale = (contours["x"], contours["y"]), layout.scale
+    left, top = (math.floor(frame["start"] + at * frame["stride"]) for frame, at in zip(frames, cell, strict=True))
+    left, top = layout.margin.left + left * scale, layout.margin.top + top * scale
+    marks: list[Mark] = []
+    for level in contours["levels"]:
+        paths = tuple(tuple((left + x * scale, top + y * scale) for x, y in _corners(loop)) for loop in level["loops"])
+        larger = level["share"] > 0.5
+        marks.append(Line(paths, CONTOUR._replace(dash=(6, 3)) if larger else CONTOUR))
+        # The smaller region's label stands above it, the larger one's to its right.
+        corners = [corner for path in paths for corner in path]
+        if corners:
+            x, y = max(corners, key=lambda at: at[0]) if larger else min(corners, key=lambda at: at[1])
+            marks.append(Label(f"{100 * level['share']:.0f} %", x + 3, y + (4 if larger else -5)))
+    return marks
+
+
+def _corners(loop: Sequence[int]) -> list[tuple[int, int]]:
+    """Corners of a closed line given as x, y, x, y, ..., the first one also at the end."""
+    corners = list(zip(loop[::2], loop[1::2], strict=True))
+    return [*corners, *corners[:1]]
+
+
+def contours_to_json(effective: EffectiveField) -> dict[str, Any]:
+    """Outlines as `Contours` in js/protocol.ts: where they begin for a cell, and closed lines for each of `SHARES`."""
+    x, y = ({"start": float(frame.start), "stride": float(frame.stride)} for frame in effective.frames)
+    levels = [
+        {"share": share, "loops": [line.ravel().tolist() for line in effective.contour(share)]} for share in SHARES
+    ]
+    return {"x": x, "y": y, "levels": levels}
+
+
+def rows_to_json(survey: Survey) -> list[dict[str, Any]]:
+    """One row per layer, as `LayerRow` in js/protocol.ts; ``field`` is None where a layer could not be measured."""
+    return [_row_to_json(row, survey) for row in survey]
+
+
+def _row_to_json(row: LayerRow, survey: Survey) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "grid": [int(row.grid.w), int(row.grid.h)],
+        "size": [side if math.isfinite(side) else None for side in row.size],
+        "uniform": all(row.uniform),
+        "field": None if row.note else survey.field(row.name).to_json(),
+    }
+
+
+def rect_to_json(rect: Rect) -> list[float | None]:
+    """Left, top, right and bottom edge; JSON has no infinity, None stands for it."""
+    return [edge if math.isfinite(edge) else None for edge in rect]

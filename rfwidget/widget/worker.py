@@ -1,20 +1,31 @@
-"""One thread that does the latest job it was handed, urgent kinds first.
+"""The thread that does the framework's work, what it does in idle time, and the way back to the main thread.
 
 Framework calls must not run in message handlers: those may run beside a cell, and a queue of them would answer clicks
 that nobody waits for any more. So every kind of job has one slot; a new job takes the place of one that has not begun.
+Synced traits in turn may be set on the main thread and in message handlers only: set anywhere else, updates get lost.
 """
 
 from __future__ import annotations
 
+import asyncio
 import atexit
+import math
 import threading
+import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from enum import IntEnum
 from typing import NamedTuple
 
+Check = Callable[[], None]
+"""Ends a task whose result nobody wants any more, or that is in the way; called by the task now and then."""
+
 _LAST_WAIT = 60.0
 """Seconds that the end of the program waits for a job that cannot be ended halfway."""
+
+_QUIET = 0.4
+"""Seconds without anything urgent before an idle task begins: between the clicks of a hand, say."""
 
 
 class Urgency(IntEnum):
@@ -162,3 +173,132 @@ class Worker:
             job.over.set()
             del job  # an idle thread must keep nothing alive
         atexit.unregister(self._end)
+
+
+class IdleTasks:
+    """Slow work that nobody waits for: done between clicks, given up for them, and taken up again.
+
+    A worker has one slot for idle jobs and ends the one that runs when anything urgent comes. Here several named tasks
+    share that slot, in the order in which they came; one that was ended begins anew once the worker has been quiet for
+    a while.
+
+    Args:
+        worker: does the tasks.
+        quiet: seconds without anything urgent before one begins.
+    """
+
+    def __init__(self, worker: Worker, quiet: float = _QUIET) -> None:
+        self._worker = worker
+        self._quiet = quiet
+        self._lock = threading.Lock()
+        self._tasks: dict[str, Callable[[Check], None]] = {}
+        self._busy = False
+
+    def want(self, name: str, run: Callable[[Check], None]) -> None:
+        """Have a task done, in place of the one of that name.
+
+        Args:
+            name: of the task.
+            run: called on the worker's thread with a `Check`; it handles its own errors.
+        """
+        with self._lock:
+            self._tasks[name] = run
+            if self._busy:
+                return
+            self._busy = True
+        self._worker.submit(Urgency.IDLE, self._work)
+
+    def forget(self, name: str) -> None:
+        """Give up a task."""
+        with self._lock:
+            self._tasks.pop(name, None)
+
+    def _work(self) -> None:
+        try:
+            while (task := self._next()) is not None:
+                name, run = task
+                self._worker.pause(self._quiet)
+                self._do(name, run)
+        except Cancelled:
+            self._worker.submit(Urgency.IDLE, self._work)
+
+    def _next(self) -> tuple[str, Callable[[Check], None]] | None:
+        with self._lock:
+            self._busy = bool(self._tasks)
+            return next(iter(self._tasks.items()), None)
+
+    def _do(self, name: str, run: Callable[[Check], None]) -> None:
+        def check() -> None:
+            self._worker.check()
+            if self._tasks.get(name) is not run:
+                raise Cancelled
+
+        try:
+            run(check)
+        except Cancelled:
+            self._worker.check()  # in the way: begin anew later; otherwise replaced or given up
+        with self._lock:
+            if self._tasks.get(name) is run:
+                del self._tasks[name]
+
+
+class MainThread:
+    """Runs calls on the thread it was made on, as soon as that thread's event loop is free.
+
+    Without an event loop (in a script, in a test) the calls wait for `drain`.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._thread = threading.current_thread()
+        self._lock = threading.RLock()
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Run a call on the thread, in the order in which calls were posted; from any thread."""
+        self._waiting.append(call)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.drain)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Run a call on the thread after some time; never without an event loop."""
+        if self._loop is not None and not self._loop.is_closed():
+            loop = self._loop
+            loop.call_soon_threadsafe(lambda: loop.call_later(seconds, call))
+
+    def drain(self) -> None:
+        """Run what waits, if this is the thread; if one of the calls raises, the others wait for the next drain."""
+        if threading.current_thread() is not self._thread:
+            return
+        while self._waiting:
+            self._waiting.popleft()()
+
+
+class Lull:
+    """Calls back on the main thread once nothing has stirred for a while.
+
+    Args:
+        main: where to call back.
+        seconds: how long nothing must have stirred.
+        call: called once per lull; never without an event loop.
+    """
+
+    def __init__(self, main: MainThread, seconds: float, call: Callable[[], None]) -> None:
+        self._main = main
+        self._seconds = seconds
+        self._call = call
+        self._due = math.inf
+
+    def stir(self) -> None:
+        """Something has happened: wait anew."""
+        self._due = time.monotonic() + self._seconds
+        self._main.later(self._seconds, self._call_if_due)
+
+    def _call_if_due(self) -> None:
+        # Timers come a little early at times.
+        if time.monotonic() >= self._due - self._seconds / 100:
+            self._due = math.inf
+            self._call()

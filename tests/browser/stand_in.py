@@ -45,7 +45,7 @@ class StandIn:
             heat_opacity=1.0,
             feature_map={"size": [32, 16], "rgba": bytes([128, 128, 128, 255] * (32 * 16))},
         )
-        self.overlay.on_request(self._on_request)
+        self.overlay.on_message(Request, self._on_request)
         self.stage = Box([self.canvas.widget, self.overlay])
         self.stage.add_class("rfwidget-stage")
 
@@ -69,7 +69,7 @@ class StandIn:
             serial=serial,
             revision=0,
             cell=request.cell,
-            box=(left, top, right - left, bottom - top),
+            box=(left, top, right, bottom),
             rect=rect,
             milliseconds=1.0,
             rgba=bytes([*MAGENTA, 255] * ((right - left) * (bottom - top))),

@@ -19,7 +19,9 @@ from rfwidget import RFWidget
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.network import Patch
 from rfwidget.types import GridPoint
+from rfwidget.widget.engine import Prefetch
 from tests.box_filter import BoxNetwork, BoxReceptiveField
+from tests.widget.live_page import LivePage, all_ended, worker_threads
 
 SHAPES = [(24, 30, 3), (26, 21, 3)]
 OWN = [np.arange(h * w * 3, dtype=np.uint32).reshape(h, w, 3) % 251 for h, w, _ in SHAPES]
@@ -68,9 +70,7 @@ class AnyOrder(RuleBasedStateMachine):
     def open(self) -> None:
         self.rf = MoodyReceptiveField()
         self.widget = RFWidget(self.rf)
-        self.widget._study.look_ahead = lambda *_: None  # what is known beforehand cannot fail
-        self.sent: list[dict[str, Any]] = []
-        self.widget._overlay.send = lambda content, *_: self.sent.append(content)
+        self.page = LivePage(self.widget)
         self.layer, self.shape = "wide", self.rf.default_input_shape()
         self.style: dict[str, Any] = {"channel": None, "colormap": "coolwarm", "signed": True}
         self.seq = 0
@@ -78,12 +78,16 @@ class AnyOrder(RuleBasedStateMachine):
         self.failing = False
         # The cell that must be shown; "somewhere" after a change of layer or image, until it is known.
         self.cell: Any = "somewhere"
+        # The cell whose gradient is known, which a failure does not take away; nothing is known of another view.
+        self.answered: GridPoint | None = None
         self.settle()
 
     def settle(self) -> None:
         assert self.widget.wait(20), "it hangs"
         if self.cell == "somewhere":
             self.cell = self.widget.selected
+        if self.cell is not None and not self.failing:
+            self.answered = self.cell
 
     def asked(self) -> None:
         """A cell has been asked for: if the model fails now, that must be seen."""
@@ -93,13 +97,11 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(cell=CELLS, old=st.booleans())
     def click(self, cell: tuple[int, int], old: bool) -> None:
         self.settle()
-        overlay = self.widget._overlay
         self.seq += 1
-        revision = overlay.revision - old
-        message = {"kind": "request", "client": "page", "seq": self.seq, "revision": revision}
-        overlay._handle_custom_msg({**message, "cell": list(cell), "reason": "click"}, [])
-        inside = cell[0] < overlay.grid[0] and cell[1] < overlay.grid[1]
-        kinds = [content["kind"] for content in self.sent if content.get("seq") == self.seq]
+        grid, revision = self.page.state.grid, self.page.state.revision
+        self.page.request(*cell, seq=self.seq, revision=revision - old)
+        inside = cell[0] < grid[0] and cell[1] < grid[1]
+        kinds = [kind for kind, _ in self.page.told(self.seq)]
         assert (kinds[:1] == ["superseded"]) == (old or not inside)
         if inside and not old:
             assert kinds, "the page is left without a word"
@@ -110,14 +112,14 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(cells=st.lists(CELLS, min_size=2, max_size=6))
     def drag(self, cells: list[tuple[int, int]]) -> None:
         for cell in cells:
-            grid = self.widget._overlay.grid
+            grid = self.page.state.grid
             self.click((cell[0] % grid[0], cell[1] % grid[1]), old=False)
 
     @precondition(lambda self: not self.closed)
     @rule(cell=st.none() | CELLS)
     def select(self, cell: tuple[int, int] | None) -> None:
         self.settle()
-        grid = self.widget._overlay.grid
+        grid = self.page.state.grid
         wanted = None if cell is None else GridPoint(cell[0] % grid[0], cell[1] % grid[1])
         changes = wanted != self.cell
         self.cell = self.widget.selected = wanted
@@ -133,6 +135,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.widget.output_layer = layer
         if set(layers) != {self.layer}:
             self.cell = "somewhere" if had_cell else None
+            self.answered = None
             self.asked()
         self.layer = layers[-1]
 
@@ -141,6 +144,8 @@ class AnyOrder(RuleBasedStateMachine):
     def choose_style(self, name: str, place: int) -> None:
         value = STYLES[name][place % len(STYLES[name])]
         if value != self.style[name]:
+            self.settle()
+            self.answered = None
             self.asked()
         self.style[name] = value
         setattr(self.widget, name, value)
@@ -150,11 +155,14 @@ class AnyOrder(RuleBasedStateMachine):
     def choose_image(self, image: str | int) -> None:
         self.settle()
         if isinstance(image, str):
+            if isinstance(self.widget.image, str) and self.widget.image == image:
+                return  # no change, so nothing is asked
             self.widget.image = image
         else:
             self.widget.image = OWN[image]
             self.shape = SHAPES[image]
         self.cell = "somewhere" if self.cell is not None else None
+        self.answered = None
         self.asked()
         self.settle()
 
@@ -163,8 +171,8 @@ class AnyOrder(RuleBasedStateMachine):
     def switch(self, name: str, opacity: float) -> None:
         setattr(self.widget, name, not getattr(self.widget, name))
         self.widget.heat_opacity = opacity
-        assert self.widget._overlay.heat_opacity == opacity
-        assert self.widget._overlay.show_heat == self.widget.show_heat
+        assert self.page.state.heat_opacity == opacity
+        assert self.page.state.show_heat == self.widget.show_heat
 
     @precondition(lambda self: not self.closed)
     @rule(choice=st.sampled_from(REFUSED))
@@ -185,23 +193,21 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def look(self) -> None:
         self.settle()
-        widget, overlay = self.widget, self.widget._overlay
-        widget._tell_selected()  # as after a lull, which needs an event loop
+        widget, overlay = self.widget, self.page.state
         assert (widget.output_layer, overlay.layer) == (self.layer, self.layer)
         assert {name: getattr(widget, name) for name in STYLES} == self.style
         assert widget.selected == self.cell
-        assert overlay.selected == (None if self.cell is None else list(self.cell))
+        assert self.page.cell == (None if self.cell is None else list(self.cell))
         assert overlay.image_size == [self.shape[1], self.shape[0]]
         assert overlay.progress == -1
-        serials = [content["serial"] for content in self.sent if "serial" in content]
+        serials = [content["serial"] for content in self.page.got("answer", "failure")]
         assert serials == sorted(set(serials)), "an older answer after a newer one"
         if self.failing:
             assert overlay.state == "error"
             assert "out of cheese" in overlay.error["message"]
-            assert widget.gradient is None
-            return
-        assert (overlay.state, overlay.error) == ("ready", None)
-        if self.cell is None:
+        else:
+            assert (overlay.state, overlay.error) == ("ready", None)
+        if self.cell is None or self.cell != self.answered:
             assert widget.gradient is None
             return
         box, stride = BoxReceptiveField.LAYERS[self.layer]
@@ -211,10 +217,12 @@ class AnyOrder(RuleBasedStateMachine):
         part = expected[top : top + int(box.h), left : left + int(box.w)]
         part[:, :, slice(None) if channel is None else channel] = 1 / (box.w * box.h * (3 if channel is None else 1))
         np.testing.assert_allclose(widget.gradient, expected, rtol=1e-5)
-        last = next((content for content in reversed(self.sent) if content["kind"] == "answer"), None)
+        if self.failing:
+            return
+        last = next(reversed(self.page.got("answer")), None)
         if last is not None:
             assert (last["cell"], last["revision"]) == (list(self.cell), overlay.revision)
-            assert last["box"] == [left, top, box.w, box.h]
+            assert last["box"] == [left, top, left + box.w, top + box.h]
 
     @precondition(lambda self: not self.closed)
     @rule(often=st.integers(0, 9))
@@ -222,18 +230,18 @@ class AnyOrder(RuleBasedStateMachine):
         if often:  # mostly the show goes on
             return
         self.closed = True
+        threads = worker_threads()
         self.widget.close()
-        assert self.widget._engine.worker.join(20)
+        assert all_ended(threads)
 
     @precondition(lambda self: self.closed)
     @rule(cell=CELLS)
     def a_closed_widget_keeps_quiet(self, cell: tuple[int, int]) -> None:
-        self.sent.clear()
+        self.page.messages.clear()
         self.widget.show_dots = not self.widget.show_dots
-        message = {"kind": "request", "client": "page", "seq": 99, "revision": self.widget._overlay.revision}
-        self.widget._overlay._handle_custom_msg({**message, "cell": list(cell), "reason": "click"}, [])
+        self.page.request(*cell, seq=99)
         assert self.widget.wait(1)
-        assert {content["kind"] for content in self.sent} <= {"ack", "superseded"}
+        assert {content["kind"] for content, _ in self.page.messages} <= {"ack", "superseded"}
 
     def teardown(self) -> None:
         if "widget" in self.__dict__:
@@ -242,7 +250,13 @@ class AnyOrder(RuleBasedStateMachine):
             self.widget.close()
 
 
-TestAnyOrder = AnyOrder.TestCase
+class TestAnyOrder(AnyOrder.TestCase):  # type: ignore[name-defined,misc]
+    @pytest.fixture(autouse=True)
+    def _nothing_is_known_beforehand(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is known beforehand cannot fail."""
+        monkeypatch.setattr(Prefetch, "fill", lambda *_: None)
+
+
 TestAnyOrder.settings = settings(
     max_examples=200,
     stateful_step_count=50,

@@ -8,7 +8,9 @@ import pytest
 
 from rfwidget.types import GridShape
 from rfwidget.widget.canvas import HEAT, MARKS, PICTURE, SceneCanvas
-from rfwidget.widget.scene import Scene, build_scene
+from rfwidget.widget.scene import Dots, Line, Scene, build_scene
+from tests.widget.live_page import tell
+from tests.widget.test_scene import FIELD, GRID, IMAGE
 
 
 @pytest.fixture
@@ -50,10 +52,21 @@ def test_an_error_while_drawing_sends_nothing_and_does_not_silence_later_drawing
     canvas.close()
 
 
+def test_rectangles_travel_as_arrays_of_numbers_line_and_halo(messages: list[Any]) -> None:
+    canvas = SceneCanvas()
+    canvas.show(shown := build_scene(np.zeros((96, 160, 3), np.uint8), IMAGE, FIELD, GRID))
+    lines = [mark for mark in shown.marks if isinstance(mark, Line)]
+    buffers = [bytes(buffer) for buffer in messages[0][1]]
+    assert len(lines) == 3
+    for line in lines:
+        assert buffers.count(np.array(line.paths[0][:4], np.float64).tobytes()) == 2
+    canvas.close()
+
+
 def test_a_page_that_has_just_loaded_gets_everything(messages: list[Any]) -> None:
     canvas = SceneCanvas()
     canvas.show(scene())
-    canvas.widget[MARKS]._handle_frontend_event(None, {"event": "client_ready"}, [])
+    tell(canvas.widget[MARKS].comm, {"event": "client_ready"})
     assert len(messages) == 2
     canvas.close()
 
@@ -61,15 +74,15 @@ def test_a_page_that_has_just_loaded_gets_everything(messages: list[Any]) -> Non
 def test_an_unchanged_picture_is_not_sent_again(messages: list[Any]) -> None:
     canvas, first = SceneCanvas(), scene()
     canvas.show(first)
-    canvas.show(first._replace(dots=np.array([[3.0, 4.0]])))
+    canvas.show(first._replace(marks=(Dots(np.array([[3.0, 4.0]])),)))
     assert len(messages[1][1]) < len(messages[0][1]) or sum(map(len, messages[1][1])) < sum(map(len, messages[0][1]))
     canvas.close()
 
 
 def test_backing_pixels_are_finer_than_css_pixels_but_bounded() -> None:
     canvas = SceneCanvas()
-    canvas.show(scene())
-    size = canvas._scene.layout.size  # type: ignore[union-attr]
+    canvas.show(shown := scene())
+    size = shown.layout.size
     assert (canvas.widget.width, canvas.widget.height) == (round(2 * size.w), round(2 * size.h))
     assert canvas.widget.layout.width == f"{size.w:g}px"
     assert (canvas.widget[PICTURE].width, canvas.widget[PICTURE].height) == (canvas.widget.width, canvas.widget.height)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,43 +13,31 @@ import pytest
 from rfwidget import RFWidget
 from rfwidget.network import Patch
 from rfwidget.types import GridPoint
-from rfwidget.widget import view
-from rfwidget.widget.overlay import Overlay
+from rfwidget.widget import engine
 from tests.box_filter import BoxNetwork, BoxReceptiveField
+from tests.widget.live_page import LivePage, all_ended, worker_threads
 
 SHAPE = (40, 64, 3)
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    messages: list[dict[str, Any]] = []
-    monkeypatch.setattr(Overlay, "send", lambda _, content, *__: messages.append(content))
-    return messages
-
-
-@pytest.fixture
-def widget(sent: list[Any]) -> Iterator[RFWidget]:  # noqa: ARG001 - its messages are caught
+def widget() -> Iterator[RFWidget]:
     made = RFWidget(BoxReceptiveField(), input_shape=SHAPE)
     assert made.wait(20)
     yield made
     made.close()
 
 
-def request(widget: RFWidget, x: int, y: int, seq: int) -> None:
-    content = {"kind": "request", "client": "page", "seq": seq, "revision": widget._overlay.revision, "reason": "click"}
-    widget._overlay._handle_custom_msg({**content, "cell": [x, y]}, [])
+@pytest.fixture
+def page(widget: RFWidget) -> LivePage:
+    return LivePage(widget)
 
 
-def kinds(sent: list[dict[str, Any]], seq: int) -> list[str]:
-    """What a page has been told of its request."""
-    return [content["kind"] for content in sent if content.get("client") == "page" and content.get("seq") == seq]
-
-
-def is_right(widget: RFWidget, x: int, y: int) -> bool:
+def is_right(widget: RFWidget, page: LivePage, x: int, y: int) -> bool:
     assert widget.wait(20)
     expected = widget.rf.gradient_at((x, y))
     return (
-        widget._overlay.state == "ready"
+        page.state.state == "ready"
         and widget.selected == GridPoint(x, y)
         and widget.gradient is not None
         and np.array_equal(widget.gradient, expected)
@@ -64,20 +51,20 @@ def with_gradient(monkeypatch: pytest.MonkeyPatch, change: Callable[[Patch], Pat
 
 
 def test_a_model_that_wants_to_end_the_program_is_an_error_like_others(
-    widget: RFWidget, monkeypatch: pytest.MonkeyPatch
+    widget: RFWidget, monkeypatch: pytest.MonkeyPatch, page: LivePage
 ) -> None:
     with monkeypatch.context() as patched:
         with_gradient(patched, lambda _: sys.exit("enough"))
-        request(widget, 1, 1, 1)
+        page.request(1, 1, 1)
         assert widget.wait(20)
-    assert widget._overlay.state == "error"
-    assert "SystemExit: enough" in widget._overlay.error["message"]
-    request(widget, 2, 3, 2)
-    assert is_right(widget, 2, 3)
+    assert page.state.state == "error"
+    assert "SystemExit: enough" in page.state.error["message"]
+    page.request(2, 3, 2)
+    assert is_right(widget, page, 2, 3)
 
 
 def test_a_model_that_raises_at_the_third_call_shows_it_and_answers_the_fourth(
-    widget: RFWidget, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
 
@@ -88,31 +75,33 @@ def test_a_model_that_raises_at_the_third_call_shows_it_and_answers_the_fourth(
             raise RuntimeError("the third call")
         return patch
 
-    monkeypatch.setattr(widget._study, "look_ahead", lambda *_: None)
+    monkeypatch.setattr(engine.Prefetch, "fill", lambda *_: None)
     with_gradient(monkeypatch, third_fails)
     for seq in (1, 2, 3):
-        request(widget, seq, 1, seq)
+        page.request(seq, 1, seq)
         assert widget.wait(20)
-    assert kinds(sent, 3)[-1] == "failure"
-    assert widget._overlay.state == "error"
-    assert "the third call" in widget._overlay.error["message"]
+    assert page.told(3)[-1] == ("failure", 3)
+    assert page.state.state == "error"
+    assert "the third call" in page.state.error["message"]
     assert widget.gradient is None
-    request(widget, 4, 1, 4)
-    assert is_right(widget, 4, 1)
+    page.request(4, 1, 4)
+    assert is_right(widget, page, 4, 1)
 
 
-def test_a_model_that_returns_nan_shows_it_in_plain_words(widget: RFWidget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_returns_nan_shows_it_in_plain_words(
+    widget: RFWidget, monkeypatch: pytest.MonkeyPatch, page: LivePage
+) -> None:
     with monkeypatch.context() as broken:
         with_gradient(broken, lambda patch: patch._replace(values=patch.values * np.nan))
-        request(widget, 5, 5, 1)
+        page.request(5, 5, 1)
         assert widget.wait(20)
-        assert "not finite" in widget._overlay.error["message"]
-    request(widget, 6, 5, 2)
-    assert is_right(widget, 6, 5)
+        assert "not finite" in page.state.error["message"]
+    page.request(6, 5, 2)
+    assert is_right(widget, page, 6, 5)
 
 
 def test_clicks_on_a_slow_model_are_acknowledged_at_once_and_only_the_last_is_computed(
-    widget: RFWidget, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, computed = threading.Event(), []
 
@@ -121,20 +110,20 @@ def test_clicks_on_a_slow_model_are_acknowledged_at_once_and_only_the_last_is_co
         computed.append((patch.left, patch.top))
         return patch
 
-    monkeypatch.setattr(widget._study, "look_ahead", lambda *_: None)
+    monkeypatch.setattr(engine.Prefetch, "fill", lambda *_: None)
     with_gradient(monkeypatch, slowly)
     for seq in range(1, 9):
-        request(widget, seq, 2, seq)
-        assert kinds(sent, seq) == ["ack"]
+        page.request(seq, 2, seq)
+        assert page.told(seq) == [("ack", seq)]
     gate.set()
     assert widget.wait(20)
     assert computed == [(4, 4), (32, 4)]
-    assert [kinds(sent, seq)[-1] for seq in range(1, 9)] == ["answer", *["superseded"] * 6, "answer"]
-    assert is_right(widget, 8, 2)
+    assert [page.told(seq)[-1][0] for seq in range(1, 9)] == ["answer", *["superseded"] * 6, "answer"]
+    assert is_right(widget, page, 8, 2)
 
 
 def test_closing_during_a_slow_gradient_neither_hangs_nor_answers(
-    widget: RFWidget, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, begun = threading.Event(), threading.Event()
 
@@ -144,14 +133,15 @@ def test_closing_during_a_slow_gradient_neither_hangs_nor_answers(
         return patch
 
     with_gradient(monkeypatch, slowly)
-    request(widget, 1, 1, 1)
+    page.request(1, 1, 1)
     assert begun.wait(20)
-    request(widget, 2, 2, 2)
+    page.request(2, 2, 2)
+    threads = worker_threads()
     widget.close()
     gate.set()
-    assert widget._engine.worker.join(20)
-    assert "answer" not in kinds(sent, 2)
-    assert widget._answer is None or widget._answer.cell != GridPoint(2, 2)
+    assert all_ended(threads)
+    assert ("answer", 2) not in page.told(2)
+    assert [content["cell"] for content in page.got("answer", "failure")] in ([], [[1, 1]])
 
 
 def test_a_layer_changed_while_another_is_measured_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,38 +156,41 @@ def test_a_layer_changed_while_another_is_measured_wins(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(BoxReceptiveField, "_build", slowly)
     widget = RFWidget(BoxReceptiveField(), input_shape=SHAPE, output_layer="wide")
+    page = LivePage(widget)
     assert begun.wait(20)
     widget.output_layer = "tall"
     gate.set()
     assert widget.wait(20)
-    assert (widget.output_layer, widget._overlay.layer, widget._overlay.state) == ("tall", "tall", "ready")
+    assert (widget.output_layer, page.state.layer, page.state.state) == ("tall", "tall", "ready")
     widget.close()
 
 
-def test_a_layer_taken_back_before_it_is_measured_is_not_shown(widget: RFWidget) -> None:
+def test_a_layer_taken_back_before_it_is_measured_is_not_shown(widget: RFWidget, page: LivePage) -> None:
     widget.output_layer = "tall"
     widget.output_layer = "wide"
     assert widget.wait(20)
-    assert (widget.output_layer, widget._overlay.layer) == ("wide", "wide")
+    assert (widget.output_layer, page.state.layer) == ("wide", "wide")
 
 
 def test_an_interrupt_in_the_message_handler_leaves_the_next_click_right(
-    widget: RFWidget, monkeypatch: pytest.MonkeyPatch
+    widget: RFWidget, monkeypatch: pytest.MonkeyPatch, page: LivePage
 ) -> None:
     with monkeypatch.context() as interrupted:
 
         def interrupt(*_: object) -> None:
             raise KeyboardInterrupt
 
-        interrupted.setattr(widget._engine, "ask_for", interrupt)
+        interrupted.setattr(engine.Engine, "ask_for", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            request(widget, 3, 3, 1)
-    request(widget, 4, 3, 2)
-    assert is_right(widget, 4, 3)
+            page.request(3, 3, 1)
+    page.request(4, 3, 2)
+    assert is_right(widget, page, 4, 3)
 
 
 @pytest.mark.parametrize("trait", ["selected", "output_layer"])
-def test_an_observer_that_raises_does_not_keep_the_layer_from_being_shown(widget: RFWidget, trait: str) -> None:
+def test_an_observer_that_raises_does_not_keep_the_layer_from_being_shown(
+    widget: RFWidget, trait: str, page: LivePage
+) -> None:
     def refuse(_: object) -> None:
         raise RuntimeError("the user's own mistake")
 
@@ -213,33 +206,17 @@ def test_an_observer_that_raises_does_not_keep_the_layer_from_being_shown(widget
         choose_tall()
     widget.unobserve(refuse, trait)
     assert widget.wait(20)
-    assert (widget.output_layer, widget._overlay.layer, widget._overlay.state) == ("tall", "tall", "ready")
-    assert widget._overlay.selected == list(widget.selected)
-    assert is_right(widget, *widget.selected)
-
-
-def test_a_call_that_raises_on_the_main_thread_does_not_hold_up_the_others() -> None:
-    from rfwidget.widget.main_thread import MainThread
-
-    done: list[str] = []
-
-    async def run() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda *_: done.append("told"))
-        main = MainThread()
-        main._waiting.extend([lambda: 1 / 0, lambda: done.append("next")])
-        main.post(lambda: done.append("last"))
-        while "last" not in done:
-            await asyncio.sleep(0)
-
-    asyncio.run(asyncio.wait_for(run(), 20))
-    assert done == ["told", "next", "last"]
+    assert (widget.output_layer, page.state.layer, page.state.state) == ("tall", "tall", "ready")
+    assert page.state.selected == list(widget.selected)
+    assert is_right(widget, page, *widget.selected)
 
 
 def test_of_a_huge_grid_the_feature_map_stays_behind_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view, "MAX_SHOWN_CELLS", 14 * 18 - 1)
+    monkeypatch.setattr(engine, "MAX_SHOWN_CELLS", 14 * 18 - 1)
     widget = RFWidget(BoxReceptiveField(), input_shape=SHAPE, selected=(3, 4))
+    page = LivePage(widget)
     assert widget.wait(20)
-    assert widget._overlay.feature_map is None
-    assert "14 x 18 cells is too large to be shown" in widget._overlay.status
-    assert is_right(widget, 3, 4)
+    assert page.state.feature_map is None
+    assert "14 x 18 cells is too large to be shown" in page.state.status
+    assert is_right(widget, page, 3, 4)
     widget.close()

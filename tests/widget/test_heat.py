@@ -16,7 +16,7 @@ def test_it_is_cut_to_the_pixels_that_respond() -> None:
     values = np.zeros((20, 30))
     values[4:9, 10:22] = 1
     heat = heat_map(patch_of(values))
-    assert heat.box == (5 + 10, 3 + 4, 12, 5)
+    assert heat.box == (5 + 10, 3 + 4, 5 + 22, 3 + 9)
     assert heat.rgba.shape == (5, 12, 4)
 
 
@@ -31,7 +31,7 @@ def test_pixels_without_gradient_are_clear_and_all_others_show() -> None:
 def test_channels_that_cancel_still_respond() -> None:
     values = np.zeros((4, 6, 2), np.float32)
     values[1, 2] = (1, -1)
-    assert heat_map(Patch(values, 0, 0)).box == (2, 1, 1, 1)
+    assert heat_map(Patch(values, 0, 0)).box == (2, 1, 3, 2)
 
 
 def test_the_sign_runs_from_one_end_of_the_colours_to_the_other() -> None:
@@ -51,7 +51,7 @@ def test_one_pixel_far_stronger_than_all_others_does_not_hide_them() -> None:
 
 def test_no_response_at_all_is_an_empty_picture() -> None:
     heat = heat_map(patch_of(np.zeros((4, 6))))
-    assert heat.box[2:] == (0, 0)
+    assert heat.box[2:] == heat.box[:2]
     assert heat.rgba.size == 0
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
-import threading
+import tempfile
 import tracemalloc
 import weakref
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import ipywidgets
 
 from rfwidget import RFWidget
 from tests.box_filter import BoxReceptiveField
+from tests.widget.live_page import all_ended, parts, worker_threads
 
 CYCLES = 100
 SHAPE = (24, 30, 3)
@@ -25,26 +28,32 @@ def live() -> list[weakref.ref[Any]]:
     widget.show_naive = True
     widget.output_layer = "tall"
     assert widget.wait(20)
-    widget._picture()()
-    parts = (widget, widget.rf, widget._overlay, widget._canvas.widget, widget._controls, widget._engine)
+    with tempfile.TemporaryDirectory() as folder:
+        widget.save_png(Path(folder) / "rf.png")
+    threads, seen = worker_threads(), [weakref.ref(part) for part in (*parts(widget), widget.rf)]
     widget.close()
-    assert widget._engine.worker.join(20)
-    return [weakref.ref(part) for part in parts]
+    assert all_ended(threads)
+    return seen
 
 
-def threads() -> int:
-    return sum(thread.name == "rfwidget" for thread in threading.enumerate())
+def alive() -> Counter[str]:
+    """Objects of ours, whoever holds them."""
+    return Counter(
+        type(thing).__qualname__ for thing in gc.get_objects() if str(type(thing).__module__).startswith("rfwidget.")
+    )
 
 
 def test_after_a_hundred_lives_nothing_is_left(capfd: Any) -> None:
     live()
     gc.collect()
     registry = ipywidgets.widgets.widget._instances
-    known, running = len(registry), threads()
+    known, running = len(registry), len(worker_threads())
+    ours = alive()
     seen = [reference for _ in range(CYCLES) for reference in live()]
     gc.collect()
     assert sum(reference() is not None for reference in seen) == 0
-    assert threads() == running
+    assert alive() == ours
+    assert len(worker_threads()) == running
     assert len(registry) == known
     assert capfd.readouterr().err == ""
 
@@ -66,7 +75,7 @@ def test_memory_is_flat_over_many_lives() -> None:
 def test_a_refused_constructor_leaves_no_thread_and_no_widget() -> None:
     gc.collect()
     registry = ipywidgets.widgets.widget._instances
-    known, running = len(registry), threads()
+    known, running = len(registry), len(worker_threads())
     for _ in range(10):
         try:
             RFWidget(BoxReceptiveField(), input_shape=SHAPE, selected="no cell")
@@ -74,5 +83,5 @@ def test_a_refused_constructor_leaves_no_thread_and_no_widget() -> None:
             continue
         raise AssertionError("it was not refused")
     gc.collect()
-    assert threads() == running
+    assert len(worker_threads()) == running
     assert len(registry) == known

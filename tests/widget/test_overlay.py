@@ -1,6 +1,7 @@
 import gzip
 import math
 import re
+import typing
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from hypothesis import strategies as st
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Rect
 from rfwidget.widget import overlay as module
-from rfwidget.widget.overlay import Choice, Overlay, Query, Request, parse_choice, parse_query, parse_request
+from rfwidget.widget.overlay import Choice, Overlay, Query, Request, parse_message
 
-MODEL_TS = Path(__file__).parents[2] / "js" / "model.ts"
-GOOD = {"kind": "request", "client": "page", "seq": 3, "revision": 2, "cell": [5, 7], "reason": "scrub"}
+PROTOCOL_TS = Path(__file__).parents[2] / "js" / "protocol.ts"
+GOOD = {"kind": "request", "client": "page", "seq": 3, "revision": 2, "cell": [5, 7]}
 
 
 @pytest.fixture
@@ -28,26 +29,51 @@ def own_traits():
 
 
 def interface(name):
-    body = re.search(rf"export interface {name} \{{\n(.*?)\n\}}", MODEL_TS.read_text(), re.DOTALL)[1]
-    return re.findall(r"^  (\w+): ", body, re.MULTILINE)
+    """Fields of an interface, those that it inherits first."""
+    text = PROTOCOL_TS.read_text()
+    parents, body = re.search(
+        rf"export interface {name}(?: extends ([\w, ]+))? \{{\n(.*?)\n\}}", text, re.DOTALL
+    ).groups()
+    inherited = [field for parent in (parents or "").split(", ") if parent for field in interface(parent)]
+    return inherited + re.findall(r"^  (\w+): ", body, re.MULTILINE)
+
+
+def alternatives(name):
+    return re.search(rf"export type {name} = (.*);", PROTOCOL_TS.read_text())[1].split(" | ")
 
 
 def test_traits_are_those_of_the_typescript_model_in_the_same_order():
-    assert own_traits() == interface("Model")
+    assert own_traits() == interface("SyncedState")
 
 
-def test_request_has_the_fields_that_the_page_sends():
-    assert ["kind", *Request._fields] == interface("Request")
-
-
-@pytest.mark.parametrize("kind", [Query, Choice])
-def test_what_wants_no_answer_has_the_fields_that_the_page_sends(kind):
+@pytest.mark.parametrize("kind", typing.get_args(module.PageMessage))
+def test_what_a_page_says_has_the_fields_that_it_sends(kind):
     assert ["kind", *kind._fields] == interface(kind.__name__)
 
 
-def test_reasons_are_those_of_the_page():
-    alternatives = re.search(r"export type Reason = (.*);", MODEL_TS.read_text())[1]
-    assert set(re.findall(r'"(\w+)"', alternatives)) == set(module.REASONS)
+def test_a_page_says_nothing_else():
+    kinds = [kind.__name__ for kind in typing.get_args(module.PageMessage)]
+    assert kinds == alternatives("PageMessage")
+    text = PROTOCOL_TS.read_text()
+    named = [re.search(rf"interface {kind} \{{\n  kind: \"(\w+)\"", text)[1] for kind in kinds]
+    assert named == list(module._PARSERS)
+
+
+def test_what_the_kernel_says_has_the_fields_that_the_page_reads_in_the_same_order(sent):
+    overlay = Overlay()
+    overlay.acknowledge(REQUEST)
+    overlay.supersede(REQUEST)
+    overlay.answer(REQUEST, box=(0, 0, 1, 1), rect=Rect(0, 0, 1, 1), rgba=bytes(4), **ANSWER)
+    overlay.fail(REQUEST, serial=9, revision=2, message="", details="")
+    overlay.download("field.png", b"png")
+    overlay.copy("text")
+    names = alternatives("KernelMessage")
+    assert [content["kind"].capitalize() for content, _ in sent] == names
+    for name, (content, buffers) in zip(names, sent, strict=True):
+        fields = [field for field in interface(name) if field != "kind"]
+        in_buffer = {"rgba", "content"}.intersection(fields)
+        assert [field for field in content if field != "kind"] == [field for field in fields if field not in in_buffer]
+        assert len(buffers or []) == len(in_buffer)
 
 
 def test_built_files_travel_as_text():
@@ -65,15 +91,33 @@ def test_missing_build_says_what_to_run(monkeypatch, tmp_path):
 
 def test_well_formed_request_arrives_as_a_value(sent):
     overlay, seen = Overlay(), []
-    overlay.on_request(seen.append)
+    overlay.on_message(Request, seen.append)
     overlay._handle_custom_msg(GOOD, [])
-    assert seen == [Request("page", 3, 2, GridPoint(5, 7), "scrub")]
+    assert seen == [Request("page", 3, 2, GridPoint(5, 7))]
     overlay.acknowledge(seen[0])
     overlay.supersede(seen[0])
     assert [content for content, _ in sent] == [
         {"kind": "ack", "client": "page", "seq": 3},
         {"kind": "superseded", "client": "page", "seq": 3},
     ]
+
+
+def test_each_kind_of_message_goes_to_its_own_handler():
+    overlay, seen = Overlay(), {Request: [], Query: [], Choice: []}
+    for kind, heard in seen.items():
+        overlay.on_message(kind, heard.append)
+    for content in (GOOD, {"kind": "query", "box": [1, 2, 3, 4]}, {"kind": "layer", "name": "mix"}, {"kind": "other"}):
+        overlay._handle_custom_msg(content, [])
+    assert list(seen.values()) == [
+        [Request("page", 3, 2, GridPoint(5, 7))],
+        [Query((1, 2, 3, 4))],
+        [Choice("mix")],
+    ]
+
+
+def test_a_message_that_nobody_wants_is_dropped(sent):
+    Overlay()._handle_custom_msg(GOOD, [])
+    assert sent == []
 
 
 @pytest.mark.parametrize(
@@ -95,13 +139,13 @@ def test_well_formed_request_arrives_as_a_value(sent):
         {"cell": [1.5, 2]},
         {"cell": ["1", "2"]},
         {"cell": {"0": 1, "1": 2}},
-        {"reason": "other"},
-        {"reason": ["click"]},
+        {"kind": "other"},
+        {"kind": ["request"]},
     ],
 )
 def test_malformed_request_is_dropped_without_a_word(sent, change):
     overlay, seen = Overlay(), []
-    overlay.on_request(seen.append)
+    overlay.on_message(Request, seen.append)
     overlay._handle_custom_msg({**GOOD, **change}, [])
     assert (seen, sent) == ([], [])
 
@@ -114,8 +158,10 @@ JSON = st.recursive(
 
 @given(JSON | st.fixed_dictionaries({name: JSON | st.just(value) for name, value in GOOD.items()}))
 def test_any_message_is_a_request_within_limits_or_nothing(content):
-    request = parse_request(content)
-    if request is not None:
+    request = parse_message(content)
+    if isinstance(content, dict) and content.get("kind") not in ("query", "layer"):
+        assert isinstance(request, Request | None)
+    if isinstance(request, Request):
         assert content["kind"] == "request"
         assert 0 < len(request.client) <= 64
         assert all(type(number) is int for number in (request.seq, request.revision, *request.cell))
@@ -125,8 +171,10 @@ def test_any_message_is_a_request_within_limits_or_nothing(content):
 
 @given(JSON | st.fixed_dictionaries({"kind": st.just("query"), "box": JSON | st.lists(st.integers(-3, 9), max_size=5)}))
 def test_any_message_is_a_query_for_a_box_or_for_none_or_nothing(content):
-    query = parse_query(content)
-    if query is not None and query.box is not None:
+    query = parse_message(content)
+    if isinstance(content, dict) and content.get("kind") == "query":
+        assert isinstance(query, Query | None)
+    if isinstance(query, Query) and query.box is not None:
         left, top, right, bottom = query.box
         assert content["box"] == [left, top, right, bottom]
         assert all(type(edge) is int for edge in query.box)
@@ -137,22 +185,21 @@ def test_any_message_is_a_query_for_a_box_or_for_none_or_nothing(content):
 @pytest.mark.parametrize(
     "content", [None, {"kind": "query"}, {"kind": "other", "box": None}, {"kind": "layer", "name": 1}]
 )
-def test_what_is_no_query_and_no_choice_is_neither(content):
-    assert parse_query(content) is None
-    assert parse_choice(content) is None
+def test_what_is_no_query_and_no_choice_is_nothing(content):
+    assert parse_message(content) is None
 
 
 def test_a_query_for_none_ends_one():
-    assert parse_query({"kind": "query", "box": None}) == Query(None)
+    assert parse_message({"kind": "query", "box": None}) == Query(None)
 
 
-REQUEST = Request("page", 4, 2, GridPoint(1, 2), "click")
+REQUEST = Request("page", 4, 2, GridPoint(1, 2))
 ANSWER = {"serial": 9, "revision": 2, "cell": GridPoint(1, 2), "milliseconds": 1.5}
 
 
 def test_answer_carries_its_pixels_as_a_buffer_and_infinite_edges_as_null(sent):
     rect = Rect(-2, 4, 5, math.inf)
-    Overlay().answer(REQUEST, box=(6, 8, 5, 3), rect=rect, rgba=bytes(range(60)), **ANSWER)
+    Overlay().answer(REQUEST, box=(6, 8, 11, 11), rect=rect, rgba=bytes(range(60)), **ANSWER)
     [(content, buffers)] = sent
     assert content == {
         "kind": "answer",
@@ -161,7 +208,7 @@ def test_answer_carries_its_pixels_as_a_buffer_and_infinite_edges_as_null(sent):
         "serial": 9,
         "revision": 2,
         "cell": [1, 2],
-        "box": [6, 8, 5, 3],
+        "box": [6, 8, 11, 11],
         "rect": [-2, 4, 5, None],
         "milliseconds": 1.5,
     }
@@ -175,7 +222,7 @@ def test_answer_to_nobody_has_the_empty_client(sent):
 
 def test_answer_whose_pixels_do_not_fill_its_box_is_refused(sent):
     with pytest.raises(ReceptiveFieldError, match="59 bytes does not fill 5x3 pixels"):
-        Overlay().answer(REQUEST, box=(6, 8, 5, 3), rect=Rect(0, 0, 1, 1), rgba=bytes(59), **ANSWER)
+        Overlay().answer(REQUEST, box=(6, 8, 11, 11), rect=Rect(0, 0, 1, 1), rgba=bytes(59), **ANSWER)
     assert sent == []
 
 

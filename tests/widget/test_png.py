@@ -11,10 +11,9 @@ import pytest
 from PIL import Image
 
 from rfwidget.types import GridPoint, Rect
-from rfwidget.widget.drawings import Drawings, Label, Line, build_drawings
 from rfwidget.widget.png import paint, png_bytes
-from rfwidget.widget.scene import build_scene
-from tests.widget.test_drawings import CONTOURS, IMAGE, LAYOUT, OTHER, SHOWN
+from rfwidget.widget.scene import Label, Line, Mark, build_scene, marks_over
+from tests.widget.test_scene import CONTOURS, IMAGE, LAYOUT, OTHER, SHOWN
 
 GREY, WHITE, BLACK, YELLOW = (128, 128, 128), (255, 255, 255), (0, 0, 0), (255, 225, 77)
 SCENE = build_scene(np.full((96, 160, 3), 128, np.uint8), IMAGE, SHOWN.field, SHOWN.grid, dots=False, rectangles=False)
@@ -24,8 +23,8 @@ CELL = GridPoint(10, 6)
 Colours = list[tuple[int, ...]]
 
 
-def painted(drawings: Drawings) -> npt.NDArray[np.uint8]:
-    return np.asarray(paint(SCENE, drawings=drawings))
+def painted(*marks: Mark) -> npt.NDArray[np.uint8]:
+    return np.asarray(paint(SCENE, over=marks))
 
 
 def x(pixel: float) -> int:
@@ -48,12 +47,12 @@ def runs(pixels: npt.NDArray[np.uint8]) -> list[tuple[tuple[int, ...], int]]:
 
 def test_png_file_names_its_maker_in_the_first_bytes_where_the_overlay_looks():
     file = png_bytes(Image.new("RGBA", (300, 200), "navy"))
-    assert b"Software\0rfwidget" in file[:120]  # js/still.ts decodes 160 characters of base64
+    assert b"Software\0rfwidget" in file[:120]  # js/view/saved-output.ts decodes 160 characters of base64
     assert Image.open(io.BytesIO(file)).size == (300, 200)
 
 
 def test_the_selected_rectangle_is_a_white_line_in_a_black_halo_on_its_edges() -> None:
-    pixels = painted(build_drawings(LAYOUT, IMAGE, SHOWN, CELL))
+    pixels = painted(*marks_over(LAYOUT, IMAGE, SHOWN, CELL))
     across = [GREY, *[BLACK] * 2, *[WHITE] * 4, *[BLACK] * 2, GREY]
     for column in (x(37), x(71)):
         assert colours(pixels[y(35), column - 5 : column + 5]) == across
@@ -65,7 +64,7 @@ def test_the_selected_rectangle_is_a_white_line_in_a_black_halo_on_its_edges() -
 
 def test_what_overhangs_is_dashed_in_black_on_the_white_ground() -> None:
     """Cell (0, 0) sees from column -3 on, and its upper edge is that of the image."""
-    pixels = painted(build_drawings(LAYOUT, IMAGE, SHOWN, GridPoint(0, 0)))
+    pixels = painted(*marks_over(LAYOUT, IMAGE, SHOWN, GridPoint(0, 0)))
     left = runs(pixels[y(2) : y(20), x(-3)])
     assert {colour for colour, _ in left} == {BLACK, WHITE}
     assert {length for _, length in left[1:-1]} == {8}
@@ -74,8 +73,7 @@ def test_what_overhangs_is_dashed_in_black_on_the_white_ground() -> None:
 
 
 def test_the_query_is_a_box_in_short_yellow_dashes_and_its_cells_are_diamonds() -> None:
-    drawings = build_drawings(LAYOUT, IMAGE, SHOWN, None, query=Rect(51, 40, 71, 49))
-    pixels = painted(drawings)
+    pixels = painted(*marks_over(LAYOUT, IMAGE, SHOWN, None, query=Rect(51, 40, 71, 49)))
     along = runs(pixels[y(49), x(51) + 20 : x(51) + 80])
     assert {colour for colour, _ in along} == {YELLOW, BLACK}
     assert {length for _, length in along[1:-1]} == {4}
@@ -89,7 +87,7 @@ def test_the_query_is_a_box_in_short_yellow_dashes_and_its_cells_are_diamonds() 
 
 
 def test_the_other_layer_has_long_yellow_dashes_in_a_black_halo() -> None:
-    pixels = painted(build_drawings(LAYOUT, IMAGE, SHOWN, CELL, other=OTHER))
+    pixels = painted(*marks_over(LAYOUT, IMAGE, SHOWN, CELL, other=OTHER))
     # The nearest cell sees 12..92 by 19..69.
     along = runs(pixels[y(19), x(12) - 2 : x(90)])
     assert set(along[1:-1]) == {(YELLOW, 24), (BLACK, 10)}
@@ -107,22 +105,22 @@ def test_contours_are_white_solid_and_dashed_in_an_even_dark_halo() -> None:
         **CONTOURS,
         "levels": [{**level, "loops": [[0, 0, 30, 0, 30, 20, 0, 20]]} for level in CONTOURS["levels"]],
     }
-    half, most = build_drawings(LAYOUT, IMAGE, SHOWN, CELL, contours=contours).lines[:2]
+    half, most = marks_over(LAYOUT, IMAGE, SHOWN, CELL, contours=contours)[:2]
     left, top = x(38), y(15)
-    solid = painted(Drawings((half,)))
+    solid = painted(half)
     assert runs(solid[top, left : x(68)]) == [(WHITE, x(68) - left)]
     halo = (26, 26, 26)  # 80 % black over the grey
     assert set(colours(solid[top - 3, left - 3 : left + 60])) == {halo}  # also at the corner, where two lines meet
     assert tuple(solid[top - 5, left + 30]) == GREY
-    dashed = runs(painted(Drawings((most,)))[top, left : x(68)])
+    dashed = runs(painted(most)[top, left : x(68)])
     assert set(dashed[:-2]) == {(WHITE, 12), (halo, 6)}
 
 
 def test_a_pattern_runs_around_the_corners() -> None:
     """Steps of two CSS pixels are shorter than the dashes: begun anew at every corner, they would leave no gap."""
     steps = [(60.0 + 2 * (k // 2), 60.0 + 2 * ((k + 1) // 2)) for k in range(61)]
-    look = build_drawings(LAYOUT, IMAGE, SHOWN, CELL, contours=CONTOURS).lines[1].look
-    pixels = painted(Drawings((Line((tuple(steps),), look),)))
+    look = marks_over(LAYOUT, IMAGE, SHOWN, CELL, contours=CONTOURS)[1].look
+    pixels = painted(Line((tuple(steps),), look))
     diagonal = [tuple(pixels[2 * round(b), 2 * round(a)]) for a, b in steps[1:-1]]
     assert 0.5 < sum(colour == WHITE for colour in diagonal) / len(diagonal) < 0.9
 
@@ -132,7 +130,7 @@ def test_a_pattern_runs_around_the_corners() -> None:
 )
 def test_a_label_is_whole_wherever_it_should_stand(place: tuple[float, float], moved: bool) -> None:
     def box(label: Label) -> tuple[int, int, int, int]:
-        rows, columns = np.nonzero(np.any(painted(Drawings(labels=(label,))) != painted(Drawings()), axis=2))
+        rows, columns = np.nonzero(np.any(painted(label) != painted(), axis=2))
         return int(columns.min()), int(rows.min()), int(columns.max()), int(rows.max())
 
     left, top, right, bottom = box(Label("block3_conv1", *place))
@@ -145,13 +143,13 @@ def test_a_label_is_whole_wherever_it_should_stand(place: tuple[float, float], m
 def test_labels_that_would_meet_stand_below_each_other() -> None:
     labels = [Label("first layer", 150, 120), Label("second layer", 170, 124), Label("50 %", 200, 126)]
     apart = [Label(label.text, label.x, 60 + 100 * k) for k, label in enumerate(labels)]
-    blank = painted(Drawings())
-    ink = [np.count_nonzero(np.any(painted(Drawings(labels=tuple(some))) != blank, axis=2)) for some in (labels, apart)]
+    blank = painted()
+    ink = [np.count_nonzero(np.any(painted(*some) != blank, axis=2)) for some in (labels, apart)]
     assert ink[0] == ink[1]
 
 
 def test_a_name_over_several_lines_is_written_in_one() -> None:
     assert np.array_equal(
-        painted(Drawings(labels=(Label("two\nlines", 100, 100),))),
-        painted(Drawings(labels=(Label("two lines", 100, 100),))),
+        painted(Label("two\nlines", 100, 100)),
+        painted(Label("two lines", 100, 100)),
     )

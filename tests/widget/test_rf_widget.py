@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import tempfile
 import threading
 import weakref
 from collections.abc import Iterator
@@ -17,79 +19,101 @@ from PIL import Image
 from rfwidget import RFWidget
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.network import Patch
-from rfwidget.types import GridPoint, Size
+from rfwidget.types import GridPoint, Rect, Size
 from rfwidget.widget import engine
-from rfwidget.widget.overlay import Overlay
+from rfwidget.widget.saved_output import SavedOutput
+from rfwidget.widget.scene import Margin, StageLayout
 from tests.box_filter import BoxReceptiveField
+from tests.widget.live_page import LivePage, all_ended, worker_threads
 
 SHAPE = (40, 64, 3)
+YELLOW = (255, 225, 77)
+BARE: dict[str, Any] = {"selected": (7, 9), "show_dots": False, "show_rectangles": False}
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], Any]]:
-    """The messages to the browser."""
-    messages: list[tuple[dict[str, Any], Any]] = []
-    monkeypatch.setattr(Overlay, "send", lambda _, content, buffers=None: messages.append((content, buffers)))
-    return messages
-
-
-@pytest.fixture
-def widget(sent: list[Any]) -> Iterator[RFWidget]:  # noqa: ARG001 - its messages are caught
+def widget() -> Iterator[RFWidget]:
     made = RFWidget(BoxReceptiveField(), input_shape=SHAPE)
-    assert made.wait(20)
+    assert made.wait(60, background=True)
     yield made
     made.close()
 
 
-def request(widget: RFWidget, x: Any, y: Any, seq: int = 1, revision: int | None = None, client: str = "page") -> None:
-    """A message from a page."""
-    revision = widget._overlay.revision if revision is None else revision
-    content = {"kind": "request", "client": client, "seq": seq, "revision": revision, "cell": [x, y], "reason": "click"}
-    widget._overlay._handle_custom_msg(content, [])
+@pytest.fixture
+def bare() -> Iterator[RFWidget]:
+    """A widget with nothing but the gradient map on its picture."""
+    made = RFWidget(BoxReceptiveField(), input_shape=SHAPE, **BARE)
+    assert made.wait(60, background=True)
+    yield made
+    made.close()
 
 
-def answers(sent: list[tuple[dict[str, Any], Any]], kind: str = "answer") -> list[dict[str, Any]]:
-    return [content for content, _ in sent if content["kind"] == kind]
+@pytest.fixture
+def page(widget: RFWidget) -> LivePage:
+    return LivePage(widget)
 
 
-def test_it_shows_the_central_cell_at_first(widget: RFWidget) -> None:
+def layout_of(page: LivePage) -> StageLayout:
+    """Where the image is on the page's stage."""
+    state = page.state
+    return StageLayout(Size(*state.image_size), state.scale, Margin(*state.margin))
+
+
+def picture(widget: RFWidget) -> npt.NDArray[np.int_]:
+    """What the widget saves."""
+    with tempfile.TemporaryDirectory() as folder:
+        widget.save_png(Path(folder) / "rf.png")
+        return np.asarray(Image.open(Path(folder) / "rf.png"), int)
+
+
+def changed(before: npt.NDArray[np.int_], widget: RFWidget) -> tuple[float, ...]:
+    """Box of the image around all that has changed, in its pixels."""
+    rows, columns = np.nonzero(np.any(picture(widget) != before, axis=2))
+    layout = layout_of(LivePage(widget))
+    edges = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    corner = (*layout.margin[:2], *layout.margin[:2])
+    return tuple((edge / 2 - at) / layout.scale for edge, at in zip(edges, corner, strict=True))
+
+
+def test_it_shows_the_central_cell_at_first(widget: RFWidget, page: LivePage) -> None:
     assert widget.selected == GridPoint(7, 9)
     assert widget.output_layer == "wide"
     assert widget.rf_params is not None
     assert widget.rf_params.size == Size(12, 6)
     np.testing.assert_array_equal(widget.gradient, widget.rf.gradient_at((7, 9)))
-    assert widget._overlay.grid == [14, 18]
-    assert widget._overlay.state == "ready"
+    assert page.state.grid == [14, 18]
+    assert page.state.state == "ready"
 
 
-def test_setting_the_cell_in_python_shows_it_in_the_browser(widget: RFWidget, sent: list[Any]) -> None:
+def test_setting_the_cell_in_python_shows_it_in_the_browser(widget: RFWidget, page: LivePage) -> None:
     widget.selected = (2, 3)
     assert widget.wait(20)
-    assert widget._overlay.selected == [2, 3]
+    assert page.state.selected == [2, 3]
     np.testing.assert_array_equal(widget.gradient, widget.rf.gradient_at((2, 3)))
-    last = answers(sent)[-1]
+    last = page.got("answer")[-1]
     assert last["cell"] == [2, 3]
-    assert last["box"] == [8, 6, 12, 6]
+    assert last["box"] == [8, 6, 20, 12]
     assert last["client"] == ""
 
 
 def test_a_request_is_answered_at_once_and_sets_the_cell(
-    widget: RFWidget, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_MOMENT", 20)
     seen = []
     widget.observe(lambda change: seen.append(change["new"]), "selected")
-    request(widget, 4, 5, seq=7)
+    page.request(4, 5, seq=7)
     assert widget.wait(20)
     assert widget.selected == GridPoint(4, 5) == seen[-1]
-    kinds = [(c["kind"], c["seq"]) for c, _ in sent if c.get("client") == "page"]
+    kinds = page.told()
     assert kinds == [("answer", 7)]
-    content, (rgba,) = next((c, b) for c, b in sent if c["kind"] == "answer" and c["seq"] == 7)
-    assert len(rgba) == 4 * content["box"][2] * content["box"][3]
+    content, (rgba,) = next((c, b) for c, b in page.messages if c["kind"] == "answer" and c["seq"] == 7)
+    left, top, right, bottom = content["box"]
+    assert len(rgba) == 4 * (right - left) * (bottom - top)
 
 
 def test_a_request_that_takes_long_is_acknowledged_first(
-    widget: RFWidget, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert widget.wait(20, background=True)
     release, gradient = threading.Event(), widget.rf.network.gradient
@@ -99,65 +123,89 @@ def test_a_request_that_takes_long_is_acknowledged_first(
         return gradient(*arguments)
 
     monkeypatch.setattr(widget.rf.network, "gradient", slow)
-    request(widget, 4, 5, seq=7)
-    assert [(c["kind"], c["seq"]) for c, _ in sent if c.get("client") == "page"] == [("ack", 7)]
-    request(widget, 5, 5, seq=8)
-    request(widget, 6, 5, seq=9)
+    page.request(4, 5, seq=7)
+    assert page.told() == [("ack", 7)]
+    page.request(5, 5, seq=8)
+    page.request(6, 5, seq=9)
     release.set()
     assert widget.wait(20)
-    kinds = [(c["kind"], c["seq"]) for c, _ in sent if c.get("client") == "page"]
+    kinds = page.told()
     assert sorted(kinds) == [("ack", 7), ("ack", 8), ("ack", 9), ("answer", 7), ("answer", 9), ("superseded", 8)]
 
 
-def test_the_same_cell_again_is_answered_again(widget: RFWidget, sent: list[Any]) -> None:
+def test_the_same_cell_again_is_answered_again(widget: RFWidget, page: LivePage) -> None:
     for seq in (1, 2, 3):
-        request(widget, 4, 5, seq=seq)
+        page.request(4, 5, seq=seq)
         assert widget.wait(20)
-    assert [c["seq"] for c in answers(sent) if c["client"] == "page"] == [1, 2, 3]
+    assert [c["seq"] for c in page.got("answer") if c["client"] == "page"] == [1, 2, 3]
 
 
-def test_serials_grow_over_all_pages(widget: RFWidget, sent: list[Any]) -> None:
+def test_after_a_lull_a_page_that_is_loaded_later_knows_the_cell_too() -> None:
+    async def script() -> None:
+        widget = RFWidget(BoxReceptiveField(), input_shape=SHAPE)
+        assert widget.wait(20)
+        page = LivePage(widget)
+        page.request(4, 5)
+        assert page.state.selected != [4, 5], "dragging does not set the trait at every step"
+        while page.state.selected != [4, 5]:
+            await asyncio.sleep(0.01)
+        assert widget.selected == GridPoint(4, 5)
+        widget.close()
+
+    asyncio.run(asyncio.wait_for(script(), 20))
+
+
+def test_a_page_hears_that_no_cell_is_selected_any_more_right_after_its_click(widget: RFWidget, page: LivePage) -> None:
+    widget.selected = None
+    page.request(4, 5)
+    assert widget.wait(20)
+    widget.selected = None
+    assert page.cell is None
+
+
+def test_serials_grow_over_all_pages(widget: RFWidget, page: LivePage) -> None:
     for seq, client in ((1, "a"), (1, "b"), (2, "a")):
-        request(widget, seq, 1, seq=seq, client=client)
+        page.request(seq, 1, seq=seq, client=client)
         assert widget.wait(20)
-    serials = [c["serial"] for c in answers(sent)]
+    serials = [c["serial"] for c in page.got("answer")]
     assert serials == sorted(set(serials))
 
 
 @pytest.mark.parametrize(("x", "y", "revision"), [(14, 0, None), (0, 18, None), (2, 2, 0), (2, 2, 99)])
 def test_a_request_for_what_is_not_shown_is_turned_down(
-    widget: RFWidget, sent: list[Any], x: int, y: int, revision: int | None
+    widget: RFWidget, page: LivePage, x: int, y: int, revision: int | None
 ) -> None:
-    request(widget, x, y, revision=revision)
+    page.request(x, y, revision=revision)
     assert widget.wait(20)
     assert widget.selected == GridPoint(7, 9)
-    assert [c["kind"] for c, _ in sent if c.get("client") == "page"] == ["superseded"]
+    assert page.told() == [("superseded", 1)]
 
 
-def test_changing_the_layer_keeps_the_place_on_the_image(widget: RFWidget) -> None:
+def test_changing_the_layer_keeps_the_place_on_the_image(widget: RFWidget, page: LivePage) -> None:
     widget.selected = (0, 0)
     widget.output_layer = "tall"
     assert widget.wait(20)
-    assert widget._overlay.layer == "tall"
-    assert widget._overlay.grid == [60, 11]
+    assert page.state.layer == "tall"
+    assert page.state.grid == [60, 11]
     # The field of cell (0, 0) was centred at (6, 3); fields of "tall" are centred at 2.5 + i and 4.5 + 3j.
     assert widget.selected in (GridPoint(3, 0), GridPoint(4, 0))
 
 
-def test_the_newest_of_many_layers_is_shown(widget: RFWidget) -> None:
+def test_the_newest_of_many_layers_is_shown(widget: RFWidget, page: LivePage) -> None:
     for name in ("tall", "wide", "tall", "wide", "tall"):
         widget.output_layer = name
     assert widget.wait(20)
-    assert (widget.output_layer, widget._overlay.layer) == ("tall", "tall")
+    assert (widget.output_layer, page.state.layer) == ("tall", "tall")
 
 
 def test_an_image_of_another_size_is_measured_anew() -> None:
     widget = RFWidget(BoxReceptiveField())
     assert widget.wait(20)
+    page = LivePage(widget)
     widget.image = np.zeros((50, 30, 3), np.uint8)
     assert widget.wait(20)
     assert (widget.rf.input_shape.w, widget.rf.input_shape.h) == (30, 50)
-    assert widget._overlay.image_size == [30, 50]
+    assert page.state.image_size == [30, 50]
     widget.close()
 
 
@@ -167,7 +215,7 @@ def test_no_image_is_the_sample_photograph(widget: RFWidget) -> None:
     assert widget.image == "grace_hopper"
 
 
-def test_preprocess_stands_between_the_image_and_the_model() -> None:
+def test_preprocess_stands_between_the_image_and_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
     def preprocess(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -178,13 +226,16 @@ def test_preprocess_stands_between_the_image_and_the_model() -> None:
     widget = RFWidget(BoxReceptiveField(), image=image, preprocess=preprocess)
     assert widget.wait(20)
     assert seen == [(np.float32, SHAPE, 255.0)]
-    assert widget._view is not None
-    assert widget._view.image.max() == 1
+    given, gradient = [], widget.rf.network.gradient
+    monkeypatch.setattr(widget.rf.network, "gradient", lambda *call: (given.append(call[0]), gradient(*call))[1])
+    widget.selected = (1, 1)
+    assert widget.wait(20)
+    assert {float(image.max()) for image in given} == {1.0}
     widget.close()
 
 
 def test_an_error_while_answering_shows_in_the_widget_and_the_next_click_works(
-    widget: RFWidget, sent: list[Any], monkeypatch: pytest.MonkeyPatch
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
 
@@ -192,27 +243,28 @@ def test_an_error_while_answering_shows_in_the_widget_and_the_next_click_works(
             raise RuntimeError("out of cheese")
 
         broken.setattr(widget.rf.network, "gradient", fail)
-        request(widget, 1, 1, seq=1)
+        page.request(1, 1, seq=1)
         assert widget.wait(20)
-    assert widget._overlay.state == "error"
-    assert widget._overlay.error is not None
-    assert "out of cheese" in widget._overlay.error["message"]
-    assert "Traceback" in widget._overlay.error["details"]
-    assert answers(sent, "failure")[-1]["seq"] == 1
-    request(widget, 2, 2, seq=2)
+    assert page.state.state == "error"
+    assert page.state.error is not None
+    assert "out of cheese" in page.state.error["message"]
+    assert "Traceback" in page.state.error["details"]
+    assert page.got("failure")[-1]["seq"] == 1
+    page.request(2, 2, seq=2)
     assert widget.wait(20)
-    assert (widget._overlay.state, widget._overlay.error) == ("ready", None)
+    assert (page.state.state, page.state.error) == ("ready", None)
     assert widget.selected == GridPoint(2, 2)
 
 
 def test_an_error_while_measuring_shows_in_the_widget() -> None:
     widget = RFWidget(BoxReceptiveField(), output_layer="tal")
+    page = LivePage(widget)
     assert widget.wait(20)
-    assert widget._overlay.state == "error"
-    assert "did you mean 'tall'" in widget._overlay.error["message"]
+    assert page.state.state == "error"
+    assert "did you mean 'tall'" in page.state.error["message"]
     widget.output_layer = "tall"
     assert widget.wait(20)
-    assert widget._overlay.state == "ready"
+    assert page.state.state == "ready"
     widget.close()
 
 
@@ -232,14 +284,16 @@ def test_an_error_while_measuring_shows_in_the_widget() -> None:
         ("image", [[None]], "cannot be used"),
     ],
 )
-def test_a_wrong_value_is_refused_and_nothing_changes(widget: RFWidget, trait: str, value: Any, words: str) -> None:
+def test_a_wrong_value_is_refused_and_nothing_changes(
+    widget: RFWidget, trait: str, value: Any, words: str, page: LivePage
+) -> None:
     before = getattr(widget, trait)
     with pytest.raises(ReceptiveFieldError, match=words):
         setattr(widget, trait, value)
     assert getattr(widget, trait) is before
     widget.selected = (1, 1)
     assert widget.wait(20)
-    assert widget._overlay.selected == [1, 1]
+    assert page.state.selected == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -279,7 +333,9 @@ def test_it_prints_as_its_code_and_so_do_all_its_parts_print(widget: RFWidget) -
         assert type(part).__name__ in repr(part)
 
 
-def test_the_saved_picture_shows_the_heat_map_only_inside_the_field(widget: RFWidget, tmp_path: Path) -> None:
+def test_the_saved_picture_shows_the_heat_map_only_inside_the_field(
+    widget: RFWidget, tmp_path: Path, page: LivePage
+) -> None:
     pictures = {}
     for name, cell in (("a", (2, 3)), ("b", (10, 12))):
         widget.selected = cell
@@ -287,7 +343,7 @@ def test_the_saved_picture_shows_the_heat_map_only_inside_the_field(widget: RFWi
         widget.save_png(tmp_path / f"{name}.png")
         pictures[name] = np.asarray(Image.open(tmp_path / f"{name}.png"), int)
     differs = np.abs(pictures["a"] - pictures["b"]).max(axis=2) > 0
-    layout = widget._scene().layout
+    layout = layout_of(page)
     fields = np.zeros_like(differs)
     for cell in ((2, 3), (10, 12)):
         left, top, right, bottom = (round(2 * edge) for edge in layout.place(widget.rf.rect_at(cell)))
@@ -299,9 +355,249 @@ def test_the_saved_picture_shows_the_heat_map_only_inside_the_field(widget: RFWi
 def test_a_closed_widget_ends_its_thread_and_can_be_collected() -> None:
     widget = RFWidget(BoxReceptiveField())
     assert widget.wait(20)
-    worker, alive = widget._engine.worker, weakref.ref(widget)
+    threads, alive = worker_threads(), weakref.ref(widget)
+    assert threads
     widget.close()
-    assert worker.join(5)
+    assert all_ended(threads)
     del widget
     gc.collect()
     assert alive() is None
+
+
+# Questions beyond one cell
+
+
+def test_a_query_from_python_reaches_the_browser(widget: RFWidget, page: LivePage) -> None:
+    widget.query = (30, 20)
+    assert (widget.query, page.state.query) == (GridPoint(30, 20), [30, 20, 31, 21])
+    widget.query = (3.5, 4, 20, 30)
+    assert (widget.query, page.state.query) == (Rect(3, 4, 20, 30), [3, 4, 20, 30])
+    widget.query = None
+    assert page.state.query is None
+
+
+def test_a_query_from_the_browser_reaches_python(widget: RFWidget, page: LivePage) -> None:
+    seen = []
+    widget.observe(lambda change: seen.append(change["new"]), "query")
+    page.tell(kind="query", box=[30, 20, 31, 21])
+    page.tell(kind="query", box=[0, 0, 64, 40])
+    page.tell(kind="query", box=[0, 0, 65, 40])  # outside the image
+    page.tell(kind="query", box=[4, 4, 4, 9])  # empty
+    page.tell(kind="query", box=None)
+    assert seen == [GridPoint(30, 20), Rect(0, 0, 64, 40), None]
+
+
+def test_asking_reaches_the_browser_and_its_end_ends_the_query(widget: RFWidget, page: LivePage) -> None:
+    widget.asking = True
+    assert page.state.asking
+    widget.query = (3, 4)
+    widget.asking = False
+    assert not page.state.asking
+    assert widget.query is None
+    assert page.state.query is None
+
+
+def test_a_query_that_lies_outside_a_new_image_ends() -> None:
+    widget = RFWidget(BoxReceptiveField(), query=(90, 20))
+    page = LivePage(widget)
+    assert widget.wait(20)
+    assert page.state.query == [90, 20, 91, 21]
+    widget.image = np.zeros((50, 80, 3), np.uint8)
+    assert widget.wait(20)
+    assert (widget.query, page.state.query) == (None, None)
+    widget.close()
+
+
+@pytest.mark.parametrize(
+    ("trait", "value", "words"),
+    [
+        ("query", (64, 0), "no pixel of the 64x40 image"),
+        ("query", (0, 0, 65, 4), "not inside the 64x40 image"),
+        ("query", (1, 2, 3), "expected a pixel"),
+        ("query", 7, "expected a pixel"),
+        ("query", "ab", "no pixel"),
+        ("compare_layer", "tal", "did you mean 'tall'"),
+        ("compare_layer", 3, "expected the name"),
+    ],
+)
+def test_a_wrong_question_is_refused_and_nothing_changes(widget: RFWidget, trait: str, value: Any, words: str) -> None:
+    with pytest.raises(ReceptiveFieldError, match=words):
+        setattr(widget, trait, value)
+    assert getattr(widget, trait) is None
+
+
+def test_the_strip_holds_all_layers_with_the_fields_that_compute_gives(widget: RFWidget, page: LivePage) -> None:
+    assert widget.survey is not None
+    assert [row["name"] for row in page.state.layers] == ["wide", "tall"]
+    for row in page.state.layers:
+        rf = BoxReceptiveField()
+        params = rf.compute(SHAPE, output_layer=row["name"])
+        assert row["size"] == list(params.size)
+        assert row["field"] == rf.field.to_json()
+        assert row["grid"] == [rf.output_shape.w, rf.output_shape.h]
+
+
+def test_another_layer_keeps_the_strip_and_another_image_size_renews_it(widget: RFWidget) -> None:
+    survey = widget.survey
+    widget.output_layer = "tall"
+    assert widget.wait(20, background=True)
+    assert widget.survey is survey
+    widget.close()
+    other = RFWidget(BoxReceptiveField())
+    page = LivePage(other)
+    assert other.wait(20, background=True)
+    other.image = np.zeros((50, 80, 3), np.uint8)
+    assert other.wait(20, background=True)
+    assert other.survey.input_shape[1:3] == (80, 50)
+    assert page.state.layers[0]["grid"] == [18, 23]
+    other.close()
+
+
+def test_a_layer_chosen_in_the_browser_is_shown(widget: RFWidget, page: LivePage) -> None:
+    page.tell(kind="layer", name="no such layer")
+    page.tell(kind="layer", name=3)
+    assert widget.output_layer == "wide"
+    page.tell(kind="layer", name="tall")
+    assert widget.wait(20)
+    assert (widget.output_layer, page.state.layer) == ("tall", "tall")
+
+
+def test_the_effective_field_of_a_box_filter_is_the_box(widget: RFWidget, page: LivePage) -> None:
+    widget.show_erf = True
+    assert widget.wait(60, background=True)
+    contours = page.state.contours
+    assert (contours["x"], contours["y"]) == ({"start": 0.0, "stride": 4.0}, {"start": 0.0, "stride": 2.0})
+    half, nearly_all = (level["loops"] for level in contours["levels"])
+    assert [level["share"] for level in contours["levels"]] == [0.5, 0.95]
+    for loops in (half, nearly_all):
+        assert all(0 <= x <= 12 for loop in loops for x in loop[::2])
+        assert all(0 <= y <= 6 for loop in loops for y in loop[1::2])
+    widget.show_erf = False
+    assert page.state.contours is None
+
+
+def test_outlines_belong_to_the_layer_on_show(widget: RFWidget, page: LivePage) -> None:
+    widget.show_erf = True
+    widget.output_layer = "tall"
+    assert widget.wait(60, background=True)
+    assert page.state.contours["y"]["stride"] == 3.0
+
+
+def test_what_fails_in_the_background_says_so_and_disturbs_nothing(
+    widget: RFWidget, monkeypatch: pytest.MonkeyPatch, page: LivePage
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("out of cheese")
+
+    monkeypatch.setattr(widget.rf, "effective", fail)
+    widget.show_erf = True
+    assert widget.wait(20, background=True)
+    assert page.state.background == "effective receptive field: RuntimeError: out of cheese"
+    assert (page.state.state, page.state.error) == ("ready", None)
+    widget.selected = (1, 1)
+    assert widget.wait(20)
+    assert page.state.selected == [1, 1]
+
+
+def test_the_layer_to_compare_with_reaches_the_browser(widget: RFWidget, page: LivePage) -> None:
+    widget.compare_layer = "tall"
+    assert page.state.compare == "tall"
+    widget.compare_layer = None
+    assert page.state.compare == ""
+
+
+def test_the_code_asks_the_same_questions_again(widget: RFWidget) -> None:
+    widget.query, widget.compare_layer, widget.show_erf = (3, 4, 9, 8), "tall", True
+    again = eval(widget.code(), {"RFWidget": RFWidget, "model": BoxReceptiveField()})  # noqa: S307 - our own line
+    assert (again.query, again.compare_layer, again.show_erf) == (Rect(3, 4, 9, 8), "tall", True)
+    again.close()
+
+
+# Pictures
+
+
+def test_the_saved_file_is_the_picture(bare: RFWidget, tmp_path: Path) -> None:
+    bare.query = (30, 20)
+    bare.save_png(tmp_path / "rf.png")
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "rf.png"), int), picture(bare))
+
+
+def test_the_picture_shows_the_box_asked_about_and_the_cells_that_hold_it(bare: RFWidget) -> None:
+    before = picture(bare)
+    bare.query = (40, 12, 50, 16)
+    # Columns 10 (40..52) and rows 5 (10..16), 6 (12..18): their centres are (46, 13) and (46, 15).
+    assert changed(before, bare) == pytest.approx((40, 12, 50, 16), abs=0.5)
+    pixels, layout = picture(bare), layout_of(LivePage(bare))
+    for x, y in ((46, 13), (46, 15)):
+        place = (round(2 * (layout.margin.top + y * layout.scale)), round(2 * (layout.margin.left + x * layout.scale)))
+        assert tuple(pixels[place]) == YELLOW
+    bare.query = None
+    np.testing.assert_array_equal(picture(bare), before)
+
+
+def test_the_picture_shows_the_layer_to_compare_with_and_both_names(bare: RFWidget) -> None:
+    before = picture(bare)
+    bare.compare_layer = "tall"
+    # The selected field is 28..40 by 18..24, its centre (34, 21). Fields of "tall" are 5 x 9, every 1 and 3 pixels: the
+    # nearest to it is centred at (34.5, 22.5), the later of two, 32..37 by 18..27; its name stands below.
+    left, top, right, bottom = changed(before, bare)
+    assert top == pytest.approx(18 - 14 / 7, abs=1)  # the name of the selected one's layer stands above
+    assert bottom == pytest.approx(27 + 14 / 7, abs=1)
+    assert 28 < left < 30
+    assert 37 < right < 40
+
+
+def test_a_layer_to_compare_with_that_could_not_be_measured_is_not_in_the_picture(
+    bare: RFWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = picture(bare)
+    monkeypatch.setattr(BoxReceptiveField, "survey", lambda *_, **__: 1 // 0)
+    other = RFWidget(BoxReceptiveField(), input_shape=SHAPE, compare_layer="tall", **BARE)
+    assert other.wait(60, background=True)
+    assert other.survey is None
+    np.testing.assert_array_equal(picture(other), before)
+    other.close()
+
+
+def test_the_picture_shows_the_effective_field_at_the_selected_cell(bare: RFWidget) -> None:
+    before = picture(bare)
+    bare.show_erf = True
+    assert bare.wait(60, background=True)
+    left, top, right, bottom = changed(before, bare)
+    assert 28 <= left < 29
+    assert 18 - 14 / 7 < top < 19
+    assert 38 < right < 46  # a label stands to the right
+    assert 23 < bottom <= 24.5
+    bare.show_erf = False
+    np.testing.assert_array_equal(picture(bare), before)
+
+
+def test_without_the_gradient_map_the_selected_rectangle_stays(bare: RFWidget) -> None:
+    before = picture(bare)
+    bare.show_heat = False
+    left, top, right, bottom = changed(before, bare)
+    assert (left, top) > (28, 18)
+    assert (right, bottom) < (40, 24)
+
+
+def test_the_saved_output_is_renewed_with_every_answer(bare: RFWidget, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, renewed = LivePage(bare), []
+    what = "query"
+    monkeypatch.setattr(SavedOutput, "renew", lambda _: renewed.append(what))
+    bare.query = (3, 4)
+    what = "page's query"
+    page.tell(kind="query", box=None)
+    what = "compare"
+    bare.compare_layer = "tall"
+    what = "survey"
+    bare.on_survey(bare.survey)
+    what = "contours"
+    bare.show_erf = True
+    assert bare.wait(60, background=True)
+    what = "no contours"
+    bare.show_erf = False
+    assert renewed == ["query", "page's query", "compare", "survey", "contours", "no contours"]
+    bare.compare_layer = None
+    renewed.clear()
+    bare.on_survey(bare.survey)  # it shows in no picture
+    assert renewed == []

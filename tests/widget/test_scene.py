@@ -1,18 +1,61 @@
+"""What is drawn, as values; `test_png` looks at the pixels."""
+
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from rfwidget.effective import EffectiveField, Frame
 from rfwidget.geometry import AxisField, FieldGeometry
 from rfwidget.types import GridPoint, GridShape, Rect, Size
-from rfwidget.widget.scene import STAGE_SIDE, build_scene, plan_layout
+from rfwidget.widget.scene import (
+    COMPARED,
+    CONTOUR,
+    QUERY,
+    SELECTED,
+    STAGE_SIDE,
+    Diamonds,
+    Dots,
+    Label,
+    Layer,
+    Line,
+    Mark,
+    Tag,
+    around,
+    build_scene,
+    contours_to_json,
+    marks_over,
+    plan_layout,
+)
+from tests.outlines import area
 
 IMAGE = GridShape(None, w=160, h=96, c=3)
 GRID = Size(40, 16)
 FIELD = FieldGeometry(AxisField(1, 4, ((-3, 31),)), AxisField(1, 5, ((0, 22),)))
 PICTURE = np.zeros((96, 160, 3), np.uint8)
+SHOWN = Layer("mix", FieldGeometry(AxisField(1, 4, ((-3, 31),)), AxisField(1, 5, ((0, 22),))), Size(40, 16))
+OTHER = Layer("deep", FieldGeometry(AxisField(1, 8, ((-20, 60),)), AxisField(1, 10, ((-11, 39),))), Size(20, 10))
+LAYOUT = plan_layout(IMAGE, SHOWN.field, SHOWN.grid)
+CONTOURS = {
+    "x": {"start": -2.0, "stride": 4.0},
+    "y": {"start": 0.5, "stride": 2.5},
+    "levels": [
+        {"share": 0.5, "loops": [[2, 1, 5, 1, 5, 3, 2, 3]]},
+        {"share": 0.95, "loops": [[0, 0, 7, 0, 7, 4, 0, 4]]},
+    ],
+}
+
+M = TypeVar("M")
+
+
+def of(kind: type[M], marks: Iterable[Mark]) -> list[M]:
+    """The marks of one kind, back to front."""
+    return [mark for mark in marks if isinstance(mark, kind)]
 
 
 def test_small_images_are_magnified_by_whole_factors_and_large_ones_fit() -> None:
@@ -43,28 +86,42 @@ def test_the_margin_of_a_huge_field_is_bounded() -> None:
 def test_rectangles_are_where_the_fields_are() -> None:
     scene = build_scene(PICTURE, IMAGE, FIELD, GRID, dots=False)
     layout = scene.layout
-    boxes = {box.label: box for box in scene.boxes}
-    assert set(boxes) == {"first", "central", "last"}
+    tags = of(Tag, scene.marks)
+    assert [tag.text for tag in tags] == ["first", "central", "last"]
     left, top = layout.margin[:2]
-    assert boxes["first"].rect == Rect(left - 9, top, left + 93, top + 66)
-    assert boxes["last"].rect == layout.place(FIELD.rect(GridPoint(39, 15)))
-    assert len({box.dash for box in scene.boxes}) == 3
-    assert len({box.colour for box in scene.boxes}) == 3
+    first, _, last = of(Line, scene.marks)
+    half = first.look.width / 2  # the line lies inside
+    assert first.paths == (around(Rect(left - 9 + half, top + half, left + 93 - half, top + 66 - half)),)
+    corner = layout.place(FIELD.rect(GridPoint(39, 15)))
+    assert last.paths[0][0] == (corner.left + half, corner.top + half)
+    assert last.paths[0][2] == (corner.right - half, corner.bottom - half)
+    assert [(tag.x, tag.y) for tag in (tags[0], tags[2])] == [(left - 9, top), (corner.left, corner.top)]
+    assert len({line.look.dash for line in of(Line, scene.marks)}) == 3
+    assert len({line.look.colour for line in of(Line, scene.marks)}) == 3
+    assert [tag.colour for tag in tags] == [line.look.colour for line in of(Line, scene.marks)]
 
 
 def test_dots_are_the_centres_inside_the_image() -> None:
     scene = build_scene(PICTURE, IMAGE, FIELD, GRID)
     left, top = scene.layout.margin[:2]
+    [dots] = of(Dots, scene.marks)
     xs = [14 + 4 * i for i in range(40) if 14 + 4 * i <= 160]
     ys = [11 + 5 * j for j in range(16) if 11 + 5 * j <= 96]
-    assert len(scene.dots) == len(xs) * len(ys)
-    np.testing.assert_allclose(scene.dots[0], (left + 3 * xs[0], top + 3 * ys[0]))
+    assert len(dots.centres) == len(xs) * len(ys)
+    np.testing.assert_allclose(dots.centres[0], (left + 3 * xs[0], top + 3 * ys[0]))
+
+
+def test_dots_of_an_unbounded_field_are_where_its_geometry_has_them() -> None:
+    endless = FieldGeometry(AxisField(1, 32, ((-math.inf, math.inf),)), FIELD.y)
+    scene = build_scene(np.zeros((96, 100, 3), np.uint8), GridShape(None, 100, 96, 3), endless, Size(3, 16))
+    xs = (np.unique(of(Dots, scene.marks)[0].centres[:, 0]) - scene.layout.margin.left) / scene.layout.scale
+    np.testing.assert_allclose(xs, [16, 48, 80])
 
 
 def test_dots_of_a_dense_grid_keep_apart() -> None:
     field = FieldGeometry(AxisField(1, 1, ((-1, 2),)), AxisField(1, 1, ((-1, 2),)))
     scene = build_scene(np.zeros((300, 480, 3), np.uint8), GridShape(None, 480, 300, 3), field, Size(480, 300))
-    xs = np.unique(scene.dots[:, 0])
+    xs = np.unique(of(Dots, scene.marks)[0].centres[:, 0])
     assert np.diff(xs).min() >= 5
 
 
@@ -73,11 +130,135 @@ def test_an_unbounded_field_is_drawn_around_the_image(axis: str) -> None:
     endless = AxisField(1, 4, ((-math.inf, math.inf),))
     field = FIELD._replace(**{axis: endless})
     scene = build_scene(PICTURE, IMAGE, field, GRID)
-    assert np.isfinite([box.rect for box in scene.boxes]).all()
-    assert np.isfinite(scene.dots).all()
+    assert np.isfinite([line.paths for line in of(Line, scene.marks)]).all()
+    assert np.isfinite(of(Dots, scene.marks)[0].centres).all()
 
 
 def test_what_is_switched_off_is_not_there() -> None:
     scene = build_scene(PICTURE, IMAGE, FIELD, GRID, dots=False, rectangles=False)
-    assert (len(scene.dots), scene.boxes) == (0, ())
-    assert len(build_scene(PICTURE, IMAGE, FIELD, GRID, naive=True).boxes) == 6
+    assert scene.marks == ()
+    assert len(of(Line, build_scene(PICTURE, IMAGE, FIELD, GRID, naive=True).marks)) == 6
+
+
+def x(pixel: float) -> float:
+    """A column of the image on the stage, at three CSS pixels each."""
+    return LAYOUT.margin.left + 3 * pixel
+
+
+def y(pixel: float) -> float:
+    return LAYOUT.margin.top + 3 * pixel
+
+
+def test_without_a_cell_or_a_question_there_is_nothing() -> None:
+    assert marks_over(LAYOUT, IMAGE, SHOWN, None, contours=CONTOURS, other=OTHER) == ()
+
+
+def test_the_selected_cell_is_drawn_where_its_field_is() -> None:
+    marks = marks_over(LAYOUT, IMAGE, SHOWN, GridPoint(10, 6))
+    outside, inside, cross = of(Line, marks)
+    assert outside.paths == inside.paths == ((around(LAYOUT.place(Rect(37, 30, 71, 52)))),)
+    assert (inside.look, of(Label, marks)) == (SELECTED, [])
+    assert [np.mean(path, axis=0).tolist() for path in cross.paths] == [[x(54), y(41)]] * 2
+
+
+def test_a_cell_that_sees_padding_alone_has_no_rectangle() -> None:
+    empty = SHOWN._replace(field=SHOWN.field._replace(x=AxisField(2, 8, ((0, 0), (-3, 31)))))
+    assert marks_over(LAYOUT, IMAGE, empty, GridPoint(0, 0)) == ()
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_an_unbounded_field_of_the_selected_cell_is_drawn_around_the_image(axis: str) -> None:
+    endless = SHOWN._replace(field=SHOWN.field._replace(**{axis: AxisField(1, 4, ((-math.inf, math.inf),))}))
+    marks = marks_over(LAYOUT, IMAGE, endless, GridPoint(10, 6), other=endless, query=Rect(50, 40, 51, 41))
+    corners = [corner for line in of(Line, marks) for path in line.paths for corner in path]
+    assert np.isfinite(corners).all()
+    assert np.isfinite(of(Diamonds, marks)[0].centres).all()
+
+
+def test_the_other_layers_nearest_cell_is_drawn_with_the_names_of_both() -> None:
+    marks = marks_over(LAYOUT, IMAGE, SHOWN, GridPoint(10, 6), other=OTHER)
+    # The centre is (54, 41); centres of the other layer are at 20 + 8 i and 14 + 10 j.
+    [line] = [line for line in of(Line, marks) if line.look is COMPARED and line.clip is not None]
+    assert line.paths == (around(LAYOUT.place(OTHER.field.rect(GridPoint(4, 3)))),)
+    words = {label.text: label for label in of(Label, marks)}
+    assert set(words) == {"mix", "deep"}
+    assert words["mix"] == Label("mix", x(37) + 3, y(30) - 5)
+    assert words["deep"] == Label("deep", x(12) + 3, y(69) + 14)
+
+
+def test_labels_stay_inside_where_the_rectangle_touches_the_stage() -> None:
+    marks = marks_over(LAYOUT, IMAGE, SHOWN, GridPoint(0, 0), other=OTHER)
+    for label in of(Label, marks):
+        assert 0 <= label.x < LAYOUT.size.w
+        assert 12 <= label.y < LAYOUT.size.h
+
+
+def test_a_query_marks_the_cells_that_hold_all_of_the_box() -> None:
+    box = Rect(50, 40, 71, 49)
+    marks = marks_over(LAYOUT, IMAGE, SHOWN, None, query=box)
+    [line] = of(Line, marks)
+    assert (line.look, line.paths) == (QUERY, (around(LAYOUT.place(box)),))
+    columns = [i for i in range(40) if 4 * i - 3 <= 50 and 4 * i + 31 >= 71]
+    rows = [j for j in range(16) if 5 * j <= 40 and 5 * j + 22 >= 49]
+    assert len(columns) > 1
+    assert of(Diamonds, marks) == [Diamonds(tuple((x(4 * i + 14), y(5 * j + 11)) for j in rows for i in columns))]
+
+
+def test_diamonds_keep_apart_and_lie_in_the_middle() -> None:
+    dense = Layer("dense", FieldGeometry(AxisField(1, 1, ((-20, 21),)), AxisField(1, 1, ((-9, 10),))), Size(160, 96))
+    [diamonds] = of(Diamonds, marks_over(LAYOUT, IMAGE, dense, None, query=Rect(80, 50, 81, 51)))
+    for axis, middle in ((0, x(80.5)), (1, y(50.5))):
+        places = np.unique(np.array(diamonds.centres)[:, axis])
+        assert np.diff(places).min() == 9  # every third of 3 CSS pixels; 7 is the least
+        assert abs((places[0] + places[-1]) / 2 - middle) <= 3
+
+
+def test_a_box_that_no_cell_holds_is_drawn_without_diamonds() -> None:
+    marks = marks_over(LAYOUT, IMAGE, SHOWN, None, query=Rect(0, 0, 160, 96))
+    assert (len(of(Line, marks)), of(Diamonds, marks)) == (1, [Diamonds(())])
+
+
+def test_contours_begin_at_whole_pixels_and_are_told_apart_by_dashes_and_labels() -> None:
+    marks = marks_over(LAYOUT, IMAGE, SHOWN, GridPoint(10, 6), contours=CONTOURS)
+    half, most = of(Line, marks)[:2]  # under everything else
+    assert half.look == CONTOUR
+    assert most.look == CONTOUR._replace(dash=(6, 3))
+    # From -2 + 4 * 10 = 38 and floor(0.5 + 2.5 * 6) = 15 on.
+    assert half.paths == (around(LAYOUT.place(Rect(40, 16, 43, 18))),)
+    assert most.paths == (around(LAYOUT.place(Rect(38, 15, 45, 19))),)
+    assert of(Label, marks) == [Label("50 %", x(40) + 3, y(16) - 5), Label("95 %", x(45) + 3, y(15) + 4)]
+
+
+def test_lines_lie_under_diamonds_and_those_under_labels() -> None:
+    marks = marks_over(
+        LAYOUT, IMAGE, SHOWN, GridPoint(10, 6), other=OTHER, contours=CONTOURS, query=Rect(50, 40, 51, 41)
+    )
+    depths = [(Line, Diamonds, Label).index(type(mark)) for mark in marks]
+    assert depths == sorted(depths)
+    assert set(depths) == {0, 1, 2}
+
+
+def effective(map_: npt.NDArray[np.float64], stride: float = 1) -> EffectiveField:
+    h, w = map_.shape
+    frames = (Frame(w, -3, stride, w), Frame(h, 2, 2 * stride, h))
+    return EffectiveField(map_ / map_.sum(), frames, 1, (GridPoint(0, 0),), False)
+
+
+def test_shares_of_a_gaussian_are_ellipses_of_known_area() -> None:
+    sigma = (6.0, 4.0)
+    x, y = np.meshgrid(np.arange(60) - 29.5, np.arange(48) - 23.5)
+    contours = contours_to_json(effective(np.exp(-(x**2) / (2 * sigma[0] ** 2) - y**2 / (2 * sigma[1] ** 2))))
+    for level in contours["levels"]:
+        [loop] = level["loops"]
+        expected = -2 * np.pi * sigma[0] * sigma[1] * np.log(1 - level["share"])
+        assert area(np.reshape(loop, (-1, 2))) == pytest.approx(expected, rel=0.05)
+    assert contours["x"] == {"start": -3.0, "stride": 1.0}
+    assert contours["y"] == {"start": 2.0, "stride": 2.0}
+
+
+def test_a_single_pixel_stays_what_it_is_where_nothing_is_to_be_smoothed() -> None:
+    map_ = np.zeros((3, 5))
+    map_[1, 2] = 1
+    assert [level["loops"] for level in contours_to_json(effective(map_, stride=0.5))["levels"]] == [
+        [[2, 1, 3, 1, 3, 2, 2, 2]]
+    ] * 2

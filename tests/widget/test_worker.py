@@ -1,5 +1,8 @@
+"""The thread, its idle tasks, and the way back to the main thread."""
+
 from __future__ import annotations
 
+import asyncio
 import gc
 import subprocess
 import sys
@@ -9,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from rfwidget.widget.worker import Cancelled, Urgency, Worker
+from rfwidget.widget.worker import Cancelled, Check, IdleTasks, Lull, MainThread, Urgency, Worker
 
 
 @pytest.fixture
@@ -180,3 +183,160 @@ def test_a_job_that_ends_its_thread_does_not_end_the_worker(worker: Worker, capf
     worker.submit(Urgency.REQUEST, done.set)
     assert done.wait(5)
     assert "SystemExit" in capfd.readouterr().err
+
+
+class Task:
+    """Runs until released, and counts how often it has begun and ended."""
+
+    def __init__(self) -> None:
+        self.begun, self.done = 0, 0
+        self.started, self.release = threading.Event(), threading.Event()
+
+    def __call__(self, check: Check) -> None:
+        self.begun += 1
+        self.started.set()
+        while not self.release.wait(0.005):
+            check()
+        self.done += 1
+
+
+def test_tasks_are_done_in_their_order_and_none_ends_another(worker: Worker) -> None:
+    tasks, done = IdleTasks(worker, quiet=0), []
+    first = Task()
+    tasks.want("first", first)
+    assert first.started.wait(5)
+    for name in ("second", "third"):
+        tasks.want(name, lambda _, name=name: done.append(name))
+    first.release.set()
+    assert worker.wait_idle(5)
+    assert (first.begun, first.done, done) == (1, 1, ["second", "third"])
+
+
+def test_a_task_makes_way_for_a_request_and_begins_anew(worker: Worker) -> None:
+    tasks, task, answered = IdleTasks(worker, quiet=0), Task(), threading.Event()
+    tasks.want("task", task)
+    assert task.started.wait(5)
+    worker.submit(Urgency.REQUEST, answered.set)
+    assert answered.wait(5), "the request had to wait for the task"
+    assert task.done == 0
+    task.release.set()
+    assert worker.wait_idle(5)
+    assert (task.begun, task.done) == (2, 1)
+
+
+def test_a_task_waits_for_quiet_and_a_request_does_not_wait_for_it(worker: Worker) -> None:
+    tasks, task, answered = IdleTasks(worker, quiet=60), Task(), threading.Event()
+    tasks.want("task", task)
+    worker.submit(Urgency.REQUEST, answered.set)
+    assert answered.wait(5)
+    assert task.begun == 0
+
+
+def test_the_newest_task_of_a_name_takes_the_place_of_one_that_runs(worker: Worker) -> None:
+    tasks, old, new = IdleTasks(worker, quiet=0), Task(), Task()
+    tasks.want("task", old)
+    assert old.started.wait(5)
+    new.release.set()
+    tasks.want("task", new)
+    assert worker.wait_idle(5)
+    assert (old.done, new.done) == (0, 1)
+
+
+def test_a_forgotten_task_ends(worker: Worker) -> None:
+    tasks, task = IdleTasks(worker, quiet=0), Task()
+    tasks.want("task", task)
+    assert task.started.wait(5)
+    tasks.forget("task")
+    assert worker.wait_idle(5)
+    assert (task.begun, task.done) == (1, 0)
+    task.release.set()
+    tasks.want("task", task)
+    assert worker.wait_idle(5)
+    assert task.done == 1
+
+
+def test_an_idle_task_leaves_the_worker_settled(worker: Worker) -> None:
+    tasks, task = IdleTasks(worker, quiet=0), Task()
+    tasks.want("task", task)
+    assert task.started.wait(5)
+    assert worker.wait_settled(5)
+    assert worker.settled
+    assert not worker.idle
+    task.release.set()
+    assert worker.wait_idle(5)
+
+
+def test_the_end_of_the_worker_ends_the_tasks(worker: Worker) -> None:
+    tasks, task = IdleTasks(worker, quiet=0), Task()
+    tasks.want("task", task)
+    assert task.started.wait(5)
+    worker.stop()
+    assert worker.join(5)
+    assert worker.submit(Urgency.REQUEST, task.release.set).is_set(), "a job that will never run keeps nobody waiting"
+    assert not task.release.is_set()
+    assert task.done == 0
+
+
+def test_calls_run_on_the_thread_that_made_it_in_the_order_they_came():
+    async def script() -> None:
+        main, ran, done = MainThread(), [], asyncio.Event()
+
+        def elsewhere() -> None:
+            for number in range(5):
+                main.post(lambda n=number: ran.append((n, threading.current_thread())))
+            main.post(done.set)
+
+        other = threading.Thread(target=elsewhere)
+        other.start()
+        await asyncio.wait_for(done.wait(), 5)
+        other.join()
+        assert ran == [(number, threading.current_thread()) for number in range(5)]
+
+    asyncio.run(script())
+
+
+def test_without_a_loop_calls_wait_for_their_thread_to_drain():
+    main, ran = MainThread(), []
+    main.post(lambda: ran.append(1))
+    other = threading.Thread(target=main.drain)
+    other.start()
+    other.join()
+    assert ran == []
+    main.drain()
+    assert ran == [1]
+
+
+def test_a_lull_calls_once_after_the_last_stir():
+    async def script() -> None:
+        main, calls = MainThread(), []
+        over = asyncio.Event()
+
+        def call() -> None:
+            calls.append(asyncio.get_running_loop().time())
+            over.set()
+
+        lull = Lull(main, 0.05, call)
+        for _ in range(10):
+            lull.stir()
+        last = asyncio.get_running_loop().time()
+        await asyncio.wait_for(over.wait(), 5)
+        await asyncio.get_running_loop().run_in_executor(None, threading.Event().wait, 0.1)
+        assert len(calls) == 1
+        assert calls[0] - last > 0.04
+
+    asyncio.run(script())
+
+
+def test_a_call_that_raises_on_the_main_thread_does_not_hold_up_the_others() -> None:
+    done: list[str] = []
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: done.append("told"))
+        main = MainThread()
+        for call in (lambda: 1 / 0, lambda: done.append("next"), lambda: done.append("last")):
+            main.post(call)
+        while "last" not in done:
+            await asyncio.sleep(0)
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+    assert done == ["told", "next", "last"]

@@ -1,0 +1,35 @@
+/** What the kernel cannot do itself and asks a page for: saving a file, and putting a text on the clipboard. */
+
+import type { Copy, Download } from "../protocol.js";
+import { html } from "../view/dom.js";
+
+/**
+ * Does what a message of the kernel asks for.
+ *
+ * Messages reach every page of a kernel; only the one that the user is looking at acts.
+ */
+export async function doBrowserAction(message: Download | Copy): Promise<void> {
+  if (!document.hasFocus()) return;
+  if (message.kind === "download") save(message.name, message.content);
+  else await copy(message.text);
+}
+
+function save(name: string, content: DataView): void {
+  const url = URL.createObjectURL(new Blob([content as DataView<ArrayBuffer>], { type: "image/png" }));
+  html("a", "", { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+async function copy(text: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Pages that are not served securely have no clipboard but this one.
+    const field = html("textarea", "", { "aria-hidden": "true", style: "position: fixed; opacity: 0" });
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+}

@@ -1,0 +1,51 @@
+/** Whoever owns the state that a view shows: a kernel (kernel-host.ts), or a page with embedded pictures (page-host.ts). */
+
+import type { Box, Cell, Picture, SyncedState } from "../protocol.js";
+
+/** What the host is doing. */
+export interface Activity {
+  state: "ready" | "busy" | "error" | "disconnected";
+  text: string;
+  error: { message: string; details: string } | null;
+}
+
+export interface Host {
+  get<K extends keyof SyncedState>(name: K): SyncedState[K];
+  /** The selected cell: the one asked for last. */
+  readonly selected: Cell | null;
+  /** The heat map to show; null: none. */
+  readonly picture: Picture | null;
+  /** Cell of the heat map that the host itself has put on the screen; undefined: the view is to paint. */
+  readonly painted: Cell | null | undefined;
+  readonly activity: Activity;
+  /** The box asked about last: which cells see it? */
+  readonly query: Box | null;
+  /** The layers that can be shown; null: all. */
+  readonly offered: ReadonlySet<string> | null;
+  /** Select a cell and show its heat map. */
+  request(cell: Cell): void;
+  /** Ask which cells see a box; null: nothing any more. */
+  ask(box: Box | null): void;
+  /** Show another layer. */
+  choose(layer: string): void;
+  /** Calls back after every change, until the signal aborts. */
+  watch(changed: () => void, signal: AbortSignal): void;
+}
+
+/** Those who want to hear of every change. */
+export class Watchers {
+  readonly #all = new Set<() => void>();
+
+  add(changed: () => void, signal: AbortSignal): void {
+    this.#all.add(changed);
+    signal.addEventListener("abort", () => this.#all.delete(changed));
+  }
+
+  notify(): void {
+    for (const changed of this.#all) changed();
+  }
+
+  clear(): void {
+    this.#all.clear();
+  }
+}

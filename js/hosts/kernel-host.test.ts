@@ -1,0 +1,476 @@
+// @vitest-environment happy-dom
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { FakeModel, settled } from "../testing.js";
+import { KernelHost } from "./kernel-host.js";
+import { LOOK, PATIENCE, TIMEOUT } from "./requests.js";
+
+vi.stubGlobal("ImageData", class {});
+
+let model: FakeModel;
+let host: KernelHost;
+let life: AbortController;
+
+async function open(state: ConstructorParameters<typeof FakeModel>[0] = {}): Promise<HTMLElement> {
+  model = new FakeModel(state);
+  host = new KernelHost(model.asAnyModel);
+  const element = document.createElement("div");
+  host.shownIn(element, life.signal);
+  await settled();
+  return element;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  life = new AbortController();
+});
+
+afterEach(() => {
+  life.abort();
+  host.close();
+  vi.useRealTimers();
+});
+
+describe("a click", () => {
+  it("sends one request with everything that the kernel needs", async () => {
+    await open();
+    host.request([20, 5]);
+    expect(model.sent).toEqual([{ kind: "request", client: expect.any(String), seq: 1, revision: 1, cell: [20, 5] }]);
+    expect(model.last.client.length).toBeLessThanOrEqual(64);
+  });
+
+  it("selects at once, and counts as painted when the heat map is on the screen", async () => {
+    await open();
+    host.request([20, 5]);
+    expect(host.selected).toEqual([20, 5]);
+    expect(host.activity.state).toBe("busy");
+    model.acknowledge();
+    model.answer(1);
+    expect(host.painted).toBeNull();
+    await settled();
+    expect(host.painted).toEqual([20, 5]);
+    expect(model.stack.layers[1]?.syncs).toBeGreaterThan(0);
+    expect(host.activity.state).toBe("ready");
+  });
+
+  it("tells every view", async () => {
+    await open();
+    const first = vi.fn();
+    const second = vi.fn();
+    host.watch(first, life.signal);
+    const other = new AbortController();
+    host.watch(second, other.signal);
+    host.request([20, 5]);
+    other.abort();
+    model.answer(1);
+    expect(second).toHaveBeenCalledTimes(1);
+    expect(first.mock.calls.length).toBeGreaterThan(1);
+  });
+
+  it("sends the pending request before anything is drawn", async () => {
+    await open();
+    host.request([1, 1]);
+    host.request([2, 1]);
+    host.request([3, 1]);
+    model.answer(1, model.sent[0]);
+    expect(model.sent.map(({ cell }) => cell)).toEqual([
+      [1, 1],
+      [3, 1],
+    ]);
+    expect(host.selected).toEqual([3, 1]);
+    expect(host.picture?.cell).toEqual([1, 1]);
+  });
+});
+
+describe("an answer", () => {
+  it("that is older than the one on show is never painted", async () => {
+    await open();
+    model.answer(5, { cell: [5, 5] });
+    model.answer(4, { cell: [4, 4] });
+    await settled();
+    expect(host.painted).toEqual([5, 5]);
+  });
+
+  it("that comes twice is painted once and ends nothing else", async () => {
+    await open();
+    host.request([5, 5]);
+    const first = model.last;
+    model.answer(1, first);
+    await settled();
+    const syncs = model.stack.layers[1]?.syncs;
+    host.request([6, 5]);
+    model.answer(1, first);
+    await settled();
+    expect(model.stack.layers[1]?.syncs).toBe(syncs);
+    expect(host.activity.state).toBe("busy");
+    expect(host.selected).toEqual([6, 5]);
+    model.answer(2);
+    await settled();
+    expect(host.painted).toEqual([6, 5]);
+  });
+
+  it("of a storm in any order leaves the newest on show", async () => {
+    await open();
+    let state = 11;
+    const random = (below: number) => {
+      state = (state * 1103515245 + 12345) % 2147483648;
+      return Math.floor((state / 2147483648) * below);
+    };
+    let newest = 0;
+    for (let step = 0; step < 500; step++) {
+      const serial = 1 + random(200);
+      newest = Math.max(newest, serial);
+      model.answer(serial, { client: "other", seq: serial, cell: [serial % 32, serial % 16] });
+      expect(host.picture?.serial).toBe(newest);
+    }
+    await settled();
+    expect(host.painted).toEqual([newest % 32, newest % 16]);
+  });
+
+  it("of another revision is never painted", async () => {
+    await open();
+    model.answer(1, { cell: [5, 5], revision: 0 });
+    model.answer(2, { cell: [6, 5], revision: 2 });
+    await settled();
+    expect(host.painted).toBeNull();
+    expect(host.picture).toBeNull();
+  });
+
+  it("to our request that a new revision has overtaken is asked for again", async () => {
+    await open();
+    host.request([20, 5]);
+    model.change({ revision: 2 });
+    model.answer(1, { ...model.last, revision: 1 });
+    expect(model.sent.length).toBe(2);
+    expect(model.last).toMatchObject({ seq: 2, revision: 2, cell: [20, 5] });
+  });
+
+  it("to another page is painted and selected here as well", async () => {
+    await open();
+    model.answer(1, { client: "other", seq: 9, cell: [7, 3] });
+    await settled();
+    expect([host.painted, host.selected]).toEqual([
+      [7, 3],
+      [7, 3],
+    ]);
+  });
+
+  it("to another page does not end our own request, nor move our selection", async () => {
+    await open();
+    host.request([20, 5]);
+    model.answer(1, { client: "other", seq: 1, cell: [7, 3] });
+    expect(host.selected).toEqual([20, 5]);
+    expect(host.activity.state).toBe("busy");
+    model.answer(2);
+    expect(host.selected).toEqual([20, 5]);
+    expect(host.activity.state).toBe("ready");
+  });
+
+  it("that is superseded leaves the selection to the kernel", async () => {
+    await open({ selected: [1, 1] });
+    model.answer(1);
+    host.request([20, 5]);
+    model.emit("msg:custom", { kind: "superseded", client: model.last.client, seq: model.last.seq }, []);
+    expect(host.selected).toEqual([1, 1]);
+    expect(host.activity.state).toBe("ready");
+  });
+});
+
+describe("the kernel's state", () => {
+  it("of a new revision takes the old heat map away", async () => {
+    await open();
+    model.answer(1, { cell: [5, 5] });
+    await settled();
+    model.change({ revision: 2 });
+    await settled();
+    expect(host.painted).toBeNull();
+    expect(model.stack.layers[1]?.calls.at(-1)).toEqual(["restore"]);
+    expect(model.stack.layers[1]?.calls.filter(([name]) => name === "drawImage").length).toBe(1);
+  });
+
+  it("selects when Python does, but not against a click under way", async () => {
+    await open();
+    model.change({ selected: [9, 9] });
+    expect(host.selected).toEqual([9, 9]);
+    host.request([20, 5]);
+    model.change({ selected: [8, 8] });
+    expect(host.selected).toEqual([20, 5]);
+  });
+
+  it("without a selected cell has no heat map", async () => {
+    await open({ selected: [5, 5] });
+    model.answer(1);
+    model.change({ selected: null });
+    await settled();
+    expect([host.selected, host.picture, host.painted]).toEqual([null, null, null]);
+  });
+
+  it("hides and shows the heat map without asking again", async () => {
+    await open();
+    model.answer(1, { cell: [5, 5] });
+    model.change({ show_heat: false });
+    await settled();
+    expect(host.painted).toBeNull();
+    model.change({ show_heat: true, heat_opacity: 0.3 });
+    await settled();
+    expect(host.painted).toEqual([5, 5]);
+    expect(model.stack.layers[1]?.ctx).toMatchObject({ globalAlpha: 0.3 });
+    expect(model.sent).toEqual([]);
+  });
+
+  it("is repainted when a resize has emptied the layer", async () => {
+    await open();
+    model.answer(1, { cell: [5, 5] });
+    await settled();
+    const before = model.stack.layers[1]?.syncs ?? 0;
+    model.stack.layers[1]?.resized?.();
+    await settled();
+    expect(model.stack.layers[1]?.syncs).toBe(before + 1);
+    expect(host.painted).toEqual([5, 5]);
+  });
+
+  it("leaves the painting to the views where there is no MultiCanvas", async () => {
+    await open({ canvas: "" });
+    expect(host.painted).toBeUndefined();
+    await open({ canvas: "closed" });
+    expect(host.painted).toBeUndefined();
+  });
+});
+
+describe("after a reload", () => {
+  it("the selected cell is asked for once, however many views there are", async () => {
+    await open({ selected: [9, 4] });
+    host.shownIn(document.createElement("div"), life.signal);
+    expect(model.sent).toMatchObject([{ cell: [9, 4] }]);
+  });
+
+  it("nothing is asked for where nothing is selected", async () => {
+    await open();
+    expect(model.sent).toEqual([]);
+  });
+});
+
+describe("trouble", () => {
+  it("in the model is told in words, and the next click works", async () => {
+    await open();
+    host.request([20, 5]);
+    const { client, seq } = model.last;
+    const failure = {
+      kind: "failure",
+      client,
+      seq,
+      serial: 1,
+      revision: 1,
+      message: "no <b>memory</b>",
+      details: "...",
+    };
+    model.emit("msg:custom", failure, []);
+    expect(host.activity).toEqual({
+      state: "error",
+      text: "",
+      error: { message: "no <b>memory</b>", details: "..." },
+    });
+    host.request([21, 5]);
+    expect(host.activity.state).toBe("busy");
+    model.answer(2);
+    expect(host.activity).toMatchObject({ state: "ready", error: null });
+  });
+
+  it("with one cell takes away the heat map of another", async () => {
+    await open();
+    model.answer(1, { cell: [5, 5] });
+    model.emit("msg:custom", { kind: "failure", client: "", seq: 0, serial: 2, revision: 1 }, []);
+    await settled();
+    expect(host.painted).toBeNull();
+  });
+
+  it("a kernel busy with a cell is waited for", async () => {
+    await open();
+    host.request([20, 5]);
+    vi.advanceTimersByTime(PATIENCE + 10 * TIMEOUT);
+    expect(host.activity).toMatchObject({ state: "busy", text: "busy: waiting for the running cell" });
+    expect(model.sent.length).toBe(1);
+    model.acknowledge();
+    model.answer(1);
+    expect(host.activity.state).toBe("ready");
+  });
+
+  it.each([
+    ["an answer to another page", () => model.answer(1, { client: "other", seq: 1, cell: [7, 3] })],
+    ["a change of state", () => model.change({ status: "measured" })],
+  ])("%s shows a kernel that is alive, so that our request is overdue one day", async (_, live) => {
+    await open();
+    host.request([20, 5]);
+    vi.advanceTimersByTime(10 * TIMEOUT);
+    live();
+    vi.advanceTimersByTime(TIMEOUT);
+    expect(model.sent.map(({ cell }) => cell)).toEqual([
+      [20, 5],
+      [20, 5],
+    ]);
+  });
+
+  it("a handler that has run without a word is told from one that has not run yet", async () => {
+    await open();
+    host.request([20, 5]);
+    model.status("busy");
+    vi.advanceTimersByTime(10 * TIMEOUT);
+    expect(model.sent.length).toBe(1);
+    model.status("idle");
+    vi.advanceTimersByTime(TIMEOUT);
+    expect(model.sent.length).toBe(2);
+  });
+
+  it.each([
+    ["idle", 2],
+    ["busy", 1],
+    [undefined, 1],
+  ])("with a kernel that JupyterLab calls %s, a request unheard of is sent %i time(s)", async (status, times) => {
+    await open();
+    model.kernel = status ? { status } : undefined;
+    host.request([20, 5]);
+    vi.advanceTimersByTime(PATIENCE + 2 * LOOK);
+    expect(model.sent.length).toBe(times);
+  });
+
+  it("an answer that is lost is asked for again, and given up after that", async () => {
+    await open();
+    host.request([20, 5]);
+    model.acknowledge();
+    vi.advanceTimersByTime(TIMEOUT);
+    expect(model.sent.length).toBe(2);
+    model.acknowledge();
+    vi.advanceTimersByTime(TIMEOUT);
+    expect(host.activity).toMatchObject({ state: "error", text: "no answer came: click again" });
+    model.answer(1);
+    expect(host.activity.state).toBe("ready");
+  });
+
+  it("a request that cannot be sent shows the lost connection; a message shows that it is back", async () => {
+    await open();
+    model.reachable = false;
+    host.request([20, 5]);
+    expect(host.activity.state).toBe("disconnected");
+    model.reachable = true;
+    model.answer(1, { cell: [5, 5] });
+    expect(host.activity.state).toBe("ready");
+  });
+
+  it("a kernel that restarts shows by ipywidgets' mark on the views", async () => {
+    const box = document.createElement("div");
+    box.append(await open());
+    host.request([20, 5]);
+    model.emit("comm_live_update"); // before the mark: the models are told one after the other
+    box.classList.add("jupyter-widgets-disconnected");
+    await settled();
+    expect(host.activity.state).toBe("disconnected");
+    box.classList.remove("jupyter-widgets-disconnected");
+    model.emit("comm_live_update");
+    await settled();
+    expect(host.activity.state).toBe("ready");
+  });
+
+  it("a saved notebook without a kernel is disconnected from the start, and asks nothing", async () => {
+    model = new FakeModel({ selected: [3, 3] });
+    host = new KernelHost(model.asAnyModel);
+    const element = document.createElement("div");
+    element.className = "jupyter-widgets-disconnected";
+    host.shownIn(element, life.signal);
+    expect(host.activity.state).toBe("disconnected");
+    expect(model.sent).toEqual([]);
+  });
+
+  it("malformed messages change nothing", async () => {
+    await open();
+    for (const content of [null, 1, "answer", {}, { kind: "answer", client: "", seq: 0, box: "x" }])
+      model.emit("msg:custom", content, []);
+    expect(host.picture).toBeNull();
+    expect(host.activity.state).toBe("ready");
+  });
+});
+
+it("two hosts on two pages have different names", async () => {
+  await open();
+  host.request([1, 1]);
+  const { client } = model.last;
+  await open();
+  host.request([1, 1]);
+  expect(model.last.client).not.toBe(client);
+});
+
+it("a closed host neither sends nor tells", async () => {
+  await open();
+  const told = vi.fn();
+  host.request([1, 1]);
+  host.watch(told, life.signal);
+  host.close();
+  model.answer(1);
+  vi.advanceTimersByTime(10 * TIMEOUT);
+  await settled();
+  expect(told).not.toHaveBeenCalled();
+  expect(model.sent.length).toBe(1);
+  expect(model.listeners).toBe(0);
+});
+
+describe("a query", () => {
+  it("shows at once and is told to the kernel", async () => {
+    await open();
+    const changed = vi.fn();
+    host.watch(changed, life.signal);
+    host.ask([1, 2, 3, 4]);
+    expect(host.query).toEqual([1, 2, 3, 4]);
+    expect(changed).toHaveBeenCalled();
+    host.ask(null);
+    expect(model.told).toEqual([
+      { kind: "query", box: [1, 2, 3, 4] },
+      { kind: "query", box: null },
+    ]);
+    expect(model.sent).toEqual([]);
+  });
+
+  it("set in Python shows as well", async () => {
+    await open({ query: [1, 2, 3, 4] });
+    expect(host.query).toEqual([1, 2, 3, 4]);
+    model.change({ query: [5, 6, 7, 8] });
+    expect(host.query).toEqual([5, 6, 7, 8]);
+  });
+
+  it("of a kernel that is gone still shows, for the page answers by itself", async () => {
+    await open();
+    model.reachable = false;
+    host.ask([1, 2, 3, 4]);
+    expect(host.query).toEqual([1, 2, 3, 4]);
+    expect(host.activity.state).toBe("disconnected");
+  });
+});
+
+it("a layer is chosen by telling the kernel, unless it is on show", async () => {
+  await open();
+  host.choose("other");
+  host.choose("feature_grid");
+  expect(model.told).toEqual([{ kind: "layer", name: "other" }]);
+});
+
+describe("what only a page can do", () => {
+  const written = vi.spyOn(navigator.clipboard, "writeText").mockResolvedValue();
+
+  beforeEach(() => {
+    written.mockClear();
+    vi.spyOn(document, "hasFocus").mockReturnValue(true);
+  });
+
+  it("is done when the kernel asks for it", async () => {
+    await open();
+    model.emit("msg:custom", { kind: "copy", text: "RFWidget(model)" }, []);
+    expect(written.mock.calls).toEqual([["RFWidget(model)"]]);
+  });
+
+  it.each([null, 3, {}, { kind: "download", name: 3 }, { kind: "copy" }, { kind: "ack", client: "a", seq: 1 }])(
+    "is not asked for by %j",
+    async (content) => {
+      const clicked = vi.spyOn(HTMLAnchorElement.prototype, "click");
+      await open();
+      model.emit("msg:custom", content, [new DataView(new ArrayBuffer(4))]);
+      expect([...clicked.mock.calls, ...written.mock.calls]).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,150 @@
+import { describe, expect, it, vi } from "vitest";
+import type { Cell } from "../protocol.js";
+import { STATE } from "../testing.js";
+import { type Decode, nearestOf, type Page, PageHost, type PageLayer } from "./page-host.js";
+
+const { image_size, scale, margin, grid, field, label, layer } = STATE;
+const CELLS: Cell[] = [
+  [0, 0],
+  [10, 0],
+  [20, 0],
+  [0, 8],
+  [10, 8],
+  [20, 8],
+];
+const LAYER: PageLayer = {
+  ...{ image_size, scale, margin, grid, field, label, layer },
+  selected: [10, 8],
+  contours: null,
+  scene: "scene",
+  features: "",
+  maps: CELLS.map((cell) => ({ cell, box: [1, 2, 4, 6], rect: [1, 2, null, 6], picture: `${cell}` })),
+};
+const OTHER: PageLayer = { ...LAYER, layer: "other", grid: [3, 2], selected: null, maps: [] };
+const pixels = new Uint8ClampedArray(48);
+const PAGE: Omit<Page, "shown"> = {
+  photo: "photo",
+  heat_opacity: 0.7,
+  layers: [],
+  compare: "",
+  query: null,
+  asking: false,
+};
+const open = (shown: Page["shown"], decode: Decode = async () => pixels, more: Partial<Page> = {}) =>
+  new PageHost({ ...PAGE, ...more, shown }, decode);
+
+describe("the nearest of some cells", () => {
+  it("is the wanted one if it is among them", () => {
+    for (const cell of CELLS) expect(nearestOf(CELLS, cell, [0, 0])).toEqual(cell);
+  });
+
+  it("is the one at the least distance", () => {
+    expect(nearestOf(CELLS, [13, 5], null)).toEqual([10, 8]);
+    expect(nearestOf(CELLS, [31, 15], [0, 0])).toEqual([20, 8]);
+  });
+
+  it("lies ahead when a step would stay where it is", () => {
+    expect(nearestOf(CELLS, [11, 8], [10, 8])).toEqual([20, 8]);
+    expect(nearestOf(CELLS, [9, 8], [10, 8])).toEqual([0, 8]);
+    expect(nearestOf(CELLS, [10, 7], [10, 8])).toEqual([10, 0]);
+  });
+
+  it("is the same at the border, and when the same is wanted again", () => {
+    expect(nearestOf(CELLS, [21, 8], [20, 8])).toEqual([20, 8]);
+    expect(nearestOf(CELLS, [20, 8], [20, 8])).toEqual([20, 8]);
+  });
+
+  it("is none of none", () => expect(nearestOf([], [1, 1], null)).toBeNull());
+});
+
+describe("a page", () => {
+  it("begins with its selected cell", async () => {
+    const host = open([LAYER]);
+    await Promise.resolve();
+    expect(host.selected).toEqual([10, 8]);
+    expect(host.picture).toMatchObject({ cell: [10, 8], box: [1, 2, 4, 6], rect: [1, 2, Infinity, 6] });
+  });
+
+  it("shows the cell asked for last, in whatever order pictures are decoded", async () => {
+    const decoded: Record<string, (rgba: typeof pixels) => void> = {};
+    const host = open([{ ...LAYER, selected: null }], (address) => {
+      return new Promise((resolve) => (decoded[address] = resolve));
+    });
+    host.request([0, 0]);
+    host.request([20, 8]);
+    decoded["20,8"]?.(pixels);
+    decoded["0,0"]?.(pixels);
+    await Promise.resolve();
+    expect(host.picture?.cell).toEqual([20, 8]);
+  });
+
+  it("shows another layer with that layer's cell", () => {
+    const host = open([LAYER, OTHER]);
+    const changed = vi.fn();
+    host.watch(changed, new AbortController().signal);
+    host.choose("other");
+    expect([host.get("layer"), host.get("grid"), host.selected, host.picture]).toEqual(["other", [3, 2], null, null]);
+    expect(changed).toHaveBeenCalled();
+  });
+
+  it("shows no layer that it does not hold", () => {
+    const host = open([LAYER, OTHER]);
+    host.choose("third");
+    expect([host.get("layer"), [...host.offered]]).toEqual(["feature_grid", ["feature_grid", "other"]]);
+  });
+
+  it("that drops a layer while its picture is decoded does not show it on the next", async () => {
+    const host = open([LAYER, OTHER]);
+    host.choose("other");
+    await Promise.resolve();
+    expect(host.picture).toBeNull();
+  });
+
+  it("shows the layer's output beside the image", async () => {
+    const host = open([{ ...LAYER, features: "features" }]);
+    expect(host.get("feature_map")).toBeNull();
+    await Promise.resolve();
+    expect(host.get("feature_map")).toMatchObject({ size: [32, 16] });
+  });
+
+  it("answers queries by itself", () => {
+    const host = open([LAYER]);
+    host.ask([1, 2, 3, 4]);
+    expect(host.query).toEqual([1, 2, 3, 4]);
+    host.ask(null);
+    expect(host.query).toBeNull();
+  });
+
+  it("begins with the query that it brings, until another is asked", () => {
+    const host = open([LAYER], undefined, { query: [5, 6, 9, 7] });
+    expect([host.query, host.get("query")]).toEqual([
+      [5, 6, 9, 7],
+      [5, 6, 9, 7],
+    ]);
+    host.ask(null);
+    expect([host.query, host.get("query")]).toEqual([null, null]);
+  });
+
+  it("asks without Shift once that is switched on, and forgets the query when it is switched off", () => {
+    const host = open([LAYER], undefined, { query: [5, 6, 9, 7], asking: true });
+    expect(host.get("asking")).toBe(true);
+    host.switchAsking(false);
+    expect([host.get("asking"), host.query]).toEqual([false, null]);
+    host.switchAsking(true);
+    host.ask([1, 2, 3, 4]);
+    expect([host.get("asking"), host.query]).toEqual([true, [1, 2, 3, 4]]);
+  });
+
+  it("compares with the layer that it names, and outlines each layer's own effective field", () => {
+    const contours = { x: { start: 0, stride: 4 }, y: { start: 1, stride: 5 }, levels: [] };
+    const host = open([LAYER, { ...OTHER, contours }], undefined, { compare: "other" });
+    expect([host.get("compare"), host.get("contours")]).toEqual(["other", null]);
+    host.choose("other");
+    expect([host.get("compare"), host.get("contours")]).toEqual(["other", contours]);
+  });
+
+  it("says how many gradient maps it holds, unless it holds all", () => {
+    expect(open([LAYER]).activity.text).toBe("gradient maps of 6 of 512 cells");
+    expect(open([{ ...LAYER, grid: [3, 2] }]).activity.text).toBe("");
+  });
+});

@@ -1,0 +1,192 @@
+/**
+ * The overlay over pictures that are embedded in a page: no kernel, no network.
+ *
+ * A page holds the image and one or more layers; a layer holds the marks on the image, the geometry for hovering, and the
+ * gradient maps of some cells. Asking for a cell shows the embedded one nearest to it.
+ */
+
+import { sameCell } from "../geometry.js";
+import { type Box, type Cell, type FeatureMap, type Picture, rectFrom, type SyncedState } from "../protocol.js";
+import { type Activity, type Host, Watchers } from "./host.js";
+
+/** One layer, as rfwidget/widget/page.py writes it into the page. */
+export interface PageLayer
+  extends Pick<
+    SyncedState,
+    "image_size" | "scale" | "margin" | "grid" | "field" | "selected" | "label" | "layer" | "contours"
+  > {
+  /** Address of a picture of the stage's dots, rectangles and labels. */
+  scene: string;
+  /** Address of a picture of the layer's output, one pixel per cell; "" if there are too many. */
+  features: string;
+  /** The gradient maps, each with the address of its picture. */
+  maps: { cell: Cell; box: Picture["box"]; rect: (number | null)[]; picture: string }[];
+}
+
+/** A page, as rfwidget/widget/page.py writes it. */
+export interface Page extends Pick<SyncedState, "heat_opacity" | "layers" | "compare" | "query" | "asking"> {
+  /** Address of a picture of the image, one pixel per pixel. */
+  photo: string;
+  /** What can be shown; the first is shown first. */
+  shown: [PageLayer, ...PageLayer[]];
+}
+
+/** The pixels of a picture, straight alpha. */
+export type Decode = (address: string, width: number, height: number) => Promise<Picture["rgba"]>;
+
+/** What a page without a kernel has to say about the other traits. */
+const REST: Omit<SyncedState, keyof PageLayer | keyof Page> = {
+  canvas: "",
+  heat_layer: 0,
+  revision: 0,
+  state: "ready",
+  status: "",
+  progress: -1,
+  error: null,
+  feature_map: null,
+  show_heat: true,
+  background: "",
+};
+
+export class PageHost implements Host {
+  readonly painted = undefined;
+  readonly offered: ReadonlySet<string>;
+  readonly #page: Page;
+  readonly #decode: Decode;
+  readonly #watchers = new Watchers();
+  #layer: PageLayer;
+  #features: FeatureMap | null = null;
+  #query: Box | null;
+  #asking: boolean;
+  #selected: Cell | null = null;
+  #picture: Picture | null = null;
+  #serial = 0;
+
+  constructor(page: Page, decode: Decode = decodePicture) {
+    this.#page = page;
+    this.#decode = decode;
+    this.offered = new Set(page.shown.map(({ layer }) => layer));
+    this.#layer = page.shown[0];
+    this.#query = page.query;
+    this.#asking = page.asking;
+    this.#show(this.#layer);
+  }
+
+  get<K extends keyof SyncedState>(name: K): SyncedState[K] {
+    const { heat_opacity, layers, compare } = this.#page;
+    const asked = { asking: this.#asking, query: this.#query };
+    const state: SyncedState = { ...REST, ...this.#layer, heat_opacity, layers, compare, ...asked };
+    return { ...state, status: this.#status, feature_map: this.#features }[name];
+  }
+
+  get layer(): PageLayer {
+    return this.#layer;
+  }
+
+  get query(): Box | null {
+    return this.#query;
+  }
+
+  ask(box: Box | null): void {
+    this.#query = box;
+    this.#watchers.notify();
+  }
+
+  /** Whether clicks ask who sees a place, as they do with Shift; switched off, what was asked goes too. */
+  switchAsking(asking: boolean): void {
+    this.#asking = asking;
+    if (!asking) this.#query = null;
+    this.#watchers.notify();
+  }
+
+  /** Shows another layer, with its own selected cell. */
+  choose(name: string): void {
+    const layer = this.#page.shown.find(({ layer }) => layer === name);
+    if (layer && layer !== this.#layer) this.#show(layer);
+  }
+
+  get selected(): Cell | null {
+    return this.#selected;
+  }
+
+  get picture(): Picture | null {
+    return this.#picture;
+  }
+
+  get activity(): Activity {
+    return { state: "ready", text: this.#status, error: null };
+  }
+
+  #show(layer: PageLayer): void {
+    this.#layer = layer;
+    this.#serial++; // what is being decoded belongs to the old layer
+    this.#selected = null;
+    this.#picture = null;
+    this.#features = null;
+    this.#watchers.notify();
+    if (layer.features) void this.#loadFeatures(layer);
+    if (layer.selected) this.request(layer.selected);
+  }
+
+  request(cell: Cell): void {
+    const cells = this.#layer.maps.map((map) => map.cell);
+    this.#selected = nearestOf(cells, cell, this.#selected) ?? cell;
+    void this.#load(++this.#serial);
+    this.#watchers.notify();
+  }
+
+  watch(changed: () => void, signal: AbortSignal): void {
+    this.#watchers.add(changed, signal);
+  }
+
+  /** Decodes the selected cell's map; a later request overtakes it. */
+  async #load(serial: number): Promise<void> {
+    const map = this.#layer.maps.find(({ cell }) => sameCell(cell, this.#selected));
+    if (!map) return;
+    const { cell, box } = map;
+    const rgba = await this.#decode(map.picture, box[2] - box[0], box[3] - box[1]);
+    if (serial !== this.#serial) return;
+    this.#picture = { serial, revision: 0, cell, box, rect: rectFrom(map.rect), milliseconds: Number.NaN, rgba };
+    this.#watchers.notify();
+  }
+
+  async #loadFeatures(layer: PageLayer): Promise<void> {
+    const [width, height] = layer.grid;
+    const rgba = await this.#decode(layer.features, width, height);
+    if (layer !== this.#layer) return;
+    this.#features = { size: [width, height], rgba: new DataView(rgba.buffer, rgba.byteOffset, rgba.byteLength) };
+    this.#watchers.notify();
+  }
+
+  get #status(): string {
+    const { maps, grid } = this.#layer;
+    const all = grid[0] * grid[1];
+    return maps.length < all ? `gradient maps of ${maps.length} of ${all} cells` : "";
+  }
+}
+
+/**
+ * The cell of some that is nearest to a wanted one; null if there are none.
+ *
+ * Coming `from` one of them, the way wanted counts: otherwise a key that moves by one cell would never leave a cell
+ * whose neighbours are missing.
+ */
+export function nearestOf(cells: readonly Cell[], wanted: Cell, from: Cell | null): Cell | null {
+  const distance = ([x, y]: Cell) => (x - wanted[0]) ** 2 + (y - wanted[1]) ** 2;
+  const best = (some: readonly Cell[]) =>
+    some.reduce<Cell | null>((best, cell) => (best && distance(best) <= distance(cell) ? best : cell), null);
+  const nearest = best(cells);
+  if (!from || !sameCell(nearest, from)) return nearest;
+  const ahead = ([x, y]: Cell) => (x - from[0]) * (wanted[0] - from[0]) + (y - from[1]) * (wanted[1] - from[1]) > 0;
+  return best(cells.filter(ahead)) ?? nearest;
+}
+
+async function decodePicture(address: string, width: number, height: number): Promise<Picture["rgba"]> {
+  const image = new Image();
+  image.src = address;
+  await image.decode();
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d");
+  context?.drawImage(image, 0, 0);
+  return context?.getImageData(0, 0, width, height).data ?? new Uint8ClampedArray();
+}

@@ -1,0 +1,64 @@
+/**
+ * What is particular to JupyterLab and ipywidgets: the canvas beside the overlay, the outputs of a notebook, and the
+ * signs by which a kernel shows how it is.
+ */
+
+import type { AnyModel } from "@anywidget/types";
+import type { SyncedState } from "./protocol.js";
+import { hideSavedOutput } from "./view/saved-output.js";
+
+/** ipywidgets' mark on the views of a kernel that has gone; anywidget's own view misses it, the box around it does not. */
+const GONE = ".jupyter-widgets-disconnected";
+
+type KernelModel = AnyModel<SyncedState>;
+
+/**
+ * Settles an element in its surroundings as soon as it is put into the page, until the signal aborts.
+ *
+ * The canvases beside it become inert, also those that come later: otherwise ipycanvas sends a message for every move
+ * of the mouse, swallows the wheel and traps Tab.
+ */
+export function settle(element: HTMLElement, signal: AbortSignal): void {
+  const watcher = new MutationObserver(() => quieten(element));
+  // anywidget renders before the element is in the page; once it is, it has a size.
+  const arrival = new ResizeObserver(() => {
+    const stage = element.parentElement;
+    if (!stage) return;
+    arrival.disconnect();
+    watcher.observe(stage, { childList: true });
+    quieten(element);
+    hideSavedOutput(element, signal);
+  });
+  arrival.observe(element);
+  signal.addEventListener("abort", () => {
+    watcher.disconnect();
+    arrival.disconnect();
+  });
+}
+
+function quieten(element: HTMLElement): void {
+  for (const sibling of element.parentElement?.children ?? []) {
+    if (sibling instanceof HTMLCanvasElement) sibling.inert = true;
+  }
+}
+
+/** Whether the kernel of the widget that an element belongs to has gone. */
+export function hasLostKernel(element: HTMLElement): boolean {
+  return element.closest(GONE) !== null;
+}
+
+/** Whether JupyterLab's own connection calls the kernel idle; false where nobody knows, as in other hosts. */
+export function isKernelIdle(model: KernelModel): boolean {
+  return (model.widget_manager as { kernel?: { status?: unknown } | null }).kernel?.status === "idle";
+}
+
+/** Whether a kernel's status message says that it has become idle. */
+export function saysIdle(reply: unknown): boolean {
+  return (reply as { content?: { execution_state?: unknown } } | null)?.content?.execution_state === "idle";
+}
+
+/** The model of ipycanvas' MultiCanvas under the overlay; null if there is none, or it cannot be found. */
+export async function findCanvas(model: KernelModel): Promise<unknown> {
+  const id = model.get("canvas");
+  return id ? await model.widget_manager.get_model(id).catch(() => null) : null;
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from "vitest";
+import { bytesOf, parseMessage } from "./protocol.js";
+
+const ANSWER = {
+  kind: "answer",
+  client: "page",
+  seq: 4,
+  serial: 9,
+  revision: 2,
+  cell: [5, 7],
+  box: [-1, 6, 1, 9],
+  rect: [1, null, 35, null],
+  milliseconds: 1.5,
+};
+const pixels = (bytes: number) => new DataView(new ArrayBuffer(bytes));
+
+describe("a message of the kernel", () => {
+  it("answers with a picture; null edges are infinite", () => {
+    const message = parseMessage(ANSWER, [pixels(24)]);
+    expect(message).toMatchObject({
+      kind: "answer",
+      client: "page",
+      seq: 4,
+      serial: 9,
+      cell: [5, 7],
+      box: [-1, 6, 1, 9],
+      rect: [1, -Infinity, 35, Infinity],
+    });
+  });
+
+  it("may hold no pixel at all", () =>
+    expect(parseMessage({ ...ANSWER, box: [0, 0, 0, 0] }, [pixels(0)])?.kind).toBe("answer"));
+
+  it("acknowledges, supersedes or fails", () => {
+    expect(parseMessage({ kind: "ack", client: "a", seq: 1 })).toEqual({ kind: "ack", client: "a", seq: 1 });
+    expect(parseMessage({ kind: "superseded", client: "a", seq: 1 })?.kind).toBe("superseded");
+    const failure = { kind: "failure", client: "a", seq: 1, serial: 2, revision: 3, message: "m", details: "d" };
+    expect(parseMessage(failure)).toEqual(failure);
+  });
+
+  it("asks for what only a page can do: saving a file, copying a text", () => {
+    const content = pixels(8);
+    const download = { kind: "download", name: "field.png" };
+    expect(parseMessage(download, [content])).toEqual({ ...download, content });
+    const copy = { kind: "copy", text: "RFWidget(model)" };
+    expect(parseMessage(copy)).toEqual(copy);
+  });
+
+  it.each([
+    ["pixels that do not fill the box", ANSWER, [pixels(23)]],
+    ["no pixels", ANSWER, []],
+    ["no serial", { ...ANSWER, serial: undefined }, [pixels(24)]],
+    ["half a cell", { ...ANSWER, cell: [1.5, 2] }, [pixels(24)]],
+    ["edges the wrong way round", { ...ANSWER, box: [0, 0, -2, -3] }, [pixels(24)]],
+    ["no rectangle", { ...ANSWER, rect: null }, [pixels(24)]],
+    ["no client", { kind: "ack", seq: 1 }, []],
+    ["no name", { kind: "download", name: 3 }, [pixels(24)]],
+    ["no file", { kind: "download", name: "field.png" }, []],
+    ["no text", { kind: "copy" }, []],
+    ["a kind that every object has", { kind: "toString", client: "a", seq: 1 }, []],
+    ["a kind that is no word", { kind: ["ack"], client: "a", seq: 1 }, []],
+    ["an unknown kind", { kind: "other", client: "a", seq: 1 }, []],
+    ["nothing", null, []],
+    ["text", "ack", []],
+  ])("with %s is dropped", (_, content, buffers) => expect(parseMessage(content, buffers)).toBeNull());
+});
+
+it("bytes of a buffer start where the buffer does", () => {
+  const whole = new Uint8Array([1, 2, 3, 4, 5, 6]);
+  expect([...bytesOf(new DataView(whole.buffer, 2, 3))]).toEqual([3, 4, 5]);
+  expect(bytesOf(undefined).length).toBe(0);
+});

@@ -1,0 +1,66 @@
+/**
+ * Presses that ask which cells see a place, on an element that covers the image: a click asks for a pixel, a drag for a
+ * box.
+ */
+
+import { boxBetween } from "../geometry.js";
+import type { Box, Cell } from "../protocol.js";
+
+export interface BoxOptions {
+  /** Whether a press is meant to ask. */
+  asks: (event: PointerEvent) => boolean;
+  /** Width and height of the image in pixels. */
+  image: () => Cell;
+  /** The box while it is drawn; null when that is broken off. */
+  draft: (box: Box | null) => void;
+  /** The box when it is done. */
+  done: (box: Box) => void;
+}
+
+/** CSS pixels by which a hand strays that means to click, and by which a finger does. */
+const SLOP = { hand: 3, finger: 8 };
+
+/** Listens until the signal aborts. */
+export function trackBox(element: HTMLElement, options: BoxOptions, signal: AbortSignal): void {
+  let press: { id: number; x: number; y: number } | null = null;
+
+  const boxTo = (event: PointerEvent, { x, y }: { x: number; y: number }): Box => {
+    const { left, top, width, height } = element.getBoundingClientRect();
+    const image = options.image();
+    const point = (clientX: number, clientY: number) =>
+      [((clientX - left) / width) * image[0], ((clientY - top) / height) * image[1]] as const;
+    const slop = event.pointerType === "touch" ? SLOP.finger : SLOP.hand;
+    const clicks = Math.abs(event.clientX - x) <= slop && Math.abs(event.clientY - y) <= slop;
+    const [from, to] = [point(x, y), point(event.clientX, event.clientY)];
+    return boxBetween(from, clicks ? from : to, image);
+  };
+  const down = (event: PointerEvent) => {
+    const { width, height } = element.getBoundingClientRect();
+    if (!event.isPrimary || event.button !== 0 || !options.asks(event) || event.ctrlKey || !width || !height) return;
+    press = { id: event.pointerId, x: event.clientX, y: event.clientY };
+    element.setPointerCapture(event.pointerId);
+    element.focus({ preventScroll: true });
+    event.preventDefault(); // no selection of text
+    options.draft(boxTo(event, press));
+  };
+  const move = (event: PointerEvent) => {
+    if (press?.id === event.pointerId) options.draft(boxTo(event, press));
+  };
+  const up = (event: PointerEvent) => {
+    if (press?.id !== event.pointerId) return;
+    const box = boxTo(event, press);
+    press = null;
+    options.draft(null);
+    options.done(box);
+  };
+  const cancel = () => {
+    if (press) options.draft(null);
+    press = null;
+  };
+
+  element.addEventListener("pointerdown", down, { signal });
+  element.addEventListener("pointermove", move, { signal });
+  element.addEventListener("pointerup", up, { signal });
+  element.addEventListener("pointercancel", cancel, { signal });
+  element.addEventListener("lostpointercapture", cancel, { signal });
+}

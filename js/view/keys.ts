@@ -1,0 +1,83 @@
+/**
+ * Keys on what has the focus, and what they do on the overlay.
+ *
+ * A plain key must not reach the notebook, which would edit itself (`b` adds a cell, `x` cuts one, arrows leave).
+ * Combinations with Ctrl, Meta or Alt belong to the notebook and the browser, and Tab always leaves.
+ */
+
+import { moved } from "../geometry.js";
+import type { Cell } from "../protocol.js";
+
+/** Cells that an arrow key moves with Shift. */
+const LEAP = 5;
+
+/** The part of a KeyboardEvent that decides. */
+export interface Key {
+  key: string;
+  shiftKey: boolean;
+  ctrlKey: boolean;
+  metaKey: boolean;
+  altKey: boolean;
+}
+
+/**
+ * select: go to a cell. query: ask which cells see the centre of a cell's field. leave: give up the query, or else the
+ * focus. swallow: do nothing, and let nobody else.
+ */
+export type KeyAction = { kind: "select" | "query"; cell: Cell } | { kind: "leave" | "swallow" };
+
+const ARROWS: Record<string, readonly [dx: number, dy: number]> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
+/** What a plain key does when `selected` is the selected cell of a grid. */
+export function keyAction(key: Key, selected: Cell | null, grid: Cell): KeyAction {
+  if (key.key === "Escape") return { kind: "leave" };
+  if (grid[0] < 1 || grid[1] < 1) return { kind: "swallow" };
+  const from = selected ?? [Math.floor(grid[0] / 2), Math.floor(grid[1] / 2)];
+  const arrow = ARROWS[key.key];
+  if (arrow) {
+    const step = key.shiftKey ? LEAP : 1;
+    return { kind: "select", cell: selected ? moved(from, arrow[0] * step, arrow[1] * step, grid) : from };
+  }
+  if (key.key === "q") return { kind: "query", cell: from };
+  if (key.key === "Home") return { kind: "select", cell: [0, 0] };
+  if (key.key === "End") return { kind: "select", cell: [grid[0] - 1, grid[1] - 1] };
+  if (key.key === "Enter" || key.key === " ") return { kind: "select", cell: from };
+  return { kind: "swallow" };
+}
+
+/** Whether a key belongs to the notebook and the browser. */
+export function passes(key: Key): boolean {
+  return key.ctrlKey || key.metaKey || key.altKey || key.key === "Tab";
+}
+
+/**
+ * Listens until the signal aborts, and keeps plain keys from everybody else.
+ *
+ * On the window and on the way down: Notebook 7 takes its keys on the way down to the document.
+ *
+ * @param isOurs whether a key pressed on that element is ours
+ * @param press called with each plain key of ours
+ */
+export function trackKeys(
+  isOurs: (target: EventTarget | undefined) => boolean,
+  press: (event: KeyboardEvent) => void,
+  signal: AbortSignal,
+): void {
+  const catches = (event: KeyboardEvent) => {
+    if (!isOurs(event.composedPath()[0]) || passes(event)) return false;
+    event.stopPropagation();
+    return true;
+  };
+  const down = (event: KeyboardEvent) => {
+    if (!catches(event)) return;
+    event.preventDefault();
+    press(event);
+  };
+  window.addEventListener("keydown", down, { signal, capture: true });
+  window.addEventListener("keyup", catches, { signal, capture: true });
+}

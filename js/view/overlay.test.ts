@@ -1,0 +1,403 @@
+// @vitest-environment happy-dom
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Activity, Host } from "../hosts/host.js";
+import type { Box, Cell, Field, Picture, SyncedState } from "../protocol.js";
+import { placeAt, STATE } from "../testing.js";
+import { mount } from "./overlay.js";
+
+/** A host that a test moves by hand. */
+class FakeHost implements Host {
+  state: SyncedState = { ...STATE, margin: [...STATE.margin] };
+  selected: Cell | null = null;
+  picture: Picture | null = null;
+  painted: Cell | null | undefined = null;
+  activity: Activity = { state: "ready", text: "", error: null };
+  query: Box | null = null;
+  offered = null;
+  request = vi.fn();
+  ask = vi.fn();
+  choose = vi.fn();
+  changed = () => {};
+
+  get<K extends keyof SyncedState>(name: K): SyncedState[K] {
+    return this.state[name];
+  }
+
+  watch(changed: () => void): void {
+    this.changed = changed;
+  }
+}
+
+let host: FakeHost;
+let element: HTMLElement;
+let life: AbortController;
+let frames: (() => void)[];
+
+const find = <E extends Element = HTMLElement>(selector: string): E => {
+  const found = element.querySelector<E>(selector);
+  if (!found) throw new Error(`no ${selector}`);
+  return found;
+};
+const overlay = () => find(".rfwidget-overlay");
+const readout = () => find(".rfwidget-status").textContent;
+const numbers = (selector: string) =>
+  ["x", "y", "width", "height"].map((name) => Number(find(selector).getAttribute(name)));
+const nextFrame = () => {
+  for (const frame of frames.splice(0)) frame();
+};
+
+/** The middle of a cell's receptive field on the screen, in a page that shows the image at (100, 50) at scale 3. */
+const at = ([x, y]: Cell) => ({ clientX: 100 + 3 * (7 + 4 * x), clientY: 50 + 3 * (11.5 + 5 * y) });
+const pointer = (type: string, place: { clientX: number; clientY: number }, more: PointerEventInit = {}) =>
+  overlay().dispatchEvent(
+    new PointerEvent(type, { isPrimary: true, pointerId: 1, pointerType: "mouse", bubbles: true, ...place, ...more }),
+  );
+const press = (key: string, more: KeyboardEventInit = {}) => {
+  const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more });
+  overlay().dispatchEvent(event);
+  return event;
+};
+
+beforeEach(() => {
+  frames = [];
+  vi.stubGlobal("requestAnimationFrame", (frame: () => void) => frames.push(frame));
+  vi.stubGlobal("cancelAnimationFrame", (id: number) => frames.splice(id - 1, 1));
+  vi.stubGlobal("ImageData", class {});
+  host = new FakeHost();
+  life = new AbortController();
+  element = document.createElement("div");
+  document.body.append(element);
+  mount(element, host, life.signal);
+  overlay().setPointerCapture = vi.fn();
+  placeAt(overlay(), 100, 50, 480, 288);
+});
+
+afterEach(() => {
+  life.abort();
+  element.remove();
+});
+
+describe("the overlay root", () => {
+  it("covers exactly the image behind the margin", () => {
+    expect(overlay().style).toMatchObject({ left: "40px", top: "20px", width: "480px", height: "288px" });
+    expect(find(".rfwidget-area").style).toMatchObject({ width: "530px", height: "318px" });
+  });
+
+  it("tells grid, selection, picture and state", () => {
+    expect(overlay().dataset).toMatchObject({ grid: "32x16", state: "ready" });
+    expect(overlay().dataset).not.toHaveProperty("selected");
+    expect(overlay().dataset).not.toHaveProperty("painted");
+    Object.assign(host, { selected: [20, 5], painted: [19, 5], activity: { state: "busy", text: "", error: null } });
+    host.changed();
+    expect(overlay().dataset).toMatchObject({ selected: "20,5", painted: "19,5", state: "busy" });
+    host.painted = null;
+    host.changed();
+    expect(overlay().dataset).not.toHaveProperty("painted");
+  });
+
+  it("has a name, a role and a place in the tab order", () => {
+    expect(overlay().getAttribute("aria-label")).toBe("Receptive fields of layer feature_grid");
+    expect(overlay().getAttribute("role")).toBe("application");
+    expect(overlay().tabIndex).toBe(0);
+  });
+});
+
+describe("the pointer", () => {
+  it("hovers without asking for anything: rectangle, dashed overhang and read-out", () => {
+    pointer("pointermove", at([0, 3]));
+    nextFrame();
+    expect(host.request).not.toHaveBeenCalled();
+    // x -10..24, y 10..43 in image pixels; the overhang is drawn on the stage, behind its margin of 40 and 20.
+    expect(numbers(".rfwidget-hovered rect.rfwidget-overhang")).toEqual([40 - 30, 20 + 30, 34 * 3, 33 * 3]);
+    expect(readout()).toContain("cell (0, 3): x \u221210 to 24, y 10 to 43, 34 \u00d7 33 px");
+    pointer("pointerleave", at([0, 3]));
+    nextFrame();
+    expect(find<SVGElement>(".rfwidget-hovered").style.display).toBe("none");
+    expect(readout()).toBe("");
+  });
+
+  it("hovers once per frame, at the last place", () => {
+    for (let x = 0; x < 30; x++) pointer("pointermove", at([x, 3]));
+    expect(frames.length).toBe(1);
+    nextFrame();
+    expect(readout()).toContain("cell (29, 3)");
+  });
+
+  it("selects and scrubs", () => {
+    pointer("pointerdown", at([20, 5]));
+    pointer("pointermove", at([21, 5]));
+    expect(host.request.mock.calls).toEqual([[[20, 5]], [[21, 5]]]);
+  });
+
+  it("finds the cell on a page that is shrunk, moved or zoomed", () => {
+    placeAt(overlay(), -30, 400, 120, 72);
+    pointer("pointerdown", { clientX: -30 + (7 + 4 * 20) * 0.75, clientY: 400 + (11.5 + 5 * 5) * 0.75 });
+    expect(host.request).toHaveBeenCalledWith([20, 5]);
+  });
+
+  it("selects nothing where no field is known", () => {
+    host.state.field = null;
+    pointer("pointerdown", at([20, 5]));
+    expect(host.request).not.toHaveBeenCalled();
+  });
+});
+
+describe("a key", () => {
+  it("that is plain never reaches the notebook, which may listen on the way down", () => {
+    const notebook = vi.fn();
+    document.addEventListener("keydown", notebook, { signal: life.signal });
+    document.addEventListener("keydown", notebook, { signal: life.signal, capture: true });
+    for (const key of ["b", "x", "j", "ArrowDown", "Enter", "Escape"])
+      expect(press(key).defaultPrevented, key).toBe(true);
+    expect(notebook).not.toHaveBeenCalled();
+  });
+
+  it("with Ctrl, and Tab, reach it untouched", () => {
+    const notebook = vi.fn();
+    document.addEventListener("keydown", notebook, { signal: life.signal });
+    expect(press("s", { ctrlKey: true }).defaultPrevented).toBe(false);
+    expect(press("Tab").defaultPrevented).toBe(false);
+    expect(notebook).toHaveBeenCalledTimes(2);
+  });
+
+  it("elsewhere is none of ours", () => {
+    const notebook = vi.fn();
+    document.addEventListener("keydown", notebook, { signal: life.signal });
+    host.selected = [20, 5];
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft", bubbles: true }));
+    expect(notebook).toHaveBeenCalledTimes(1);
+    expect(host.request).not.toHaveBeenCalled();
+  });
+
+  it("moves the selected cell", () => {
+    host.selected = [20, 5];
+    press("ArrowLeft", { shiftKey: true });
+    expect(host.request).toHaveBeenCalledWith([15, 5]);
+  });
+
+  it("Escape gives the focus back to what holds the widget", () => {
+    const cell = document.createElement("div");
+    cell.tabIndex = -1;
+    document.body.append(cell);
+    cell.append(element);
+    overlay().focus();
+    press("Escape");
+    expect(document.activeElement).toBe(cell);
+    cell.remove();
+  });
+});
+
+describe("what is shown", () => {
+  it("of the selected cell: its rectangle as the kernel told it, and the time it took", () => {
+    host.selected = [20, 5];
+    const picture = { cell: [20, 5], rect: [0, 0, 10, 20], milliseconds: 12.34, box: [0, 0, 0, 0] };
+    host.picture = { ...picture, serial: 1, revision: 1, rgba: new Uint8ClampedArray() } as unknown as Picture;
+    host.changed();
+    expect(numbers(".rfwidget-selected rect.rfwidget-overhang")).toEqual([40, 20, 30, 60]);
+    expect(readout()).toBe("cell (20, 5): x 0 to 10, y 0 to 20, 10 \u00d7 20 px12.3 ms");
+  });
+
+  it("of an unbounded field reaches beyond the stage", () => {
+    host.state.field = { x: { cells: 1, pixels: 5, edges: null }, y: { cells: 1, pixels: 5, edges: [[-5, 28]] } };
+    host.selected = [20, 5];
+    host.changed();
+    const [x = 0, , width = 0] = numbers(".rfwidget-selected rect.rfwidget-overhang");
+    expect(x).toBeLessThan(0);
+    expect(x + width).toBeGreaterThan(530);
+  });
+
+  it("are errors in words, with the traceback behind a disclosure, as text and not as markup", () => {
+    const error = { message: "no <img src=x onerror=alert(1)>", details: "Traceback <b>" };
+    host.activity = { state: "error", text: "", error };
+    host.changed();
+    expect(find(".rfwidget-error").hidden).toBe(false);
+    expect(find(".rfwidget-message").textContent).toBe(error.message);
+    expect(find(".rfwidget-traceback").textContent).toBe(error.details);
+    expect(find<HTMLDetailsElement>("details").open).toBe(false);
+    expect(element.querySelector("img")).toBeNull();
+    host.activity = { state: "ready", text: "", error: null };
+    host.changed();
+    expect(find(".rfwidget-error").hidden).toBe(true);
+  });
+
+  it("is progress while there is some", () => {
+    expect(find(".rfwidget-progress").hidden).toBe(true);
+    host.state.progress = 0.25;
+    host.activity = { state: "busy", text: "measuring", error: null };
+    host.changed();
+    expect(find<HTMLProgressElement>(".rfwidget-progress").value).toBe(0.25);
+    expect(readout()).toContain("measuring");
+  });
+
+  it("is spoken when selected, not when hovered", () => {
+    const spoken = () => find("[aria-live=polite]").textContent;
+    host.selected = [20, 5];
+    host.changed();
+    expect(spoken()).toContain("cell (20, 5)");
+    pointer("pointermove", at([0, 3]));
+    nextFrame();
+    expect(spoken()).not.toContain("cell (0, 3)");
+  });
+});
+
+describe("the feature map", () => {
+  const rgba = new DataView(new ArrayBuffer(32 * 16 * 4));
+
+  beforeEach(() => {
+    host.state.feature_map = { size: [32, 16], rgba };
+    host.changed();
+    placeAt(find(".rfwidget-map-surface"), 700, 50, 192, 96);
+    find(".rfwidget-map-surface").setPointerCapture = vi.fn();
+  });
+
+  it("is absent until there is one", () => {
+    host.state.feature_map = null;
+    host.changed();
+    expect(find(".rfwidget-map").hidden).toBe(true);
+  });
+
+  it("selects the cell that is pressed", () => {
+    const event = { isPrimary: true, pointerId: 1, clientX: 700 + 6 * 20 + 3, clientY: 50 + 6 * 5 + 3 };
+    find(".rfwidget-map-surface").dispatchEvent(new PointerEvent("pointerdown", event));
+    expect(host.request).toHaveBeenCalledWith([20, 5]);
+  });
+
+  it("marks the selected cell and the one under the pointer on the image", () => {
+    host.selected = [20, 5];
+    host.changed();
+    pointer("pointermove", at([7, 3]));
+    nextFrame();
+    expect(numbers(".rfwidget-map-selected")).toEqual([20, 5, 1, 1]);
+    expect(numbers(".rfwidget-map-hovered")).toEqual([7, 3, 1, 1]);
+  });
+});
+
+describe("a query", () => {
+  const shift = { shiftKey: true };
+
+  it("by a click with Shift asks for the pixel, and for no cell", () => {
+    const place = { clientX: 100 + 3 * 30.5, clientY: 50 + 3 * 20.5 };
+    pointer("pointerdown", place, shift);
+    pointer("pointerup", place, shift);
+    expect(host.ask.mock.calls).toEqual([[[30, 20, 31, 21]]]);
+    expect(host.request).not.toHaveBeenCalled();
+  });
+
+  it("shows the box while it is drawn, the cells on the map and on the image, and says how many they are", () => {
+    host.state.feature_map = { size: [32, 16], rgba: new DataView(new ArrayBuffer(32 * 16 * 4)) };
+    pointer("pointerdown", { clientX: 100, clientY: 50 }, shift);
+    pointer("pointermove", { clientX: 100 + 30, clientY: 50 + 60 }, shift);
+    expect(numbers(".rfwidget-query rect.rfwidget-line")).toEqual([40, 20, 30, 60]);
+    // Columns 0, 1, 2 begin at -10, -6, -2; rows 0 and 1 at -5 and 0.
+    expect(readout()).toContain("6 cells of layer feature_grid see all of the box x 0 to 10, y 0 to 20");
+    expect(find(".rfwidget-map-found").getAttribute("d")).toBe("M0 0H3V2H0Z");
+    expect(find(".rfwidget-centres").getAttribute("d")?.match(/M/g)?.length).toBe(6);
+  });
+
+  it("that the host knows is shown and told to screen readers", () => {
+    host.query = [0, 0, 1, 1];
+    host.changed();
+    expect(overlay().dataset.query).toBe("0,0,1,1");
+    expect(find("[aria-live=polite]").textContent).toContain("6 cells of layer feature_grid see pixel (0, 0)");
+    host.query = null;
+    host.changed();
+    expect(readout()).toBe("");
+    expect(find<SVGElement>(".rfwidget-query").style.display).toBe("none");
+  });
+
+  it("by a plain click where the host says that clicks ask, and for no cell", () => {
+    host.state.asking = true;
+    host.changed();
+    expect(overlay().dataset.asking).toBe("");
+    pointer("pointerdown", at([0, 3]));
+    pointer("pointerup", at([0, 3]));
+    expect(host.ask).toHaveBeenCalledTimes(1);
+    expect(host.request).not.toHaveBeenCalled();
+    host.state.asking = false;
+    host.changed();
+    expect(overlay().dataset.asking).toBeUndefined();
+    pointer("pointerdown", at([0, 3]));
+    expect(host.ask).toHaveBeenCalledTimes(1);
+    expect(host.request).toHaveBeenCalledTimes(1);
+  });
+
+  it("by the key Q asks for the centre of the selected cell's field", () => {
+    host.selected = [20, 5];
+    press("q");
+    expect(host.ask).toHaveBeenCalledWith([87, 36, 88, 37]); // centre (87, 36.5)
+  });
+
+  it("ends with Escape, which leaves only after that", () => {
+    overlay().focus();
+    host.query = [0, 0, 1, 1];
+    press("Escape");
+    expect(host.ask).toHaveBeenCalledWith(null);
+    expect(document.activeElement).toBe(overlay());
+    host.query = null;
+    press("Escape");
+    expect(document.activeElement).not.toBe(overlay());
+  });
+});
+
+describe("a layer to compare with", () => {
+  const other = { x: { cells: 1, pixels: 16, edges: [[0, 60]] }, y: { cells: 1, pixels: 20, edges: null } } as Field;
+
+  beforeEach(() => {
+    const size = [60, null] as const;
+    host.state.layers = [{ name: "deep", grid: [8, 4], size, uniform: true, field: other }];
+    host.selected = [20, 5];
+  });
+
+  it("shows the field of its cell at the same place, and both names", () => {
+    host.state.compare = "deep";
+    host.changed();
+    // The selected field is centred at x = 87; of the others' centres 30 + 16 k the nearest is 94, of cell 4.
+    const [x, , width] = numbers(".rfwidget-compared rect.rfwidget-overhang");
+    expect([x, width]).toEqual([40 + 3 * 64, 180]);
+    const labels = [...element.querySelectorAll(".rfwidget-marks .rfwidget-label")].map((label) => label.textContent);
+    expect(labels).toEqual(expect.arrayContaining(["deep", "feature_grid"]));
+  });
+
+  it("that is not known shows nothing, and no names", () => {
+    host.state.compare = "deeper";
+    host.changed();
+    expect(find<SVGElement>(".rfwidget-compared").style.display).toBe("none");
+    expect(find(".rfwidget-selected .rfwidget-label").textContent).toBe("");
+  });
+});
+
+it("a layer chosen in the strip is the host's to show", () => {
+  const row = { grid: [8, 4], size: [3, 5], uniform: true, field: STATE.field } as const;
+  host.state.layers = ["a", "b"].map((name) => ({ ...row, name }));
+  host.changed();
+  find('[data-index="1"]').click();
+  expect(host.choose).toHaveBeenCalledWith("b");
+});
+
+describe("the heat map", () => {
+  const picture = { serial: 1, revision: 1, cell: [20, 5], box: [0, 0, 1, 1], rect: [0, 0, 1, 1], milliseconds: 1 };
+
+  it("is the view's own to paint where the host does not, and counts as painted", () => {
+    host.painted = undefined;
+    host.picture = { ...picture, rgba: new Uint8ClampedArray(4) } as unknown as Picture;
+    host.changed();
+    expect(find(".rfwidget-heat").hidden).toBe(false);
+    expect(overlay().dataset.painted).toBe("20,5");
+    host.state.show_heat = false;
+    host.changed();
+    expect(overlay().dataset).not.toHaveProperty("painted");
+  });
+
+  it("is left to the host where that paints", () => expect(find(".rfwidget-heat").hidden).toBe(true));
+});
+
+it("nothing is left behind when the view is gone", () => {
+  pointer("pointermove", at([0, 3]));
+  const root = overlay();
+  life.abort();
+  expect(element.childElementCount).toBe(0);
+  expect(frames.length).toBe(0);
+  root.dispatchEvent(new PointerEvent("pointerdown", { isPrimary: true, ...at([3, 3]) }));
+  root.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft" }));
+  expect(host.request).not.toHaveBeenCalled();
+});

@@ -1,0 +1,96 @@
+// @vitest-environment happy-dom
+import { beforeAll, expect, it, vi } from "vitest";
+import type { Picture } from "../protocol.js";
+import { FakeStack, STATE } from "../testing.js";
+import { CanvasPainter, layerPainter } from "./painter.js";
+
+const PICTURE: Picture = {
+  serial: 1,
+  revision: 1,
+  cell: [3, 2],
+  box: [4, 6, 6, 9],
+  rect: [4, 6, 38, 39],
+  milliseconds: 1,
+  rgba: new Uint8ClampedArray(24).fill(200),
+};
+
+beforeAll(() => {
+  vi.stubGlobal(
+    "ImageData",
+    class {
+      constructor(
+        readonly data: Uint8ClampedArray,
+        readonly width: number,
+        readonly height: number,
+      ) {}
+    },
+  );
+});
+
+it("a layer painter draws at image scale in backing pixels, behind the margin, unsmoothed and translucent", async () => {
+  const stack = new FakeStack(3);
+  const layer = stack.layers[1];
+  await layerPainter(stack, 1, () => {})?.paint(PICTURE, 0.4, STATE);
+  expect(layer?.call("setTransform")).toEqual([2, 0, 0, 2, 80, 40]);
+  expect(layer?.call("drawImage")?.slice(1)).toEqual([12, 18, 6, 9]);
+  expect(layer?.ctx).toMatchObject({ globalAlpha: 0.4, imageSmoothingEnabled: false });
+  expect(layer?.syncs).toBe(1);
+  expect(stack.layers[0]?.calls).toEqual([]);
+});
+
+it("a layer painter leaves the layer's state as it was", async () => {
+  const layer = new FakeStack(2).layers[0];
+  await layerPainter({ get: () => [layer] }, 0, () => {})?.paint(PICTURE, 1, STATE);
+  expect(layer?.calls[0]).toEqual(["save"]);
+  expect(layer?.calls.at(-1)).toEqual(["restore"]);
+});
+
+it("a layer painter clears the whole layer, and draws nothing if there is no picture or no pixel", async () => {
+  const stack = new FakeStack(3);
+  const painter = layerPainter(stack, 1, () => {});
+  await painter?.paint(null, 1, STATE);
+  await painter?.paint({ ...PICTURE, box: [0, 0, 0, 0], rgba: new Uint8ClampedArray() }, 1, STATE);
+  expect(stack.layers[1]?.call("clearRect")).toEqual([0, 0, 1060, 636]);
+  expect(stack.layers[1]?.call("drawImage")).toBeUndefined();
+});
+
+it("a layer painter settles when the views have drawn", async () => {
+  const stack = new FakeStack(2);
+  let drawn = () => {};
+  const views = { view: new Promise<void>((resolve) => (drawn = resolve)) };
+  let settled = false;
+  const painted = layerPainter({ get: () => stack.get(), views }, 0, () => {})?.paint(PICTURE, 1, STATE);
+  void painted?.then(() => (settled = true));
+  await Promise.resolve();
+  expect(settled).toBe(false);
+  drawn();
+  await painted;
+  expect(settled).toBe(true);
+});
+
+it("a layer painter tells when a resize has emptied its layer, until it is closed", () => {
+  const stack = new FakeStack(2);
+  const lost = vi.fn();
+  const painter = layerPainter(stack, 1, lost);
+  stack.layers[1]?.resized?.();
+  expect(lost).toHaveBeenCalledTimes(1);
+  painter?.close();
+  expect(stack.layers[1]?.resized).toBeNull();
+});
+
+it.each([
+  ["no model", null],
+  ["a model of another kind", { get: () => undefined }],
+  ["too few layers", new FakeStack(1)],
+  ["layers that cannot be drawn on", { get: () => [{}, {}] }],
+])("there is no layer painter for %s", (_, stack) => expect(layerPainter(stack, 1, () => {})).toBeNull());
+
+it("a canvas painter has one pixel per image pixel and leaves the opacity to CSS", async () => {
+  const canvas = document.createElement("canvas");
+  const drawImage = vi.fn();
+  canvas.getContext = (() => ({ drawImage })) as unknown as typeof canvas.getContext;
+  await new CanvasPainter(canvas).paint(PICTURE, 0.4, STATE);
+  expect([canvas.width, canvas.height]).toEqual([160, 96]);
+  expect(canvas.style.opacity).toBe("0.4");
+  expect(drawImage.mock.calls[0]?.slice(1)).toEqual([4, 6]);
+});

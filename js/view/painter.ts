@@ -1,0 +1,120 @@
+/**
+ * Puts a heat map on the screen: into the MultiCanvas under the overlay, or onto a canvas of the overlay's own.
+ *
+ * One interface, two implementations; neither knows where pictures come from.
+ */
+
+import type { Cell, Picture } from "../protocol.js";
+import { type Stage, stageExtent } from "./stage.js";
+
+export interface Painter {
+  /** Shows a picture in place of the last one; null: none. Settles when it is on the screen. */
+  paint(picture: Picture | null, opacity: number, stage: Stage): Promise<void>;
+  close(): void;
+}
+
+/** The part of ipycanvas' CanvasModel that a painter uses. */
+export interface LayerModel {
+  canvas: HTMLCanvasElement;
+  ctx: CanvasRenderingContext2D;
+  syncViews(): void;
+  on(events: string, callback: () => void): void;
+  off(events: string, callback: () => void): void;
+}
+
+/** The part of ipycanvas' MultiCanvasModel that a painter uses. */
+export interface StackModel {
+  get(name: "_canvases"): LayerModel[];
+  views?: Record<string, Promise<unknown>>;
+}
+
+const RESIZED = "change:width change:height";
+
+/** Paints into one layer of a MultiCanvas, for all of its views at once. */
+export class LayerPainter implements Painter {
+  readonly #stack: StackModel;
+  readonly #layer: LayerModel;
+  readonly #lost: () => void;
+  readonly #sheet = document.createElement("canvas");
+
+  /** `lost` is called when the layer has lost its content. */
+  constructor(stack: StackModel, layer: LayerModel, lost: () => void) {
+    this.#stack = stack;
+    this.#layer = layer;
+    this.#lost = lost;
+    layer.on(RESIZED, lost);
+  }
+
+  async paint(picture: Picture | null, opacity: number, stage: Stage): Promise<void> {
+    const { canvas, ctx } = this.#layer;
+    const { margin, scale } = stage;
+    // The backing pixels are Python's choice: CSS pixels times a device scale.
+    const density = canvas.width / stageExtent(stage).width;
+    ctx.save();
+    ctx.setTransform(1, 0, 0, 1, 0, 0);
+    ctx.clearRect(0, 0, canvas.width, canvas.height);
+    if (picture && fill(this.#sheet, picture)) {
+      const [left, top, right, bottom] = picture.box;
+      ctx.globalAlpha = opacity;
+      ctx.globalCompositeOperation = "source-over";
+      ctx.imageSmoothingEnabled = false;
+      ctx.setTransform(density, 0, 0, density, margin[0] * density, margin[1] * density);
+      ctx.drawImage(this.#sheet, left * scale, top * scale, (right - left) * scale, (bottom - top) * scale);
+    }
+    ctx.restore();
+    this.#layer.syncViews();
+    // The views of the stack copy it in callbacks of these same promises, queued before ours.
+    await Promise.allSettled(Object.values(this.#stack.views ?? {}));
+  }
+
+  close(): void {
+    this.#layer.off(RESIZED, this.#lost);
+  }
+}
+
+/** Paints onto a canvas that lies over the image, one pixel per image pixel; CSS magnifies it. */
+export class CanvasPainter implements Painter {
+  readonly #canvas: HTMLCanvasElement;
+  readonly #sheet = document.createElement("canvas");
+
+  constructor(canvas: HTMLCanvasElement) {
+    this.#canvas = canvas;
+  }
+
+  async paint(picture: Picture | null, opacity: number, { image_size }: Stage): Promise<void> {
+    // Setting the size also clears.
+    [this.#canvas.width, this.#canvas.height] = image_size;
+    this.#canvas.style.opacity = `${opacity}`;
+    if (picture && fill(this.#sheet, picture)) {
+      this.#canvas.getContext("2d")?.drawImage(this.#sheet, picture.box[0], picture.box[1]);
+    }
+  }
+
+  close(): void {}
+}
+
+/** A painter for the MultiCanvas, or null if there is none that can be painted into. */
+export function layerPainter(stack: unknown, index: number, lost: () => void): LayerPainter | null {
+  const model = stack as Partial<StackModel> | null | undefined;
+  const layer = model?.get?.("_canvases")?.[index];
+  if (!layer?.ctx || !layer.canvas || typeof layer.syncViews !== "function") return null;
+  return new LayerPainter(model as StackModel, layer, lost);
+}
+
+/** Puts a picture's pixels on a canvas of its size; false if it has none. */
+function fill(sheet: HTMLCanvasElement, { box: [left, top, right, bottom], rgba }: Picture): boolean {
+  return fillPixels(sheet, [right - left, bottom - top], rgba);
+}
+
+/** Gives a canvas a size and these pixels; false if there are none. */
+export function fillPixels(
+  canvas: HTMLCanvasElement,
+  [width, height]: Cell,
+  rgba: Uint8ClampedArray<ArrayBuffer>,
+): boolean {
+  if (width < 1 || height < 1 || rgba.length !== width * height * 4) return false;
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  canvas.getContext("2d")?.putImageData(new ImageData(rgba, width, height), 0, 0);
+  return true;
+}

@@ -1,0 +1,317 @@
+"""The widget as one self-contained file: no kernel, no network, the same browser code (js/page.ts).
+
+The gradient maps are computed now and embedded as small pictures. Text from models goes into the page as JSON alone,
+and a content security policy lets nothing run or load but what was written here.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import html
+import io
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from rfwidget import _validation
+from rfwidget._progress import Progress, part, silent
+from rfwidget._validation import cell_inside, series
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.estimator import ReceptiveField
+from rfwidget.types import GridPoint, ImageShape, Size
+from rfwidget.widget.engine import View, nearest_cell
+from rfwidget.widget.heat import Heat, colour_feature_map, heat_map
+from rfwidget.widget.overlay import read_built
+from rfwidget.widget.png import paint_marks
+from rfwidget.widget.scene import Scene, rect_to_json
+
+DEFAULT_LIMIT = 25_000_000
+"""Bytes; more than that makes a file that neither mails nor opens well."""
+
+_CELLS = 100
+"""Gradient maps per layer, if nothing else is asked for."""
+
+_STYLE = (
+    ":root{color-scheme:light dark}"
+    "body{margin:24px;background:Canvas;color:CanvasText;font:15px/1.5 system-ui,sans-serif}"
+    "h1{margin:0 0 4px;font-size:1.25rem}p{margin:0 0 16px;max-width:46em}"
+)
+
+_HELP = (
+    "Move over the image to see receptive fields; click to see the gradient map of the nearest cell that has one in"
+    " this file. Click a pixel or draw a box, with Shift or with \u201cwho sees it?\u201d switched on, to mark the"
+    " cells that see it; Escape ends that."
+)
+
+
+class Exhibit(NamedTuple):
+    """What to show of an estimator.
+
+    Attributes:
+        view: of the present layer; its image and style hold for all layers.
+        selected: the cell shown first.
+        layers: names of the layers that can be chosen, the first one shown first.
+        rows: all layers for the strip, `rfwidget.widget.scene.rows_to_json`; empty: no strip.
+        opacity: of the gradient maps, 0..1.
+        scene_of: dots, rectangles and labels for a view.
+        contours_of: outlines of the effective receptive field of a view's layer, measured with an estimator of it;
+            None: none are shown.
+        compare: name of the layer to compare with; empty: none.
+        query: left, top, right and bottom edge of the pixels whose cells are marked first, or None.
+        asking: whether clicks ask which cells see a place from the start, without Shift.
+    """
+
+    view: View
+    selected: GridPoint | None
+    layers: tuple[str, ...]
+    rows: list[dict[str, Any]]
+    opacity: float
+    scene_of: Callable[[View], Scene]
+    contours_of: Callable[[ReceptiveField, View, Progress], dict[str, Any]] | None = None
+    compare: str = ""
+    query: list[int] | None = None
+    asking: bool = False
+
+
+class _Budget:
+    """Counts bytes against a limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+
+    def spend(self, count: int, what: str) -> None:
+        """Raises ReceptiveFieldError if that is more than is left."""
+        self._used += count
+        if self._used > self._limit:
+            raise ReceptiveFieldError(
+                f"the page would be larger than {self._limit} bytes: {what} already takes it to {self._used}. Embed"
+                " fewer cells or layers (cells=25, layers=[...]), or raise max_bytes"
+            )
+
+
+def write_page(
+    path: Path,
+    rf: ReceptiveField,
+    exhibit: Exhibit,
+    cells: int | Sequence[Sequence[int]] | None = None,
+    max_bytes: int = DEFAULT_LIMIT,
+    progress: Progress = silent,
+) -> int:
+    """Write the page; see `RFWidget.to_html`.
+
+    Returns:
+        Size of the file in bytes.
+    """
+    if not exhibit.layers:
+        raise ReceptiveFieldError("layers is empty: name at least one layer, or give None for the present one")
+    _validation.whole("max_bytes", max_bytes, low=1)
+    script, style = read_built("standalone.js"), read_built("overlay.css") + _STYLE
+    budget = _Budget(max_bytes)
+    photo = address(png_file(Image.fromarray(exhibit.view.picture, "RGB")))
+    budget.spend(len(script) + len(style) + len(photo) + len(json.dumps(exhibit.rows)), "the image")
+    shown = []
+    for place, name in enumerate(exhibit.layers):
+        told = partial(_part, progress, place, len(exhibit.layers))
+        told(0.0, f"measuring {name}")
+        estimator, view = _look_at(rf, exhibit.view, name)
+        selected = exhibit.selected if view is exhibit.view else None
+        points = choose_cells(view.grid, cells, selected)
+        maps_told = told if exhibit.contours_of is None else part(told, 0, 0.5)
+        layer = _layer(estimator, view, exhibit.scene_of(view), points, selected, budget, maps_told)
+        shown.append({**layer, "contours": _contours(estimator, view, exhibit, budget, part(told, 0.5, 1))})
+    page = {
+        "heat_opacity": exhibit.opacity,
+        "layers": exhibit.rows,
+        "compare": exhibit.compare,
+        "query": exhibit.query,
+        "asking": exhibit.asking,
+        "photo": photo,
+        "shown": shown,
+    }
+    text = _document(page, script, style)
+    content = text.encode("utf-8")
+    _Budget(max_bytes).spend(len(content), "all of it together")
+    path.write_bytes(content)
+    return len(content)
+
+
+def _part(progress: Progress, place: int, count: int, fraction: float, words: str) -> None:
+    """Report the progress of one of several equal parts."""
+    progress((place + fraction) / count, words)
+
+
+def choose_cells(
+    grid: Size, cells: int | Sequence[Sequence[int]] | None, selected: GridPoint | None = None
+) -> list[GridPoint]:
+    """Cells of a grid to embed: those given, or some evenly spread ones and the selected one.
+
+    >>> choose_cells(Size(8, 4), 2)
+    [GridPoint(x=2, y=2), GridPoint(x=6, y=2)]
+    """
+    if cells is not None and not isinstance(cells, (int, np.integer)):
+        points = [cell_inside(point, grid) for point in series("cells", cells, "cells (x, y), or their number")]
+        if not points:
+            raise ReceptiveFieldError("cells is empty: give at least one cell (x, y), a number of cells, or None")
+        return points
+    most = _CELLS if cells is None else int(cells)
+    if isinstance(cells, bool) or most < 1:
+        raise ReceptiveFieldError(
+            f"cells is {_validation.brief(cells)}: expected a number of cells, at least 1, or cells (x, y)"
+        )
+    w, h = int(grid.w), int(grid.h)
+    rows = min(h, most, max(1, round(math.sqrt(most * h / w))))
+    columns = min(w, most // rows)
+    rows = min(h, most // columns)
+    points = [GridPoint(x, y) for y in _spread(h, rows) for x in _spread(w, columns)]
+    return points if selected is None or selected in points else [selected, *points]
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """The middle ones of equal parts of a row of cells."""
+    return [(2 * k + 1) * count // (2 * wanted) for k in range(wanted)]
+
+
+def _look_at(rf: ReceptiveField, view: View, layer: str) -> tuple[ReceptiveField, View]:
+    """An estimator and a view of a layer; the given ones stay as they are."""
+    if layer == view.layer:
+        return rf, view
+    shape = view.input_shape
+    other = copy.copy(rf)  # shares what has been built; its result is its own
+    other.compute(ImageShape(shape.w, shape.h, shape.c), rf.input_layer, layer)
+    style = view.style
+    if style.channel is not None and style.channel >= other.channels:
+        style = style._replace(channel=None)
+    return other, view._replace(
+        field=other.field,
+        grid=Size(other.output_shape.w, other.output_shape.h),
+        channels=other.channels,
+        layer=other.output_layer,
+        style=style,
+    )
+
+
+def _layer(
+    rf: ReceptiveField,
+    view: View,
+    scene: Scene,
+    points: list[GridPoint],
+    selected: GridPoint | None,
+    budget: _Budget,
+    progress: Progress,
+) -> dict[str, Any]:
+    """One layer, as `PageLayer` in js/hosts/page-host.ts; the outlines come on top."""
+    layout, style = scene.layout, view.style
+    marks = address(png_file(paint_marks(scene)))
+    features = ""
+    if view.few_cells:
+        colours = colour_feature_map(rf.feature_map(view.image, style.channel))
+        features = address(png_file(Image.fromarray(colours, "RGBA")))
+    budget.spend(len(marks) + len(features), f"the marks of {view.layer}")
+    maps = []
+    for number, (point, heat) in enumerate(_heats(rf, view, points), 1):
+        progress(number / len(points), f"gradient map {number} of {len(points)} of {view.layer}")
+        picture = address(indexed_png(heat.rgba))
+        budget.spend(len(picture), f"gradient map {number} of {len(points)} of layer {view.layer!r}")
+        maps.append(
+            {"cell": list(point), "box": heat.box, "rect": rect_to_json(view.field.rect(point)), "picture": picture}
+        )
+    first = selected if selected in points else min(points, key=_distance_from(nearest_cell(view, None)))
+    return {
+        "image_size": [int(layout.image.w), int(layout.image.h)],
+        "scale": layout.scale,
+        "margin": list(layout.margin),
+        "grid": [int(view.grid.w), int(view.grid.h)],
+        "field": view.field.to_json(),
+        "selected": list(first),
+        "label": f"Receptive fields of layer {view.layer}",
+        "layer": view.layer,
+        "scene": marks,
+        "features": features,
+        "maps": maps,
+    }
+
+
+def _contours(
+    rf: ReceptiveField, view: View, exhibit: Exhibit, budget: _Budget, progress: Progress
+) -> dict[str, Any] | None:
+    """Outlines of the effective receptive field, if they are shown."""
+    if exhibit.contours_of is None:
+        return None
+    title = f"effective receptive field of {view.layer}"
+    contours = exhibit.contours_of(rf, view, lambda fraction, words: progress(fraction, f"{title}: {words}"))
+    budget.spend(len(json.dumps(contours)), f"the {title}")
+    return contours
+
+
+def _heats(rf: ReceptiveField, view: View, points: list[GridPoint]) -> Iterator[tuple[GridPoint, Heat]]:
+    patches = rf.gradient_patches(points, view.image, view.style.channel)
+    for point, patch in zip(points, patches, strict=True):
+        # A picture without a pixel is no picture.
+        heat = heat_map(patch, view.style.colormap, view.style.signed)
+        yield point, heat if heat.rgba.size else Heat(0, 0, np.zeros((1, 1, 4), np.uint8))
+
+
+def _distance_from(centre: GridPoint) -> Callable[[GridPoint], int]:
+    return lambda point: (point.x - centre.x) ** 2 + (point.y - centre.y) ** 2
+
+
+def _document(page: dict[str, Any], script: str, style: str) -> str:
+    # Without "<" no text of the user's can end the element that holds it.
+    data = json.dumps(page, allow_nan=False).replace("<", "\\u003c")
+    title = html.escape(f"Receptive fields of {', '.join(layer['layer'] for layer in page['shown'])}")
+    policy = (
+        f"default-src 'none'; img-src data:; script-src 'sha256-{_digest(script)}'; "
+        f"style-src 'sha256-{_digest(style)}'; base-uri 'none'; form-action 'none'"
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{_HELP}</p>\n"
+        f'<script type="application/json" class="rfwidget-data">{data}</script>\n'
+        f"<script>{script}</script>\n</body>\n</html>\n"
+    )
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def indexed_png(rgba: npt.NDArray[np.uint8]) -> bytes:
+    """A heat map ``(h, w, 4)`` as a PNG file with a palette, about a quarter of the size of one without.
+
+    Pixels of one colour differ in opacity by a few hundredths at most; they all get the mean. Clear pixels stay clear.
+    """
+    responds = rgba[:, :, 3] > 0
+    channels = rgba[responds].astype(np.int64)
+    colours, number = np.unique(channels[:, :3] @ [1 << 16, 1 << 8, 1], return_inverse=True)
+    if len(colours) > 255:
+        return png_file(Image.fromarray(rgba, "RGBA"))
+    opacity = np.rint(np.bincount(number, channels[:, 3]) / np.bincount(number)) if len(colours) else np.zeros(0)
+    index = np.zeros(responds.shape, np.uint8)
+    index[responds] = number + 1
+    image = Image.fromarray(index, "P")
+    image.putpalette([0, 0, 0, *(int(colour) >> shift & 255 for colour in colours for shift in (16, 8, 0))])
+    return png_file(image, transparency=bytes([0, *opacity.astype(np.uint8).tolist()]))
+
+
+def png_file(image: Image.Image, **options: Any) -> bytes:
+    """A picture as a PNG file; options are Pillow's."""
+    file = io.BytesIO()
+    image.save(file, "PNG", **options)  # Pillow's own level: "optimize" saves 5 % and takes seven times as long
+    return file.getvalue()
+
+
+def address(png: bytes) -> str:
+    """A PNG file as an address that holds it."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
