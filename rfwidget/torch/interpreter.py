@@ -272,6 +272,8 @@ class Plan:
         name: such as ``"add"``; writes in place and results in given tensors have the same.
         rule: how dependencies go through; None: unknown.
         writes: arguments that are written to, by name.
+        metadata: whether what is written is the shape.
+        is_view: whether results share the elements of an argument.
     """
 
     def __init__(self, func: Any, rules: dict[str, Rule]) -> None:
@@ -291,6 +293,7 @@ class Plan:
         if self.rule is None and torch.Tag.pointwise in func.tags:
             self.rule = rules["pointwise"]
         self.metadata = torch.Tag.inplace_view in func.tags
+        self.is_view = not self.writes and any(result.alias_info is not None for result in schema.returns)
 
 
 class Call:
@@ -420,6 +423,16 @@ class Interpreter(TorchDispatchMode):
             inner = torch.empty(carried.shape, dtype=dtype, device="meta")
         return self._tracked(inner, carried, None)
 
+    def number_of(self, tensor: torch.Tensor) -> int | None:
+        """Number of the map that a tensor is; None if it does not depend on the image."""
+        if isinstance(tensor, Tracked):
+            return tensor.number
+        carried = self.carried_of(tensor)
+        if carried is None:
+            return None
+        self.made.append(carried)
+        return len(self.made) - 1
+
     def need_numbers(self) -> None:
         """End this run; the next one has real numbers."""
         if not self._numbers:
@@ -518,6 +531,8 @@ class Interpreter(TorchDispatchMode):
 
     def _followed(self, func: Any, plan: Plan, args: Any, kwargs: Any, arguments: dict[str, Any]) -> Any:
         """An operation on the image."""
+        if plan.is_view and not any(isinstance(leaf, Tracked) for leaf in _leaves(arguments)):
+            return func(*args, **kwargs)  # a view of what was a constant, and still looks like one
         if plan.name in _CONSTANTS:
             return func(*_mapped(args, self._empty), **_mapped(kwargs, self._empty))
         if plan.name in ("_local_scalar_dense", "is_nonzero", "equal", "item"):

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from rfwidget.torch.interpreter import Tracked
+from rfwidget.torch.interpreter import Interpreter, Tracked
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -127,8 +127,9 @@ class Names(Paths):
         others: names of layers that do not depend on the image.
     """
 
-    def __init__(self, module: nn.Module, ticked: Callable[[], None]) -> None:
+    def __init__(self, module: nn.Module, mode: Interpreter, ticked: Callable[[], None]) -> None:
         super().__init__(module, ticked)
+        self._mode = mode
         self.made: dict[str, int] = {}
         self.reads: dict[str, tuple[int, ...]] = {}
         self.whole: set[str] = set()
@@ -137,10 +138,11 @@ class Names(Paths):
     def found(self, name: str, output: Any, read: tuple[int, ...], *, whole: bool) -> None:
         """Take down what a layer gives."""
         given = first_tensor(output)
-        if not isinstance(given, Tracked):
+        number = None if given is None else self._mode.number_of(given)
+        if number is None:
             self.others.add(name)
             return
-        self.made[name] = given.number
+        self.made[name] = number
         self.reads[name] = read
         if whole:
             self.whole.add(name)
@@ -211,29 +213,23 @@ def is_leaf(part: nn.Module) -> bool:
 
 def first_tensor(value: Any) -> torch.Tensor | None:
     """The tensor that a module gives, or the first of several."""
+    return next(iter(tensors_in(value)), None)
+
+
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """All tensors of a nested structure."""
     if isinstance(value, torch.Tensor):
-        return value
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        return next((t for t in map(first_tensor, value) if t is not None), None)
-    return None
-
-
-def tensors_of(value: Any) -> list[Tracked]:
-    """All tensors in a nested structure that depend on the image."""
-    if isinstance(value, Tracked):
         return [value]
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
-        return [tensor for part in value for tensor in tensors_of(part)]
+        return [tensor for part in value for tensor in tensors_in(part)]
     return []
 
 
 def numbers(value: Any) -> tuple[int, ...]:
     """Numbers of the tensors in a nested structure that depend on the image."""
-    return tuple(tensor.number for tensor in tensors_of(value))
+    return tuple(tensor.number for tensor in tensors_in(value) if isinstance(tensor, Tracked))
 
 
 def plain_name(func: Any) -> str:

@@ -21,7 +21,7 @@ from rfwidget.torch.interpreter import (
     OwnWeightsNeededError,
     UnknownError,
 )
-from rfwidget.torch.names import Names, tensors_of
+from rfwidget.torch.names import Names, tensors_in
 from rfwidget.torch.private import Private
 from rfwidget.torch.rules import RULES
 
@@ -105,7 +105,6 @@ class Walker:
         places = range(2, 2 + len(lengths))
         walk = Walk(lengths)
         mode = Interpreter(RULES, self._device, guarded, numbers=self._numbers)
-        names = Names(private.module, self._ticked)
         ended: list[BaseException] = []
 
         def tick() -> None:
@@ -115,7 +114,7 @@ class Walker:
                 ended.append(error)
                 raise
 
-        names._ticked = tick
+        names = Names(private.module, mode, tick)
         mode.watch(names.operated)
         with undisturbed(self._device):
             image = mode.image(spans.image(shape, places, touched, local=self._local), dtype_of(private.module))
@@ -123,7 +122,8 @@ class Walker:
             try:
                 with mode, names.following():
                     output = private.module(image, *others)
-                walk.output = tuple(tensor.number for tensor in tensors_of(output))
+                numbers = (mode.number_of(tensor) for tensor in tensors_in(output))
+                walk.output = tuple(number for number in numbers if number is not None)
             except Exception as error:
                 if ended:
                     raise ended[0] from None
