@@ -33,6 +33,10 @@ _LONGEST = 1 << 17
 """No longer image is looked at, whatever is still cut off there."""
 
 
+_MOST = 1 << 24
+"""Of more elements (the scores of an attention) the extent is not told."""
+
+
 class Line(NamedTuple):
     """What the cells of a map see along one image axis, in a line through its middle.
 
@@ -133,7 +137,8 @@ def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
 
 
 def _extent(tensor: Carried, image_axis: int) -> float:
-    if 0 in tensor.shape:
+    lengths = np.broadcast_shapes(*(factor.shape for factor in tensor.planes[image_axis]))
+    if 0 in tensor.shape or math.prod(lengths) > _MOST:
         return math.nan
     first, end = tensor.spans(image_axis)
     free = ~tensor.bordered(image_axis)

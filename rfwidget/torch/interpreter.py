@@ -31,6 +31,10 @@ class OwnWeightsNeededError(BaseException):
     """The code writes to a tensor of the user's."""
 
 
+class TooLargeError(BaseException):  # not an Exception: the module's own code must not catch it
+    """What the tensors depend on does not fit into the memory that a look may take."""
+
+
 class UnknownError(RuntimeError):
     """The code does what cannot be followed, such as leaving PyTorch."""
 
@@ -48,6 +52,7 @@ class Store:
         self.carried = carried
         self.geometry = Geometry.of(inner)
         self.version = 0
+        self.numbers: dict[tuple[Any, ...], int] = {}
         self.keep = inner  # its storage must not be freed while its address stands for it
 
 
@@ -403,6 +408,7 @@ class Interpreter(TorchDispatchMode):
         self.failure: BaseException | None = None
         self.notes: set[str] = set()
         self.pooling: Any = None
+        self._held = 0
         self._tainted: dict[int, Store] = {}
         self._observers: list[Callable[[str, Tracked], None]] = []
 
@@ -430,8 +436,11 @@ class Interpreter(TorchDispatchMode):
         carried = self.carried_of(tensor)
         if carried is None:
             return None
-        self.made.append(carried)
-        return len(self.made) - 1
+        store = self._tainted[_address(tensor)]
+        place = (*tensor.shape, *tensor.stride(), tensor.storage_offset(), store.version)
+        if place not in store.numbers:
+            store.numbers[place] = self._take(carried)
+        return store.numbers[place]
 
     def need_numbers(self) -> None:
         """End this run; the next one has real numbers."""
@@ -480,8 +489,16 @@ class Interpreter(TorchDispatchMode):
         return made
 
     def _number(self, tensor: Tracked, carried: Carried) -> None:
-        tensor.number = len(self.made)
+        tensor.number = self._take(carried)
+
+    def _take(self, carried: Carried) -> int:
+        """Take down a map."""
+        self._held += sum(factor.size for plane in carried.planes for factor in plane)
+        if self._held > _MOST:
+            self.failure = TooLargeError()
+            raise self.failure
         self.made.append(carried)
+        return len(self.made) - 1
 
     # -- the mode -----------------------------------------------------------------------------------------------------
 
@@ -665,6 +682,9 @@ _KEEP |= {"expand", "slice", "select", "unsqueeze", "squeeze", "split", "cat", "
 # Operations that take only the shape of a tensor.
 _CONSTANTS = {f"{name}_like" for name in ("zeros", "ones", "empty", "full", "rand", "randn", "randint")}
 _CONSTANTS |= {f"new_{name}" for name in ("zeros", "ones", "empty", "full", "empty_strided")}
+
+_MOST = 1 << 26
+"""Numbers that tell what all tensors of a run depend on, together."""
 
 _PLANS: dict[Any, Plan] = {}
 

@@ -140,7 +140,7 @@ class Layers:
     def _look(self, lengths: tuple[int, ...]) -> Look:
         walk = self._walked(lengths)
         if walk.failure is not None and len(walk.carried) <= 1:
-            raise SizeRefusedError(str(walk.failure))
+            raise SizeRefusedError(str(walk.failure)) from walk.failure
         return look_of(walk, self._places)
 
 

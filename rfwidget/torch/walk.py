@@ -15,10 +15,12 @@ from torch import nn
 from rfwidget._measure import spans
 from rfwidget._measure.looks import Look
 from rfwidget._measure.spans import Carried
+from rfwidget.errors import SizeRefusedError
 from rfwidget.torch.interpreter import (
     Interpreter,
     NumbersNeededError,
     OwnWeightsNeededError,
+    TooLargeError,
     UnknownError,
 )
 from rfwidget.torch.names import Names, tensors_in
@@ -97,6 +99,8 @@ class Walker:
                 if self._own:
                     return Walk(tuple(lengths), failure=UnknownError("the code writes to tensors outside the module"))
                 self._own = True
+            except TooLargeError:
+                return Walk(tuple(lengths), failure=SizeRefusedError("the image is too large to be looked at"))
 
     def _run(self, lengths: tuple[int, ...], touched: Any) -> Walk:
         private = Private(self._module, self._device, own_weights=self._own)

@@ -39,9 +39,7 @@ class Residual(nn.Module):
         if self.join == "cat":
             return torch.cat([x, y], dim=1)
         if self.join == "mul":
-            return x * y
-        if self.join == "max":
-            return torch.maximum(x, y)
+            return (x + 1.5) * (y + 1.5)  # nothing may be multiplied by the zeros of padding
         if self.join == "stack":
             return torch.stack([x, y]).mean(dim=0)
         if self.join == "iadd":
@@ -106,7 +104,7 @@ class Excite(nn.Module):
         self.fc = nn.Linear(c, c)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.fc(x.mean(dim=(2, 3))).sigmoid()[:, :, None, None]
+        return (x + 1.5) * self.fc(x.mean(dim=(2, 3))).sigmoid()[:, :, None, None]
 
 
 class ChannelsLast(nn.Module):
@@ -213,7 +211,9 @@ def _layer(c: int, draw: random.Random) -> tuple[nn.Module, int]:
         k = draw.choice([2, 3])
         return nn.MaxPool2d(k, stride=draw.choice([1, 2]), padding=draw.randrange(2), ceil_mode=draw.random() < 0.5), c
     if kind == 13:
-        return nn.AvgPool2d((draw.choice([1, 2, 3]), 2), stride=(draw.choice([1, 2]), 1), ceil_mode=draw.random() < 0.5), c
+        return nn.AvgPool2d(
+            (draw.choice([1, 2, 3]), 2), stride=(draw.choice([1, 2]), 1), ceil_mode=draw.random() < 0.5
+        ), c
     if kind == 14:
         return Masked(c, 3, 3, draw), 3
     if kind == 15:
@@ -221,9 +221,9 @@ def _layer(c: int, draw: random.Random) -> tuple[nn.Module, int]:
     if kind == 16:
         return draw.choice([ChannelsLast(c), nn.BatchNorm2d(c), nn.PReLU(c)]), c
     if kind == 17:
-        return draw.choice([Unpool(), FixedKernel(c, draw, transposed=True), FixedKernel(c, draw, transposed=False)]), c
+        return draw.choice([FixedKernel(c, draw, transposed=True), FixedKernel(c, draw, transposed=False)]), c
     branch, out = _chain(c, draw, draw.randrange(1, 3))
-    join = draw.choice(["cat", "cat", "add", "mul", "max", "stack", "iadd"])
+    join = draw.choice(["cat", "cat", "add", "mul", "stack", "iadd"])
     if join != "cat" and out != c:
         branch = nn.Sequential(branch, nn.Conv2d(out, c, 1))
     return Residual(branch, join), c + out if join == "cat" else c
@@ -235,7 +235,7 @@ def _chain(c: int, draw: random.Random, length: int) -> tuple[nn.Sequential, int
         part, c = _layer(c, draw)
         parts.append(part)
         if draw.random() < 0.4:
-            parts.append(draw.choice([nn.LeakyReLU(0.3), nn.GELU(), nn.Softplus(), nn.LeakyReLU(0.2, inplace=True)]))
+            parts.append(draw.choice([nn.LeakyReLU(0.3), nn.GELU(), nn.LeakyReLU(0.2, inplace=True)]))
     return nn.Sequential(*parts), c
 
 
