@@ -392,19 +392,27 @@ class Interpreter(TorchDispatchMode):
         device: where constants are.
         guarded: storages of the user's tensors; none is written to.
         numbers: compute with real numbers as well.
+        sink: makes of a tensor's number and what it depends on what is kept of it; None: all is kept.
 
     Attributes:
-        made: what every tensor that depends on the image depended on when it was made, in order.
+        made: what is kept of every tensor that depends on the image as it was when it was made, in order.
         failure: what must be done differently: an exception to be raised whatever the module's code made of it.
         notes: what was read from the image and cannot be followed, in words.
     """
 
     def __init__(
-        self, rules: dict[str, Rule], device: torch.device, guarded: dict[int, torch.Tensor], *, numbers: bool = False
+        self,
+        rules: dict[str, Rule],
+        device: torch.device,
+        guarded: dict[int, torch.Tensor],
+        *,
+        numbers: bool = False,
+        sink: Callable[[int, Carried], Any] | None = None,
     ) -> None:
         super().__init__()
         self._rules, self._device, self._guarded, self._numbers = rules, device, guarded, numbers
-        self.made: list[Carried] = []
+        self.made: list[Any] = []
+        self._sink = sink
         self.failure: BaseException | None = None
         self.notes: set[str] = set()
         self.pooling: Any = None
@@ -493,11 +501,12 @@ class Interpreter(TorchDispatchMode):
 
     def _take(self, carried: Carried) -> int:
         """Take down a map."""
-        self._held += sum(factor.size for plane in carried.planes for factor in plane)
+        size = sum(factor.size for plane in carried.planes for factor in plane)
+        self._held = self._held + size if self._sink is None else size
         if self._held > _MOST:
             self.failure = TooLargeError()
             raise self.failure
-        self.made.append(carried)
+        self.made.append(carried if self._sink is None else self._sink(len(self.made), carried))
         return len(self.made) - 1
 
     # -- the mode -----------------------------------------------------------------------------------------------------
@@ -684,7 +693,7 @@ _CONSTANTS = {f"{name}_like" for name in ("zeros", "ones", "empty", "full", "ran
 _CONSTANTS |= {f"new_{name}" for name in ("zeros", "ones", "empty", "full", "empty_strided")}
 
 _MOST = 1 << 26
-"""Numbers that tell what all tensors of a run depend on, together."""
+"""Numbers that tell what all tensors of a run depend on that are kept."""
 
 _PLANS: dict[Any, Plan] = {}
 

@@ -11,8 +11,9 @@ from torch import nn
 
 from rfwidget._measure import looks
 from rfwidget._measure.looks import Fields, Look
+from rfwidget._measure.spans import Carried
 from rfwidget.errors import SizeRefusedError
-from rfwidget.torch.walk import Walk, Walker, look_of, places_of
+from rfwidget.torch.walk import Walk, Walker, places_of
 
 _MORE = 192
 """Pixels by which the image is made longer to see which axes of a map grow with it; as `looks.measure` begins."""
@@ -138,10 +139,21 @@ class Layers:
         return self._walks[lengths]
 
     def _look(self, lengths: tuple[int, ...]) -> Look:
-        walk = self._walked(lengths)
+        """A run as the engine room takes it. Of runs on long images, only what a look tells is kept."""
+        look = Look(lengths)
+
+        def add(number: int, carried: Carried) -> None:
+            places = self._places.get(number)
+            look.add(carried, places if places is not None and max(places) < carried.rank else None)
+
+        walk = self._walks.get(lengths) or self._walker.run(lengths, sink=add)
+        if lengths in self._walks:
+            for number, carried in enumerate(walk.carried):
+                add(number, carried)
         if walk.failure is not None and len(walk.carried) <= 1:
             raise SizeRefusedError(str(walk.failure)) from walk.failure
-        return look_of(walk, self._places)
+        look.failure, look.made, look.reads = walk.failure, dict(walk.made), dict(walk.reads)
+        return look
 
 
 def _longer(lengths: Sequence[int], axis: int) -> tuple[int, ...]:

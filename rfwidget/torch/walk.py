@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from rfwidget._measure import spans
-from rfwidget._measure.looks import Look
 from rfwidget._measure.spans import Carried
 from rfwidget.errors import SizeRefusedError
 from rfwidget.torch.interpreter import (
@@ -34,7 +33,7 @@ class Walk:
 
     Attributes:
         lengths: of the image, in the order of arrays.
-        carried: what every tensor depended on when it was made, in order.
+        carried: what every tensor depended on when it was made, or what a sink made of it, in order.
         made: number of the tensor that a layer gives, by path.
         reads: numbers of the tensors that a layer reads.
         whole: paths of modules that hold others.
@@ -84,15 +83,22 @@ class Walker:
         self._device, self._local, self._ticked = device, local, ticked
         self._numbers = self._own = False
 
-    def run(self, lengths: Sequence[int], touched: Any = None) -> Walk:
-        """One run on an image of some lengths; of touched sets only if some are given.
+    def run(
+        self, lengths: Sequence[int], touched: Any = None, sink: Callable[[int, Carried], Any] | None = None
+    ) -> Walk:
+        """One run on an image of some lengths.
+
+        Args:
+            lengths: of the image.
+            touched: marked pixels, ``(k, *lengths)``, that are followed too.
+            sink: makes of a tensor's number and what it depends on what is kept of it; None: all is kept.
 
         Raises:
             whatever ``ticked`` raises.
         """
         while True:
             try:
-                return self._run(tuple(lengths), touched)
+                return self._run(tuple(lengths), touched, sink)
             except NumbersNeededError:
                 self._numbers = True
             except OwnWeightsNeededError:
@@ -102,13 +108,13 @@ class Walker:
             except TooLargeError:
                 return Walk(tuple(lengths), failure=SizeRefusedError("the image is too large to be looked at"))
 
-    def _run(self, lengths: tuple[int, ...], touched: Any) -> Walk:
+    def _run(self, lengths: tuple[int, ...], touched: Any, sink: Callable[[int, Carried], Any] | None) -> Walk:
         private = Private(self._module, self._device, own_weights=self._own)
         guarded = dict(private.guarded)
         shape = (1, self._channels, *lengths)
         places = range(2, 2 + len(lengths))
         walk = Walk(lengths)
-        mode = Interpreter(RULES, self._device, guarded, numbers=self._numbers)
+        mode = Interpreter(RULES, self._device, guarded, numbers=self._numbers, sink=sink)
         ended: list[BaseException] = []
 
         def tick() -> None:
@@ -223,14 +229,3 @@ def _varying(carried: Carried, image_axis: int) -> list[int]:
 def _usual(carried: Carried, image_axis: int, axes: int) -> list[int]:
     """``(N, C, H, W)``, if nothing tells."""
     return [2 + image_axis] if carried.rank == axes + 2 else []
-
-
-def look_of(walk: Walk, places: Mapping[int, tuple[int, ...] | None]) -> Look:
-    """A walk as the engine room takes it."""
-    look = Look(walk.lengths, failure=walk.failure)
-    for number, carried in enumerate(walk.carried):
-        own = places.get(number)
-        look.add(carried, own if own is None or max(own) < carried.rank else None)
-    look.made = dict(walk.made)
-    look.reads = dict(walk.reads)
-    return look
