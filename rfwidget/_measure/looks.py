@@ -261,7 +261,8 @@ class _Axis:
             return self._found[number]
         seen = self._asked.maps[number]
         if self._long is not None and number < len(self._long.maps) and self._endless(number, self._long):
-            # A grid that does not grow, of cells that see all: pooled to a few. At this size one may have seen all before.
+            # A grid that does not grow, of cells that see all: pooled to a few. At this size one may have seen all
+            # before.
             self._found[number] = unbounded(len(seen.lines[self._axis].first), self._length)
             return self._found[number]
         known, exact = fixed(seen.lines[self._axis], self._length, mixed=self._axis in seen.marks.context)

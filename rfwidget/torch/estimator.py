@@ -313,8 +313,8 @@ def _as_device(device: Any) -> torch.device:
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ReceptiveFieldError(
-            f"device is {checks.brief(device)}: it is not there. Leave it out for the CPU, or give 'cuda' where PyTorch "
-            f"finds a GPU ({error})"
+            f"device is {checks.brief(device)}: it is not there. Leave it out for the CPU, or give 'cuda' where "
+            f"PyTorch finds a GPU ({error})"
         ) from error
     if found.type == "meta":
         raise ReceptiveFieldError("device is 'meta': there are no numbers there, give 'cpu' or 'cuda'")

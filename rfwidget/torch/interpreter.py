@@ -20,7 +20,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfwidget._measure import spans
-from rfwidget._measure.spans import Carried, Marks
+from rfwidget._measure.spans import Carried
 
 
 class NumbersNeededError(BaseException):  # not an Exception: the module's own code must not catch it
@@ -65,7 +65,7 @@ class Geometry:
     @classmethod
     def of(cls, tensor: torch.Tensor) -> Geometry:
         """That of a tensor."""
-        return cls(tensor.shape, tensor.stride(), tensor.storage_offset(), tensor.element_size())
+        return cls(tensor.shape, tensor.stride(), int(tensor.storage_offset()), tensor.element_size())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Geometry) and vars(self) == vars(other)
@@ -208,11 +208,11 @@ class Tracked(torch.Tensor):
     """A tensor that depends on the image.
 
     Attributes:
-        inner: the same tensor without numbers, or with real ones.
+        stand_in: the same tensor without numbers, or with real ones.
         number: of the map that it is, counted in the order in which they were made.
     """
 
-    inner: torch.Tensor
+    stand_in: torch.Tensor
     number: int
     store: Store
     _carried: Carried
@@ -221,7 +221,8 @@ class Tracked(torch.Tensor):
 
     @staticmethod
     def __new__(cls, inner: torch.Tensor, device: torch.device, carried: Carried, store: Store | None) -> Tracked:
-        made: Tracked = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        """A tensor that stands for another one."""
+        made: Tracked = torch.Tensor._make_wrapper_subclass(
             cls,
             inner.shape,
             strides=inner.stride(),
@@ -229,7 +230,7 @@ class Tracked(torch.Tensor):
             dtype=inner.dtype,
             device=device,
         )
-        made.inner = inner
+        made.stand_in = inner
         made.number = -1
         made.store = store or Store(carried, inner)
         made._carried = carried
@@ -240,31 +241,31 @@ class Tracked(torch.Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         raise UnknownError(f"{func} was called on a tensor of a run that is over")
 
     @property
     def carried(self) -> Carried:
         """What every element depends on, now."""
         if self._version_seen != self.store.version:
-            self._carried = part_of(self.store, Geometry.of(self.inner))
+            self._carried = part_of(self.store, Geometry.of(self.stand_in))
             self._version_seen = self.store.version
         return self._carried
 
     def write(self, new: Carried) -> None:
         """Replace what every element depends on, here and in all tensors that share the elements."""
         store = self.store
-        store.carried = with_part(store, Geometry.of(self.inner), new)
+        store.carried = with_part(store, Geometry.of(self.stand_in), new)
         store.version += 1
         self._carried, self._version_seen = new, store.version
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"Tracked(shape={tuple(self.shape)}, dtype={self.dtype})"
 
     def _leave(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         raise UnknownError("the code leaves PyTorch (numpy(), tolist(), data_ptr()), what lies behind is unknown")
 
-    numpy = tolist = data_ptr = __array__ = __dlpack__ = untyped_storage = storage = _leave  # type: ignore[assignment]
+    numpy = tolist = data_ptr = __array__ = __dlpack__ = untyped_storage = storage = _leave
 
 
 Rule = Callable[["Call"], Any]
@@ -384,7 +385,7 @@ class Call:
         self._run.need_numbers()
 
 
-class Interpreter(TorchDispatchMode):
+class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The dispatch mode of one run.
 
     Args:
@@ -409,7 +410,7 @@ class Interpreter(TorchDispatchMode):
         numbers: bool = False,
         sink: Callable[[int, Carried], Any] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._rules, self._device, self._guarded, self._numbers = rules, device, guarded, numbers
         self.made: list[Any] = []
         self._sink = sink
@@ -540,10 +541,10 @@ class Interpreter(TorchDispatchMode):
             return result
         special = [t for t in tensors if self._owner(t) is not None or _is_marked(t)]
         if special and self._owner(result) is None:
-            if plan.name in _KEEP and len(special) == len(tensors):
-                if self._owner(special[0]) is not None or _is_dense(special[0]):
-                    result._rfwidget_dense = True  # type: ignore[attr-defined]
-                    return result
+            kept = plan.name in _KEEP and len(special) == len(tensors)
+            if kept and (self._owner(special[0]) is not None or _is_dense(special[0])):
+                result._rfwidget_dense = True  # type: ignore[attr-defined]
+                return result
             if not plan.writes:
                 generic = func(*_mapped(args, self._generic), **_mapped(kwargs, self._generic))
                 result._rfwidget_generic = generic  # type: ignore[attr-defined]
@@ -606,7 +607,7 @@ class Interpreter(TorchDispatchMode):
         """The store of the argument that a result is a view of."""
         address = _address(inner)
         for leaf in _leaves(arguments):
-            if isinstance(leaf, Tracked) and _address(leaf.inner) == address:
+            if isinstance(leaf, Tracked) and _address(leaf.stand_in) == address:
                 return leaf.store
         return None
 
@@ -659,7 +660,7 @@ class Interpreter(TorchDispatchMode):
 
     def _inner(self, value: Any) -> Any:
         if isinstance(value, Tracked):
-            return value.inner
+            return value.stand_in
         if isinstance(value, torch.Tensor) and not self._numbers and not value.is_meta:
             return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
         if isinstance(value, torch.device) and not self._numbers:
@@ -744,6 +745,3 @@ def _is_compact(tensor: torch.Tensor) -> bool:
 def _has_no_meta(error: Exception) -> bool:
     words = str(error).lower()
     return "meta" in words or "data-dependent" in words or "dynamic" in words
-
-
-__all__ = ["Call", "Interpreter", "Marks", "NumbersNeededError", "OwnWeightsNeededError", "Tracked", "UnknownError"]

@@ -93,6 +93,11 @@ class Layers:
         self._fields: dict[tuple[int, ...], Fields] = {}
 
     @property
+    def writes(self) -> bool:
+        """Whether the module's code writes to its own weights."""
+        return self._walker.writes
+
+    @property
     def shown(self) -> dict[str, Layer]:
         """The layers that are offered: modules and operations that do something themselves."""
         found = {name: layer for name, layer in self.all.items() if not layer.whole}

@@ -17,6 +17,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from rfwidget.torch.interpreter import Interpreter, Tracked
+from rfwidget.torch.private import Scripted
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -53,6 +54,8 @@ class Paths(TorchFunctionMode):
         """While the module runs; without its functions, modules alone are named."""
         with ExitStack() as stack:
             for part in self._module.modules():
+                if isinstance(part, torch.jit.ScriptModule):
+                    continue
                 hooks = (
                     part.register_forward_pre_hook(self._entered),
                     part.register_forward_hook(self._left, with_kwargs=True, always_call=True),
@@ -78,8 +81,13 @@ class Paths(TorchFunctionMode):
         if self._inside:
             return
         path, leaf = self._paths.get(id(part), ""), is_leaf(part)
-        if path or leaf or isinstance(part, torch.jit.ScriptModule):
-            self._name(path or own_name(part), output, numbers((args, kwargs)), whole=not leaf)
+        if path or leaf or isinstance(part, Scripted):
+            self._name(
+                path or own_name(part),
+                output,
+                numbers((args, kwargs)),
+                whole=not leaf and not isinstance(part, Scripted),
+            )
 
     # -- functions ----------------------------------------------------------------------------------------------------
 
@@ -184,7 +192,10 @@ class Until(Paths):
             output = reached.output
         else:
             if self._target != own_name(self._module):
-                raise LookupError(f"the module does not come to its layer {self._target!r} on this image")
+                raise LookupError(
+                    f"no gradient begins at {self._target!r}: the module does not come to it on this image, or it lies "
+                    "inside a ScriptModule, where only fields can be measured"
+                )
         made = first_tensor(output)
         if made is None:
             raise LookupError(f"layer {self._target!r} gives no tensor on this image")

@@ -58,7 +58,7 @@ class RealModule:
         *,
         init_weights: bool,
     ) -> None:
-        self._private = Private(module, device, own_weights=init_weights)
+        self._private = Private(module, device, own_weights=init_weights or layers.writes)
         self._plain = init_weights
         if init_weights:
             make_plain(self._private.module)

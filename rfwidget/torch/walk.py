@@ -65,6 +65,9 @@ class Walker:
         asked: lengths of the image that other inputs go with.
         local: leave out paths that mix the whole image.
         ticked: called often; what it raises ends the run.
+
+    Attributes:
+        writes: whether the module's code writes to its own weights; known after a run.
     """
 
     def __init__(
@@ -81,7 +84,7 @@ class Walker:
         self._asked = tuple(asked)
         self._module, self._channels, self._others = module, channels, tuple(other_inputs)
         self._device, self._local, self._ticked = device, local, ticked
-        self._numbers = self._own = False
+        self._numbers = self.writes = False
 
     def run(
         self, lengths: Sequence[int], touched: Any = None, sink: Callable[[int, Carried], Any] | None = None
@@ -102,14 +105,14 @@ class Walker:
             except NumbersNeededError:
                 self._numbers = True
             except OwnWeightsNeededError:
-                if self._own:
+                if self.writes:
                     return Walk(tuple(lengths), failure=UnknownError("the code writes to tensors outside the module"))
-                self._own = True
+                self.writes = True
             except TooLargeError:
                 return Walk(tuple(lengths), failure=SizeRefusedError("the image is too large to be looked at"))
 
     def _run(self, lengths: tuple[int, ...], touched: Any, sink: Callable[[int, Carried], Any] | None) -> Walk:
-        private = Private(self._module, self._device, own_weights=self._own)
+        private = Private(self._module, self._device, own_weights=self.writes)
         guarded = dict(private.guarded)
         shape = (1, self._channels, *lengths)
         places = range(2, 2 + len(lengths))

@@ -170,6 +170,10 @@ def _code(c: int, draw: random.Random) -> tuple[nn.Module, int]:
     return Code(name, function), c
 
 
+def _even(x: Tensor) -> Tensor:
+    return x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
+
+
 _FUNCTIONS: Sequence[tuple[str, Callable[[Any], Any]]] = (
     ("crop", lambda x: x[:, :, 1:, :-1]),
     ("steps", lambda x: x[:, :, ::2, 1::3]),
@@ -192,7 +196,7 @@ _FUNCTIONS: Sequence[tuple[str, Callable[[Any], Any]]] = (
     ("copies", lambda x: F.interpolate(x, scale_factor=(2, 3))),
     ("anti-aliased", lambda x: F.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True)),
     ("shuffled", lambda x: F.pixel_shuffle(x.repeat(1, 4, 1, 1), 2)),
-    ("unshuffled", lambda x: F.pixel_unshuffle(x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2], 2)[:, : x.shape[1]]),
+    ("unshuffled", lambda x: F.pixel_unshuffle(_even(x), 2)[:, : x.shape[1]]),
     ("softmax", lambda x: torch.cat([x, x[:, :1] * 0.5], dim=1).softmax(dim=1)[:, :-1]),
     ("moved and back", lambda x: x.movedim(1, -1).contiguous().movedim(-1, 1)),
     ("einsum", lambda x: torch.einsum("nchw,dc->ndhw", x, torch.ones(x.shape[1], x.shape[1], dtype=x.dtype))),
