@@ -35,6 +35,10 @@ class TooLargeError(BaseException):  # not an Exception: the module's own code m
     """What the tensors depend on does not fit into the memory that a look may take."""
 
 
+class FullWidthNeededError(BaseException):  # not an Exception: the module's own code must not catch it
+    """The code tells channels apart that were blurred (`rfwidget._measure.spans.blurred`)."""
+
+
 class UnknownError(RuntimeError):
     """The code does what cannot be followed, such as leaving PyTorch."""
 
@@ -278,6 +282,7 @@ class Plan:
         name: such as ``"add"``; writes in place and results in given tensors have the same.
         rule: how dependencies go through; None: unknown.
         writes: arguments that are written to, by name.
+        pointwise: whether each element depends on those of its place.
         metadata: whether what is written is the shape.
         is_view: whether results share the elements of an argument.
     """
@@ -298,6 +303,7 @@ class Plan:
         self.name = base if namespace == "aten" else schema.name
         if self.rule is None and torch.Tag.pointwise in func.tags:
             self.rule = rules["pointwise"]
+        self.pointwise = self.rule is not None and self.rule in (rules["pointwise"], rules["mul"])
         self.metadata = torch.Tag.inplace_view in func.tags
         self.is_view = not self.writes and any(result.alias_info is not None for result in schema.returns)
 
@@ -380,6 +386,11 @@ class Call:
         """Leave a word for `MaxUnpool` on the second result."""
         self._run.pooling = pooling
 
+    @property
+    def blur(self) -> bool:
+        """Whether channels of concatenated maps need not be told apart."""
+        return self._run.blur
+
     def numbers_needed(self) -> None:
         """Begin again with real numbers."""
         self._run.need_numbers()
@@ -393,6 +404,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         device: where constants are.
         guarded: storages of the user's tensors; none is written to.
         numbers: compute with real numbers as well.
+        blur: let each channel of concatenated maps depend on what any of them does: much less work.
         sink: makes of a tensor's number and what it depends on what is kept of it; None: all is kept.
 
     Attributes:
@@ -408,12 +420,14 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         guarded: dict[int, torch.Tensor],
         *,
         numbers: bool = False,
+        blur: bool = False,
         sink: Callable[[int, Carried], Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._rules, self._device, self._guarded, self._numbers = rules, device, guarded, numbers
         self.made: list[Any] = []
         self._sink = sink
+        self.blur = blur
         self.failure: BaseException | None = None
         self.notes: set[str] = set()
         self.pooling: Any = None
@@ -580,6 +594,9 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         results = [leaf for leaf in _leaves(inner) if isinstance(leaf, torch.Tensor)]
         call = Call(self, plan, arguments, results)
         self.pooling = None
+        if self.blur and not _keeps_channels(plan, call) and any(c.marks.blurred for c in call.all_carried()):
+            self.failure = FullWidthNeededError()
+            raise self.failure
         carried = plan.rule(call) if plan.rule is not None else self._unknown(call)
         each = carried if isinstance(carried, list) else [carried] * len(results)
         if plan.writes:
@@ -692,6 +709,37 @@ _KEEP |= {"expand", "slice", "select", "unsqueeze", "squeeze", "split", "cat", "
 # Operations that take only the shape of a tensor.
 _CONSTANTS = {f"{name}_like" for name in ("zeros", "ones", "empty", "full", "rand", "randn", "randint")}
 _CONSTANTS |= {f"new_{name}" for name in ("zeros", "ones", "empty", "full", "empty_strided")}
+
+# Operations that tell no channel from another.
+_EVEN = {
+    "cat",
+    "copy_into",
+    "clone",
+    "_to_copy",
+    "detach",
+    "alias",
+    "native_batch_norm",
+    "mean",
+    "sum",
+    "amax",
+    "max",
+    "min",
+}
+_EVEN |= {"max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d", "constant_pad_nd"}
+_EVEN |= {"upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d", "reflection_pad2d", "replication_pad2d"}
+_EVEN |= {"addmm", "mm", "t", "native_dropout", "_native_batch_norm_legit_no_training"}
+
+
+def _keeps_channels(plan: Plan, call: Call) -> bool:
+    """Whether an operation treats all channels of a map alike, so that it does not matter if they are blurred."""
+    if plan.name in ("convolution", "_convolution"):
+        return call.carried("weight") is None and call.nonzero("weight") is None
+    if plan.name in ("slice", "select", "narrow"):
+        return len(call.shape_of("self")) == 4 and int(call["dim"] or 0) % 4 != 1
+    if plan.name in ("view", "_unsafe_view", "squeeze", "unsqueeze"):
+        return len(call.shape) <= 2 or sum(n > 1 for n in call.shape_of("self")) <= 1
+    return plan.name in _EVEN or plan.pointwise
+
 
 _MOST = 1 << 26
 """Numbers that tell what all tensors of a run depend on that are kept."""

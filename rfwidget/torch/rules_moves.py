@@ -179,7 +179,10 @@ def cat(call: Any) -> Carried:
             continue  # an old habit that PyTorch allows
         carried = required(call.of(tensor), like, tensor.shape)
         parts.append(spans.expand(carried, int(call["dim"] or 0) % rank) if stacked else carried)
-    return spans.concatenate(parts, int(call["dim"] or 0) % rank)
+    axis = int(call["dim"] or 0) % rank
+    if call.blur and not stacked and rank == 4 and axis == 1 and len(parts) > 1:
+        return spans.blurred(parts, axis)
+    return spans.concatenate(parts, axis)
 
 
 @rule("flip")

@@ -50,6 +50,8 @@ def convolution(call: Any) -> Carried:
             paddings=[(p, p) for p in paddings],
             groups=groups,
         )
+    if groups == 1:
+        result = spans.sharp(result)
     for name, axes in (("weight", None), ("bias", None)):
         other = call.carried(name) if call.has(name) else None
         if other is not None:  # a kernel that is made from the image

@@ -16,6 +16,7 @@ from rfwidget._measure import spans
 from rfwidget._measure.spans import Carried
 from rfwidget.errors import SizeRefusedError
 from rfwidget.torch.interpreter import (
+    FullWidthNeededError,
     Interpreter,
     NumbersNeededError,
     OwnWeightsNeededError,
@@ -85,6 +86,7 @@ class Walker:
         self._module, self._channels, self._others = module, channels, tuple(other_inputs)
         self._device, self._local, self._ticked = device, local, ticked
         self._numbers = self.writes = False
+        self._blur = len(self._asked) == 2
 
     def run(
         self, lengths: Sequence[int], touched: Any = None, sink: Callable[[int, Carried], Any] | None = None
@@ -108,6 +110,8 @@ class Walker:
                 if self.writes:
                     return Walk(tuple(lengths), failure=UnknownError("the code writes to tensors outside the module"))
                 self.writes = True
+            except FullWidthNeededError:
+                self._blur = False
             except TooLargeError:
                 return Walk(tuple(lengths), failure=SizeRefusedError("the image is too large to be looked at"))
 
@@ -117,7 +121,7 @@ class Walker:
         shape = (1, self._channels, *lengths)
         places = range(2, 2 + len(lengths))
         walk = Walk(lengths)
-        mode = Interpreter(RULES, self._device, guarded, numbers=self._numbers, sink=sink)
+        mode = Interpreter(RULES, self._device, guarded, numbers=self._numbers, blur=self._blur, sink=sink)
         ended: list[BaseException] = []
 
         def tick() -> None:
