@@ -317,7 +317,8 @@ class _Axis:
             if next_look is None or len(next_look.maps) < len(longer.maps):
                 break
             grown = [_grown(self._asked.maps[n], next_look.maps[n], self._axis) for n in growth]
-            if grown != [[times * cells for cells in growth[n]] for n in growth]:
+            # Of the grids alone: a look along all axes may be followed by one along this one.
+            if [cells[-1] for cells in grown] != [times * growth[n][-1] for n in growth]:
                 return False
             longer, open_ = next_look, again
         if again and step != _STEPS[-1]:
