@@ -109,6 +109,7 @@ class TorchNetwork(Network):
         self.input_shape = GridShape(None, width, height, layers.channels)
         self.output_shape = GridShape(None, self._layer.grid[1], self._layer.grid[0], self._layer.channels)
         self.layers = {name: Size(layer.grid[1], layer.grid[0]) for name, layer in layers.shown.items()}
+        self.period = Size(1, 1)
         self.global_context = bool(layers.walk.carried[self._layer.number].marks.context)
         self.notes = tuple(
             "the module's code reads numbers of the image (item()): what it does with them is not followed"
@@ -147,10 +148,14 @@ class TorchNetwork(Network):
         )
 
     def grid_size(self, image: Size) -> Size:
-        """Known at the requested size."""
+        """Known at the requested size; of layers behind what cannot be followed nothing else is.
+
+        Raises:
+            ReceptiveFieldError: at any other size.
+        """
         if image == Size(self.input_shape.w, self.input_shape.h):
             return Size(self.output_shape.w, self.output_shape.h)
-        raise NotImplementedError
+        raise ReceptiveFieldError(self._words(self._layers.unknown(self.output_layer) or ("something",)))
 
     def sensitivity(self, image: Size, points: Sequence[GridPoint]) -> npt.NDArray[np.float64]:  # noqa: ARG002
         """One where a pixel lies between the first and the last that a cell sees."""
@@ -170,14 +175,7 @@ class TorchNetwork(Network):
 
     def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         """One where a cell sees some marked pixel, holes of dilation and strides included."""
-        if masks.all(axis=(1, 2)).any() or not self._separable(masks):
-            touched = self._layers.touched(self.output_layer, masks)
-        else:
-            touched = self._layers.touched(self.output_layer, masks)
-        return np.asarray(touched, np.float64)
-
-    def _separable(self, masks: npt.NDArray[np.bool_]) -> bool:
-        return bool(masks.size)
+        return np.asarray(self._layers.touched(self.output_layer, masks), np.float64)
 
     def all_fields(self, progress: Progress) -> Mapping[str, LayerField]:
         """Of all layers that can be followed, from the same looks."""

@@ -220,6 +220,9 @@ def test_operations_of_unknown_results_are_named() -> None:
     rf.compute((3, 16, 20), output_layer="conv1")
     with pytest.raises(ReceptiveFieldError, match="nonzero"):
         rf.compute((3, 16, 20), output_layer="conv2")
+    survey = rf.survey((3, 16, 20))
+    assert survey["conv1"].size == Size(3, 3)
+    assert "nonzero" in survey["conv2"].note
 
 
 def test_lazy_modules_are_refused_before_anything_runs() -> None:
