@@ -170,6 +170,12 @@ def _code(c: int, draw: random.Random) -> tuple[nn.Module, int]:
     return Code(name, function), c
 
 
+def _matrix(x: Tensor) -> Tensor:
+    """No two rows are alike, and nothing is zero."""
+    c = x.shape[1]
+    return torch.arange(1, c * c + 1, dtype=x.dtype).sqrt().reshape(c, c)
+
+
 def _even(x: Tensor) -> Tensor:
     return x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
 
@@ -199,7 +205,7 @@ _FUNCTIONS: Sequence[tuple[str, Callable[[Any], Any]]] = (
     ("unshuffled", lambda x: F.pixel_unshuffle(_even(x), 2)[:, : x.shape[1]]),
     ("softmax", lambda x: torch.cat([x, x[:, :1] * 0.5], dim=1).softmax(dim=1)[:, :-1]),
     ("moved and back", lambda x: x.movedim(1, -1).contiguous().movedim(-1, 1)),
-    ("einsum", lambda x: torch.einsum("nchw,dc->ndhw", x, torch.ones(x.shape[1], x.shape[1], dtype=x.dtype))),
+    ("einsum", lambda x: torch.einsum("nchw,dc->ndhw", x, _matrix(x))),
 )  # fmt: skip
 
 
