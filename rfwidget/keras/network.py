@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget._progress import Progress
 from rfwidget._measure.patches import Patches
 from rfwidget._measure.windows import plan, whole_image
-from rfwidget._progress import Progress
 from rfwidget.errors import SizeRefusedError
 from rfwidget.keras import all_layers
 from rfwidget.keras import gradient as backprop
@@ -159,8 +159,13 @@ class KerasNetwork(Network):
             window = whole_image(image, grid)
         else:
             window = plan(self.field, image, grid, self.period)
-        check = partial(self._footprint.check_gradient, self.output_layer)
-        return Patches(backprop.Compiled(self._real.run), image, grid, window, check)
+        return Patches(
+            backprop.Compiled(self._real.run),
+            image,
+            grid,
+            window,
+            partial(self._footprint.check_gradient, self.output_layer),
+        )
 
     @cached_property
     def _compiled(self) -> backprop.CompiledNetwork:
