@@ -1,8 +1,8 @@
 """See what a convolutional network sees.
 
 ``RFWidget(model)`` shows receptive fields live in a notebook; ``KerasReceptiveField(model)`` measures size, stride and
-offset of any Keras model by backpropagation. The framework comes with an extra, ``pip install "rfwidget[tensorflow]"``;
-it and matplotlib load when they are first needed.
+offset of any Keras model, ``TorchReceptiveField(model)`` of any PyTorch module. The framework comes with an extra,
+``pip install "rfwidget[tensorflow]"`` or ``"rfwidget[torch]"``; it and matplotlib load when they are first needed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rfwidget.estimator import ReceptiveField
     from rfwidget.image import get_default_image, get_default_images
     from rfwidget.keras import KerasReceptiveField
+    from rfwidget.torch import TorchReceptiveField
     from rfwidget.widget import RFWidget
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "ReceptiveFieldError",
     "Rect",
     "Size",
+    "TorchReceptiveField",
     "__version__",
     "get_default_image",
     "get_default_images",
@@ -41,11 +43,12 @@ _LAZY = {
     "KerasReceptiveField": "rfwidget.keras",
     "RFWidget": "rfwidget.widget",
     "ReceptiveField": "rfwidget.estimator",
+    "TorchReceptiveField": "rfwidget.torch",
     "get_default_image": "rfwidget.image",
     "get_default_images": "rfwidget.image",
 }
 
-_FRAMEWORKS = {"KerasReceptiveField": "keras"}
+_FRAMEWORKS = {"KerasReceptiveField": "keras", "TorchReceptiveField": "torch"}
 
 if not TYPE_CHECKING:
     # ``from rfwidget import *`` and ``help(rfwidget)`` ask for all that is listed: no wing that is bound to fail.

@@ -7,7 +7,7 @@ A framework's wing derives from `ReceptiveField` and says how a network is built
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,7 +26,7 @@ from rfwidget.measure_all import measure_layers
 from rfwidget.network import Network, Patch
 from rfwidget.plotting import Panel, on_one_scale, plot_effective, plot_gradient, plot_grid, side_by_side
 from rfwidget.survey import Survey, tabulate
-from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
+from rfwidget.types import GridPoint, GridShape, ImageShape, ReceptiveFieldDescription, Rect, Size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,6 +74,30 @@ class ReceptiveField(ABC):
         """Image shape ``(height, width, channels)`` used where none is given."""
         return (96, 96, 3)
 
+    def read_shape(self, input_shape: Any) -> tuple[int | None, int | None, int | None]:
+        """The argument ``input_shape`` in the framework's order, or an `ImageShape`, as ``(height, width, channels)``.
+
+        Raises:
+            ReceptiveFieldError: if it is neither.
+        """
+        return as_input_shape(input_shape)
+
+    def model_input(
+        self, image: Any, shape: GridShape, preprocess: Callable[[Any], Any] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """The model's input ``(height, width, channels)`` for an image, after the preprocessing that it needs.
+
+        Args:
+            image: an array ``(height, width, channels)`` or a PIL image.
+            shape: of the model's input.
+            preprocess: called with the image as float32 array; None: it is taken as it is.
+
+        Raises:
+            ReceptiveFieldError: if the image, or what comes of it, does not fit.
+        """
+        values = as_model_input(image, shape)
+        return values if preprocess is None else as_model_input(preprocess(values.copy()), shape)
+
     def compute(
         self,
         input_shape: Sequence[int | None] | None = None,
@@ -106,7 +130,7 @@ class ReceptiveField(ABC):
         """
         report = _validation.function("progress", progress, "a fraction 0..1 and a few words") or silent
         network = self._build(
-            None if input_shape is None else as_input_shape(input_shape),
+            None if input_shape is None else self.read_shape(input_shape),
             _validation.layer_name("input_layer", input_layer),
             _validation.layer_name("output_layer", output_layer),
             ignore_global_context=_validation.flag("ignore_global_context", ignore_global_context),
@@ -141,7 +165,7 @@ class ReceptiveField(ABC):
         Raises:
             ReceptiveFieldError: if the model cannot be built or has no layer with a grid, or the shape does not fit.
         """
-        shape = None if input_shape is None else as_input_shape(input_shape)
+        shape = None if input_shape is None else self.read_shape(input_shape)
         name = _validation.layer_name("input_layer", input_layer)
         local = _validation.flag("ignore_global_context", ignore_global_context)
 
@@ -437,7 +461,7 @@ class ReceptiveField(ABC):
         image = default_input(shape) if custom_image is None else custom_image
         as_model_input(image, shape)
         names = _validation.series("layers", layers, "names of layers")
-        survey = self.survey((shape.h, shape.w, shape.c), self.input_layer)
+        survey = self.survey(ImageShape(shape.w, shape.h, shape.c), self.input_layer)
         fields = [(survey[layer], survey.field(layer)) for layer in names]
         panels = side_by_side(len(fields), axes)
         for (row, field), ax in zip(fields, panels, strict=True):

@@ -222,7 +222,7 @@ def _as_numbers(image: Any) -> npt.NDArray[Any]:
         check_image_size(*image.size)
         image = image if image.mode in ("L", "RGB", "F", "I", "I;16") else image.convert("RGB")
     try:
-        array = np.asarray(image)
+        array = _channels_last(image) if _is_torch(image) else np.asarray(image)
     except Exception as error:  # frameworks raise all sorts of errors for tensors without values
         raise ReceptiveFieldError(
             f"{type(image).__name__} is no image: give an array (height, width, channels)"
@@ -240,6 +240,19 @@ def _as_numbers(image: Any) -> npt.NDArray[Any]:
         )
     check_image_size(array.shape[1], array.shape[0], array.shape[2])
     return array
+
+
+def _is_torch(image: Any) -> bool:
+    return type(image).__module__.partition(".")[0] in ("torch", "torchvision") and hasattr(image, "detach")
+
+
+def _channels_last(tensor: Any) -> npt.NDArray[Any]:
+    """A PyTorch tensor ``(c, h, w)``, alone in its batch or without one, in the order of all other images."""
+    values = tensor.detach().cpu()
+    values = values.float() if values.dtype.itemsize == 2 else values  # NumPy has no bfloat16
+    array: npt.NDArray[Any] = values.numpy()
+    array = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
+    return np.moveaxis(array, 0, -1) if array.ndim == 3 else array
 
 
 def _image_shape(shape: Any) -> ImageShape:

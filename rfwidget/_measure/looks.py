@@ -33,6 +33,10 @@ _LONGEST = 1 << 17
 """No longer image is looked at, whatever is still cut off there."""
 
 
+_MOST = 1 << 24
+"""Of more elements (the scores of an attention) the extent is not told."""
+
+
 class Line(NamedTuple):
     """What the cells of a map see along one image axis, in a line through its middle.
 
@@ -133,7 +137,8 @@ def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
 
 
 def _extent(tensor: Carried, image_axis: int) -> float:
-    if 0 in tensor.shape:
+    lengths = np.broadcast_shapes(*(factor.shape for factor in tensor.planes[image_axis]))
+    if 0 in tensor.shape or math.prod(lengths) > _MOST:
         return math.nan
     first, end = tensor.spans(image_axis)
     free = ~tensor.bordered(image_axis)
@@ -255,6 +260,11 @@ class _Axis:
         if number in self._found:
             return self._found[number]
         seen = self._asked.maps[number]
+        if self._long is not None and number < len(self._long.maps) and self._endless(number, self._long):
+            # A grid that does not grow, of cells that see all: pooled to a few. At this size one may have seen all
+            # before.
+            self._found[number] = unbounded(len(seen.lines[self._axis].first), self._length)
+            return self._found[number]
         known, exact = fixed(seen.lines[self._axis], self._length, mixed=self._axis in seen.marks.context)
         if not exact:
             self.partial.add(number)
@@ -307,7 +317,8 @@ class _Axis:
             if next_look is None or len(next_look.maps) < len(longer.maps):
                 break
             grown = [_grown(self._asked.maps[n], next_look.maps[n], self._axis) for n in growth]
-            if grown != [[times * cells for cells in growth[n]] for n in growth]:
+            # Of the grids alone: a look along all axes may be followed by one along this one.
+            if [cells[-1] for cells in grown] != [times * growth[n][-1] for n in growth]:
                 return False
             longer, open_ = next_look, again
         if again and step != _STEPS[-1]:

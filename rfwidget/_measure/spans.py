@@ -546,7 +546,7 @@ def reshape(x: Carried, shape: Sequence[int]) -> Carried:
             lengths += [1 if thin else shape[axis] for axis in new]
             full += [1 if thin else x.shape[axis] for axis in old]
         parted = np.broadcast_to(factor, full).reshape(lengths)
-        for old, new in groups:
+        for _, new in groups:
             if len(new) > 1:  # what was flattened comes apart again, and most of it does not differ along all axes
                 for axis in new:
                     parted = _thinned(parted, 1 + axis)

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from rfwidget.torch.walk import undisturbed
+
 Singles = npt.NDArray[np.float32]
 
 
@@ -26,11 +28,11 @@ class Eager:
 
     def gradient(self, shape: tuple[int, int, int, int]) -> EagerGradient:  # noqa: ARG002 - any shape will do
         """Backpropagation; eager code serves all shapes."""
-        return EagerGradient(self._function, self.tensor)
+        return EagerGradient(self._function, self.tensor, self._device)
 
     def evaluate(self, images: npt.NDArray[Any]) -> Singles:
         """Values ``[n, gh, gw, channels]`` for images ``[n, h, w, c]``."""
-        with ordinary(self._device), torch.no_grad():
+        with undisturbed(self._device), torch.no_grad():
             output = self._function(self.tensor(images))
             return np.ascontiguousarray(output.float().movedim(1, -1).cpu().numpy())
 
@@ -50,9 +52,12 @@ class EagerGradient:
     traces = 0
 
     def __init__(
-        self, function: Callable[[torch.Tensor], torch.Tensor], tensor: Callable[[npt.NDArray[Any]], torch.Tensor]
+        self,
+        function: Callable[[torch.Tensor], torch.Tensor],
+        tensor: Callable[[npt.NDArray[Any]], torch.Tensor],
+        device: torch.device,
     ) -> None:
-        self._function, self._tensor = function, tensor
+        self._function, self._tensor, self._device = function, tensor, device
 
     def __call__(self, images: Singles, places: Sequence[tuple[int, int]], channels: Singles) -> Singles:
         """Gradients ``[n, h, w, c]`` of the weighted sum of each cell's channels.
@@ -62,9 +67,8 @@ class EagerGradient:
             places: ``(y, x)`` of the output, one for each image; all zeros is the answer to a place that is not there.
             channels: weight of each channel.
         """
-        given = self._tensor(images)
-        with ordinary(given.device), torch.enable_grad():
-            leaf = given.requires_grad_()
+        with undisturbed(self._device), torch.enable_grad():
+            leaf = self._tensor(images).requires_grad_()
             output = self._function(leaf)
             if not output.requires_grad:
                 return np.zeros_like(images, np.float32)
@@ -78,10 +82,3 @@ class EagerGradient:
         if gradient is None:
             return np.zeros_like(images, np.float32)
         return np.ascontiguousarray(gradient.float().movedim(1, -1).cpu().numpy())
-
-
-def ordinary(device: torch.device) -> Any:
-    """Whatever modes the caller is in, they do not matter here."""
-    from rfwidget.torch.walk import undisturbed
-
-    return undisturbed(device)

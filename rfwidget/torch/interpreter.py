@@ -20,7 +20,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfwidget._measure import spans
-from rfwidget._measure.spans import Carried, Marks
+from rfwidget._measure.spans import Carried
 
 
 class NumbersNeededError(BaseException):  # not an Exception: the module's own code must not catch it
@@ -29,6 +29,14 @@ class NumbersNeededError(BaseException):  # not an Exception: the module's own c
 
 class OwnWeightsNeededError(BaseException):
     """The code writes to a tensor of the user's."""
+
+
+class TooLargeError(BaseException):  # not an Exception: the module's own code must not catch it
+    """What the tensors depend on does not fit into the memory that a look may take."""
+
+
+class FullWidthNeededError(BaseException):  # not an Exception: the module's own code must not catch it
+    """The code tells channels apart that were blurred (`rfwidget._measure.spans.blurred`)."""
 
 
 class UnknownError(RuntimeError):
@@ -48,6 +56,7 @@ class Store:
         self.carried = carried
         self.geometry = Geometry.of(inner)
         self.version = 0
+        self.numbers: dict[tuple[Any, ...], int] = {}
         self.keep = inner  # its storage must not be freed while its address stands for it
 
 
@@ -60,7 +69,7 @@ class Geometry:
     @classmethod
     def of(cls, tensor: torch.Tensor) -> Geometry:
         """That of a tensor."""
-        return cls(tensor.shape, tensor.stride(), tensor.storage_offset(), tensor.element_size())
+        return cls(tensor.shape, tensor.stride(), int(tensor.storage_offset()), tensor.element_size())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Geometry) and vars(self) == vars(other)
@@ -203,11 +212,11 @@ class Tracked(torch.Tensor):
     """A tensor that depends on the image.
 
     Attributes:
-        inner: the same tensor without numbers, or with real ones.
+        stand_in: the same tensor without numbers, or with real ones.
         number: of the map that it is, counted in the order in which they were made.
     """
 
-    inner: torch.Tensor
+    stand_in: torch.Tensor
     number: int
     store: Store
     _carried: Carried
@@ -216,7 +225,8 @@ class Tracked(torch.Tensor):
 
     @staticmethod
     def __new__(cls, inner: torch.Tensor, device: torch.device, carried: Carried, store: Store | None) -> Tracked:
-        made: Tracked = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        """A tensor that stands for another one."""
+        made: Tracked = torch.Tensor._make_wrapper_subclass(
             cls,
             inner.shape,
             strides=inner.stride(),
@@ -224,7 +234,7 @@ class Tracked(torch.Tensor):
             dtype=inner.dtype,
             device=device,
         )
-        made.inner = inner
+        made.stand_in = inner
         made.number = -1
         made.store = store or Store(carried, inner)
         made._carried = carried
@@ -235,31 +245,31 @@ class Tracked(torch.Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         raise UnknownError(f"{func} was called on a tensor of a run that is over")
 
     @property
     def carried(self) -> Carried:
         """What every element depends on, now."""
         if self._version_seen != self.store.version:
-            self._carried = part_of(self.store, Geometry.of(self.inner))
+            self._carried = part_of(self.store, Geometry.of(self.stand_in))
             self._version_seen = self.store.version
         return self._carried
 
     def write(self, new: Carried) -> None:
         """Replace what every element depends on, here and in all tensors that share the elements."""
         store = self.store
-        store.carried = with_part(store, Geometry.of(self.inner), new)
+        store.carried = with_part(store, Geometry.of(self.stand_in), new)
         store.version += 1
         self._carried, self._version_seen = new, store.version
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"Tracked(shape={tuple(self.shape)}, dtype={self.dtype})"
 
     def _leave(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         raise UnknownError("the code leaves PyTorch (numpy(), tolist(), data_ptr()), what lies behind is unknown")
 
-    numpy = tolist = data_ptr = __array__ = __dlpack__ = untyped_storage = storage = _leave  # type: ignore[assignment]
+    numpy = tolist = data_ptr = __array__ = __dlpack__ = untyped_storage = storage = _leave
 
 
 Rule = Callable[["Call"], Any]
@@ -272,6 +282,9 @@ class Plan:
         name: such as ``"add"``; writes in place and results in given tensors have the same.
         rule: how dependencies go through; None: unknown.
         writes: arguments that are written to, by name.
+        pointwise: whether each element depends on those of its place.
+        metadata: whether what is written is the shape.
+        is_view: whether results share the elements of an argument.
     """
 
     def __init__(self, func: Any, rules: dict[str, Rule]) -> None:
@@ -290,7 +303,9 @@ class Plan:
         self.name = base if namespace == "aten" else schema.name
         if self.rule is None and torch.Tag.pointwise in func.tags:
             self.rule = rules["pointwise"]
+        self.pointwise = self.rule is not None and self.rule in (rules["pointwise"], rules["mul"])
         self.metadata = torch.Tag.inplace_view in func.tags
+        self.is_view = not self.writes and any(result.alias_info is not None for result in schema.returns)
 
 
 class Call:
@@ -371,12 +386,17 @@ class Call:
         """Leave a word for `MaxUnpool` on the second result."""
         self._run.pooling = pooling
 
+    @property
+    def blur(self) -> bool:
+        """Whether channels of concatenated maps need not be told apart."""
+        return self._run.blur
+
     def numbers_needed(self) -> None:
         """Begin again with real numbers."""
         self._run.need_numbers()
 
 
-class Interpreter(TorchDispatchMode):
+class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The dispatch mode of one run.
 
     Args:
@@ -384,22 +404,34 @@ class Interpreter(TorchDispatchMode):
         device: where constants are.
         guarded: storages of the user's tensors; none is written to.
         numbers: compute with real numbers as well.
+        blur: let each channel of concatenated maps depend on what any of them does: much less work.
+        sink: makes of a tensor's number and what it depends on what is kept of it; None: all is kept.
 
     Attributes:
-        made: what every tensor that depends on the image depended on when it was made, in order.
+        made: what is kept of every tensor that depends on the image as it was when it was made, in order.
         failure: what must be done differently: an exception to be raised whatever the module's code made of it.
         notes: what was read from the image and cannot be followed, in words.
     """
 
     def __init__(
-        self, rules: dict[str, Rule], device: torch.device, guarded: dict[int, torch.Tensor], *, numbers: bool = False
+        self,
+        rules: dict[str, Rule],
+        device: torch.device,
+        guarded: dict[int, torch.Tensor],
+        *,
+        numbers: bool = False,
+        blur: bool = False,
+        sink: Callable[[int, Carried], Any] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._rules, self._device, self._guarded, self._numbers = rules, device, guarded, numbers
-        self.made: list[Carried] = []
+        self.made: list[Any] = []
+        self._sink = sink
+        self.blur = blur
         self.failure: BaseException | None = None
         self.notes: set[str] = set()
         self.pooling: Any = None
+        self._held = 0
         self._tainted: dict[int, Store] = {}
         self._observers: list[Callable[[str, Tracked], None]] = []
 
@@ -419,6 +451,19 @@ class Interpreter(TorchDispatchMode):
         else:
             inner = torch.empty(carried.shape, dtype=dtype, device="meta")
         return self._tracked(inner, carried, None)
+
+    def number_of(self, tensor: torch.Tensor) -> int | None:
+        """Number of the map that a tensor is; None if it does not depend on the image."""
+        if isinstance(tensor, Tracked):
+            return tensor.number
+        carried = self.carried_of(tensor)
+        if carried is None:
+            return None
+        store = self._tainted[_address(tensor)]
+        place = (*tensor.shape, *tensor.stride(), tensor.storage_offset(), store.version)
+        if place not in store.numbers:
+            store.numbers[place] = self._take(carried)
+        return store.numbers[place]
 
     def need_numbers(self) -> None:
         """End this run; the next one has real numbers."""
@@ -467,8 +512,17 @@ class Interpreter(TorchDispatchMode):
         return made
 
     def _number(self, tensor: Tracked, carried: Carried) -> None:
-        tensor.number = len(self.made)
-        self.made.append(carried)
+        tensor.number = self._take(carried)
+
+    def _take(self, carried: Carried) -> int:
+        """Take down a map."""
+        size = sum(factor.size for plane in carried.planes for factor in plane)
+        self._held = self._held + size if self._sink is None else size
+        if self._held > _MOST:
+            self.failure = TooLargeError()
+            raise self.failure
+        self.made.append(carried if self._sink is None else self._sink(len(self.made), carried))
+        return len(self.made) - 1
 
     # -- the mode -----------------------------------------------------------------------------------------------------
 
@@ -501,10 +555,10 @@ class Interpreter(TorchDispatchMode):
             return result
         special = [t for t in tensors if self._owner(t) is not None or _is_marked(t)]
         if special and self._owner(result) is None:
-            if plan.name in _KEEP and len(special) == len(tensors):
-                if self._owner(special[0]) is not None or _is_dense(special[0]):
-                    result._rfwidget_dense = True  # type: ignore[attr-defined]
-                    return result
+            kept = plan.name in _KEEP and len(special) == len(tensors)
+            if kept and (self._owner(special[0]) is not None or _is_dense(special[0])):
+                result._rfwidget_dense = True  # type: ignore[attr-defined]
+                return result
             if not plan.writes:
                 generic = func(*_mapped(args, self._generic), **_mapped(kwargs, self._generic))
                 result._rfwidget_generic = generic  # type: ignore[attr-defined]
@@ -518,6 +572,8 @@ class Interpreter(TorchDispatchMode):
 
     def _followed(self, func: Any, plan: Plan, args: Any, kwargs: Any, arguments: dict[str, Any]) -> Any:
         """An operation on the image."""
+        if plan.is_view and not any(isinstance(leaf, Tracked) for leaf in _leaves(arguments)):
+            return func(*args, **kwargs)  # a view of what was a constant, and still looks like one
         if plan.name in _CONSTANTS:
             return func(*_mapped(args, self._empty), **_mapped(kwargs, self._empty))
         if plan.name in ("_local_scalar_dense", "is_nonzero", "equal", "item"):
@@ -530,7 +586,7 @@ class Interpreter(TorchDispatchMode):
         try:
             inner = func(*inner_args, **inner_kwargs)
         except Exception as error:
-            if not self._numbers and isinstance(error, (NotImplementedError, torch._C._DynamicShapeError)):
+            if not self._numbers and isinstance(error, NotImplementedError):
                 self.need_numbers()
             if not self._numbers and _has_no_meta(error):
                 self.need_numbers()
@@ -538,6 +594,9 @@ class Interpreter(TorchDispatchMode):
         results = [leaf for leaf in _leaves(inner) if isinstance(leaf, torch.Tensor)]
         call = Call(self, plan, arguments, results)
         self.pooling = None
+        if self.blur and not _keeps_channels(plan, call) and any(c.marks.blurred for c in call.all_carried()):
+            self.failure = FullWidthNeededError()
+            raise self.failure
         carried = plan.rule(call) if plan.rule is not None else self._unknown(call)
         each = carried if isinstance(carried, list) else [carried] * len(results)
         if plan.writes:
@@ -565,7 +624,7 @@ class Interpreter(TorchDispatchMode):
         """The store of the argument that a result is a view of."""
         address = _address(inner)
         for leaf in _leaves(arguments):
-            if isinstance(leaf, Tracked) and _address(leaf.inner) == address:
+            if isinstance(leaf, Tracked) and _address(leaf.stand_in) == address:
                 return leaf.store
         return None
 
@@ -618,7 +677,7 @@ class Interpreter(TorchDispatchMode):
 
     def _inner(self, value: Any) -> Any:
         if isinstance(value, Tracked):
-            return value.inner
+            return value.stand_in
         if isinstance(value, torch.Tensor) and not self._numbers and not value.is_meta:
             return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
         if isinstance(value, torch.device) and not self._numbers:
@@ -650,6 +709,40 @@ _KEEP |= {"expand", "slice", "select", "unsqueeze", "squeeze", "split", "cat", "
 # Operations that take only the shape of a tensor.
 _CONSTANTS = {f"{name}_like" for name in ("zeros", "ones", "empty", "full", "rand", "randn", "randint")}
 _CONSTANTS |= {f"new_{name}" for name in ("zeros", "ones", "empty", "full", "empty_strided")}
+
+# Operations that tell no channel from another.
+_EVEN = {
+    "cat",
+    "copy_into",
+    "clone",
+    "_to_copy",
+    "detach",
+    "alias",
+    "native_batch_norm",
+    "mean",
+    "sum",
+    "amax",
+    "max",
+    "min",
+}
+_EVEN |= {"max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d", "constant_pad_nd"}
+_EVEN |= {"upsample_nearest2d", "upsample_bilinear2d", "upsample_bicubic2d", "reflection_pad2d", "replication_pad2d"}
+_EVEN |= {"addmm", "mm", "t", "native_dropout", "_native_batch_norm_legit_no_training"}
+
+
+def _keeps_channels(plan: Plan, call: Call) -> bool:
+    """Whether an operation treats all channels of a map alike, so that it does not matter if they are blurred."""
+    if plan.name in ("convolution", "_convolution"):
+        return call.carried("weight") is None and call.nonzero("weight") is None
+    if plan.name in ("slice", "select", "narrow"):
+        return len(call.shape_of("self")) == 4 and int(call["dim"] or 0) % 4 != 1
+    if plan.name in ("view", "_unsafe_view", "squeeze", "unsqueeze"):
+        return len(call.shape) <= 2 or sum(n > 1 for n in call.shape_of("self")) <= 1
+    return plan.name in _EVEN or plan.pointwise
+
+
+_MOST = 1 << 26
+"""Numbers that tell what all tensors of a run depend on that are kept."""
 
 _PLANS: dict[Any, Plan] = {}
 
@@ -700,6 +793,3 @@ def _is_compact(tensor: torch.Tensor) -> bool:
 def _has_no_meta(error: Exception) -> bool:
     words = str(error).lower()
     return "meta" in words or "data-dependent" in words or "dynamic" in words
-
-
-__all__ = ["Call", "Interpreter", "Marks", "NumbersNeededError", "OwnWeightsNeededError", "Tracked", "UnknownError"]

@@ -16,76 +16,86 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from rfwidget.torch.interpreter import Tracked, UnknownError
+from rfwidget.torch.interpreter import Interpreter, Tracked
+from rfwidget.torch.private import Scripted
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
-class Names(TorchFunctionMode):
-    """Follows one run of a module and notes which tensors its layers give and read.
+class Paths(TorchFunctionMode):
+    """Follows one run of a module and gives names to what its layers do.
 
     Args:
         module: the private copy that runs.
         ticked: called before every layer; what it raises ends the run.
-
-    Attributes:
-        made: the tensor that a layer gives, by path, in order.
-        reads: the tensors that it reads, by number.
-        whole: paths of modules that hold others.
-        shapes: of what layers give that is no image's matter, by path.
     """
 
-    def __init__(self, module: nn.Module, ticked: Callable[[], None]) -> None:
+    def __init__(self, module: nn.Module, ticked: Callable[[], None] = lambda: None) -> None:
         super().__init__()
         self._module, self._ticked = module, ticked
         self._paths = {id(part): path for path, part in module.named_modules()}
         self._stack: list[tuple[str, bool]] = []
+        self._inside = 0
         self._count: Counter[str] = Counter()
         self._busy = 0
-        self.made: dict[str, int] = {}
-        self.reads: dict[str, tuple[int, ...]] = {}
-        self.whole: set[str] = set()
-        self.others: dict[str, str] = {}
+
+    def found(self, name: str, output: Any, read: tuple[int, ...], *, whole: bool) -> None:
+        """Called with everything that a layer gives.
+
+        Args:
+            name: of the layer.
+            output: whatever it returned; a tensor is in it.
+            read: numbers of the tensors that it read.
+            whole: whether it is a module that holds others.
+        """
 
     @contextmanager
-    def following(self) -> Iterator[None]:
-        """While the module runs."""
+    def following(self, *, functions: bool = True) -> Iterator[None]:
+        """While the module runs; without its functions, modules alone are named."""
         with ExitStack() as stack:
             for part in self._module.modules():
+                if isinstance(part, torch.jit.ScriptModule):
+                    continue
                 hooks = (
-                    part.register_forward_pre_hook(self._entered, with_kwargs=True),
+                    part.register_forward_pre_hook(self._entered),
                     part.register_forward_hook(self._left, with_kwargs=True, always_call=True),
                 )
                 for handle in hooks:
                     stack.callback(handle.remove)
-            stack.enter_context(self)
+            if functions:
+                stack.enter_context(self)
             yield
 
     # -- modules ------------------------------------------------------------------------------------------------------
 
-    def _entered(self, part: nn.Module, args: Any, kwargs: Any) -> None:
-        path = self._paths.get(id(part), "")
+    def _entered(self, part: nn.Module, args: Any) -> None:  # noqa: ARG002
         leaf = is_leaf(part)
-        if not any(inside for _, inside in self._stack) and leaf:
+        if leaf and not self._inside:
             self._ticked()
-        self._stack.append((path, leaf))
-        del args, kwargs
+        self._stack.append((self._paths.get(id(part), ""), leaf))
+        self._inside += leaf
 
     def _left(self, part: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         if self._stack:
-            self._stack.pop()
-        path, leaf = self._paths.get(id(part), ""), is_leaf(part)
-        if any(inside for _, inside in self._stack):
+            self._inside -= self._stack.pop()[1]
+        if self._inside:
             return
-        if path or leaf:
-            self._note(path or type(part).__name__.lower(), output, (args, kwargs), whole=not leaf)
+        path, leaf = self._paths.get(id(part), ""), is_leaf(part)
+        if path or leaf or isinstance(part, Scripted):
+            self._name(
+                path or own_name(part),
+                output,
+                numbers((args, kwargs)),
+                whole=not leaf and not isinstance(part, Scripted),
+            )
 
     # -- functions ----------------------------------------------------------------------------------------------------
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run a function of PyTorch and note what it gives."""
         kwargs = kwargs or {}
-        if any(leaf for _, leaf in self._stack):
+        name = plain_name(func)
+        if self._inside or not name:
             return func(*args, **kwargs)
         self._ticked()
         self._busy += 1
@@ -94,37 +104,112 @@ class Names(TorchFunctionMode):
             result = func(*args, **kwargs)
         finally:
             self._busy -= 1
-        name = plain_name(func)
-        if name and (isinstance(result, Tracked) or _is_given(result)):
-            self._note(self._at(name), result, (args, kwargs), whole=False, before=before)
+        if first_tensor(result) is not None:
+            self._name(self._at(name), result, before, whole=False)
         return result
 
     def operated(self, name: str, tensor: Tracked) -> None:
         """Note an operation that no function of Python's was seen to call: inside ScriptModules."""
-        if self._stack and not self._busy and not any(leaf for _, leaf in self._stack):
-            self._note(self._at(name.strip("_")), tensor, (), whole=False)
+        if self._stack and not self._busy and not self._inside:
+            self._name(self._at(name.strip("_")), tensor, (), whole=False)
 
     def _at(self, name: str) -> str:
         path = self._stack[-1][0] if self._stack else ""
         return f"{path}.{name}" if path else name
 
-    def _note(
-        self, path: str, output: Any, inputs: Any, *, whole: bool, before: tuple[int, ...] | None = None
-    ) -> None:
-        given = first_tensor(output)
-        read = before if before is not None else numbers(inputs)
-        if given is None:
+    def _name(self, path: str, output: Any, read: tuple[int, ...], *, whole: bool) -> None:
+        if first_tensor(output) is None:
             return
         seen = self._count[path]
         self._count[path] += 1
-        name = f"{path}_{seen}" if seen else path
-        if not isinstance(given, Tracked):
-            self.others[name] = "does not depend on the image"
+        self.found(f"{path}_{seen}" if seen else path, output, read, whole=whole)
+
+
+class Names(Paths):
+    """What the layers of a module give and read, in a run on tracked tensors.
+
+    Attributes:
+        made: number of the tensor that a layer gives, by name, in order.
+        reads: numbers of the tensors that it reads.
+        whole: names of modules that hold others.
+        others: names of layers that do not depend on the image.
+    """
+
+    def __init__(self, module: nn.Module, mode: Interpreter, ticked: Callable[[], None]) -> None:
+        super().__init__(module, ticked)
+        self._mode = mode
+        self.made: dict[str, int] = {}
+        self.reads: dict[str, tuple[int, ...]] = {}
+        self.whole: set[str] = set()
+        self.others: set[str] = set()
+
+    def found(self, name: str, output: Any, read: tuple[int, ...], *, whole: bool) -> None:
+        """Take down what a layer gives."""
+        given = first_tensor(output)
+        number = None if given is None else self._mode.number_of(given)
+        if number is None:
+            self.others.add(name)
             return
-        self.made[name] = given.number
+        self.made[name] = number
         self.reads[name] = read
         if whole:
             self.whole.add(name)
+
+
+class Reached(BaseException):  # not an Exception: the module's own code must not catch it
+    """The layer that is looked for has given something: the rest of the module need not run."""
+
+    def __init__(self, output: Any) -> None:
+        super().__init__()
+        self.output = output
+
+
+class Until(Paths):
+    """Runs a module up to one layer.
+
+    Args:
+        module: the private copy that runs.
+        target: name of the layer.
+    """
+
+    def __init__(self, module: nn.Module, target: str) -> None:
+        super().__init__(module)
+        self._target = target
+
+    def run(self, *inputs: Any) -> torch.Tensor:
+        """What the layer gives.
+
+        Raises:
+            LookupError: if the module does not come to the layer.
+        """
+        stem, _, count = self._target.rpartition("_")
+        known = set(self._paths.values())
+        modules = self._target in known or (stem in known and count.isdigit())
+        try:
+            with self.following(functions=not modules):
+                output = self._module(*inputs)
+        except Reached as reached:
+            output = reached.output
+        else:
+            if self._target != own_name(self._module):
+                raise LookupError(
+                    f"no gradient begins at {self._target!r}: the module does not come to it on this image, or it lies "
+                    "inside a ScriptModule, where only fields can be measured"
+                )
+        made = first_tensor(output)
+        if made is None:
+            raise LookupError(f"layer {self._target!r} gives no tensor on this image")
+        return made
+
+    def found(self, name: str, output: Any, read: tuple[int, ...], *, whole: bool) -> None:  # noqa: ARG002
+        """End the run at the layer."""
+        if name == self._target:
+            raise Reached(output)
+
+
+def own_name(part: nn.Module) -> str:
+    """What a module without a path goes by: its class."""
+    return str(getattr(part, "original_name", type(part).__name__)).lower()
 
 
 def is_leaf(part: nn.Module) -> bool:
@@ -139,33 +224,23 @@ def is_leaf(part: nn.Module) -> bool:
 
 def first_tensor(value: Any) -> torch.Tensor | None:
     """The tensor that a module gives, or the first of several."""
+    return next(iter(tensors_in(value)), None)
+
+
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """All tensors of a nested structure."""
     if isinstance(value, torch.Tensor):
-        return value
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        return next((t for t in map(first_tensor, value) if t is not None), None)
-    return None
-
-
-def tensors_of(value: Any) -> list[Tracked]:
-    """All tensors in a nested structure that depend on the image."""
-    if isinstance(value, Tracked):
         return [value]
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
-        return [tensor for part in value for tensor in tensors_of(part)]
+        return [tensor for part in value for tensor in tensors_in(part)]
     return []
 
 
 def numbers(value: Any) -> tuple[int, ...]:
     """Numbers of the tensors in a nested structure that depend on the image."""
-    return tuple(tensor.number for tensor in tensors_of(value))
-
-
-def _is_given(result: Any) -> bool:
-    return isinstance(result, (list, tuple)) and bool(tensors_of(result))
+    return tuple(tensor.number for tensor in tensors_in(value) if isinstance(tensor, Tracked))
 
 
 def plain_name(func: Any) -> str:
@@ -181,11 +256,8 @@ def plain_name(func: Any) -> str:
         name = name[2:-2]
         if name[:1] in "ir" and name[1:] in _OPERATORS:
             name = name[1:]
-        name = {"truediv": "truediv", "setitem": ""}.get(name, name)
-        return name
+        return "" if name == "setitem" else name
     return name.strip("_")
 
 
 _OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "matmul", "pow", "mod", "and", "or", "xor", "div")
-
-__all__ = ["Names", "UnknownError", "first_tensor", "is_leaf", "numbers", "plain_name", "tensors_of"]

@@ -28,6 +28,23 @@ _HOOKS = (
 )
 
 
+class Scripted(nn.Module):
+    """Calls a ScriptModule, which takes no hooks."""
+
+    def __init__(self, inner: torch.jit.ScriptModule) -> None:
+        super().__init__()
+        self.inner = inner
+
+    @property
+    def original_name(self) -> str:
+        """Class of the module that was scripted."""
+        return str(getattr(self.inner, "original_name", "script"))
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """As the ScriptModule."""
+        return self.inner(*args, **kwargs)
+
+
 class Private:
     """A module's private copy.
 
@@ -75,7 +92,7 @@ class Private:
         if isinstance(value, torch.Tensor):
             made: Any = self._tensor(value)
         elif isinstance(value, torch.jit.ScriptModule):
-            made = copy.deepcopy(value).to(self._device)
+            made = self._scripted(value)
         elif isinstance(value, nn.Module):
             return self._module(value)
         elif type(value) in (list, tuple, set, dict) or isinstance(value, (dict, list)):
@@ -102,6 +119,16 @@ class Private:
             made.__dict__[name] = OrderedDict() if name in _HOOKS else self._value(value)
         made.__dict__["_compiled_call_impl"] = None
         return made
+
+    def _scripted(self, script: torch.jit.ScriptModule) -> Scripted:
+        """A ScriptModule has weights of its own when it is copied; they follow the user's as buffers do."""
+        made = copy.deepcopy(script).to(self._device)
+        for theirs, ours in zip(
+            [*script.parameters(), *script.buffers()], [*made.parameters(), *made.buffers()], strict=True
+        ):
+            self._theirs.append(theirs)
+            self._buffers.append((theirs, ours, _version(theirs), _version(ours)))
+        return Scripted(made)
 
     def _container(self, value: Any) -> Any:
         if isinstance(value, dict):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from rfwidget._measure import spans
-from rfwidget._measure.spans import Carried, Marks
+from rfwidget._measure.spans import Carried
 from rfwidget.torch import rules_moves, rules_products, rules_windows
 from rfwidget.torch.table import RULES, axes_of, required, rule
 
@@ -30,8 +30,9 @@ __all__ = ["RULES", "rules_moves", "rules_products", "rules_windows"]
     "addcmul", "addcdiv", "maximum", "minimum", "fmax", "fmin", "atan2", "hypot", "nan_to_num", "native_dropout",
     "dropout", "bernoulli", "fake_quantize_per_tensor_affine", "bucketize", "complex", "polar", "view_as_real_copy",
     "softshrink", "hardshrink", "logit", "isnan", "isinf", "isfinite", "isclose", "normal", "poisson", "to_dtype",
-    "_conj", "_neg_view", "resolve_conj", "resolve_neg", "conj_physical", "real", "imag", "frexp", "ldexp", "floor_divide",
-    "fmod", "remainder", "bitwise_and", "bitwise_or", "bitwise_xor", "logical_and", "logical_or", "logical_xor",
+    "_conj", "_neg_view", "resolve_conj", "resolve_neg", "conj_physical", "real", "imag", "frexp", "ldexp",
+    "floor_divide", "fmod", "remainder", "bitwise_and", "bitwise_or", "bitwise_xor", "logical_and", "logical_or",
+    "logical_xor",
     "logical_not", "exponential", "gcd", "lcm", "heaviside", "xlogy", "special_xlog1py",
 )  # fmt: skip
 def pointwise(call: Any) -> list[Carried]:
@@ -43,7 +44,7 @@ def pointwise(call: Any) -> list[Carried]:
 @rule("mul", "__and__", "logical_and", "bitwise_and")
 def product(call: Any) -> Carried:
     """As `pointwise`, but nothing is left where a constant is zero: a mask."""
-    result = pointwise(call)[0]
+    result: Carried = pointwise(call)[0]
     for name in ("self", "other"):
         other = call[name]
         if call.carried(name) is None and hasattr(other, "dtype"):
@@ -122,7 +123,7 @@ def copied(call: Any) -> Carried:
     "logsumexp", "norm", "linalg_vector_norm", "std", "var", "std_mean", "var_mean", "median", "nanmedian", "mode",
     "kthvalue", "count_nonzero", "_logcumsumexp", "special_logsumexp", "nanmean",
 )  # fmt: skip
-def reduction(call: Any) -> list[Carried]:
+def reduction(call: Any) -> Any:
     """Results depend on all elements along some axes."""
     if call.has("other"):
         return pointwise(call)  # maximum of two tensors
@@ -147,19 +148,7 @@ def along_axis(call: Any) -> list[Carried]:
 @rule("cumsum", "cumprod", "logcumsumexp", "cummax", "cummin", "_cummax_helper", "_cummin_helper")
 def cumulative(call: Any) -> list[Carried]:
     """Every result depends on all elements up to its place."""
-    return [prefix(call.carried("self"), call["dim"])] * len(call.results)
-
-
-def prefix(x: Carried, axis: int) -> Carried:
-    """Each element with all before it along an axis: it grows with the image along which that axis goes."""
-    axis = x.axis(axis)
-    whole = spans.reduce(x, [axis])
-    shift = 1
-    while shift < x.shape[axis]:
-        order = np.arange(x.shape[axis]) - shift
-        x = spans.join([x, spans.take(x, axis, np.maximum(order, -1))])
-        shift *= 2
-    return spans.marked(x, Marks(whole.marks.context, whole.marks.unknown))
+    return [spans.cumulate(call.carried("self"), call["dim"])] * len(call.results)
 
 
 # -- normalisations ----------------------------------------------------------------------------------------------------
@@ -233,9 +222,9 @@ def recurrent(call: Any) -> list[Carried]:
     seen = spans.reduce(x, [-1], keepdims=True)
     if call["reverse"]:
         order = np.arange(x.shape[0])[::-1].copy()
-        seen = spans.take(prefix(spans.take(seen, 0, order), 0), 0, order)
+        seen = spans.take(spans.cumulate(spans.take(seen, 0, order), 0), 0, order)
     else:
-        seen = prefix(seen, 0)
+        seen = spans.cumulate(seen, 0)
     states = [c for c in (call.carried("hx_"), call.carried("cx_")) if c is not None]
     for state in states:
         seen = spans.join([seen, spans.reduce(state, [-1], keepdims=True)])

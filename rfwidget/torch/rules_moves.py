@@ -19,7 +19,7 @@ from rfwidget.torch.table import axes_of, each_of, required, rule
       "squeeze", "unsqueeze", "squeeze_copy", "unsqueeze_copy", "ravel")  # fmt: skip
 def reshape(call: Any) -> Carried:
     """The same elements in another shape."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     if not (call.has("dtype") and call["dtype"] is not None) and math.prod(x.shape) == math.prod(call.shape):
         return spans.reshape(x, call.shape)
     return _other_width(x, call)
@@ -43,7 +43,7 @@ def permute(call: Any) -> Carried:
 @rule("transpose", "transpose_copy", "swapaxes", "swapdims", "_transpose")
 def transpose(call: Any) -> Carried:
     """Two axes exchanged."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     if not x.rank:
         return x
     order = list(range(x.rank))
@@ -55,7 +55,7 @@ def transpose(call: Any) -> Carried:
 @rule("t", "t_copy", "numpy_T", "adjoint", "mH", "mT")
 def t(call: Any) -> Carried:
     """The last two axes exchanged."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     return spans.transpose(x, [*range(x.rank - 2), x.rank - 1, x.rank - 2]) if x.rank > 1 else x
 
 
@@ -74,7 +74,7 @@ def view_as_complex(call: Any) -> Carried:
 @rule("view_as_real")
 def view_as_real(call: Any) -> Carried:
     """Real and imaginary part become the last axis."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     return spans.broadcast(spans.expand(x, x.rank), call.shape)
 
 
@@ -84,7 +84,7 @@ def view_as_real(call: Any) -> Carried:
 @rule("slice", "slice_copy", "narrow", "narrow_copy")
 def slice_(call: Any) -> Carried:
     """Elements of an axis."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     axis = x.axis(int(call["dim"] or 0))
     if call.name.startswith("narrow"):
         start = int(call["start"]) % max(x.shape[axis], 1)
@@ -96,7 +96,7 @@ def slice_(call: Any) -> Carried:
 @rule("select", "select_copy")
 def select(call: Any) -> Carried:
     """One element of an axis, which goes."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     axis = x.axis(int(call["dim"]))
     index = int(call["index"]) % x.shape[axis]
     return spans.squeeze(spans.cut(x, axis, index, index + 1), [axis])
@@ -106,7 +106,7 @@ def select(call: Any) -> Carried:
       "split_with_sizes_copy", "tensor_split")  # fmt: skip
 def split(call: Any) -> list[Carried]:
     """Parts of an axis, one behind the other."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     axis = x.axis(int(call["dim"] or 0))
     parts, start = [], 0
     for shape in call.results:
@@ -118,7 +118,7 @@ def split(call: Any) -> list[Carried]:
 @rule("unbind", "unbind_copy")
 def unbind(call: Any) -> list[Carried]:
     """All elements of an axis, each by itself."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     axis = x.axis(int(call["dim"] or 0))
     return [spans.squeeze(spans.cut(x, axis, k, k + 1), [axis]) for k in range(x.shape[axis])]
 
@@ -134,7 +134,7 @@ def diagonal(call: Any) -> Carried:
 @rule("unfold", "unfold_copy")
 def unfold(call: Any) -> Carried:
     """``tensor.unfold``: windows along an axis become a new last axis."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     axis, size, step = x.axis(int(call["dimension"])), int(call["size"]), int(call["step"])
     count = call.shape[axis]
     places = (np.arange(count)[:, None] * step + np.arange(size)).ravel()
@@ -148,8 +148,8 @@ def unfold(call: Any) -> Carried:
 def as_strided(call: Any) -> Carried:
     """Elements by their places in memory."""
     tensor = call.tracked("self")
-    x = call.carried("self")
-    if tensor is None or not tensor.inner.is_contiguous() or tensor.inner.storage_offset():
+    x: Carried = call.carried("self")
+    if tensor is None or not tensor.stand_in.is_contiguous() or tensor.stand_in.storage_offset():
         return spans.everything([x], call.shape, call.name)
     places = np.zeros((1,) * len(call.shape), np.int64) + int(call["storage_offset"] or 0)
     for axis, (length, stride) in enumerate(zip(call.shape, call["stride"], strict=True)):
@@ -179,13 +179,16 @@ def cat(call: Any) -> Carried:
             continue  # an old habit that PyTorch allows
         carried = required(call.of(tensor), like, tensor.shape)
         parts.append(spans.expand(carried, int(call["dim"] or 0) % rank) if stacked else carried)
-    return spans.concatenate(parts, int(call["dim"] or 0) % rank)
+    axis = int(call["dim"] or 0) % rank
+    if call.blur and not stacked and rank == 4 and axis == 1 and len(parts) > 1:
+        return spans.blurred(parts, axis)
+    return spans.concatenate(parts, axis)
 
 
 @rule("flip")
 def flip(call: Any) -> Carried:
     """Backwards along some axes."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     for axis in axes_of(call["dims"], x.rank):
         x = spans.take(x, axis, np.arange(x.shape[axis])[::-1].copy())
     return x
@@ -194,7 +197,7 @@ def flip(call: Any) -> Carried:
 @rule("roll")
 def roll(call: Any) -> Carried:
     """Shifted; what leaves at one end comes back at the other."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     shifts, dims = each_of(call["shifts"], 1), each_of(call["dims"], 1)
     if not dims:
         places = np.roll(np.arange(math.prod(x.shape)), shifts[0]).reshape(x.shape)
@@ -207,7 +210,7 @@ def roll(call: Any) -> Carried:
 @rule("repeat", "tile")
 def repeat(call: Any) -> Carried:
     """Copies one behind the other along all axes."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     counts = each_of(call["repeats"], 1)
     x = spans.reshape(x, (1,) * (len(counts) - x.rank) + x.shape)
     for axis, count in enumerate(counts):
@@ -265,7 +268,8 @@ def _masked(x: Carried, kept: Any) -> Carried:
 @rule("constant_pad_nd", "pad")
 def constant_pad(call: Any) -> Carried:
     """A border of one number."""
-    x, amounts = call.carried("self"), [int(n) for n in call["pad"]]
+    x: Carried = call.carried("self")
+    amounts = [int(n) for n in call["pad"]]
     for place in range(len(amounts) // 2):
         x = spans.pad(x, -1 - place, amounts[2 * place], amounts[2 * place + 1])
     return x
@@ -284,7 +288,8 @@ def replication_pad(call: Any) -> Carried:
 
 
 def _border(call: Any, mode: Any) -> Carried:
-    x, amounts = call.carried("self"), [int(n) for n in call["padding"]]
+    x: Carried = call.carried("self")
+    amounts = [int(n) for n in call["padding"]]
     for place in range(len(amounts) // 2):
         before, after = amounts[2 * place : 2 * place + 2]
         line = np.arange(x.shape[-1 - place])
@@ -320,7 +325,7 @@ def index(call: Any) -> Carried:
         if any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in given):
             return spans.everything(call.all_carried(), call.shape, "index")
         return _looked_up(x, given, call)
-    arrays = [None if one is None else one.cpu().numpy() for one in given]
+    arrays: list[Any] = [None if one is None else one.cpu().numpy() for one in given]
     if sum(one is not None for one in arrays) == 1:
         axis = next(a for a, one in enumerate(arrays) if one is not None)
         chosen = arrays[axis]

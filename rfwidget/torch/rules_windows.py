@@ -50,6 +50,8 @@ def convolution(call: Any) -> Carried:
             paddings=[(p, p) for p in paddings],
             groups=groups,
         )
+    if groups == 1:
+        result = spans.sharp(result)
     for name, axes in (("weight", None), ("bias", None)):
         other = call.carried(name) if call.has(name) else None
         if other is not None:  # a kernel that is made from the image
@@ -130,7 +132,7 @@ class Pooling(NamedTuple):
       "quantized_max_pool2d")  # fmt: skip
 def pool(call: Any) -> list[Carried]:
     """Windows over the last axes."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     count = int(next(letter for letter in call.name if letter.isdigit()))
     sizes = each_of(call["kernel_size"], count)
     strides = each_of(call["stride"], count) or sizes
@@ -187,7 +189,7 @@ def unpool(call: Any) -> Carried:
       "mkldnn_adaptive_avg_pool2d")  # fmt: skip
 def adaptive_pool(call: Any) -> list[Carried]:
     """As many windows as asked for, of whatever size that takes."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     count = int(call.name[-2])
     for place in range(x.rank - count, x.rank):
         length, results = x.shape[place], call.shape[place]
@@ -214,7 +216,7 @@ def fractional_pool(call: Any) -> list[Carried]:
 @rule("im2col")
 def im2col(call: Any) -> Carried:
     """``F.unfold``: windows become columns."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     batched = x.rank == 4
     x = x if batched else spans.expand(x, 0)
     sizes, dilations = each_of(call["kernel_size"], 2), each_of(call["dilation"], 2)
@@ -238,7 +240,7 @@ def im2col(call: Any) -> Carried:
 @rule("col2im")
 def col2im(call: Any) -> Carried:
     """``F.fold``: columns become windows, and are added where these overlap."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     batched = x.rank == 3
     x = x if batched else spans.expand(x, 0)
     output, sizes = each_of(call["output_size"], 2), each_of(call["kernel_size"], 2)
@@ -281,7 +283,7 @@ _EXACT = 1e-5
         for end in ("", "_vec")))  # fmt: skip
 def nearest(call: Any) -> Carried:
     """Copies of the nearest element."""
-    x = call.carried("self") if call.has("self") else call.carried("input")
+    x: Carried = call.carried("self") if call.has("self") else call.carried("input")
     count = int(call.name.rpartition("d")[0][-1])
     half = 0.5 if "exact" in call.name else 0.0
     for place in range(count):
@@ -296,7 +298,7 @@ def nearest(call: Any) -> Carried:
 @rule("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d")
 def interpolated(call: Any) -> Carried:
     """Weighted means of two or four neighbours along each axis; those whose weight is zero are not read."""
-    x = call.carried("self") if call.has("self") else call.carried("input")
+    x: Carried = call.carried("self") if call.has("self") else call.carried("input")
     count = int(call.name[-2])
     cubic = "cubic" in call.name
     for place in range(count):
@@ -344,7 +346,7 @@ def _scale(call: Any, place: int, count: int, length: int, results: int) -> floa
 @rule("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa")
 def smoothed(call: Any) -> Carried:
     """Resizing with anti-aliasing: the windows grow when the image is made smaller."""
-    x = call.carried("self") if call.has("self") else call.carried("input")
+    x: Carried = call.carried("self") if call.has("self") else call.carried("input")
     support = 2.0 if "cubic" in call.name else 1.0
     for place in range(2):
         axis = x.rank - 2 + place
@@ -427,6 +429,6 @@ def affine_grid(call: Any) -> Carried:
 @rule("_fft_r2c", "_fft_c2c", "_fft_c2r", "fft_fft", "_fft_r2c_copy")
 def fourier(call: Any) -> Carried:
     """Every frequency depends on all elements along the axes."""
-    x = call.carried("self")
+    x: Carried = call.carried("self")
     mixed = spans.reduce(x, [int(d) for d in call["dim"]], keepdims=True)
     return spans.broadcast(mixed, call.shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,15 +13,17 @@ import torch
 from torch import nn
 
 from rfwidget._measure import spans
-from rfwidget._measure.looks import Look
 from rfwidget._measure.spans import Carried
+from rfwidget.errors import SizeRefusedError
 from rfwidget.torch.interpreter import (
+    FullWidthNeededError,
     Interpreter,
     NumbersNeededError,
     OwnWeightsNeededError,
+    TooLargeError,
     UnknownError,
 )
-from rfwidget.torch.names import Names, tensors_of
+from rfwidget.torch.names import Names, tensors_in
 from rfwidget.torch.private import Private
 from rfwidget.torch.rules import RULES
 
@@ -32,11 +34,11 @@ class Walk:
 
     Attributes:
         lengths: of the image, in the order of arrays.
-        carried: what every tensor depended on when it was made, in order.
+        carried: what every tensor depended on when it was made, or what a sink made of it, in order.
         made: number of the tensor that a layer gives, by path.
         reads: numbers of the tensors that a layer reads.
         whole: paths of modules that hold others.
-        others: layers that do not depend on the image, by path, with the reason.
+        others: layers that do not depend on the image.
         output: numbers of what the module returned.
         failure: what ended the run before the end of the module.
         notes: what was read from the image and cannot be followed.
@@ -47,7 +49,7 @@ class Walk:
     made: dict[str, int] = field(default_factory=dict)
     reads: dict[str, tuple[int, ...]] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
-    others: dict[str, str] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
     output: tuple[int, ...] = ()
     failure: Exception | None = None
     notes: tuple[str, ...] = ()
@@ -61,8 +63,12 @@ class Walker:
         channels: of the image.
         other_inputs: further arguments of ``forward``.
         device: where it runs.
+        asked: lengths of the image that other inputs go with.
         local: leave out paths that mix the whole image.
         ticked: called often; what it raises ends the run.
+
+    Attributes:
+        writes: whether the module's code writes to its own weights; known after a run.
     """
 
     def __init__(
@@ -71,38 +77,51 @@ class Walker:
         channels: int,
         other_inputs: Sequence[Any],
         device: torch.device,
+        asked: Sequence[int],
         *,
         local: bool,
         ticked: Callable[[], None],
     ) -> None:
+        self._asked = tuple(asked)
         self._module, self._channels, self._others = module, channels, tuple(other_inputs)
         self._device, self._local, self._ticked = device, local, ticked
-        self._numbers = self._own = False
+        self._numbers = self.writes = False
+        self._blur = len(self._asked) == 2
 
-    def run(self, lengths: Sequence[int], touched: Any = None) -> Walk:
-        """One run on an image of some lengths; of touched sets only if some are given.
+    def run(
+        self, lengths: Sequence[int], touched: Any = None, sink: Callable[[int, Carried], Any] | None = None
+    ) -> Walk:
+        """One run on an image of some lengths.
+
+        Args:
+            lengths: of the image.
+            touched: marked pixels, ``(k, *lengths)``, that are followed too.
+            sink: makes of a tensor's number and what it depends on what is kept of it; None: all is kept.
 
         Raises:
             whatever ``ticked`` raises.
         """
         while True:
             try:
-                return self._run(tuple(lengths), touched)
+                return self._run(tuple(lengths), touched, sink)
             except NumbersNeededError:
                 self._numbers = True
             except OwnWeightsNeededError:
-                if self._own:
+                if self.writes:
                     return Walk(tuple(lengths), failure=UnknownError("the code writes to tensors outside the module"))
-                self._own = True
+                self.writes = True
+            except FullWidthNeededError:
+                self._blur = False
+            except TooLargeError:
+                return Walk(tuple(lengths), failure=SizeRefusedError("the image is too large to be looked at"))
 
-    def _run(self, lengths: tuple[int, ...], touched: Any) -> Walk:
-        private = Private(self._module, self._device, own_weights=self._own)
+    def _run(self, lengths: tuple[int, ...], touched: Any, sink: Callable[[int, Carried], Any] | None) -> Walk:
+        private = Private(self._module, self._device, own_weights=self.writes)
         guarded = dict(private.guarded)
         shape = (1, self._channels, *lengths)
         places = range(2, 2 + len(lengths))
         walk = Walk(lengths)
-        mode = Interpreter(RULES, self._device, guarded, numbers=self._numbers)
-        names = Names(private.module, self._ticked)
+        mode = Interpreter(RULES, self._device, guarded, numbers=self._numbers, blur=self._blur, sink=sink)
         ended: list[BaseException] = []
 
         def tick() -> None:
@@ -112,15 +131,16 @@ class Walker:
                 ended.append(error)
                 raise
 
-        names._ticked = tick
+        names = Names(private.module, mode, tick)
         mode.watch(names.operated)
         with undisturbed(self._device):
             image = mode.image(spans.image(shape, places, touched, local=self._local), dtype_of(private.module))
-            others = [_copied(other, self._device) for other in self._others]
+            others = [fitted(other, self._asked, lengths, self._device) for other in self._others]
             try:
                 with mode, names.following():
                     output = private.module(image, *others)
-                walk.output = tuple(tensor.number for tensor in tensors_of(output))
+                numbers = (mode.number_of(tensor) for tensor in tensors_in(output))
+                walk.output = tuple(number for number in numbers if number is not None)
             except Exception as error:
                 if ended:
                     raise ended[0] from None
@@ -160,8 +180,24 @@ def dtype_of(module: nn.Module) -> torch.dtype:
     return torch.get_default_dtype()
 
 
-def _copied(value: Any, device: torch.device) -> Any:
-    return value.detach().clone().to(device) if isinstance(value, torch.Tensor) else value
+def fitted(value: Any, asked: Sequence[int], lengths: Sequence[int], device: torch.device) -> Any:
+    """Another input for an image of some lengths: maps as large as the image are enlarged or cut as it is.
+
+    Args:
+        value: as the user gave it; it is copied.
+        asked: lengths of the image that it goes with.
+        lengths: of the image.
+        device: where it is needed.
+    """
+    if not isinstance(value, torch.Tensor):
+        return value
+    made = value.detach().clone().to(device)
+    count = len(lengths)
+    if made.dim() > count and tuple(made.shape[-count:]) == tuple(asked):
+        for axis, (old, new) in enumerate(zip(asked, lengths, strict=True)):
+            if old != new:
+                made = made.index_select(made.dim() - count + axis, torch.arange(new, device=device) % old)
+    return made
 
 
 def places_of(carried: Carried, grown: Sequence[Carried | None], axes: int) -> tuple[int, ...] | None:
@@ -200,14 +236,3 @@ def _varying(carried: Carried, image_axis: int) -> list[int]:
 def _usual(carried: Carried, image_axis: int, axes: int) -> list[int]:
     """``(N, C, H, W)``, if nothing tells."""
     return [2 + image_axis] if carried.rank == axes + 2 else []
-
-
-def look_of(walk: Walk, places: Mapping[int, tuple[int, ...] | None]) -> Look:
-    """A walk as the engine room takes it."""
-    look = Look(walk.lengths, failure=walk.failure)
-    for number, carried in enumerate(walk.carried):
-        own = places.get(number)
-        look.add(carried, own if own is None or max(own) < carried.rank else None)
-    look.made = dict(walk.made)
-    look.reads = dict(walk.reads)
-    return look

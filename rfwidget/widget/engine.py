@@ -22,11 +22,11 @@ from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.estimator import ReceptiveField
 from rfwidget.geometry import FieldGeometry
-from rfwidget.image import as_model_input, as_picture, default_input, get_default_images
+from rfwidget.image import as_picture, default_input, get_default_images
 from rfwidget.limits import MAX_SHOWN_CELLS
 from rfwidget.network import Patch
 from rfwidget.survey import Survey
-from rfwidget.types import GridPoint, GridShape, Rect, Size
+from rfwidget.types import GridPoint, GridShape, ImageShape, Rect, Size
 from rfwidget.widget.heat import Heat, colour_feature_map, heat_map
 from rfwidget.widget.overlay import Overlay, Request
 from rfwidget.widget.scene import contours_to_json
@@ -215,10 +215,7 @@ class Engine:
 
     def prepare(self, pixels: npt.NDArray[Any], shape: GridShape) -> npt.NDArray[np.float32]:
         """The model's input for the pixels of an image."""
-        values = as_model_input(pixels, shape)
-        if self._preprocess is not None:
-            values = as_model_input(self._preprocess(values.copy()), shape)
-        return values
+        return self._rf.model_input(pixels, shape, self._preprocess)
 
     def contours(self, rf: ReceptiveField, view: View, progress: Progress) -> dict[str, Any]:
         """Outlines of the effective receptive field of a view's layer: central cells, the shown image and the samples.
@@ -260,8 +257,9 @@ class Engine:
     def _show(self, request: ViewRequest) -> None:
         try:
             if not self._is_measured(request):
+                height, width, channels = request.shape
                 self._rf.compute(
-                    request.shape,
+                    ImageShape(width, height, channels),
                     self._input_layer,
                     request.layer,
                     progress=_paced(self.worker.check, self._tell_progress),
@@ -426,7 +424,7 @@ class BackgroundTasks:
     def _survey(self, view: View, check: Check) -> None:
         shape = view.input_shape
         with self._telling("all layers", check) as report:
-            survey = self._rf.survey((shape.h, shape.w, shape.c), self._input_layer, progress=report)
+            survey = self._rf.survey(ImageShape(shape.w, shape.h, shape.c), self._input_layer, progress=report)
             self._main.post(partial(self._listener.on_survey, survey))
 
     def _outline(self, view: View, check: Check) -> None:

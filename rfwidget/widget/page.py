@@ -27,7 +27,7 @@ from rfwidget._progress import Progress, part, silent
 from rfwidget._validation import cell_inside, series
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.estimator import ReceptiveField
-from rfwidget.types import GridPoint, Size
+from rfwidget.types import GridPoint, ImageShape, Size
 from rfwidget.widget.engine import View, nearest_cell
 from rfwidget.widget.heat import Heat, colour_feature_map, heat_map
 from rfwidget.widget.overlay import read_built
@@ -187,7 +187,7 @@ def _look_at(rf: ReceptiveField, view: View, layer: str) -> tuple[ReceptiveField
         return rf, view
     shape = view.input_shape
     other = copy.copy(rf)  # shares what has been built; its result is its own
-    other.compute((shape.h, shape.w, shape.c), rf.input_layer, layer)
+    other.compute(ImageShape(shape.w, shape.h, shape.c), rf.input_layer, layer)
     style = view.style
     if style.channel is not None and style.channel >= other.channels:
         style = style._replace(channel=None)

@@ -24,7 +24,7 @@ from rfwidget._progress import Progress, reporting
 from rfwidget._validation import box_inside, cell_inside, pixel_inside
 from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.estimator import ReceptiveField
-from rfwidget.image import as_array, as_input_shape, as_model_input, as_picture, default_input, get_default_images
+from rfwidget.image import as_array, as_model_input, as_picture, default_input, get_default_images
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
@@ -679,6 +679,10 @@ def _close_parts(widget: Widget) -> None:
 def _estimator(model: Any, init_weights: bool) -> ReceptiveField:
     if isinstance(model, ReceptiveField):
         return model
+    if any(kind.__module__.partition(".")[0] == "torch" for kind in type(model).__mro__):
+        from rfwidget.torch import TorchReceptiveField
+
+        return TorchReceptiveField(model, init_weights=init_weights)
     from rfwidget.keras import KerasReceptiveField
 
     return KerasReceptiveField(model, init_weights=init_weights)
@@ -689,7 +693,7 @@ def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField) -> tuple[int
     own = rf.default_input_shape()
     if input_shape is None:
         return own if image is None or isinstance(image, str) else (*as_array(image).shape[:2], own[2])
-    given = as_input_shape(input_shape)
+    given = rf.read_shape(input_shape)
     return tuple(default if side is None else side for side, default in zip(given, own, strict=True))
 
 

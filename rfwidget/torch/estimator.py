@@ -1,0 +1,337 @@
+"""`TorchReceptiveField`: the abstract estimator for PyTorch modules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import nn
+
+from rfwidget import _validation as checks
+from rfwidget._progress import Progress, part, silent
+from rfwidget.errors import ReceptiveFieldError, unknown_layer
+from rfwidget.estimator import Computed, ReceptiveField
+from rfwidget.image import as_input_shape, as_model_input, as_picture, check_image_size, fit_model
+from rfwidget.limits import check_grid
+from rfwidget.torch.measured import Layers
+from rfwidget.torch.network import RealModule, TorchNetwork
+from rfwidget.torch.private import check_initialised
+from rfwidget.types import GridShape, ImageShape, ReceptiveFieldDescription
+
+_ORDER = "PyTorch's order is (channels, height, width)"
+
+
+class _Known(NamedTuple):
+    """The layers that were looked at last, and what the module was like then."""
+
+    key: Any
+    layers: Layers
+
+
+class TorchReceptiveField(ReceptiveField):
+    """Exact receptive fields of a PyTorch module's layers.
+
+    Args:
+        model: a `torch.nn.Module`, scripted and compiled ones included, or a function without arguments that returns
+            one. The module is never changed: it is looked at as in ``eval()``, and stays in the mode that it is in.
+        init_weights: let gradient maps use constant positive kernels and zero biases instead of the module's weights.
+        other_inputs: further arguments of ``forward`` behind the image; maps as large as the image go with it.
+        device: where gradients and feature maps are computed, ``"cuda"`` say; None: on the CPU, wherever the module is.
+
+    Raises:
+        ReceptiveFieldError: if ``model`` is neither, not initialised, or the device is not there.
+
+    >>> from torch import nn
+    >>> rf = TorchReceptiveField(nn.Conv2d(3, 8, kernel_size=(5, 3), stride=2))
+    >>> rf.compute((3, 32, 48))
+    ReceptiveFieldDescription(offset=(1.5, 2.5), stride=(2.0, 2.0), size=Size(w=3, h=5))
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | Callable[[], nn.Module],
+        init_weights: bool = False,
+        other_inputs: Sequence[Any] = (),
+        device: str | torch.device | None = None,
+    ) -> None:
+        super().__init__()
+        self._module = _as_module(model)
+        self._init_weights = checks.flag("init_weights", init_weights)
+        self._others = tuple(checks.series("other_inputs", other_inputs, "arguments of forward"))
+        self._device = _as_device(device)
+        self._known: _Known | None = None
+
+    def default_input_shape(self) -> tuple[int, int, int]:
+        """224x224 pixels, with the channels that the module's first convolution takes."""
+        return (224, 224, _first_channels(self._module) or 3)
+
+    def compute(
+        self,
+        input_shape: Sequence[int | None] | None = None,
+        input_layer: str | None = None,
+        output_layer: str | None = None,
+        *,
+        ignore_global_context: bool = False,
+        progress: Progress | None = None,
+    ) -> ReceptiveFieldDescription:
+        """Measure the receptive fields of a layer.
+
+        Args:
+            input_shape: the image, ``(channels, height, width)`` or ``(1, channels, height, width)`` as PyTorch writes
+                it, or an `rfwidget.types.ImageShape`; None: 224x224 pixels.
+            input_layer: there is only one, ``"input"``; other arguments of ``forward`` are given at the beginning.
+            output_layer: name of the layer as torchvision's feature extraction has it, ``"layer4.2.relu_2"``; None: the
+                last one with a grid.
+            ignore_global_context: measure the local path only, where global pooling, squeeze-and-excitation or
+                attention would make the receptive field unbounded.
+            progress: called with the fraction done (0..1) and a few words.
+
+        Returns:
+            Offset and stride in pixels ``(x, y)``, and size in pixels; infinite size where the receptive field grows
+            with the image.
+
+        Raises:
+            ReceptiveFieldError: if the module does not run on such an image, a layer is unknown or has no grid, or
+                something on the way to it cannot be followed. The estimator keeps its earlier result.
+        """
+        report = checks.function("progress", progress, "a fraction 0..1 and a few words") or silent
+        network = self._build(
+            None if input_shape is None else self.read_shape(input_shape),
+            checks.layer_name("input_layer", input_layer),
+            checks.layer_name("output_layer", output_layer),
+            ignore_global_context=checks.flag("ignore_global_context", ignore_global_context),
+            progress=part(report, 0, 0.5),
+        )
+        check_grid(network.output_shape, network.output_layer, network.input_shape)
+        report(0.5, "measuring")
+        field = network.measured()
+        network.field = field
+        self._computed = Computed(network, field)
+        report(1.0, "done")
+        return field.description
+
+    def read_shape(self, input_shape: Any) -> tuple[int | None, int | None, int | None]:
+        """As `as_torch_shape`."""
+        return as_torch_shape(input_shape)
+
+    def model_input(
+        self, image: Any, shape: GridShape, preprocess: Callable[[Any], Any] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """The module's input as ``(height, width, channels)``; 8-bit pictures become 0..1, as ``ToTensor`` does it.
+
+        Args:
+            image: a tensor ``(channels, height, width)``, an array ``(height, width, channels)`` or a PIL image.
+            shape: of the module's input.
+            preprocess: a transform, called with a float32 tensor ``(channels, height, width)``, and where it takes none
+                with a PIL image.
+
+        Raises:
+            ReceptiveFieldError: if the image, or what comes of it, does not fit.
+        """
+        values = as_unit(fit_model(image, shape))
+        if preprocess is None:
+            return as_model_input(values, shape)
+        tensor = torch.from_numpy(np.ascontiguousarray(values.astype(np.float32).transpose(2, 0, 1)))
+        try:
+            made = preprocess(tensor)
+        except TypeError:  # torchvision's older ToTensor takes pictures only
+            made = preprocess(Image.fromarray(as_picture(image)))
+        return as_model_input(made, shape)
+
+    def _pixels(self, image: Any) -> npt.NDArray[Any]:
+        return as_unit(super()._pixels(image))
+
+    def _build(
+        self,
+        input_shape: Sequence[int | None] | None,
+        input_layer: str | None,
+        output_layer: str | None,
+        *,
+        ignore_global_context: bool,
+        progress: Progress,
+    ) -> TorchNetwork:
+        if input_layer not in (None, "input"):
+            raise ReceptiveFieldError(
+                f"no image input {input_layer!r}: the image is the first argument of forward, 'input'; give the others "
+                "as TorchReceptiveField(model, other_inputs=(...))"
+            )
+        own = self.default_input_shape()
+        given = own if input_shape is None else as_input_shape(input_shape)
+        height, width, channels = (default if n is None else n for n, default in zip(given, own, strict=True))
+        progress(0.0, "running the module")
+        layers = self._layers((height, width), channels, local=ignore_global_context, progress=progress)
+        if output_layer is None:
+            if not layers.shown:
+                raise self._no_layer(layers)
+            output_layer = _last(layers)
+        elif output_layer not in layers.all:
+            raise self._no_such(layers, output_layer)
+        real = RealModule(
+            self._module, output_layer, layers, self._others, self._device, init_weights=self._init_weights
+        )
+        return TorchNetwork(layers, real, output_layer)
+
+    def _layers(self, lengths: tuple[int, int], channels: int, *, local: bool, progress: Progress) -> Layers:
+        check_initialised(self._module)
+        key = (lengths, channels, local, fingerprint(self._module))
+        if self._known is not None and self._known.key == key:
+            return self._known.layers
+
+        def ticked() -> None:
+            progress(0.5, "running the module")
+
+        layers = Layers(self._module, lengths, channels, self._others, self._device, local=local, ticked=ticked)
+        failure = layers.walk.failure
+        if failure is not None and not layers.all:
+            raise ReceptiveFieldError(
+                f"the module does not run on an image of {lengths[1]}x{lengths[0]} pixels with {channels} channels: "
+                f"{type(failure).__name__}: {failure}{_other_order(channels, lengths, self.default_input_shape()[2])}"
+            ) from failure
+        self._known = _Known(key, layers)
+        return layers
+
+    def _no_layer(self, layers: Layers) -> ReceptiveFieldError:
+        failure = layers.walk.failure
+        end = "" if failure is None else f". The module does not run to its end on this image: {failure}"
+        if not layers.walk.output and failure is None:
+            return ReceptiveFieldError(
+                "the module returns no tensor that depends on the image: expected a tensor, or a list or dict of some"
+            )
+        return ReceptiveFieldError(
+            f"the module has no layer with a two-dimensional grid: expected some output (1, channels, height, "
+            f"width){end}"
+        )
+
+    def _no_such(self, layers: Layers, wanted: str) -> ReceptiveFieldError:
+        failure = layers.walk.failure
+        if wanted in layers.walk.made:
+            shape = layers.walk.carried[layers.walk.made[wanted]].shape
+            return ReceptiveFieldError(f"layer {wanted!r} gives {shape}, which is no two-dimensional grid")
+        if wanted in layers.walk.others:
+            return ReceptiveFieldError(f"layer {wanted!r} does not depend on the image")
+        error = unknown_layer(wanted, layers.shown)
+        if failure is not None:
+            return ReceptiveFieldError(
+                f"{error}. The module does not run to its end on this image: {type(failure).__name__}: {failure}"
+            )
+        return error
+
+
+def as_unit(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values of an 8-bit picture as 0..1; any others as they are."""
+    return values.astype(np.float32) / np.float32(255) if values.dtype == np.uint8 else values
+
+
+def as_torch_shape(shape: Any) -> tuple[int | None, int | None, int | None]:
+    """The argument ``input_shape`` in PyTorch's order as ``(height, width, channels)``.
+
+    Raises:
+        ReceptiveFieldError: if it is none, or looks like ``(height, width, channels)``.
+
+    >>> as_torch_shape((3, 224, 160))
+    (224, 160, 3)
+    """
+    if isinstance(shape, (ImageShape, GridShape)):
+        return shape.h, shape.w, shape.c
+    if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence) or len(shape) not in (3, 4):
+        raise ReceptiveFieldError(
+            f"input_shape is {checks.brief(shape)}: expected (channels, height, width) or (1, channels, height, width)"
+        )
+    sides = [None if n is None else checks.whole("each entry of input_shape", n, low=1) for n in shape]
+    if len(sides) == 4:
+        if sides[0] not in (None, 1):
+            raise ReceptiveFieldError(
+                f"input_shape is {checks.brief(shape)}: expected one image, (1, channels, height, width)"
+            )
+        sides = sides[1:]
+    channels, height, width = sides
+    if width is not None and width <= 4 and (channels or 0) > 4 and (height or 0) > 4:
+        raise ReceptiveFieldError(
+            f"input_shape is {checks.brief(shape)}: {_ORDER}, so this would be {channels} channels of {height}x{width} "
+            f"pixels. Write ({width}, {channels}, {height})"
+        )
+    check_image_size(width or 1, height or 1, channels or 1)
+    return height, width, channels
+
+
+def fingerprint(module: nn.Module) -> Any:
+    """What tells whether a module's structure is still the same: its parts, their settings, shapes of weights."""
+    found = []
+    for name, part_ in module.named_modules():
+        settings = tuple(
+            (key, value) for key, value in vars(part_).items() if isinstance(value, (bool, int, float, str, tuple))
+        )
+        shapes = tuple(tuple(p.shape) for p in getattr(part_, "_parameters", {}).values() if p is not None)
+        found.append((name, id(part_), _hashable(settings), shapes))
+    return tuple(found)
+
+
+def _hashable(value: Any) -> Any:
+    return repr(value)
+
+
+def _last(layers: Layers) -> str:
+    """The last layer whose grid is more than a number for the whole image, if there is one."""
+    shown = layers.shown
+    several = [name for name, layer in shown.items() if math.prod(layer.grid) > 1]
+    return (several or list(shown))[-1]
+
+
+def _as_module(model: Any) -> nn.Module:
+    if not isinstance(model, nn.Module):
+        if not callable(model):
+            raise ReceptiveFieldError(
+                f"model is {checks.brief(model)}: expected a torch.nn.Module, or a function without arguments that "
+                "returns one"
+            )
+        try:
+            made = model()
+        except Exception as error:
+            raise ReceptiveFieldError(
+                f"the function that builds the module failed: {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(made, nn.Module):
+            raise ReceptiveFieldError(
+                f"the function that builds the module returned {checks.brief(made)}: expected a torch.nn.Module"
+            )
+        model = made
+    check_initialised(model)
+    module: nn.Module = model
+    return module
+
+
+def _as_device(device: Any) -> torch.device:
+    if device is None:
+        return torch.device("cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ReceptiveFieldError(
+            f"device is {checks.brief(device)}: it is not there. Leave it out for the CPU, or give 'cuda' where "
+            f"PyTorch finds a GPU ({error})"
+        ) from error
+    if found.type == "meta":
+        raise ReceptiveFieldError("device is 'meta': there are no numbers there, give 'cpu' or 'cuda'")
+    return found
+
+
+def _first_channels(module: nn.Module) -> int | None:
+    """Channels that the first convolution takes, if the module begins with one."""
+    for part_ in module.modules():
+        if isinstance(part_, (nn.Conv2d, nn.ConvTranspose2d)):
+            return int(part_.in_channels)
+    return None
+
+
+def _other_order(channels: int, lengths: tuple[int, int], own: int) -> str:
+    """The end of a message, where a shape may have been written in another order."""
+    if channels == own:
+        return ""
+    right = (own, channels, lengths[0]) if lengths[1] == own else (own, *lengths)
+    return f". {_ORDER}: did you mean {right}?"

@@ -1,0 +1,165 @@
+"""What is known of all layers of a module at one size of the image: looks, and the fields that follow from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from rfwidget._measure import looks
+from rfwidget._measure.looks import Fields, Look
+from rfwidget._measure.spans import Carried
+from rfwidget.errors import SizeRefusedError
+from rfwidget.torch.walk import Walk, Walker, places_of
+
+_MORE = 192
+"""Pixels by which the image is made longer to see which axes of a map grow with it; as `looks.measure` begins."""
+
+
+class Layer(NamedTuple):
+    """One layer with a grid.
+
+    Attributes:
+        number: of its map.
+        places: axes of the map that are its grid, in the order of the image's.
+        grid: cells along each image axis.
+        channels: of the map.
+        whole: whether it is a module that holds others.
+    """
+
+    number: int
+    places: tuple[int, ...]
+    grid: tuple[int, ...]
+    channels: int
+    whole: bool
+
+    @property
+    def channel_axis(self) -> int:
+        """Axis of the channels."""
+        return next(axis for axis in range(1, len(self.places) + 2) if axis not in self.places)
+
+
+class Layers:
+    """All layers of a module, on an image of some size.
+
+    Args:
+        module: the user's; never changed.
+        lengths: of the image, in the order of arrays.
+        channels: of the image.
+        other_inputs: further arguments of ``forward``.
+        device: where it runs.
+        local: leave out global context.
+        ticked: called often; what it raises ends the work.
+
+    Attributes:
+        walk: the run at that size.
+        all: every layer with a grid, modules that hold others too, by name, in order.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        lengths: tuple[int, ...],
+        channels: int,
+        other_inputs: Sequence[Any],
+        device: torch.device,
+        *,
+        local: bool,
+        ticked: Callable[[], None],
+    ) -> None:
+        self.lengths, self.channels, self.local = lengths, channels, local
+        self._walker = Walker(module, channels, other_inputs, device, lengths, local=local, ticked=ticked)
+        self._walks: dict[tuple[int, ...], Walk] = {}
+        self.walk = self._walked(lengths)
+        grown = [self._walked(_longer(lengths, axis)) for axis in range(len(lengths))]
+        self._places = {
+            number: places_of(
+                carried,
+                [other.carried[number] if number < len(other.carried) else None for other in grown],
+                len(lengths),
+            )
+            for number, carried in enumerate(self.walk.carried)
+        }
+        self.all: dict[str, Layer] = {}
+        for name, number in sorted(self.walk.made.items(), key=lambda pair: pair[1]):
+            places = self._places[number]
+            if places is not None:
+                shape = self.walk.carried[number].shape
+                layer = Layer(number, places, tuple(shape[p] for p in places), 0, name in self.walk.whole)
+                self.all[name] = layer._replace(channels=shape[layer.channel_axis])
+        self._fields: dict[tuple[int, ...], Fields] = {}
+
+    @property
+    def writes(self) -> bool:
+        """Whether the module's code writes to its own weights."""
+        return self._walker.writes
+
+    @property
+    def shown(self) -> dict[str, Layer]:
+        """The layers that are offered: modules and operations that do something themselves."""
+        found = {name: layer for name, layer in self.all.items() if not layer.whole}
+        return found or self.all
+
+    def fields(self, wanted: Sequence[str]) -> Fields:
+        """Fields of some layers."""
+        numbers = tuple(dict.fromkeys(self.all[name].number for name in wanted))
+        if numbers not in self._fields:
+            self._fields[numbers] = looks.measure(self._look, self._look(self.lengths), numbers)
+        return self._fields[numbers]
+
+    def reads(self, name: str, fields: Fields) -> list[float]:
+        """Smallest size along each image axis among the maps that a layer reads; NaN where unknown."""
+        sizes = [fields.sizes[number] for number in self.walk.reads.get(name, ()) if number < len(fields.sizes)]
+        sizes = [size for size in sizes if any(size)]
+        return [min((size[axis] for size in sizes), default=math.nan) for axis in range(len(self.lengths))]
+
+    def unknown(self, name: str) -> tuple[str, ...]:
+        """Operations on the way to a layer that cannot be followed."""
+        return tuple(sorted(self.walk.carried[self.all[name].number].marks.unknown))
+
+    def touched(self, name: str, masks: Any) -> Any:
+        """Whether pixels that are marked reach the cells of a layer, ``(n, *grid)``.
+
+        Args:
+            name: of the layer.
+            masks: ``(n, *lengths)``.
+        """
+        walk = self._walker.run(self.lengths, masks)
+        layer = self.all[name]
+        reached = walk.carried[walk.made[name]].touched
+        ordered = reached.transpose(0, 1, 1 + layer.channel_axis, *(1 + place for place in layer.places))
+        return ordered.any(axis=(1, 2))
+
+    def numbers(self, name: str) -> tuple[int, int]:
+        """Numbers in all maps up to a layer together, and in the largest."""
+        sizes = [math.prod(carried.shape) for carried in self.walk.carried[: self.all[name].number + 1]]
+        return sum(sizes), max(sizes)
+
+    def _walked(self, lengths: tuple[int, ...]) -> Walk:
+        if lengths not in self._walks:
+            self._walks[lengths] = self._walker.run(lengths)
+        return self._walks[lengths]
+
+    def _look(self, lengths: tuple[int, ...]) -> Look:
+        """A run as the engine room takes it. Of runs on long images, only what a look tells is kept."""
+        look = Look(lengths)
+
+        def add(number: int, carried: Carried) -> None:
+            places = self._places.get(number)
+            look.add(carried, places if places is not None and max(places) < carried.rank else None)
+
+        walk = self._walks.get(lengths) or self._walker.run(lengths, sink=add)
+        if lengths in self._walks:
+            for number, carried in enumerate(walk.carried):
+                add(number, carried)
+        if walk.failure is not None and len(walk.carried) <= 1:
+            raise SizeRefusedError(str(walk.failure)) from walk.failure
+        look.failure, look.made, look.reads = walk.failure, dict(walk.made), dict(walk.reads)
+        return look
+
+
+def _longer(lengths: Sequence[int], axis: int) -> tuple[int, ...]:
+    return tuple(n + _MORE * (other == axis) for other, n in enumerate(lengths))

@@ -1,0 +1,261 @@
+"""A module from its image input to one layer, as the estimator sees it.
+
+The theoretical side comes from looks (`rfwidget.torch.measured`), the gradient from eager autograd through a private
+copy with the module's own weights.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from rfwidget._measure.patches import Patches
+from rfwidget._measure.windows import plan, whole_image
+from rfwidget._progress import Progress
+from rfwidget.errors import NoInfluenceError, ReceptiveFieldError
+from rfwidget.geometry import AxisField, FieldGeometry
+from rfwidget.limits import check_memory
+from rfwidget.measure import nothing
+from rfwidget.network import LayerField, Network, Patch
+from rfwidget.torch.gradient import Eager
+from rfwidget.torch.measured import Layers
+from rfwidget.torch.names import Until
+from rfwidget.torch.private import Private
+from rfwidget.torch.walk import dtype_of, fitted
+from rfwidget.types import GridPoint, GridShape, Size
+
+_SMALLER = "ask for a smaller input_shape, or for an earlier layer"
+
+
+class RealModule:
+    """The module up to a layer, with its own weights.
+
+    Args:
+        module: the user's; its weights are read at every run.
+        target: name of the layer.
+        layers: what is known of it.
+        other_inputs: further arguments of ``forward``.
+        device: where it runs.
+        init_weights: use constant positive kernels and zero biases instead of the module's weights.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        target: str,
+        layers: Layers,
+        other_inputs: Sequence[Any],
+        device: torch.device,
+        *,
+        init_weights: bool,
+    ) -> None:
+        self._private = Private(module, device, own_weights=init_weights or layers.writes)
+        self._plain = init_weights
+        if init_weights:
+            make_plain(self._private.module)
+        self._target, self._layer = target, layers.all[target]
+        self._others, self._asked, self._device = tuple(other_inputs), layers.lengths, device
+        self._lock = threading.Lock()
+        self.backend = Eager(self.run, device, dtype_of(module))
+
+    def run(self, images: torch.Tensor) -> torch.Tensor:
+        """Output ``[n, channels, *grid]`` for images ``[n, c, *lengths]`` of any size that the module takes."""
+        with self._lock:
+            if not self._plain:
+                self._private.refresh()
+            others = [fitted(other, self._asked, images.shape[2:], self._device) for other in self._others]
+            output = Until(self._private.module, self._target).run(images, *others)
+        return output.permute(0, self._layer.channel_axis, *self._layer.places)
+
+
+def make_plain(module: nn.Module) -> None:
+    """Constant positive kernels and zero biases, such that a layer conserves mass."""
+    with torch.no_grad():
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            last = name.rpartition(".")[2]
+            if not tensor.dtype.is_floating_point:
+                continue
+            if last in ("bias", "running_mean"):
+                tensor.zero_()
+            elif last in ("weight", "running_var") and tensor.dim() < 2:
+                tensor.fill_(1.0)
+            elif tensor.dim() >= 2 and isinstance(tensor, nn.Parameter):
+                tensor.fill_(1 / max(math.prod(tensor.shape[1:]), 1))
+
+
+class TorchNetwork(Network):
+    """One layer of a module.
+
+    Args:
+        layers: all layers.
+        real: the module up to the layer, with its weights.
+        output_layer: name of the layer.
+    """
+
+    def __init__(self, layers: Layers, real: RealModule, output_layer: str) -> None:
+        self._layers, self._real = layers, real
+        self._layer = layers.all[output_layer]
+        height, width = layers.lengths
+        self.input_layer, self.output_layer = "input", output_layer
+        self.input_shape = GridShape(None, width, height, layers.channels)
+        self.output_shape = GridShape(None, self._layer.grid[1], self._layer.grid[0], self._layer.channels)
+        self.layers = {name: Size(layer.grid[1], layer.grid[0]) for name, layer in layers.shown.items()}
+        self.period = Size(1, 1)
+        self.global_context = bool(layers.walk.carried[self._layer.number].marks.context)
+        self.notes = tuple(
+            "the module's code reads numbers of the image (item()): what it does with them is not followed"
+            for _ in layers.walk.notes[:1]
+        )
+
+    def measured(self) -> FieldGeometry:
+        """Fields of the layer.
+
+        Raises:
+            ReceptiveFieldError: if the image does not reach it, or something on the way cannot be followed.
+        """
+        if unknown := self._layers.unknown(self.output_layer):
+            raise ReceptiveFieldError(self._words(unknown))
+        fields = self._layers.fields([self.output_layer])
+        self.period = Size(fields.period[1], fields.period[0])
+        self.resizable = all(fields.resizable)
+        axes = fields.axes[self._layer.number]
+        if axes is None:
+            raise NoInfluenceError(nothing(self.output_layer))
+        for note in self.notes:
+            warnings.warn(note, stacklevel=4)
+        if self._layer.number in fields.partial:
+            warnings.warn(
+                f"{self.output_layer!r} can only be run on images of the requested size, and its cells are not clear "
+                "enough of the borders: the receptive fields given there are the parts inside the image. Ask for a "
+                "larger input_shape, if the model can be built for it",
+                stacklevel=4,
+            )
+        return FieldGeometry(*reversed(axes))
+
+    def _words(self, unknown: Sequence[str]) -> str:
+        return (
+            f"what {self.output_layer!r} sees is unknown: {', '.join(unknown)} on the way there cannot be followed. "
+            f"Choose a layer before it; those with a grid are {_some(list(self._layers.shown))}"
+        )
+
+    def grid_size(self, image: Size) -> Size:
+        """Known at the requested size; of layers behind what cannot be followed nothing else is.
+
+        Raises:
+            ReceptiveFieldError: at any other size.
+        """
+        if image == Size(self.input_shape.w, self.input_shape.h):
+            return Size(self.output_shape.w, self.output_shape.h)
+        raise ReceptiveFieldError(self._words(self._layers.unknown(self.output_layer) or ("something",)))
+
+    def sensitivity(self, image: Size, points: Sequence[GridPoint]) -> npt.NDArray[np.float64]:  # noqa: ARG002
+        """One where a pixel lies between the first and the last that a cell sees."""
+        carried, layer = self._layers.walk.carried[self._layer.number], self._layer
+        result = np.zeros((len(points), self.input_shape.h, self.input_shape.w))
+        for map_, point in zip(result, points, strict=True):
+            slices = []
+            for image_axis in (0, 1):
+                first, end = (np.broadcast_to(e, carried.shape) for e in carried.spans(image_axis))
+                cell: list[Any] = [0, slice(None), slice(None), slice(None)]
+                cell[layer.places[0]], cell[layer.places[1]] = point.y, point.x
+                low, high = first[tuple(cell)], end[tuple(cell)]
+                seen = high > low
+                slices.append(slice(int(low[seen].min()), int(high[seen].max())) if seen.any() else slice(0, 0))
+            map_[slices[0], slices[1]] = 1
+        return result
+
+    def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+        """One where a cell sees some marked pixel, holes of dilation and strides included."""
+        return np.asarray(self._layers.touched(self.output_layer, masks), np.float64)
+
+    def all_fields(self, progress: Progress) -> Mapping[str, LayerField]:
+        """Of all layers that can be followed, from the same looks."""
+        known = [name for name in self.layers if not self._layers.unknown(name)]
+        if not known:
+            return {}
+        progress(0.0, "measuring all layers")
+        fields = self._layers.fields(known)
+        found = {}
+        for name in known:
+            axes = fields.axes[self._layers.all[name].number]
+            reads = self._layers.reads(name, fields)
+            geometry = None if axes is None else FieldGeometry(*reversed(axes))
+            found[name] = LayerField(geometry, Size(reads[1], reads[0]))
+        progress(1.0, "measured all layers")
+        return found
+
+    # -- gradients ----------------------------------------------------------------------------------------------------
+
+    def gradient(self, image: npt.NDArray[Any], point: GridPoint, channel: int | None) -> Patch:
+        """On a window around the receptive field wherever that gives the same."""
+        with self._explained():
+            return self.patches.at(image, point, channel)
+
+    def gradients(self, image: npt.NDArray[Any], points: Sequence[GridPoint], channel: int | None) -> Iterator[Patch]:
+        """Windows by the batch."""
+        return self.patches.many(image, points, channel)
+
+    def prepare(self, image: npt.NDArray[Any]) -> None:
+        """See whether windows will do."""
+        self.patches.prepare(image)
+
+    def feature_map(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """The module as it is."""
+        _, largest = self._layers.numbers(self.output_layer)
+        check_memory(f"The feature map of {self.output_layer!r}", 12.0 * largest, _SMALLER)
+        with self._explained():
+            result: npt.NDArray[np.float32] = self._real.backend.evaluate(image[None])[0]
+            return result
+
+    @cached_property
+    def patches(self) -> Patches:
+        """Gradient maps with the module's own weights."""
+        image, grid = self.input_shape, self.output_shape
+        if self.field is None or not self.resizable or self.global_context or not _is_plain(self.field):
+            window = whole_image(image, grid)
+        else:
+            window = plan(self.field, image, grid, self.period)
+        return Patches(self._real.backend, image, grid, window, self._check)
+
+    def _check(self, sizes: tuple[int, int]) -> None:
+        every, _ = self._layers.numbers(self.output_layer)
+        needed = 8.0 * every * math.prod(sizes) / (self.input_shape.w * self.input_shape.h)
+        check_memory(f"Backpropagating from {self.output_layer!r} on {sizes[1]}x{sizes[0]} pixels", needed, _SMALLER)
+
+    def _explained(self) -> Any:
+        return explained(self.output_layer)
+
+
+class explained:  # noqa: N801 - reads as a statement
+    """Turns what a module raises into a sentence."""
+
+    def __init__(self, layer: str) -> None:
+        self._layer = layer
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, Exception) and not isinstance(error, ReceptiveFieldError):
+            raise ReceptiveFieldError(
+                f"the module fails on the way to {self._layer!r}: {type(error).__name__}: {error}"
+            ) from error
+
+
+def _is_plain(field: FieldGeometry) -> bool:
+    """Whether cells follow the image in its own direction."""
+    axes: tuple[AxisField, ...] = field
+    return all(axis.pixels > 0 for axis in axes)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(map(repr, names if len(names) <= 8 else [*names[:4], *names[-4:]]))
