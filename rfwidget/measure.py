@@ -130,9 +130,14 @@ def visible_rect(network: Network, point: GridPoint) -> Rect:
 
 
 def cells_seeing(network: Network, pixel: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Cells ``[y, x]`` whose visible rectangle holds a pixel ``(x, y)`` of the image."""
+    """Cells ``[y, x]`` that a pixel ``(x, y)`` of the image influences; those that look past it, through the holes of
+    a dilated kernel say, are not among them.
+    """
     x, y = pixel
-    return cells_covering(network, Rect(x, y, x + 1, y + 1))
+    mask = np.zeros((1, network.input_shape.h, network.input_shape.w), bool)
+    mask[0, y, x] = True
+    seeing: npt.NDArray[np.bool_] = network.response(mask)[0] != 0
+    return seeing
 
 
 def cells_covering(network: Network, box: Rect) -> npt.NDArray[np.bool_]:

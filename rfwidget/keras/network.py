@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget._progress import Progress
 from rfwidget._measure.patches import Patches
 from rfwidget._measure.windows import plan, whole_image
+from rfwidget._progress import Progress
 from rfwidget.errors import SizeRefusedError
 from rfwidget.keras import all_layers
 from rfwidget.keras import gradient as backprop

@@ -128,7 +128,7 @@ def test_dots_of_a_dense_grid_keep_apart() -> None:
 @pytest.mark.parametrize("axis", ["x", "y"])
 def test_an_unbounded_field_is_drawn_around_the_image(axis: str) -> None:
     endless = AxisField(1, 4, ((-math.inf, math.inf),))
-    field = FIELD._replace(**{axis: endless})
+    field = FieldGeometry(*(endless if name == axis else own for name, own in zip("xy", FIELD, strict=True)))
     scene = build_scene(PICTURE, IMAGE, field, GRID)
     assert np.isfinite([line.paths for line in of(Line, scene.marks)]).all()
     assert np.isfinite(of(Dots, scene.marks)[0].centres).all()
@@ -162,13 +162,15 @@ def test_the_selected_cell_is_drawn_where_its_field_is() -> None:
 
 
 def test_a_cell_that_sees_padding_alone_has_no_rectangle() -> None:
-    empty = SHOWN._replace(field=SHOWN.field._replace(x=AxisField(2, 8, ((0, 0), (-3, 31)))))
+    empty = SHOWN._replace(field=FieldGeometry(AxisField(2, 8, ((0, 0), (-3, 31))), SHOWN.field.y))
     assert marks_over(LAYOUT, IMAGE, empty, GridPoint(0, 0)) == ()
 
 
 @pytest.mark.parametrize("axis", ["x", "y"])
 def test_an_unbounded_field_of_the_selected_cell_is_drawn_around_the_image(axis: str) -> None:
-    endless = SHOWN._replace(field=SHOWN.field._replace(**{axis: AxisField(1, 4, ((-math.inf, math.inf),))}))
+    unbounded = AxisField(1, 4, ((-math.inf, math.inf),))
+    fields = (unbounded if name == axis else own for name, own in zip("xy", SHOWN.field, strict=True))
+    endless = SHOWN._replace(field=FieldGeometry(*fields))
     marks = marks_over(LAYOUT, IMAGE, endless, GridPoint(10, 6), other=endless, query=Rect(50, 40, 51, 41))
     corners = [corner for line in of(Line, marks) for path in line.paths for corner in path]
     assert np.isfinite(corners).all()

@@ -1,28 +1,19 @@
-"""Running a Keras model operation by operation, without touching it.
+"""Walking a Keras model operation by operation, without touching it.
 
-An `Interpreter` runs a model with an operation table of the caller's choice: a domain's rules replace every operation,
-the gradient runs them as they are. Nested models are entered, so that layers inside them have paths
-(``"backbone/block3_conv1"``), and the run stops as soon as the wanted layer has its output. Nothing here knows what
+A `Walker` runs a model's graph with an operation table of the caller's choice: the probe replaces every operation, the
+gradient runs them as they are. Nested models are entered, so that layers inside them have paths
+(``"backbone/block3_conv1"``), and the walk stops as soon as the wanted layer has its output. Nothing here knows what
 an operation does, and nothing is ever added to the user's layers: Keras' own sub-models and clones would do that.
-
-Code that Keras does not describe (the ``call`` of subclassed models and custom layers) runs on `Proxy` objects. Keras
-takes them for symbolic tensors, so every layer and every ``keras.ops`` function in the code asks to be recorded, and
-`intercepted` hands that request to a function of ours instead. Only the thread that asked is intercepted; Keras is put
-back as it was as soon as nobody looks inside any more.
 """
 
 from __future__ import annotations
 
-import inspect
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import keras
-from keras import ops
 
 from rfwidget.errors import ReceptiveFieldError
 
@@ -51,7 +42,7 @@ def is_keras_own(operation: Any) -> bool:
 
 
 def is_graph(operation: Any) -> bool:
-    """Whether the operation is a model whose graph can be interpreted: functional, or Sequential once it is built."""
+    """Whether the operation is a model whose graph can be walked: functional, or Sequential once it is built."""
     if not isinstance(operation, keras.Model) or owner(operation).__name__ not in {"Functional", "Sequential"}:
         return False
     return is_keras_own(operation) and bool(_tensors(operation, "inputs")) and bool(_tensors(operation, "outputs"))
@@ -125,7 +116,7 @@ def is_channels_first(model: Any) -> bool:
     return bool(keras.config.image_data_format() == "channels_first")
 
 
-class Interpreter:
+class Walker:
     """Runs a model one operation at a time.
 
     Args:
@@ -167,7 +158,7 @@ class Interpreter:
         )
 
     def apply(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Outputs of one operation inside the model that is being interpreted."""
+        """Outputs of one operation inside the model that is being walked."""
         path = SEPARATOR.join((*self._prefix, operation.name))
         if is_graph(operation):
             with self._entered(path):
@@ -252,123 +243,3 @@ def _graph_inputs(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) 
     if isinstance(given, dict) and set(names) <= set(given):
         return [given[name] for name in names]
     return list(keras.tree.flatten(given))
-
-
-# -- looking into code -------------------------------------------------------------------------------------------------
-
-Handler = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
-
-
-class Proxy(keras.KerasTensor):  # type: ignore[misc]  # Keras has no types
-    """A tensor that looks symbolic to Keras.
-
-    Args:
-        value: what it stands for.
-        refuse: called when the code asks for the shape; raises where it is not that of the model's tensor.
-        dtype: of the tensor that the code expects.
-    """
-
-    __array_ufunc__ = None  # with a NumPy array on the left, the operator of the right side counts
-
-    def __init__(self, value: Any, refuse: Callable[[], None], dtype: str = "float32") -> None:
-        super().__init__(tuple(value.shape), dtype, name="proxy")
-        self.value = value
-        self._refuse = refuse
-
-    @property
-    def shape(self) -> Any:
-        """Shape of the tensor, if it may be known."""
-        self._refuse()
-        return super().shape
-
-
-class _Local(threading.local):
-    handler: Handler | None = None
-
-
-_local = _Local()
-_lock = threading.Lock()
-_users = 0
-_layer_call = keras.Layer.__call__
-_symbolic_call = keras.Operation.symbolic_call
-# A variable on the left of an operator takes numbers only: Keras does not expect a symbolic tensor there.
-_OPERATORS = {
-    "__add__": ops.add, "__sub__": ops.subtract, "__mul__": ops.multiply, "__truediv__": ops.true_divide,
-    "__floordiv__": ops.floor_divide, "__mod__": ops.mod, "__pow__": ops.power, "__matmul__": ops.matmul,
-    "__lt__": ops.less, "__le__": ops.less_equal, "__gt__": ops.greater, "__ge__": ops.greater_equal,
-}  # fmt: skip
-_own_operators = {name: getattr(keras.Variable, name) for name in _OPERATORS}
-_variable = next(cls for cls in keras.Variable.__mro__ if "__mul__" in vars(cls))  # the class that defines them
-
-
-def for_inference(operation: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of a call, in inference mode unless they say otherwise; some layers train by default."""
-    if "training" in _parameters(type(operation).call) and kwargs.get("training") is None:
-        return {**kwargs, "training": False}
-    return kwargs
-
-
-@cache
-def _parameters(call: Any) -> frozenset[str]:
-    """Names of the parameters of a layer class's ``call``."""
-    return frozenset(inspect.signature(call).parameters)
-
-
-def call_as_keras_does(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call an operation past the interception."""
-    if isinstance(operation, keras.Layer):
-        return _layer_call(operation, *args, **kwargs)
-    return operation(*args, **kwargs)
-
-
-@contextmanager
-def intercepted(handler: Handler) -> Iterator[None]:
-    """Hand every layer call and every symbolic operation of this thread to ``handler(operation, args, kwargs)``."""
-    outer = _local.handler
-    _install()
-    _local.handler = handler
-    try:
-        yield
-    finally:
-        _local.handler = outer
-        _uninstall()
-
-
-def _install() -> None:
-    global _users
-    with _lock:
-        _users += 1
-        keras.Layer.__call__ = _layer_hook
-        keras.Operation.symbolic_call = _operation_hook
-        for name, operator in _OPERATORS.items():
-            setattr(_variable, name, _operator_hook(operator, _own_operators[name]))
-
-
-def _uninstall() -> None:
-    global _users
-    with _lock:
-        _users -= 1
-        if _users == 0:
-            keras.Layer.__call__ = _layer_call
-            keras.Operation.symbolic_call = _symbolic_call
-            for name, own in _own_operators.items():
-                setattr(_variable, name, own)
-
-
-def _layer_hook(layer: Any, *args: Any, **kwargs: Any) -> Any:
-    if _local.handler is None:
-        return _layer_call(layer, *args, **kwargs)
-    return _local.handler(layer, args, kwargs)
-
-
-def _operation_hook(operation: Any, *args: Any, **kwargs: Any) -> Any:
-    if _local.handler is None:
-        return _symbolic_call(operation, *args, **kwargs)
-    return _local.handler(operation, args, kwargs)
-
-
-def _operator_hook(operator: Any, own: Any) -> Any:
-    def hook(variable: Any, other: Any) -> Any:
-        return operator(variable, other) if isinstance(other, Proxy) else own(variable, other)
-
-    return hook
