@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from keras import layers as L  # noqa: N812
 
 from rfwidget.keras import KerasReceptiveField
@@ -134,3 +135,18 @@ def test_a_layer_called_twice_stands_for_its_last_call() -> None:
     assert rf.compute().size == rf.compute(output_layer="shared").size == (9, 5)
     rows, columns = np.nonzero(rf.gradient_at((14, 10)).any(axis=-1))
     assert (np.ptp(columns) + 1, np.ptp(rows) + 1) == (9, 5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "pixel", "seen"),
+    [
+        (L.Conv2D(2, (1, 3), dilation_rate=(1, 2)), (1, 0), [(1, 0)]),  # cell 0 sees columns 0, 2 and 4
+        (L.Conv2D(2, (2, 3), dilation_rate=(3, 2)), (4, 1), [(0, 1), (2, 1), (4, 1)]),
+        (L.DepthwiseConv2D((1, 2), dilation_rate=(1, 3), padding="same"), (4, 2), [(2, 2), (5, 2)]),
+        (L.MaxPooling2D((1, 2), strides=(2, 3)), (2, 0), []),  # between two windows
+    ],
+)
+def test_a_pixel_in_a_hole_of_a_cell_is_not_seen_by_it(layer: Any, pixel: Any, seen: Any) -> None:
+    rf = KerasReceptiveField(chain((20, 30, 1), layer))
+    rf.compute()
+    assert [(int(x), int(y)) for y, x in np.argwhere(rf.cells_seeing(pixel))] == seen
