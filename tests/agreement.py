@@ -100,7 +100,7 @@ def _visible(rf: KerasReceptiveField, rects: npt.NDArray[np.int64]) -> list[str]
 
 
 def _seeing(rf: KerasReceptiveField, blueprint: Blueprint, oracle: Oracle) -> list[str]:
-    """Cells whose column and row both reach the pixel must be there, cells whose rectangle lacks it must not."""
+    """Cells that change with the pixel must be there, cells whose rectangle lacks it must not."""
     rects = oracle.rects
     width, height = blueprint.width, blueprint.height
     found = []
@@ -110,7 +110,7 @@ def _seeing(rf: KerasReceptiveField, blueprint: Blueprint, oracle: Oracle) -> li
         if said.shape != inside.shape or said.dtype != bool:
             found.append(f"cells_seeing(({x}, {y})) is {said.dtype} {said.shape} instead of bool {inside.shape}")
             continue
-        missing, surplus = oracle.columns[x] & oracle.rows[y] & ~said, said & ~inside
+        missing, surplus = oracle.seeing(x, y) & ~said, said & ~inside
         found += [f"cells_seeing(({x}, {y})) lacks (x, y) = ({i}, {j})" for j, i in np.argwhere(missing)[:2]]
         found += [f"cells_seeing(({x}, {y})) has (x, y) = ({i}, {j}) too many" for j, i in np.argwhere(surplus)[:2]]
     return found

@@ -211,6 +211,7 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
             ((0, 0, NAN, 4), "not inside"),
         ],
     ),
+    "read_shape": (lambda t, v: t.rf.read_shape(v), SHAPES[:3]),
     "compute shape": (lambda t, v: t.rf.compute(v), SHAPES),
     "compute small": (
         lambda t, v: t.rf.compute(v),

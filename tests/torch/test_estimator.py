@@ -94,7 +94,7 @@ def test_questions_about_pixels() -> None:
     rf.compute((1, 12, 14))
     seeing = rf.cells_seeing((4, 5))
     assert seeing.shape == (8, 10)
-    assert {(x, y) for y, x in np.argwhere(seeing)} == {(x, y) for x in (0, 1, 2, 3, 4) for y in (1, 2, 3, 4, 5)}
+    assert {(x, y) for y, x in np.argwhere(seeing)} == {(x, y) for x in (0, 2, 4) for y in (1, 3, 5)}
     assert rf.rect_at((2, 3), clip=True) == (2, 3, 7, 8)
 
 

@@ -353,9 +353,10 @@ def test_the_saved_picture_shows_the_heat_map_only_inside_the_field(
 
 
 def test_a_closed_widget_ends_its_thread_and_can_be_collected() -> None:
+    others = worker_threads()
     widget = RFWidget(BoxReceptiveField())
     assert widget.wait(20)
-    threads, alive = worker_threads(), weakref.ref(widget)
+    threads, alive = worker_threads() - others, weakref.ref(widget)
     assert threads
     widget.close()
     assert all_ended(threads)
