@@ -5,10 +5,9 @@ Pure numbers: what was seen comes from `rfwidget.measure`, what follows from it 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
+from rfwidget._measure.looks import shortest
 from rfwidget.geometry import AxisField
 
 
@@ -42,33 +41,7 @@ class Edges(NamedTuple):
 
 def periodic(edges: Edges, period: int) -> AxisField:
     """The field of all cells from that of one whole period, in its shortest form."""
-    cells = len(edges.pairs)
-    pairs: list[tuple[float, float]] = []
-    for cell in range(cells):
-        place = (cell - edges.first_cell) % cells
-        shift = (edges.first_cell + place - cell) // cells * period
-        low, high = edges.pairs[place]
-        pairs.append((low - shift, high - shift) if low != high else (0, 0))
-    for count in range(1, cells):
-        pixels, rest = divmod(period * count, cells)
-        if rest == 0 and cells % count == 0 and _repeats(pairs, count, pixels):
-            return AxisField(count, pixels, tuple(pairs[:count]))
-    return AxisField(cells, period, tuple(pairs))
-
-
-def _repeats(pairs: Sequence[tuple[float, float]], count: int, pixels: int) -> bool:
-    """Whether each field is that of ``count`` cells before, moved by ``pixels``."""
-    return all(
-        pair == ((low + pixels, high + pixels) if low != high else (0, 0))
-        for (low, high), pair in zip(pairs, pairs[count:], strict=False)
-    )
-
-
-def unbounded(cells: int, period: int) -> AxisField:
-    """The field of cells that all see the whole image, ``cells`` of them per ``period`` pixels."""
-    common = math.gcd(cells, period)
-    count = cells // common
-    return AxisField(count, period // common, ((-math.inf, math.inf),) * count)
+    return shortest(edges.first_cell, edges.pairs, period)
 
 
 def interior_pattern(seen: Edges) -> AxisField | None:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget.edges import Edges, periodic, unbounded
+from rfwidget._measure.looks import unbounded
+from rfwidget.edges import Edges, periodic
 from rfwidget.geometry import AxisField
 
 

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget._measure.looks import unbounded
 from rfwidget._progress import Progress
-from rfwidget.edges import Edges, interior_pattern, periodic, unbounded
+from rfwidget.edges import Edges, interior_pattern, periodic
 from rfwidget.errors import NoInfluenceError, ReceptiveFieldError, SizeRefusedError
 from rfwidget.geometry import AxisField, FieldGeometry, extent, rect_of_support
 from rfwidget.network import Network
