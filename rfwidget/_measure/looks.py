@@ -29,6 +29,9 @@ _STEPS = (192, 5040, 40320)
 _JOINTLY = 1 << 20
 """Pixels of the largest image that is longer along all axes at once: margins make planes as large as maps."""
 
+_BESIDE = 1 << 22
+"""Pixels of the largest image that is longer along one axis, and not too short along the others."""
+
 _LONGEST = 1 << 17
 """No longer image is looked at, whatever is still cut off there."""
 
@@ -176,7 +179,7 @@ def measure(look: Callable[[tuple[int, ...]], Look], asked: Look, wanted: Sequen
     fields: dict[int, tuple[AxisField, ...] | None] = {}
     partial: set[int] = set()
     for number in wanted:
-        if asked.maps[number].nowhere:
+        if asked.maps[number].nowhere and not any(axis.reached(number) for axis in axes):
             fields[number] = None
             continue
         fields[number] = tuple(axis.field(number) for axis in axes)
@@ -201,7 +204,12 @@ class _Looks:
             self._jointly = found is not None and all(map(_grows_apart, self._asked.maps, found.maps))
             if self._jointly:
                 return found
-        return self._at(tuple(n + more * (a == axis) for a, n in enumerate(self._asked.lengths)))
+        lengths = [n + more * (a == axis) for a, n in enumerate(self._asked.lengths)]
+        # Across the axis the image must not be so short that all cells meet a border there.
+        wider = [n if a == axis or n >= _STEPS[0] else n + _STEPS[0] for a, n in enumerate(lengths)]
+        if wider != lengths and math.prod(wider) <= _BESIDE and (found := self._at(tuple(wider))) is not None:
+            return found
+        return self._at(tuple(lengths))
 
     def _at(self, lengths: tuple[int, ...]) -> Look | None:
         if lengths not in self._known:
@@ -255,6 +263,10 @@ class _Axis:
                 break
         self.resizable = self._long is not None
 
+    def reached(self, number: int) -> bool:
+        """Whether the image reaches a map at a longer size: at the one asked for, all may lie in holes."""
+        return number in self._found
+
     def field(self, number: int) -> AxisField:
         """Field of a grid."""
         if number in self._found:
@@ -294,7 +306,7 @@ class _Axis:
         growth = {n: _grown(self._asked.maps[n], first.maps[n], self._axis) for n in range(min(last, len(first.maps)))}
         periods = [step // math.gcd(step, cells) for grown in growth.values() for cells in grown]
         period = math.lcm(1, *periods)
-        open_ = [n for n in wanted if n < len(first.maps) and not self._asked.maps[n].nowhere and growth[n][-1]]
+        open_ = [n for n in wanted if n < len(first.maps) and not first.maps[n].nowhere and growth[n][-1]]
         found: dict[int, AxisField] = {}
         longer, times = first, 1
         while True:
@@ -305,7 +317,9 @@ class _Axis:
                 if known is None and self._endless(number, longer):
                     known = one_sided(line, cells, step) or unbounded(cells, step)
                 if known is not None:
-                    found[number] = known
+                    # A mirrored grid begins at the end of the image.
+                    beyond = longer.lengths[self._axis] - self._length
+                    found[number] = moved(known, -beyond) if known.pixels < 0 else known
                 elif len(middle(line)) > 4 * cells:
                     return False  # no border is near, and yet nothing repeats: the step is no whole number of periods
                 else:
@@ -395,17 +409,17 @@ def shortest(first_cell: int, pairs: Sequence[tuple[float, float]], period: int)
         period: shift of the field over these cells, in pixels.
     """
     cells = len(pairs)
-    moved: list[tuple[float, float]] = []
+    shifted: list[tuple[float, float]] = []
     for cell in range(cells):
         place = (cell - first_cell) % cells
         shift = (first_cell + place - cell) // cells * period
         low, high = pairs[place]
-        moved.append((low - shift, high - shift) if low != high else (0, 0))
+        shifted.append((low - shift, high - shift) if low != high else (0, 0))
     for count in range(1, cells):
         pixels, rest = divmod(period * count, cells)
-        if rest == 0 and cells % count == 0 and _repeats(moved, count, pixels):
-            return AxisField(count, pixels, tuple(moved[:count]))
-    return AxisField(cells, period, tuple(moved))
+        if rest == 0 and cells % count == 0 and _repeats(shifted, count, pixels):
+            return AxisField(count, pixels, tuple(shifted[:count]))
+    return AxisField(cells, period, tuple(shifted))
 
 
 def _repeats(pairs: Sequence[tuple[float, float]], count: int, pixels: int) -> bool:
@@ -414,6 +428,12 @@ def _repeats(pairs: Sequence[tuple[float, float]], count: int, pixels: int) -> b
         pair == ((low + pixels, high + pixels) if low != high else (0, 0))
         for (low, high), pair in zip(pairs, pairs[count:], strict=False)
     )
+
+
+def moved(field: AxisField, pixels: int) -> AxisField:
+    """The field of cells that look so many pixels further along."""
+    edges = tuple((low + pixels, high + pixels) if low != high else (0, 0) for low, high in field.edges)
+    return field._replace(edges=edges)
 
 
 def unbounded(cells: int, period: int) -> AxisField:

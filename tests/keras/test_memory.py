@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from rfwidget import limits
+from rfwidget._measure import memory as limits
+from rfwidget._measure.memory import Footprint
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.keras import KerasReceptiveField
-from rfwidget.keras.memory import Footprint
 from tests.models import chain
 
 SHAPE = (40, 56, 3)

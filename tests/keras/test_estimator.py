@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from keras import layers
 
+from rfwidget._measure.backward import measure
+from rfwidget._measure.forward import cells_covering
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.keras import KerasReceptiveField
 from rfwidget.keras.network import KerasNetwork
-from rfwidget.measure import cells_covering, measure, visible_rect
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 from tests.models import chain, readme_model, readme_model_relu_max
 
@@ -86,7 +87,7 @@ def test_cells_seeing_a_pixel_are_those_whose_visible_rectangle_holds_it() -> No
     for pixel in ((0, 0), (17, 30), (59, 47)):
         grid = cells_covering(network, Rect(*pixel, pixel[0] + 1, pixel[1] + 1))
         for (y, x), seen in np.ndenumerate(grid):
-            rect = visible_rect(network, GridPoint(x, y))
+            rect = network.visible(GridPoint(x, y))
             assert seen == (rect.left <= pixel[0] < rect.right and rect.top <= pixel[1] < rect.bottom)
 
 

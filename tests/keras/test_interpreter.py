@@ -16,7 +16,7 @@ from keras import ops
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.keras import KerasReceptiveField
-from rfwidget.keras.inside import intercepted
+from rfwidget.keras.interpreter import intercepted
 from tests.models import chain
 
 SHAPE = (31, 44, 3)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from keras import layers as L  # noqa: N812  (a column of layers reads best so)
 from keras import ops
+from rfwidget.keras.probe import NeedsFullWidth, Probe
 
 from rfwidget.keras import KerasReceptiveField
-from rfwidget.keras.probe import NeedsFullWidth, Probe
 from tests.models import chain
 
 SHAPE = (25, 34, 4)
