@@ -797,14 +797,27 @@ def _kept(factor: Factor, axis: int, kept: Any) -> Factor:
 
 
 def _padded(factor: Factor, axis: int, before: int, after: int) -> Factor:
-    """A factor that differs along an axis, with places behind the borders."""
+    """A factor with places behind the borders; whoever depends on those has met one, if spans differ along the axis."""
     if not before and not after:
         return factor
     lengths = list(factor.shape)
     lengths[axis] += before + after
-    padded = np.broadcast_to(_void(factor, factor.ndim - 1, border=True), lengths).copy()
+    padded = np.broadcast_to(_void(factor, factor.ndim - 1, border=_differs(factor, axis)), lengths).copy()
     padded[_along(axis, slice(before, lengths[axis] - after))] = factor
     return padded
+
+
+def _differs(factor: Factor, axis: int) -> bool:
+    """Whether elements in the middle of an axis depend on different pixels, where they depend on any.
+
+    Those at its ends may do so for another reason: columns beside a border may see less of the rows. That does not
+    make rows run along columns.
+    """
+    if factor.dtype == np.bool_ or not factor.shape[axis]:
+        return False
+    quarter = factor.shape[axis] // 4
+    spans = factor[:2][_along(axis, slice(quarter, factor.shape[axis] - quarter))]
+    return bool(((spans != spans.max(axis=axis, keepdims=True)) & (spans != NOWHERE)).any())
 
 
 def _thinned(factor: Factor, axis: int) -> Factor:
