@@ -81,9 +81,28 @@ class Carried:
         """Number of axes."""
         return len(self.shape)
 
+    @property
+    def size(self) -> int:
+        """Numbers that all planes hold."""
+        return sum(factor.size for plane in self.planes for factor in plane)
+
     def axis(self, axis: int) -> int:
         """An axis counted from the front; negative ones count from the end."""
         return axis % self.rank
+
+    @property
+    def image_axes(self) -> int:
+        """Number of axes of the image; planes behind those of their spans are touched sets."""
+        return sum(plane[0].dtype != np.bool_ for plane in self.planes)
+
+    def along(self, image_axis: int) -> list[int]:
+        """Axes that go along an image axis: in their middle, elements depend on different pixels.
+
+        Those at the ends of an axis may do so for another reason: columns beside a border may see less of the rows.
+        That does not make rows run along columns.
+        """
+        plane = self.planes[image_axis]
+        return [axis for axis in range(self.rank) if any(_differs(factor, 1 + axis) for factor in plane)]
 
     @property
     def nowhere(self) -> bool:
@@ -808,12 +827,8 @@ def _padded(factor: Factor, axis: int, before: int, after: int) -> Factor:
 
 
 def _differs(factor: Factor, axis: int) -> bool:
-    """Whether elements in the middle of an axis depend on different pixels, where they depend on any.
-
-    Those at its ends may do so for another reason: columns beside a border may see less of the rows. That does not
-    make rows run along columns.
-    """
-    if factor.dtype == np.bool_ or not factor.shape[axis]:
+    """Whether elements in the middle of an axis depend on different pixels, where they depend on any."""
+    if factor.dtype == np.bool_ or factor.shape[axis] < 2:
         return False
     quarter = factor.shape[axis] // 4
     spans = factor[:2][_along(axis, slice(quarter, factor.shape[axis] - quarter))]
