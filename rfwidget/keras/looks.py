@@ -182,7 +182,7 @@ class ModelLooks:
     def is_measurable(self, path: str) -> bool:
         """Whether something can be said of a layer's cells: it can be followed, and the image reaches it."""
         seen = self.seen(path)
-        return not (seen.nowhere or seen.marks.unknown or any(line.turned for line in seen.lines))
+        return seen.marks.derived and not seen.marks.unknown and not any(line.turned for line in seen.lines)
 
     def is_number(self, path: str) -> bool:
         """Whether a layer is one cell that was pooled from all over the image."""
@@ -309,7 +309,7 @@ class ModelLooks:
             # Operations in code get a new name at every call; those of a graph can be found again.
             found = is_layer or path in self.symbols or path == self.whole
             place, tensor = self._grid_among(outputs, returned.get(path)) if found else (0, None)
-            if tensor is not None and path in entries and tensor.nowhere:
+            if tensor is not None and path in entries and not tensor.marks.derived:
                 tensor = None  # an earlier call is meant, which the image reaches
             recorder.made(path, outputs, tensor)
             if tensor is None:
