@@ -28,6 +28,9 @@ Ints = npt.NDArray[np.int32]
 _NEAR, _FAR = 192, 768
 _STEPS = (5040, 40320)
 
+_SEVERAL = 4
+"""Periods that a step holds at least, where it seems to suit the network."""
+
 _CHEAP = 1 << 23
 """Numbers in all maps up to which a look is taken to be cheap: the first longer one is then much longer."""
 
@@ -282,7 +285,7 @@ class _Looks:
     @property
     def steps(self) -> tuple[int, ...]:
         """Numbers of pixels to try, by whose multiples images grow."""
-        return (first_step(self._asked.lengths, self._asked.work), *_STEPS)
+        return (*sorted({first_step(self._asked.lengths, self._asked.work), _FAR}), *_STEPS)
 
     def longer(self, axis: int, more: int) -> Look | None:
         """A look at an image that is longer along an axis; None if the network does not do the same there."""
@@ -308,9 +311,9 @@ class _Looks:
         if lengths in self._known:
             return True
         made = [found for found in self._known.values() if found is not None]
-        largest = max([self._asked, *made], key=lambda one: math.prod(one.lengths))
-        times = max(math.prod(lengths) / math.prod(largest.lengths), 1.0)
-        expected = largest.work * times**trend
+        expected = min(
+            one.work * max(math.prod(lengths) / math.prod(one.lengths), 1.0) ** trend for one in [self._asked, *made]
+        )
         return len(self._known) < _LOOKS and sum(one.work for one in made) + expected <= _WORK
 
     def _trend(self) -> float:
@@ -401,9 +404,11 @@ class _Axis:
         self.partial: set[int] = set()
         self._found: dict[int, AxisField] = {}
         self._long: Look | None = None
+        self._likely = False
         self.period = 1
         best: _Attempt | None = None
-        for step in looks.steps:
+        # A step that is no number of periods mostly shows in how maps grow; longer looks by such a step come last.
+        for step in sorted(looks.steps, key=lambda step: not self._is_likely(looks, wanted, step)):
             attempt = self._attempt(looks, wanted, step)
             if attempt is not None and (best is None or len(attempt.found) > len(best.found)):
                 best = attempt
@@ -449,6 +454,20 @@ class _Axis:
             return longer.extents[self._axis]
         return math.inf if self._axis in seen.marks.context else seen.extents[self._axis]
 
+    def _is_likely(self, looks: _Looks, wanted: Sequence[int], step: int) -> bool:
+        """Whether a step looks like a number of periods: all maps grow by a number of cells that suits it."""
+        if self._likely:
+            return False  # one that does is tried first
+        first = looks.longer(self._axis, step)
+        needed = max(wanted, default=-1) + 1
+        if first is None or len(first.maps) < needed:
+            return False
+        grown = (
+            cells for a, b in zip(self._asked.maps[:needed], first.maps, strict=False) for cells in _grown(a, b, self._axis)
+        )
+        self._likely = all(cells == 0 or math.gcd(step, cells) >= _SEVERAL for cells in grown)
+        return self._likely
+
     def _attempt(self, looks: _Looks, wanted: Sequence[int], step: int) -> _Attempt | None:
         """What looks tell that are longer by multiples of a step; None: there are none."""
         first = looks.longer(self._axis, step)
@@ -458,9 +477,10 @@ class _Axis:
         growth = {n: _grown(self._asked.maps[n], first.maps[n], self._axis) for n in range(min(last, len(first.maps)))}
         periods = {step // math.gcd(step, cells) for grown in growth.values() for cells in grown}
         period = math.lcm(1, *periods)
+        reached = all(n < len(first.maps) for n in wanted)  # else the network does not run to its end on such images
         open_ = [n for n in wanted if n < len(first.maps) and not first.maps[n].nowhere and growth[n][-1]]
         found: dict[int, AxisField] = {}
-        longer, times, complete = first, 1, True
+        longer, times, complete = first, 1, reached
         while True:
             again, alike = [], dict[tuple[int, int], AxisField | None]()
             for number in open_:

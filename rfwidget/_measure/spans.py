@@ -379,26 +379,32 @@ def transposed_window(
         length: how many are kept; those that no element reaches depend on nothing.
     """
     axis = x.axis(axis)
-    room = (size - 1) * dilation
-    reached = window(_spaced(x, axis, stride), axis, size, dilation=dilation, before=room, after=room)
-    return pad(reached, axis, -start, length + start - reached.shape[axis])
+    count, room = x.shape[axis], (size - 1) * dilation
+    whole = max(count - 1, 0) * stride + 1 + room
+    met = np.zeros(max(whole, start + length), bool)
+    met[(np.arange(count)[:, None] * stride + np.arange(size) * dilation).ravel()] = True
+    met = met[start : start + length]
+
+    def reached(factor: Factor) -> Factor:
+        if factor.shape[1 + axis] == 1:
+            return _kept(factor, axis, met)
+        padded = _padded(_spaced(factor, 1 + axis, stride), 1 + axis, room, room)
+        found = _windowed(padded, 1 + axis, size, dilation, slice(None), whole)
+        found = found[_along(1 + axis, slice(start, start + length))]
+        return _thinned(_padded(found, 1 + axis, 0, max(start + length - whole, 0)), 1 + axis)
+
+    return x.each(reached, (*x.shape[:axis], length, *x.shape[axis + 1 :]))
 
 
-def _spaced(x: Carried, axis: int, stride: int) -> Carried:
+def _spaced(factor: Factor, axis: int, stride: int) -> Factor:
     """The elements ``stride`` apart, with nothing between them."""
-    count = x.shape[axis]
-    if stride == 1 or count <= 1:
-        return x
-    shape = (*x.shape[:axis], (count - 1) * stride + 1, *x.shape[axis + 1 :])
-
-    def spread(factor: Factor) -> Factor:
-        lengths = list(factor.shape)
-        lengths[1 + axis] = shape[axis]
-        wide = np.broadcast_to(_void(factor, factor.ndim - 1, border=False), lengths).copy()
-        wide[_along(1 + axis, slice(None, None, stride))] = factor
-        return wide
-
-    return x.each(spread, shape)
+    if stride == 1:
+        return factor
+    lengths = list(factor.shape)
+    lengths[axis] = (lengths[axis] - 1) * stride + 1
+    wide = np.broadcast_to(_void(factor, factor.ndim - 1, border=False), lengths).copy()
+    wide[_along(axis, slice(None, None, stride))] = factor
+    return wide
 
 
 def convolve(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import layers as L  # noqa: N812  (a column of layers reads best so)
 from keras import ops
-from rfwidget.keras.probe import NeedsFullWidth, Probe
+from rfwidget.keras.domains import LinearDomain, NeedsFullWidth
 
 from rfwidget.keras import KerasReceptiveField
 from tests.models import chain
@@ -269,7 +269,7 @@ def test_permuted_axes_are_measured_on_whole_strips() -> None:
 
 def test_a_thin_probe_refuses_to_tell_channels_apart() -> None:
     with pytest.raises(NeedsFullWidth):
-        Probe(thin=True).need_full_width()
+        LinearDomain().need_full_width()
 
 
 def test_a_window_conserves_mass_and_is_never_negative() -> None:
