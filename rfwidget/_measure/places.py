@@ -71,8 +71,8 @@ def transposed(
         x: the tensor.
         places: axes along which the kernel moves.
         channels: axis of the channels.
-        taps: where the kernel is not zero by construction, ``(*sizes, channels in, channels out)``; the first of the two
-            may have length 1 if it does not matter.
+        taps: where the kernel is not zero by construction, ``(*sizes, channels in, channels out)``; the
+            channels in may be one if they do not matter.
         strides: results between the first ones of two elements, one for each place.
         dilations: one for each place.
         starts: the first result that is kept, one for each place.
@@ -84,9 +84,7 @@ def transposed(
         for place, size, stride, dilation, start, length in zip(
             places, sizes, strides, dilations, starts, lengths, strict=True
         ):
-            x = spans.transposed_window(
-                x, place, size, stride=stride, dilation=dilation, start=start, length=length
-            )
+            x = spans.transposed_window(x, place, size, stride=stride, dilation=dilation, start=start, length=length)
         return x
     # With holes in the kernel: the elements apart, then an ordinary convolution with the kernel turned round.
     borders = []
@@ -98,6 +96,4 @@ def transposed(
         reach = (size - 1) * dilation
         borders.append((reach - start, length + start - spread))
     turned = np.flip(taps, axis=tuple(range(len(places))))
-    return spans.convolve(
-        x, places, channels, turned, strides=[1] * len(places), dilations=dilations, paddings=borders
-    )
+    return spans.convolve(x, places, channels, turned, strides=[1] * len(places), dilations=dilations, paddings=borders)

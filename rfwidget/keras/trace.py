@@ -87,7 +87,9 @@ class Tracer:
         def outer(value: Any) -> Any:
             if isinstance(value, Flowing):
                 return self._known(value)
-            return value.tensor if isinstance(value, Constant) else value.variable if isinstance(value, Handle) else value
+            return (
+                value.tensor if isinstance(value, Constant) else value.variable if isinstance(value, Handle) else value
+            )
 
         def inner(leaf: Any) -> Any:
             if isinstance(leaf, Carried):
@@ -183,7 +185,11 @@ def _plain(structure: Any) -> Any:
     if isinstance(structure, dict):
         return {key: _plain(part) for key, part in structure.items()}
     if isinstance(structure, (list, tuple)) and not hasattr(structure, "_fields"):
-        return type(structure)(map(_plain, structure)) if type(structure) in (list, tuple) else list(map(_plain, structure))
+        return (
+            type(structure)(map(_plain, structure))
+            if type(structure) in (list, tuple)
+            else list(map(_plain, structure))
+        )
     return structure
 
 

@@ -32,7 +32,9 @@ _LARGEST = 1 << 26
 """Numbers in all of them together, at most."""
 
 _ALONE = frozenset((POINTWISE + " Mul LogicalAnd LogicalOr BitwiseAnd Div DivNoNan RealDiv SelectV2").split())
-_MOVES = frozenset("Reshape ExpandDims Squeeze Transpose BroadcastTo Tile Unpack StridedSlice Slice".split())
+_MOVES = frozenset(
+    {"Reshape", "ExpandDims", "Squeeze", "Transpose", "BroadcastTo", "Tile", "Unpack", "StridedSlice", "Slice"}
+)
 _TOGETHER = frozenset({"Pack", "ConcatV2"})
 
 
@@ -78,7 +80,7 @@ def _sources(value: Flowing) -> dict[Flowing, list[Numbers]]:
         possible = _possible(one)
         if possible is not None:
             found[one] = possible
-        elif one.operation.type in _ALONE or one.operation.type in _TOGETHER or one.operation.type in _MOVES:
+        elif one.operation.type in _ALONE | _TOGETHER | _MOVES or _is_table(one):
             stack += one.inputs
         else:
             raise UnknownError(one.operation.type)
@@ -122,6 +124,41 @@ def _in_windows(call: Call, shape: tuple[int, ...]) -> list[Numbers]:
     return found
 
 
+def examples(values: Sequence[Any]) -> list[list[Numbers]]:
+    """Numbers that some tensors might hold together, two times: what does not differ does not depend on the image.
+
+    What they are made of by operations on elements is worked out; what that was made of is given any numbers.
+    """
+    followed = _ALONE | _TOGETHER | _MOVES
+    found = []
+    for number in (1, 2):
+        done: dict[int, Any] = {}
+
+        def visit(one: Any, number: int = number, done: dict[int, Any] = done) -> Any:
+            if id(one) not in done:
+                if isinstance(one, Constant):
+                    done[id(one)] = one.tensor
+                elif one.operation is None or one.operation.type not in followed:
+                    done[id(one)] = tf.cast(tf.fill(one.shape, number), one.dtype)
+                else:
+                    done[id(one)] = run(one.operation, [visit(part) for part in one.inputs])[one.output]
+            return done[id(one)]
+
+        found.append([np.asarray(visit(value)) for value in values])
+    return found
+
+
+def _is_table(value: Flowing) -> bool:
+    """Whether the image says only what is read out of a table of constants."""
+    return (
+        value.operation.type == "GatherV2"
+        and isinstance(value.inputs[0], Constant)
+        and isinstance(value.inputs[2], Constant)
+        and int(value.inputs[2].numbers) == 0
+        and not value.operation.get_attr("batch_dims")
+    )
+
+
 def _worked_out(value: Any, known: dict[Flowing, Numbers]) -> Any:
     """The numbers of a tensor, for some numbers of its sources."""
 
@@ -140,6 +177,9 @@ def _check_alone(value: Flowing, source: Flowing, *, tuples: bool) -> None:
         kind = one.operation.type
         if kind in _ALONE:
             return _agreed([np.asarray(n) for n in inputs])
+        if kind == "GatherV2":
+            own_ = np.asarray(inputs[1])
+            return np.broadcast_to(own_.reshape(*own_.shape, *(1,) * (len(one.shape) - own_.ndim)), one.shape)
         if kind in _MOVES:
             given = [one_ if k == 0 else v.tensor for k, (one_, v) in enumerate(zip(inputs, one.inputs, strict=True))]
             return np.asarray(run(one.operation, [tf.constant(given[0]), *given[1:]])[one.output])

@@ -93,7 +93,9 @@ def gather_nd(call: Call) -> Carried:
         possible = _possible(call, 1, tuples=True)
         if possible is None:
             whole = spans.reduce(x, range(count))
-            parts.append(spans.broadcast(spans.reshape(whole, (*(1,) * (len(shape) - whole.rank), *whole.shape)), shape))
+            parts.append(
+                spans.broadcast(spans.reshape(whole, (*(1,) * (len(shape) - whole.rank), *whole.shape)), shape)
+            )
         else:
             flat = spans.reshape(x, (math.prod(x.shape[:count]), *x.shape[count:]))
             for numbers in possible:
@@ -187,4 +189,3 @@ def rows_written(call: Call) -> Carried:
     order = np.full(x.shape[0], -1)
     order[rows] = np.arange(len(rows))
     return spans.join([x, spans.take(new, 0, order)])
-

@@ -12,6 +12,7 @@ import tensorflow as tf
 from rfwidget._measure import spans
 from rfwidget._measure.places import gathered, masked, replaced
 from rfwidget._measure.spans import Carried
+from rfwidget.keras.tf.choices import examples
 from rfwidget.keras.tf.table import Call, rule
 from rfwidget.keras.tf.values import Flowing, UnknownError, run
 
@@ -130,26 +131,30 @@ def partition(call: Call) -> list[Carried]:
 
 @rule("Slice")
 def slice_(call: Call) -> Carried:
-    """A block. Where it begins at a place that the image decides, it may be any."""
+    """A block. Where it begins may be decided by the image."""
     x = call.needed(0)
     lengths = [int(n) for n in call.numbers(2)]
     if isinstance(call.inputs[1], Flowing):
-        shape = [x.shape[axis] if n < 0 else n for axis, n in enumerate(lengths)]
-        moved = [axis for axis, n in enumerate(shape) if n != x.shape[axis]]
-        where = spans.reshape(spans.reduce(call.needed(1)), (1,) * x.rank)
-        return spans.join([spans.reduce(x, moved, keepdims=True), where], shape)
+        for axis, length in enumerate(lengths):
+            if length >= 0:
+                x = spans.window(x, axis, x.shape[axis] - length + 1)  # it fits in wherever it begins
+        return spans.join([x, spans.reshape(spans.reduce(call.needed(1)), (1,) * x.rank)])
     for axis, (start, length) in enumerate(zip(call.numbers(1), lengths, strict=True)):
         stop = x.shape[axis] if length < 0 else int(start) + length
         x = spans.cut(x, axis, int(start), stop)
     return x
 
 
-def _keys(call: Call, first: int, rank: int) -> list[Any]:
-    """The keys of a strided slice, as NumPy takes them: slices, whole numbers, None, one Ellipsis at most."""
-    begin, end, step = (call.numbers(first + place) for place in range(3))
-    masks = {
-        name: int(call.attr(f"{name}_mask")) for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
-    }
+def _keys(call: Call, rank: int, numbers: Sequence[Any]) -> list[Any]:
+    """The keys of a strided slice, as NumPy takes them: slices, whole numbers and None, for all axes.
+
+    Args:
+        call: of the operation.
+        rank: axes of what is cut.
+        numbers: where it begins, ends, and in what steps.
+    """
+    begin, end, step = numbers
+    masks = {name: int(call.attr(f"{name}_mask")) for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
     keys: list[Any] = []
     for place in range(len(begin)):
         bit = 1 << place
@@ -176,7 +181,7 @@ def strided_slice(call: Call) -> Carried:
     if any(isinstance(value, Flowing) for value in call.inputs[1:]):
         return _moving_slice(call, x)
     axis, shape = 0, []
-    for key in _keys(call, 1, x.rank):
+    for key in _keys(call, x.rank, [call.numbers(place) for place in (1, 2, 3)]):
         if key is None:
             shape.append(1)
         elif isinstance(key, int):
@@ -192,24 +197,40 @@ def strided_slice(call: Call) -> Carried:
 
 
 def _moving_slice(call: Call, x: Carried) -> Carried:
-    """A slice that begins where the image says: along the axes that it cuts, any elements."""
-    masks = [int(call.attr(f"{name}_mask")) for name in ("ellipsis", "new_axis", "shrink_axis")]
-    where = [spans.reduce(c) for c in (call.carried(k) for k in (1, 2, 3)) if c is not None]
-    static = call.static_shapes[0]
-    if masks[0] or masks[1] or static is None:
-        raise UnknownError("a slice at a place that the image decides")
-    gone = [axis for axis in range(x.rank) if masks[2] >> axis & 1]
-    kept = [axis for axis in range(x.rank) if axis not in gone]
-    cut_ = [axis for axis, n in zip(kept, static, strict=True) if n != x.shape[axis]]
-    mixed = spans.squeeze(spans.reduce(x, [*gone, *cut_], keepdims=True), gone)
-    return spans.join([mixed, *(spans.reshape(w, (1,) * len(static)) for w in where)], static)
+    """A slice that begins where the image says, but fits in: along each axis, what the places in question hold."""
+    if call.carried(3) is not None:
+        raise UnknownError("a slice in steps that the image decides")
+    one, other = (_keys(call, x.rank, numbers) for numbers in examples(call.inputs[1:]))
+    shape, axis = [], 0
+    for key, also in zip(one, other, strict=True):
+        if key is None:
+            shape.append(1)
+            continue
+        step = (key.step or 1) if isinstance(key, slice) else 1
+        length = len(range(*key.indices(_ENDLESS))) if isinstance(key, slice) else 1
+        if isinstance(key, slice) and length != len(range(*also.indices(_ENDLESS))):
+            raise UnknownError("a slice as long as the image decides")
+        if key == also:
+            index = np.arange(x.shape[axis])[key if isinstance(key, slice) else [key]]
+            x, length = spans.take(x, axis, index), len(index)
+        else:
+            x = spans.window(x, axis, x.shape[axis] - (length - 1) * step, stride=step)
+        shape += [length] if isinstance(key, slice) else []
+        axis += 1
+    where = [spans.reduce(c) for c in (call.carried(1), call.carried(2)) if c is not None]
+    return spans.join([spans.reshape(x, shape), *(spans.reshape(w, (1,) * len(shape)) for w in where)])
+
+
+_ENDLESS = 1 << 30
+"""Long enough for any slice to fit in."""
 
 
 @rule("TensorStridedSliceUpdate")
 def sliced_update(call: Call) -> Carried:
     """A tensor with a slice replaced."""
     x, new = call.needed(0), call.needed(4)
-    places = np.arange(math.prod(x.shape)).reshape(x.shape)[tuple(_keys(call, 1, x.rank))]
+    keys = _keys(call, x.rank, [call.numbers(place) for place in (1, 2, 3)])
+    places = np.arange(math.prod(x.shape)).reshape(x.shape)[tuple(keys)]
     return replaced(x, places, spans.broadcast(new, places.shape))
 
 
@@ -220,11 +241,7 @@ def sliced_update(call: Call) -> Carried:
 def reverse(call: Call) -> Carried:
     """Backwards along some axes."""
     x = call.only(0)
-    if call.kind == "Reverse":
-        axes = [int(axis) for axis in np.flatnonzero(call.numbers(1))]
-    else:
-        axes = call.axes(1, x.rank)
-    for axis in axes:
+    for axis in np.flatnonzero(call.numbers(1)).tolist() if call.kind == "Reverse" else call.axes(1, x.rank):
         x = spans.take(x, axis, np.arange(x.shape[axis])[::-1])
     return x
 
@@ -335,5 +352,3 @@ def histogram(call: Call) -> Carried:
 def line(call: Call) -> Carried:
     """Numbers between limits that the image decides, if it does not decide how many."""
     return spans.everything(call.all_carried, call.static_shape)
-
-

@@ -48,7 +48,7 @@ def each_its_own(call: Call) -> list[Any]:
 @rule("Mul MulNoNan LogicalAnd BitwiseAnd Div DivNoNan RealDiv", even=True)
 def product(call: Call) -> Carried:
     """As `pointwise`, but nothing is left where a constant factor is zero: a mask."""
-    result = pointwise(call)
+    result: Carried = pointwise(call)
     for place in range(len(call.inputs)):
         divides = place == 1 and call.kind in ("Div", "DivNoNan", "RealDiv")
         if call.carried(place) is None and (not divides or call.kind == "DivNoNan"):
@@ -59,7 +59,7 @@ def product(call: Call) -> Carried:
 @rule("LogicalOr", even=True)
 def either(call: Call) -> Carried:
     """Nothing is left where a constant is True."""
-    result = pointwise(call)
+    result: Carried = pointwise(call)
     for place in (0, 1):
         value = call.inputs[place]
         if isinstance(value, Constant) and value.numbers.any():
@@ -93,8 +93,9 @@ def select(call: Call) -> Carried:
     condition = call.inputs[0]
     wide = (1,) * (len(shape) - 1)
     along_first = call.kind == "Select" and len(condition.shape) == 1 and len(shape) > 1
-    if call.carried(0) is not None:
-        decides = spans.reshape(call.carried(0), (-1, *wide)) if along_first else call.carried(0)
+    decides = call.carried(0)
+    if decides is not None:
+        decides = spans.reshape(decides, (-1, *wide)) if along_first else decides
         whole = np.broadcast_shapes(shape, decides.shape)
         return spans.broadcast(spans.join([decides, *call_carried(call, 1, 2)]), whole)
     chosen = call.numbers(0).astype(bool)

@@ -81,7 +81,7 @@ def masked_product(
     gone = [axis for axis, label in enumerate(own) if label not in result and label not in others]
     x, own = spans.reduce(x, gone), [label for label in own if label in result or label in others]
     gone_there = tuple(axis for axis, label in enumerate(others) if label not in result and label not in own)
-    mask, others = mask.any(axis=gone_there), [label for label in others if label in result or label in own]
+    mask, others = np.asarray(mask.any(axis=gone_there)), [label for label in others if label in result or label in own]
     shared = [label for label in own if label in others and label in result]
     kept = [label for label in own if label not in others]
     summed = [label for label in own if label not in result]
@@ -93,7 +93,7 @@ def masked_product(
     flat = spans.reshape(x, (count, math.prod(middle), -1))
     masks = mask.reshape(count, flat.shape[2], -1)
     if masks.shape[1] == masks.shape[2] == 1:
-        product = masked(flat, masks.any(axis=2, keepdims=True))
+        product = masked(flat, masks)
     elif (masks == masks[:1]).all():
         product = spans.mix(flat, 2, masks[0])
     else:

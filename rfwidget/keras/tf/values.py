@@ -1,8 +1,8 @@
 """What stands for the tensors of a graph while it is walked.
 
 `Constant` depends on no pixel and has numbers, which are worked out when somebody asks. Weights have numbers that are
-not theirs: any positive ones, so that what is zero after all was made so by the code, as a mask is. `Flowing` depends on
-the image. `Items` is a list of tensors, and `Handle` a variable that has not been read.
+not theirs: any positive ones, so that what is zero after all was made so by the code, as a mask is. `Flowing` depends
+on the image. `Items` is a list of tensors, and `Handle` a variable that has not been read.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -153,12 +152,41 @@ def depends(value: Any) -> bool:
 # -- running operations ------------------------------------------------------------------------------------------------
 
 
-@cache
-def _parameters(kind: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
+class _Signature(NamedTuple):
+    """How an operation is called outside a graph.
+
+    Attributes:
+        function: that runs it.
+        inputs: its parameters for tensors, in order.
+        attributes: its other parameters, with the names that they have in a graph.
+    """
+
+    function: Callable[..., Any]
+    inputs: tuple[str, ...]
+    attributes: tuple[tuple[str, str], ...]
+
+
+_SIGNATURES: dict[str, _Signature] = {}
+
+
+def _signature(operation: Any) -> _Signature:
+    kind, definition = operation.type, operation.op_def
+    if kind in _SIGNATURES:
+        return _SIGNATURES[kind]
     function = getattr(tf.raw_ops, kind, None)
     if function is None:
-        raise UnknownError(kind)
-    return function, tuple(inspect.signature(function).parameters)
+        raise UnknownError(f"the operation {kind}")
+    parameters = [name for name in inspect.signature(function).parameters if name != "name"]
+    inputs = [argument.name for argument in definition.input_arg]
+    implied = {n for argument in definition.input_arg for n in (argument.number_attr, argument.type_list_attr)}
+    implied |= {argument.type_attr for argument in definition.input_arg}
+    attributes = [attr.name for attr in definition.attr if attr.name in parameters or attr.name not in implied]
+    # Some have another name for Python; they come in the same order.
+    free = iter([name for name in parameters if name not in inputs and name not in attributes])
+    inputs_there = [name if name in parameters else next(free) for name in inputs]
+    there = [(name if name in parameters else next(free, None), name) for name in attributes]
+    known = _Signature(function, tuple(inputs_there), tuple((own, name) for own, name in there if own is not None))
+    return _SIGNATURES.setdefault(kind, known)
 
 
 def run(operation: Any, tensors: Sequence[Any]) -> list[Any]:
@@ -174,21 +202,19 @@ def run(operation: Any, tensors: Sequence[Any]) -> list[Any]:
     Raises:
         UnknownError: if TensorFlow does not run it alone, or refuses the numbers.
     """
-    function, parameters = _parameters(operation.type)
+    signature = _signature(operation)
     arguments: dict[str, Any] = {}
     rest = list(tensors)
-    for argument in operation.op_def.input_arg:
+    for own, argument in zip(signature.inputs, operation.op_def.input_arg, strict=True):
         if argument.number_attr or argument.type_list_attr:
             told = operation.get_attr(argument.number_attr or argument.type_list_attr)
             count = told if isinstance(told, int) else len(told)
-            arguments[argument.name], rest = rest[:count], rest[count:]
+            arguments[own], rest = rest[:count], rest[count:]
         else:
-            arguments[argument.name], rest = rest[0], rest[1:]
-    for name in parameters:
-        if name not in arguments and name != "name":
-            arguments[name] = attribute(operation, name)
+            arguments[own], rest = rest[0], rest[1:]
+    arguments.update((own, attribute(operation, name)) for own, name in signature.attributes)
     try:
-        result = function(**arguments)
+        result = signature.function(**arguments)
     except Exception as error:
         raise UnknownError(f"{operation.type}: {error}") from error
     if result is None or isinstance(result, tf.Operation):
@@ -206,9 +232,35 @@ def attribute(operation: Any, name: str) -> Any:
 
 
 KEEP = frozenset(
-    "Identity ReadVariableOp Cast Reshape Transpose ExpandDims Squeeze StopGradient Neg Snapshot ConjugateTranspose"
-    " Slice StridedSlice Split SplitV Unpack Tile BroadcastTo EnsureShape Exp Sqrt Square Abs Softplus Sigmoid"
-    " CheckNumerics PreventGradient".split()
+    {
+        "Identity",
+        "ReadVariableOp",
+        "Cast",
+        "Reshape",
+        "Transpose",
+        "ExpandDims",
+        "Squeeze",
+        "StopGradient",
+        "Neg",
+        "Snapshot",
+        "ConjugateTranspose",
+        "Slice",
+        "StridedSlice",
+        "Split",
+        "SplitV",
+        "Unpack",
+        "Tile",
+        "BroadcastTo",
+        "EnsureShape",
+        "Exp",
+        "Sqrt",
+        "Square",
+        "Abs",
+        "Softplus",
+        "Sigmoid",
+        "CheckNumerics",
+        "PreventGradient",
+    }
 )
 """Operations that leave weights without zeros."""
 

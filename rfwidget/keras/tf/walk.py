@@ -61,9 +61,7 @@ class Walk:
             given: their values.
             outputs: the tensors.
         """
-        values: dict[str, Any] = {
-            tensor.name: value for tensor, value in zip(graph.inputs, given, strict=True)
-        }
+        values: dict[str, Any] = {tensor.name: value for tensor, value in zip(graph.inputs, given, strict=True)}
         for operation, call in self._plan(graph, outputs).operations:
             if call is not None:
                 found = self._call_layer(call, lambda tensor: values[tensor.name])
@@ -109,6 +107,8 @@ class Walk:
             return list(special(operation, inputs))
         if operation.type.startswith("TensorList") or operation.type == "EmptyTensorList":
             return self._list(operation, inputs)
+        if operation.type == "Identity":
+            return inputs if isinstance(inputs[0], (Items, Handle, Constant)) else self._followed(operation, inputs)
         if not any(map(depends, inputs)):
             return self._constant(operation, inputs)
         return self._followed(operation, inputs)
@@ -179,6 +179,8 @@ class Walk:
 
     def _unknown(self, call: Call, reason: str) -> list[Carried]:
         shapes = call.static_shapes
+        if not call.all_carried:
+            raise UnknownError(f"{self._name}: {reason}")
         if any(shape is None for shape in shapes):
             tensors = [
                 value.tensor if isinstance(value, Constant) else tf.ones(value.shape, value.dtype)
@@ -187,7 +189,11 @@ class Walk:
             if call.kind in _COUNTED:
                 raise UnknownError(f"{self._name}: how many results {call.kind} has is decided by the image")
             shapes = [tuple(result.shape) for result in run(call.operation, tensors)]
-        return [spans.everything(call.all_carried, shape, f"{self._name}: {reason}") for shape in shapes if shape is not None]
+        return [
+            spans.everything(call.all_carried, shape, f"{self._name}: {reason}")
+            for shape in shapes
+            if shape is not None
+        ]
 
     # -- functions and branches ----------------------------------------------------------------------------------------
 
@@ -351,7 +357,18 @@ _SPECIAL = {"PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf", "
 _RANDOM = ("Random", "StatelessRandomUniform", "StatelessRandomNormal", "StatelessTruncated", "TruncatedNormal",
            "ParameterizedTruncated", "StatelessRandomGamma", "StatelessRandomPoisson")  # fmt: skip
 
-_COUNTED = {"Where", "Unique", "UniqueV2", "UniqueWithCounts", "NonMaxSuppressionV3", "NonMaxSuppressionV5", "ListDiff"}
+_COUNTED = {
+    "StridedSlice",
+    "Slice",
+    "Reshape",
+    "Where",
+    "Unique",
+    "UniqueV2",
+    "UniqueWithCounts",
+    "NonMaxSuppressionV3",
+    "NonMaxSuppressionV5",
+    "ListDiff",
+}
 """Operations the shape of whose results is decided by numbers."""
 
 
@@ -359,8 +376,11 @@ def _is_even(call: Call) -> bool:
     """Whether it tells no channel from another."""
     if call.kind in EVEN:
         return all(value.dense or value.nonzero is None for value in call.inputs if isinstance(value, Constant))
-    return call.kind == "Conv2D" and call.carried(1) is None and call.nonzero(1) is None and (
-        call.shape(1)[-2] == call.shape(0)[-1] and call.attr("data_format") == "NHWC"
+    return (
+        call.kind == "Conv2D"
+        and call.carried(1) is None
+        and call.nonzero(1) is None
+        and (call.shape(1)[-2] == call.shape(0)[-1] and call.attr("data_format") == "NHWC")
     )
 
 
@@ -377,7 +397,7 @@ def _same(old: Any, new: Any) -> bool:
     if isinstance(old, Flowing) and isinstance(new, Flowing):
         pairs = zip(old.carried.planes, new.carried.planes, strict=True)
         return old.carried.marks == new.carried.marks and all(
-            np.array_equal(*np.broadcast_arrays(spans.joined(a), spans.joined(b))) for a, b in pairs
+            bool((spans.joined(a) == spans.joined(b)).all()) for a, b in pairs
         )
     if isinstance(old, Items) and isinstance(new, Items):
         return len(old.items) == len(new.items) and all(map(_same, old.items, new.items))
@@ -402,4 +422,3 @@ def _element_dtype(operation: Any) -> Any:
 def _told_shape(value: Any) -> tuple[int, ...] | None:
     numbers = value.numbers
     return None if numbers.ndim == 0 and numbers < 0 else tuple(int(n) for n in np.atleast_1d(numbers))
-

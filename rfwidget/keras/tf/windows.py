@@ -11,12 +11,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from rfwidget._measure import spans
-from rfwidget._measure.places import mixed, transposed
+from rfwidget._measure.places import gathered, mixed, transposed
 from rfwidget._measure.spans import Carried
 from rfwidget.keras.domains import same_padding
 from rfwidget.keras.tf.pointwise import call_carried
 from rfwidget.keras.tf.table import Call, rule
-from rfwidget.keras.tf.values import Constant, UnknownError
+from rfwidget.keras.tf.values import Constant, UnknownError, run
 
 # -- how windows stand -------------------------------------------------------------------------------------------------
 
@@ -27,7 +27,7 @@ def _layout(call: Call, rank: int) -> tuple[list[int], int]:
     return (list(range(2, rank)), 1) if first else (list(range(1, rank - 1)), rank - 1)
 
 
-def _paddings(call: Call, rank: int, wanted: Sequence[tuple[int, int, int, int]], places: Sequence[int]) -> list[Any]:
+def _paddings(call: Call, wanted: Sequence[tuple[int, int, int, int]], places: Sequence[int]) -> list[Any]:
     """Elements before and behind, one pair for each place; ``wanted``: length, size, stride, dilation of each."""
     padding = call.attr("padding")
     if padding == "SAME":
@@ -57,7 +57,7 @@ def convolution(call: Call) -> Carried:
     told = call.attr("dilations") if call.has("dilations") else []
     dilations = [int(told[place]) for place in places] if len(told) == x.rank else [1] * len(places)
     wanted = list(zip((x.shape[place] for place in places), sizes, strides, dilations, strict=True))
-    paddings = _paddings(call, x.rank, wanted, places)
+    paddings = _paddings(call, wanted, places)
     if call.kind == "DepthwiseConv2dNative":
         groups, results = x.shape[channels], kernel[-2] * kernel[-1]
         taps = _taps(call, 1, (*sizes, 1, results)).reshape(*sizes, 1, results)
@@ -102,7 +102,7 @@ def transposed_convolution(call: Call) -> Carried:
     dilations = [int(told[place]) for place in places] if len(told) == x.rank else [1] * len(places)
     lengths = [shape[place] for place in places]
     wanted = list(zip(lengths, sizes, strides, dilations, strict=True))
-    starts = [before for before, _ in _paddings(call, x.rank, wanted, places)]
+    starts = [before for before, _ in _paddings(call, wanted, places)]
     results = shape[channels]
     if call.kind.startswith("Depthwise"):
         if call.nonzero(1) is not None or kernel[-1] != 1:
@@ -113,9 +113,7 @@ def transposed_convolution(call: Call) -> Carried:
             x = spans.transposed_window(x, place, size, stride=stride, dilation=dilation, start=start, length=length)
         return _with_kernel(call, x, channels, results)
     taps = np.moveaxis(_taps(call, 1, (*sizes, results, 1)), -2, -1)
-    found = transposed(
-        x, places, channels, taps, strides=strides, dilations=dilations, starts=starts, lengths=lengths
-    )
+    found = transposed(x, places, channels, taps, strides=strides, dilations=dilations, starts=starts, lengths=lengths)
     return _with_kernel(call, spans.sharp(found), channels, results)
 
 
@@ -130,9 +128,7 @@ def pool(call: Call) -> list[Carried]:
     strides = call.attr("strides") if call.has("strides") else call.numbers(2)
     axes = list(range(x.rank))
     wanted = [(x.shape[axis], int(sizes[axis]), int(strides[axis]), 1) for axis in axes]
-    for axis, (_, size, stride, _), (before, after) in zip(
-        axes, wanted, _paddings(call, x.rank, wanted, axes), strict=True
-    ):
+    for axis, (_, size, stride, _), (before, after) in zip(axes, wanted, _paddings(call, wanted, axes), strict=True):
         x = spans.window(x, axis, size, stride=stride, before=before, after=after)
     return [x] * call.count
 
@@ -143,14 +139,12 @@ def dilation(call: Call) -> Carried:
     x, kernel = call.needed(0), call.shape(1)
     strides, rates = ([int(n) for n in call.attr(name)[1:3]] for name in ("strides", "rates"))
     wanted = list(zip(x.shape[1:3], kernel[:2], strides, rates, strict=True))
-    paddings = _paddings(call, 4, wanted, (1, 2))
+    paddings = _paddings(call, wanted, (1, 2))
     taps = np.ones((*kernel[:2], 1, kernel[2]), bool)
     weights = call.inputs[1]
     if isinstance(weights, Constant) and not weights.dense:
         taps = (weights.numbers > _LOWEST)[:, :, None]
-    found = spans.convolve(
-        x, (1, 2), 3, taps, strides=strides, dilations=rates, paddings=paddings, groups=kernel[2]
-    )
+    found = spans.convolve(x, (1, 2), 3, taps, strides=strides, dilations=rates, paddings=paddings, groups=kernel[2])
     other = call.carried(1)
     return found if other is None else spans.join([found, spans.reduce(other, [0, 1])])
 
@@ -172,7 +166,7 @@ def patches(call: Call) -> Carried:
     wanted = list(zip(x.shape[1:-1], sizes, strides, rates, strict=True))
     batch, channels = x.shape[0], x.shape[-1]
     for place, ((length, size, stride, rate), (before, after)) in enumerate(
-        zip(wanted, _paddings(call, x.rank, wanted, range(1, 1 + count)), strict=True)
+        zip(wanted, _paddings(call, wanted, range(1, 1 + count)), strict=True)
     ):
         axis = 1 + 2 * place
         results = (length + before + after - (size - 1) * rate - 1) // stride + 1
@@ -277,13 +271,11 @@ def resize(call: Call) -> Carried:
     corners, half = bool(call.attr("align_corners")), call.has("half_pixel_centers")
     named = {"align_corners": corners, **({"half_pixel_centers": call.attr("half_pixel_centers")} if half else {})}
     for axis, results in zip((1, 2), call.numbers(1), strict=True):
-        results = int(results)
-        mask = _by_impulses(
-            x.shape[axis],
-            results,
-            lambda lines, results=results: function(images=lines, size=[results, 1], **named),
-        )
-        x = mixed(x, axis, mask)
+
+        def resized(lines: Any, results: int = int(results)) -> Any:
+            return function(images=lines, size=[results, 1], **named)
+
+        x = mixed(x, axis, _by_impulses(x.shape[axis], int(results), resized))
     return x
 
 
@@ -343,9 +335,6 @@ def projective(call: Call) -> Carried:
         return spans.join([whole, matrices], (x.shape[0], height, width, x.shape[3]))
     if call.attr("interpolation") != "NEAREST" or math.prod(x.shape[1:3]) >= 1 << 24:
         raise UnknownError(f"{call.kind} that interpolates")
-    from rfwidget._measure.places import gathered
-    from rfwidget.keras.tf.values import run
-
     n, h, w, c = x.shape
     numbers = np.broadcast_to(np.arange(1, h * w + 1, dtype=np.float32).reshape(1, h, w, 1), (n, h, w, 1))
     found = run(call.operation, [tf.constant(numbers), *(value.tensor for value in call.inputs[1:])])[0].numpy()
