@@ -75,7 +75,7 @@ class Tracer:
             queue = iter(tensors)
             filled = [next(queue) if isinstance(leaf, Carried) else leaf for leaf in leaves]
             own_args, own_kwargs = keras.tree.pack_sequence_as((args, kwargs), filled)
-            return function(*own_args, **own_kwargs)
+            return _as_its_layer(function)(*own_args, **own_kwargs)
 
         specs = [tf.TensorSpec(value.shape, value.dtype) for value in given]
         try:
@@ -174,10 +174,18 @@ class Tracer:
         given_args, given_kwargs = keras.tree.map_structure(numbers_of, (args, kwargs))
         try:
             with intercepted(called):
-                outputs = function(*given_args, **given_kwargs)
+                outputs = _as_its_layer(function)(*given_args, **given_kwargs)
         except Exception as error:
             raise (cause or error) from None
         return keras.tree.map_structure(carried_of, outputs)
+
+
+def _as_its_layer(function: Any) -> Any:
+    """The code of a layer that computes in another type than its weights have is for Keras to call: it casts them."""
+    layer = getattr(function, "__self__", None)
+    if isinstance(layer, keras.Layer) and layer.compute_dtype != layer.variable_dtype:
+        return lambda *args, **kwargs: call_as_keras_does(layer, args, kwargs)
+    return function
 
 
 def _plain(structure: Any) -> Any:

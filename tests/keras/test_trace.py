@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from rfwidget.keras.looks import Inputs, ModelLooks
-from tests.keras.foreign_code import SHAPE, Case, Shape, changes, extents
+from tests.keras.foreign_code import SHAPE, Case, Foreign, Shape, changes, extents
 
 HEIGHT, WIDTH, _ = SHAPE
 
@@ -161,10 +161,8 @@ def decorated(_: Any, x: Any) -> Any:
 
 def python_branch(_: Any, x: Any) -> Any:
     if x[0, 0, 0, 0] > 0:
-        x = x * 2.0
-    else:
-        x = x[:, :, ::-1]
-    return x
+        return x * 2.0
+    return x[:, :, ::-1]
 
 
 def python_loop(_: Any, x: Any) -> Any:
@@ -480,3 +478,278 @@ def test_every_cell_depends_on_what_changes_it(name: str) -> None:
         low, high = spans_of(looks, "foreign", axis)
         np.testing.assert_array_equal(np.stack([low, high]), np.stack([first, last]), err_msg=f"axis {axis}")
     assert not looks.carried("foreign").marks.unknown
+
+
+# -- layers in the code ------------------------------------------------------------------------------------------------
+
+
+def size_in_the_middle(looks: ModelLooks, path: str) -> tuple[int, int]:
+    """Width and height of what the cell in the middle depends on."""
+    sizes = []
+    for axis in (1, 0):
+        low, high = spans_of(looks, path, axis)
+        middle = tuple(n // 2 for n in low.shape)
+        sizes.append(int(high[middle] - low[middle]))
+    return sizes[0], sizes[1]
+
+
+class TwoOutputs(layers.Layer):
+    """A convolution of its own, then raw TensorFlow and an operation of Keras."""
+
+    def build(self, shape: Any) -> None:
+        self.conv = layers.Conv2D(2, (3, 5), padding="same", name="inner")
+        self.conv.build(shape)
+
+    def call(self, x: Any) -> Any:
+        return tf.nn.avg_pool2d(self.conv(x), 3, 1, "SAME"), ops.max_pool(x, 2, 2)
+
+
+def test_layers_that_raw_code_calls_are_found_by_name() -> None:
+    image = keras.Input((16, 20, 2))
+    looks = looked_at(keras.Model(image, TwoOutputs(name="two")(image)), (16, 20, 2))
+    assert list(looks.entries) == ["two/inner", "two"]
+    assert size_in_the_middle(looks, "two/inner") == (5, 3)
+    assert size_in_the_middle(looks, "two") == (7, 5)
+
+
+def test_models_that_raw_code_calls_are_entered() -> None:
+    inside = keras.Input((16, 20, 3))
+    part = keras.Model(inside, layers.Conv2D(4, (3, 5), name="deep")(layers.ReLU()(inside)), name="backbone")
+
+    class Around(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__(name="around")
+            self.part = part
+
+        def call(self, x: Any) -> Any:
+            return tf.nn.relu(self.part(tf.nn.avg_pool2d(x, 3, 1, "SAME")))
+
+    image = keras.Input((16, 20, 3))
+    looks = looked_at(keras.Model(image, Around()(image)), (16, 20, 3))
+    assert size_in_the_middle(looks, "around/backbone/deep") == (7, 5)
+    assert size_in_the_middle(looks, "around") == (7, 5)
+
+
+def test_layers_in_loops_and_branches_are_followed() -> None:
+    class Loop(layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.conv = layers.Conv2D(2, (1, 3), padding="same", name="again")
+            self.conv.build(shape)
+
+        def call(self, x: Any) -> Any:
+            _, y = tf.while_loop(lambda k, _: k < 3, lambda k, y: (k + 1, self.conv(y)), (0, x))
+            return tf.cond(tf.reduce_sum(x[:, :2]) > 0, lambda: y, lambda: self.conv(y))
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return shape
+
+    image = keras.Input(SHAPE)
+    looks = looked_at(keras.Model(image, Loop(name="loop")(image)))
+    low, high = spans_of(looks, "loop", 0)
+    assert (low[-1] == 0).all()
+    assert (high[-1] == HEIGHT).all()
+    assert "loop/again" in looks.entries
+
+
+def test_a_model_whose_call_is_raw_code() -> None:
+    class Subclassed(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(name="sub")
+            self.one = layers.Conv2D(2, 3, padding="same", name="one")
+            self.two = layers.Conv2D(2, (3, 5), padding="same", name="two")
+
+        def call(self, x: Any) -> Any:
+            return self.two(tf.nn.max_pool2d(tf.nn.relu(self.one(x)), 2, 2, "SAME"))
+
+    model = Subclassed()
+    model(np.zeros((1, *SHAPE), "float32"))
+    looks = looked_at(model)
+    assert size_in_the_middle(looks, "one") == (3, 3)
+    assert size_in_the_middle(looks, "two") == (12, 8)
+    assert looks.whole == "sub"
+
+
+def test_another_input_is_anything_but_zero() -> None:
+    image, mask = keras.Input(SHAPE, name="image"), keras.Input(SHAPE, name="mask")
+
+    class Times(layers.Layer):
+        def call(self, x: Any, other: Any) -> Any:
+            return tf.multiply(x, other)
+
+    x = Times(name="times")(layers.Conv2D(2, 3, padding="same")(image), mask)
+    looks = ModelLooks(keras.Model([image, mask], x), Inputs((SHAPE, SHAPE), 0), local=False)
+    assert size_in_the_middle(looks, "times") == (3, 3)
+    other = ModelLooks(keras.Model([image, mask], x), Inputs((SHAPE, SHAPE), 1), local=False)
+    assert size_in_the_middle(other, "times") == (1, 1)
+
+
+# -- between layers ----------------------------------------------------------------------------------------------------
+
+
+class PoolWithPlaces(layers.Layer):
+    """As SegNet pools; the places are handed on as numbers with a point."""
+
+    def call(self, x: Any) -> Any:
+        best, place = tf.nn.max_pool_with_argmax(x, 2, 2, "SAME")
+        return [best, tf.cast(place, x.dtype)]
+
+
+class Unpool(layers.Layer):
+    """As SegNet enlarges: every number goes back to its place."""
+
+    def call(self, inputs: Any) -> Any:
+        new, place = inputs
+        place = tf.cast(place, "int32")
+        n, h, w, c = (tf.shape(new)[k] for k in range(4))
+        h, w = 2 * h, 2 * w
+        one = tf.ones_like(place)
+        batch = one * tf.reshape(tf.range(n), (-1, 1, 1, 1))
+        where = tf.stack([batch, place // (w * c), place // c % w, one * tf.range(c)])
+        flat = tf.transpose(tf.reshape(where, (4, -1)))
+        return tf.scatter_nd(flat, tf.reshape(new, (-1,)), (n, h, w, c))
+
+    def compute_output_shape(self, shapes: Any) -> Any:
+        n, h, w, c = shapes[0]
+        return n, 2 * h, 2 * w, c
+
+
+@pytest.mark.parametrize("channels", [1, 2, 24])
+def test_places_of_maxima_stay_in_their_windows_from_layer_to_layer(channels: int) -> None:
+    image = keras.Input((12, 16, 2))
+    best, place = PoolWithPlaces()(layers.Conv2D(channels, 3, padding="same")(image))
+    looks = looked_at(keras.Model(image, Unpool(name="unpool")([layers.Conv2D(channels, 1)(best), place])), (12, 16, 2))
+    for axis, length in ((0, 12), (1, 16)):
+        low, high = spans_of(looks, "unpool", axis)
+        block = np.arange(length) // 2 * 2
+        expected = np.maximum(block - 1, 0), np.minimum(block + 3, length)
+        line = (slice(None), 3) if axis == 0 else (3, slice(None))
+        np.testing.assert_array_equal([low[line], high[line]], expected)
+        assert (low == low[line].reshape((-1, 1) if axis == 0 else (1, -1))).all()
+
+
+def test_whole_numbers_between_layers_keep_their_type() -> None:
+    class Pick(layers.Layer):
+        def call(self, x: Any, column: Any) -> Any:
+            return tf.gather(x, column, axis=2, batch_dims=1)
+
+    image = keras.Input(SHAPE)
+    column = Foreign(lambda _, x: tf.argmax(x[:, 0, :, 0], 1)[:, None], name="column")(image)
+    looks = looked_at(keras.Model(image, Pick(name="picked")(image, column)))
+    low, high = spans_of(looks, "picked", 1)
+    assert (low == 0).all()
+    assert (high == WIDTH).all()
+
+
+def test_images_of_bytes() -> None:
+    def inverted(_: Any, x: Any) -> Any:
+        return tf.nn.avg_pool2d(tf.cast(tf.bitwise.invert(x), tf.float32), 3, 1, "SAME")
+
+    image = keras.Input(SHAPE, dtype="uint8")
+    assert size_in_the_middle(looked_at(keras.Model(image, Foreign(inverted)(image))), "foreign") == (3, 3)
+
+
+def test_mixed_precision() -> None:
+    class Half(layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.w = self.add_weight(shape=(3, 5, shape[-1], 2))
+
+        def call(self, x: Any) -> Any:
+            return tf.nn.conv2d(x, tf.convert_to_tensor(self.w), 1, "SAME")
+
+    image = keras.Input(SHAPE)
+    looks = looked_at(keras.Model(image, Half(dtype="mixed_bfloat16", name="half")(image)))
+    assert size_in_the_middle(looks, "half") == (5, 3)
+
+
+def test_channels_that_are_told_apart_behind_a_concatenation() -> None:
+    image = keras.Input(SHAPE)
+    both = layers.Concatenate()(
+        [layers.Conv2D(2, 3, padding="same")(image), layers.Conv2D(2, 5, padding="same")(image)]
+    )
+    even = layers.Lambda(lambda x: tf.nn.relu(x) * 2.0, name="even")(both)
+    first = layers.Lambda(lambda x: x[..., :2] + tf.zeros(2), name="first")(both)
+    assert size_in_the_middle(looked_at(keras.Model(image, even)), "even") == (5, 5)
+    assert size_in_the_middle(looked_at(keras.Model(image, [even, first])), "first") == (3, 3)
+
+
+def test_global_context_can_be_left_out() -> None:
+    image = keras.Input(SHAPE)
+    x = layers.Conv2D(2, 3, padding="same")(image)
+    x = layers.Lambda(lambda x: x * tf.sigmoid(tf.reduce_mean(x, (1, 2), keepdims=True)), name="gated")(x)
+    model = keras.Model(image, x)
+    assert size_in_the_middle(looked_at(model), "gated") == (WIDTH, HEIGHT)
+    local = ModelLooks(model, Inputs((SHAPE,), 0), local=True)
+    assert size_in_the_middle(local, "gated") == (3, 3)
+
+
+# -- what cannot be followed -------------------------------------------------------------------------------------------
+
+
+class LeavesTensorFlow(layers.Layer):
+    """NumPy between two convolutions."""
+
+    def build(self, shape: Any) -> None:
+        self.before = layers.Conv2D(2, 3, padding="same", name="before")
+        self.behind = layers.Conv2D(2, 3, padding="same", name="behind")
+        self.before.build(shape)
+        self.behind.build((*shape[:-1], 2))
+
+    def call(self, x: Any) -> Any:
+        y = self.before(x)
+        return self.behind(tf.constant(np.sort(y.numpy(), axis=0)))
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        return *shape[:-1], 2
+
+
+def test_code_that_leaves_tensorflow_is_unknown_from_there_on() -> None:
+    image = keras.Input(SHAPE)
+    looks = looked_at(keras.Model(image, LeavesTensorFlow(name="leaves")(image)))
+    assert size_in_the_middle(looks, "leaves/before") == (3, 3)
+    assert not looks.carried("leaves/before").marks.unknown
+    for path in ("leaves/behind", "leaves"):
+        (reason,) = looks.carried(path).marks.unknown
+        assert reason.startswith("leaves: ")
+        assert size_in_the_middle(looks, path) == (WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_python_functions_in_the_graph_are_unknown_and_named(told: bool) -> None:
+    def call(x: Any) -> Any:
+        y = tf.numpy_function(lambda x: np.flip(x, 1).copy(), [x], tf.float32)
+        return tf.ensure_shape(y, x.shape) if told else tf.reshape(y, tf.shape(x))
+
+    image = keras.Input(SHAPE)
+    looks = looked_at(keras.Model(image, layers.Lambda(call, output_shape=SHAPE, name="sorcery")(image)))
+    (reason,) = looks.carried("sorcery").marks.unknown
+    assert reason.startswith("sorcery: ")
+
+
+def test_a_count_that_the_image_decides_is_an_error_with_a_name() -> None:
+    image = keras.Input(SHAPE)
+    x = layers.Lambda(
+        lambda x: tf.reshape(tf.reduce_sum(tf.boolean_mask(x, x > 0)) + x * 0.0, (-1, *SHAPE)),
+        output_shape=SHAPE, name="counted",
+    )(image)  # fmt: skip
+    looks = ModelLooks(keras.Model(image, x), Inputs((SHAPE,), 0), local=False)
+    assert "counted" in str(looks.asked.failure)
+
+
+def test_nothing_of_the_users_is_changed() -> None:
+    class Counter(layers.Layer):
+        def build(self, shape: Any) -> None:  # noqa: ARG002 - Keras' signature
+            self.count = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+        def call(self, x: Any) -> Any:
+            self.count.assign(self.count + 1)
+            return tf.nn.relu(x) + tf.random.normal((2,))
+
+    image = keras.Input(SHAPE)
+    layer = Counter()
+    model = keras.Model(image, layer(image))
+    tf.random.set_seed(3)
+    expected = tf.random.normal((3,)).numpy()
+    tf.random.set_seed(3)
+    looked_at(model)
+    np.testing.assert_array_equal(tf.random.normal((3,)), expected)
+    assert float(layer.count) == 0
