@@ -202,15 +202,15 @@ def _plain(structure: Any) -> Any:
 
 
 def _types(function: Any, count: int) -> list[Any]:
-    """The types of numbers that a layer's code was given when its model was built; else what it computes in."""
+    """The types of numbers that code was given when its model was built; else what its layer computes in."""
     import tensorflow as tf
 
-    layer = getattr(function, "__self__", None)
+    operation = getattr(function, "__self__", None)
     usual = tf.as_dtype(keras.config.floatx())
-    if not isinstance(layer, keras.Layer):
+    if not isinstance(operation, keras.Operation):
         return [usual] * count
-    usual = tf.as_dtype(layer.compute_dtype)
-    nodes = layer._inbound_nodes
+    usual = tf.as_dtype(operation.compute_dtype) if isinstance(operation, keras.Layer) else usual
+    nodes = operation._inbound_nodes
     told = [tf.as_dtype(tensor.dtype) for tensor in nodes[0].input_tensors] if nodes else []
     if len(told) != count:
         return [usual] * count

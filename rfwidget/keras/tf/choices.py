@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,8 @@ Numbers = npt.NDArray[Any]
 _MOST = 64
 """So many ways are tried at most."""
 
-_LARGEST = 1 << 26
-"""Numbers in all of them together, at most."""
+_LARGEST = 1 << 24
+"""Numbers in one of them, at most."""
 
 _ALONE = frozenset((POINTWISE + " Mul LogicalAnd LogicalOr BitwiseAnd Div DivNoNan RealDiv SelectV2").split())
 _MOVES = frozenset(
@@ -38,8 +38,8 @@ _MOVES = frozenset(
 _TOGETHER = frozenset({"Pack", "ConcatV2"})
 
 
-def choices(value: Flowing, *, tuples: bool = False) -> list[Numbers] | None:
-    """All numbers that a tensor may hold, as one tensor for each way.
+def choices(value: Flowing, *, tuples: bool = False) -> Iterator[Numbers] | None:
+    """All numbers that a tensor may hold, as one tensor for each way, one after the other.
 
     Args:
         value: the tensor.
@@ -52,17 +52,14 @@ def choices(value: Flowing, *, tuples: bool = False) -> list[Numbers] | None:
     try:
         sources = _sources(value)
         ways = math.prod(len(possible) for possible in sources.values())
-        if ways > _MOST or ways * math.prod(value.shape) > _LARGEST:
+        if ways > _MOST or math.prod(value.shape) > _LARGEST:
             return None
         for source in sources:
             _check_alone(value, source, tuples=tuples)
-        found = []
-        for chosen in itertools.product(*sources.values()):
-            known = dict(zip(sources, chosen, strict=True))
-            found.append(np.asarray(_worked_out(value, known)))
     except UnknownError:
         return None
-    return found
+    chosen = itertools.product(*sources.values())
+    return (np.asarray(_worked_out(value, dict(zip(sources, one, strict=True)))) for one in chosen)
 
 
 def _sources(value: Flowing) -> dict[Flowing, list[Numbers]]:
@@ -80,7 +77,7 @@ def _sources(value: Flowing) -> dict[Flowing, list[Numbers]]:
         possible = _possible(one)
         if possible is not None:
             found[one] = possible
-        elif one.operation.type in _ALONE | _TOGETHER | _MOVES or _is_table(one):
+        elif one.operation.type in _ALONE | _TOGETHER | _MOVES | {"UnravelIndex"} or _is_table(one):
             stack += one.inputs
         else:
             raise UnknownError(one.operation.type)
@@ -177,6 +174,8 @@ def _check_alone(value: Flowing, source: Flowing, *, tuples: bool) -> None:
         kind = one.operation.type
         if kind in _ALONE:
             return _agreed([np.asarray(n) for n in inputs])
+        if kind == "UnravelIndex":
+            return np.broadcast_to(np.asarray(inputs[0]), one.shape)
         if kind == "GatherV2":
             own_ = np.asarray(inputs[1])
             return np.broadcast_to(own_.reshape(*own_.shape, *(1,) * (len(one.shape) - own_.ndim)), one.shape)

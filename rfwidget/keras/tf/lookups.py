@@ -7,6 +7,7 @@ are possible (`rfwidget.keras.tf.choices`): then it is what any of those would r
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from rfwidget.keras.tf.values import Constant, UnknownError
 Numbers = npt.NDArray[Any]
 
 
-def _possible(call: Call, place: int, *, tuples: bool = False) -> list[Numbers] | None:
+def _possible(call: Call, place: int, *, tuples: bool = False) -> Iterable[Numbers] | None:
     """The numbers of an input: one array, or one for each way in which they may come out; None: any."""
     value = call.inputs[place]
     return [value.numbers] if isinstance(value, Constant) else choices(value, tuples=tuples)
@@ -135,7 +136,7 @@ def scatter_nd(call: Call) -> Carried:
         whole = spans.reduce(written, range(len(call.shape(at)) - 1))
         parts = [spans.reshape(whole, (*(1,) * count, *shape[count:])), *([kept] if kept is not None else [])]
         return spans.join(parts, shape)
-    if call.kind == "TensorScatterUpdate" and len(possible) == 1:
+    if call.kind == "TensorScatterUpdate" and isinstance(possible, list):
         return _updated(call.needed(0), written, possible[0], count)
     parts = [_scattered(written, numbers, shape, count) for numbers in possible]
     return spans.join([*parts, *([kept] if kept is not None else [])], shape)

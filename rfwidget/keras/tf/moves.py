@@ -285,6 +285,23 @@ def _on_numbers(call: Call, numbers: Sequence[Any]) -> Any:
     return np.asarray(run(call.operation, numbers)[0])
 
 
+@rule("RandomShuffle StatelessShuffle")
+def shuffled(call: Call) -> Carried:
+    """Rows in any order."""
+    x = call.only(0)
+    return spans.broadcast(spans.reduce(x, [0], keepdims=True), x.shape)
+
+
+@rule("StridedSliceGrad")
+def slice_put_back(call: Call) -> Carried:
+    """A slice at its place in a larger tensor, which is zero elsewhere."""
+    new = call.only(4)
+    shape = [int(n) for n in call.numbers(0)]
+    keys = _keys(call, len(shape), [call.numbers(place) for place in (1, 2, 3)])
+    places = np.arange(math.prod(shape)).reshape(shape)[tuple(keys)]
+    return spans.scatter([spans.broadcast(new, places.shape)], shape, places)
+
+
 @rule("MatrixBandPart BatchMatrixBandPart")
 def band(call: Call) -> Carried:
     """Nothing is left away from the diagonal."""

@@ -11,7 +11,7 @@ from rfwidget._measure import spans
 from rfwidget._measure.places import masked
 from rfwidget._measure.spans import Carried
 from rfwidget.keras.tf.table import Call, rule
-from rfwidget.keras.tf.values import Constant, UnknownError
+from rfwidget.keras.tf.values import Constant
 
 # -- each element alone ------------------------------------------------------------------------------------------------
 
@@ -27,7 +27,8 @@ POINTWISE = """
     Relu6 RightShift Rint Round Rsqrt Selu Sigmoid Sign Sin Sinh Snapshot Softplus Softsign Spence Sqrt
     Square SquaredDifference StopGradient Sub Tan Tanh TruncateDiv TruncateMod Xlog1py Xlogy Xdivy Zeta
     EluGrad Relu6Grad ReluGrad SeluGrad SigmoidGrad SoftplusGrad SoftsignGrad TanhGrad RsqrtGrad SqrtGrad InvGrad
-    ReciprocalGrad QuantizeAndDequantizeV4 ToBool OptimizationBarrier
+    ReciprocalGrad LeakyReluGrad FakeQuantWithMinMaxArgsGradient DataFormatDimMap DebugIdentity
+    QuantizeAndDequantizeV4 ToBool
 """
 
 
@@ -125,6 +126,20 @@ def one_hot(call: Call) -> Carried:
     return spans.join([wide, *(spans.reshape(v, (1,) * wide.rank) for v in call_carried(call, 2, 3))])
 
 
+@rule("UnravelIndex")
+def unravelled(call: Call) -> Carried:
+    """A number becomes several, along a new first axis."""
+    x = call.only(0)
+    return spans.broadcast(spans.expand(x, 0), (call.shape(1)[0], *x.shape))
+
+
+@rule("InTopK InTopKV2")
+def among_the_best(call: Call) -> Carried:
+    """Row by row."""
+    rows = spans.reduce(call.needed(0), [1])
+    return spans.join([rows, *(spans.reshape(x, (-1,)) for x in call_carried(call, 1, 2))], rows.shape)
+
+
 @rule("Fill")
 def fill(call: Call) -> Carried:
     """Copies of one number."""
@@ -150,14 +165,14 @@ def of_the_shape(call: Call) -> list[Constant]:
 # -- reductions --------------------------------------------------------------------------------------------------------
 
 
-@rule("Sum Mean Max Min Prod All Any EuclideanNorm")
+@rule("Sum Mean Max Min Prod All Any EuclideanNorm", even=True)
 def reduction(call: Call) -> Carried:
     """Results depend on all elements along some axes."""
     x = call.only(0)
     return spans.reduce(x, call.axes(1, x.rank), keepdims=bool(call.attr("keep_dims")))
 
 
-@rule("ArgMax ArgMin")
+@rule("ArgMax ArgMin", even=True)
 def place_of_extreme(call: Call) -> Carried:
     """A number out of an axis depends on all of it."""
     x = call.only(0)
@@ -184,15 +199,16 @@ def softmax(call: Call) -> Carried:
     return spans.broadcast(spans.reduce(x, [-1], keepdims=True), x.shape)
 
 
-@rule("TopKV2 TopK NthElement InTopKV2")
+@rule("TopKV2 TopK ApproxTopK NthElement")
 def best(call: Call) -> list[Carried]:
     """The largest of the last axis, and their places, depend on all of it."""
     x = call.only(0)
     mixed = spans.reduce(x, [-1], keepdims=True)
     if call.kind == "NthElement":
         return [spans.squeeze(mixed, [-1])]
-    if call.kind == "InTopKV2":
-        raise UnknownError(call.kind)
+    if call.kind == "ApproxTopK":
+        axis = int(call.attr("reduction_dimension"))
+        return [spans.broadcast(spans.reduce(x, [axis], keepdims=True), call.static_shape)] * 2
     count = int(call.attr("k") if call.kind == "TopK" else call.numbers(1))
     return [spans.broadcast(mixed, (*x.shape[:-1], count))] * 2
 
@@ -207,6 +223,37 @@ def segments(call: Call) -> Carried:
     flat = numbers.ravel()
     count = int(call.numbers(2)) if len(call.inputs) > 2 else int(flat.max(initial=-1)) + 1
     return spans.mix(x, 0, flat[:, None] == np.arange(count))
+
+
+@rule("SparseSegmentSum SparseSegmentMean SparseSegmentSqrtN SparseSegmentSumWithNumSegments"
+      " SparseSegmentMeanWithNumSegments SparseSegmentSqrtNWithNumSegments")  # fmt: skip
+def picked_segments(call: Call) -> Carried:
+    """The same with rows that are picked by number."""
+    x = spans.take(call.only(0), 0, call.numbers(1))
+    flat = call.numbers(2)
+    count = int(call.numbers(3)) if len(call.inputs) > 3 else int(flat.max(initial=-1)) + 1
+    return spans.mix(x, 0, flat[:, None] == np.arange(count))
+
+
+@rule("SoftmaxCrossEntropyWithLogits")
+def cross_entropy(call: Call) -> list[Carried]:
+    """Of rows."""
+    rows = spans.reduce(spans.join(call.all_carried), [1], keepdims=True)
+    return [spans.squeeze(rows, [1]), spans.broadcast(rows, call.static_shapes[1] or rows.shape)]
+
+
+@rule("StatelessMultinomial Multinomial")
+def drawn(call: Call) -> Carried:
+    """Numbers drawn by the weights of a row."""
+    return spans.broadcast(spans.reduce(call.only(0), [1], keepdims=True), call.static_shape)
+
+
+@rule("BiasAddGrad")
+def channel_sums(call: Call) -> Carried:
+    """The sum of each channel."""
+    x = call.only(0)
+    channels = 1 if call.attr("data_format") == "NCHW" else x.rank - 1
+    return spans.reduce(x, [axis for axis in range(x.rank) if axis != channels])
 
 
 @rule("L2Loss")

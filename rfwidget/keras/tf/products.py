@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._measure import spans
-from rfwidget._measure.places import masked
+from rfwidget._measure.places import masked, mixed
 from rfwidget._measure.spans import Carried
 from rfwidget.keras.tf.table import Call, rule
 
@@ -27,6 +27,17 @@ def matmul(call: Call) -> Carried:
     left = [*lead[rank - len(call.shape(0)) :], *(("k", "i") if turned[0] else ("i", "k"))]
     right = [*lead[rank - len(call.shape(1)) :], *(("j", "k") if turned[1] else ("k", "j"))]
     return _summed(call, [left, right], [*lead, "i", "j"])
+
+
+@rule("SparseTensorDenseMatMul")
+def sparse_product(call: Call) -> Carried:
+    """A matrix of few numbers, at constant places, times another."""
+    x = call.only(3)
+    places, shape = call.numbers(0), [int(n) for n in call.numbers(2)]
+    mask = np.zeros(shape, bool)
+    mask[tuple(places.T)] = True if call.nonzero(1) is None else call.nonzero(1)
+    mask = mask.T if call.attr("adjoint_a") else mask
+    return mixed(spans.transpose(x, (1, 0)) if call.attr("adjoint_b") else x, 0, mask.T)
 
 
 @rule("Einsum")
@@ -104,6 +115,22 @@ def masked_product(
 
 
 # -- transforms --------------------------------------------------------------------------------------------------------
+
+
+@rule("FFTND IFFTND RFFTND IRFFTND")
+def fourier_along(call: Call) -> Carried:
+    """The same along some axes; of each only so many elements as are asked for."""
+    x = call.only(0)
+    shape = list(x.shape)
+    told = [int(n) for n in call.numbers(1)]
+    axes = [int(axis) % x.rank for axis in call.numbers(2)]
+    for place, (axis, n) in enumerate(zip(axes, told, strict=True)):
+        last = place == len(axes) - 1
+        read = n // 2 + 1 if last and call.kind == "IRFFTND" else n
+        x = spans.pad(x, axis, 0, read - x.shape[axis])
+        shape[axis] = n // 2 + 1 if last and call.kind == "RFFTND" else n
+    return spans.broadcast(spans.reduce(x, axes, keepdims=True), shape)
+
 
 _TRANSFORMED = {"FFT": 1, "FFT2D": 2, "FFT3D": 3}
 _FOURIER = " ".join(f"{before}{name}" for before in ("", "I", "R", "IR") for name in _TRANSFORMED)

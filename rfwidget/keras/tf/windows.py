@@ -133,6 +133,27 @@ def pool(call: Call) -> list[Carried]:
     return [x] * call.count
 
 
+@rule("MaxPoolGrad MaxPool3DGrad AvgPoolGrad AvgPool3DGrad MaxPoolGradWithArgmax")
+def unpooled(call: Call) -> Carried:
+    """The gradient of a pooling, which also serves to undo it: elements go back to somewhere in their windows."""
+    mean = call.kind.startswith("Avg")
+    shape = tuple(int(n) for n in call.numbers(0)) if mean else call.shape(0)
+    axes = list(range(len(shape)))
+    sizes, strides = ([int(n) for n in call.attr(name)] for name in ("ksize", "strides"))
+    wanted = [(shape[axis], sizes[axis], strides[axis], 1) for axis in axes]
+    paddings = _paddings(call, wanted, axes)
+    parts = call_carried(call, *range(1, len(call.inputs)))
+    if not mean and call.carried(0) is not None:  # the places are those of the largest in each window
+        pooled = call.needed(0)
+        for axis, (_, size, stride, _), (before, after) in zip(axes, wanted, paddings, strict=True):
+            pooled = spans.window(pooled, axis, size, stride=stride, before=before, after=after)
+        parts.append(pooled)
+    x = spans.join(parts)
+    for axis, (length, size, stride, _), (before, _) in zip(axes, wanted, paddings, strict=True):
+        x = spans.transposed_window(x, axis, size, stride=stride, start=before, length=length)
+    return x
+
+
 @rule("Dilation2D")
 def dilation(call: Call) -> Carried:
     """A maximum over a window, with weights that are added; what is out of the window's shape is minus infinity."""
@@ -276,6 +297,22 @@ def resize(call: Call) -> Carried:
             return function(images=lines, size=[results, 1], **named)
 
         x = mixed(x, axis, _by_impulses(x.shape[axis], int(results), resized))
+    return x
+
+
+@rule("ResizeBilinearGrad ResizeBicubicGrad ResizeNearestNeighborGrad")
+def resize_turned_round(call: Call) -> Carried:
+    """The gradient of a resizing: each result takes from where it would be read."""
+    x = call.only(0)
+    function = getattr(tf.raw_ops, call.kind.removesuffix("Grad"))
+    named = {name: call.attr(name) for name in ("align_corners", "half_pixel_centers")}
+    small = call.numbers(1) if call.kind.startswith("ResizeNearest") else np.asarray(call.shape(1)[1:3])
+    for axis, results in zip((1, 2), small.tolist(), strict=True):
+
+        def resized(lines: Any, length: int = x.shape[axis]) -> Any:
+            return function(images=lines, size=[length, 1], **named)
+
+        x = mixed(x, axis, _by_impulses(results, x.shape[axis], resized).T)
     return x
 
 
