@@ -77,7 +77,7 @@ class Flow:
     def _inside(self, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An operation whose code must be run to know what it does."""
         if not isinstance(operation, keras.Layer):
-            return self._traced(lambda *a, **k: operation.call(*a, **k), operation.name, args, kwargs)
+            return self._traced(operation.call, operation.name, args, kwargs)
         return self._code(operation.call, path, args, for_inference(operation, kwargs), operation)
 
     def _code(self, function: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any], layer: Any = None) -> Any:
