@@ -109,7 +109,9 @@ def _seeing(rf: KerasReceptiveField, blueprint: Blueprint, oracle: Oracle) -> li
             found.append(f"cells_seeing(({x}, {y})) is {said.dtype} {said.shape} instead of bool {truth.shape}")
             continue
         found += [f"cells_seeing(({x}, {y})) lacks (x, y) = ({i}, {j})" for j, i in np.argwhere(truth & ~said)[:2]]
-        found += [f"cells_seeing(({x}, {y})) has (x, y) = ({i}, {j}) too many" for j, i in np.argwhere(said & ~truth)[:2]]
+        found += [
+            f"cells_seeing(({x}, {y})) has (x, y) = ({i}, {j}) too many" for j, i in np.argwhere(said & ~truth)[:2]
+        ]
     return found
 
 

@@ -226,7 +226,7 @@ class Fields(NamedTuple):
         axes: fields of a map along each image axis, by number; None where the image does not reach it.
         sizes: extents of every map that a layer reads along each image axis, grids or not; NaN where unknown.
         period: shift of the image, along each axis, after which everything inside repeats.
-        resizable: whether the network runs on images of other sizes, along each axis.
+        resizable: whether the network does the same on images of other sizes, along each axis.
         partial: numbers of maps of which only the part inside the image is known, along some axis.
         cut_short: whether more would be known of these if longer images did not cost too much to be looked at.
     """
@@ -394,7 +394,7 @@ class _Axis:
 
     Attributes:
         period: shift of the image after which everything inside repeats.
-        resizable: whether the network runs on longer images.
+        resizable: whether the network does the same on longer images, as far as the maps that are wanted go.
         partial: numbers of maps of which only the part inside the image is known.
     """
 
@@ -418,7 +418,7 @@ class _Axis:
             self._long, self.period = best.longest, best.period
             for number, known in best.found.items():
                 self._found[number] = with_others(known, asked.maps[number].lines[axis], self._length)
-        self.resizable = self._long is not None
+        self.resizable = best is not None and all(n in best.found or asked.maps[n].nowhere for n in wanted)
 
     def reached(self, number: int) -> bool:
         """Whether the image reaches a map at a longer size: at the one asked for, all may lie in holes."""
@@ -463,7 +463,9 @@ class _Axis:
         if first is None or len(first.maps) < needed:
             return False
         grown = (
-            cells for a, b in zip(self._asked.maps[:needed], first.maps, strict=False) for cells in _grown(a, b, self._axis)
+            cells
+            for a, b in zip(self._asked.maps[:needed], first.maps, strict=False)
+            for cells in _grown(a, b, self._axis)
         )
         self._likely = all(cells == 0 or math.gcd(step, cells) >= _SEVERAL for cells in grown)
         return self._likely
@@ -656,10 +658,19 @@ def fixed(line: Line, length: int, *, mixed: bool) -> tuple[AxisField, bool]:
     seen = {pair for pair in pairs if pair[0] != pair[1]}
     if mixed and len(seen) == 1 and _nearly_all(next(iter(seen)), length, count):
         return unbounded(count, length), True
-    clear = [cell for cell, (low, high) in enumerate(pairs) if low != high and not line.bordered[cell]]
+    free = [cell for cell, (low, high) in enumerate(pairs) if low != high and not line.bordered[cell]]
+    # Enlarging reads the outermost cells again and again: there fields are cut off though no border was met.
+    for clear in ([cell for cell in free if 0 < pairs[cell][0] and pairs[cell][1] < length], free):
+        if (found := _pattern(pairs, clear, length)) is not None:
+            return found, True
+    return AxisField(count, length, tuple(pairs)), False
+
+
+def _pattern(pairs: Sequence[tuple[int, int]], clear: Sequence[int], length: int) -> AxisField | None:
+    """The shortest pattern that clear cells repeat at least once, if it explains what all others see."""
     free = set(clear)
     for sign in (1, -1):
-        for period in range(1, count // 2 + 1):
+        for period in range(1, len(pairs) // 2 + 1):
             run = [cell for cell in clear if cell + period in free]
             shifts = {pairs[cell + period][side] - pairs[cell][side] for cell in run for side in (0, 1)}
             if len(run) < period or len(shifts) != 1 or (pixels := int(shifts.pop())) * sign < 1:
@@ -669,8 +680,8 @@ def fixed(line: Line, length: int, *, mixed: bool) -> tuple[AxisField, bool]:
                 continue
             found = shortest(window, [pairs[window + k] for k in range(period)], pixels)
             if all(_within(pair, found.edges_at(cell), length) for cell, pair in enumerate(pairs)):
-                return found, True
-    return AxisField(count, length, tuple(pairs)), False
+                return found
+    return None
 
 
 def _nearly_all(pair: tuple[int, int], length: int, cells: int) -> bool:

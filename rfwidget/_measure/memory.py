@@ -130,6 +130,10 @@ class Footprint(NamedTuple):
         needed = 2.0 * _DOUBLE * images * self.thin * math.prod(sizes) / self.image
         check_memory(f"Measuring {layer!r} on {sizes[1]}x{sizes[0]} pixels", needed, _SMALLER)
 
+    def check_touched(self, layer: str, sets: int) -> None:
+        """Refuse to follow so many sets of pixels through the network."""
+        check_memory(f"Following pixels to {layer!r}", 2.0 * sets * self.thin, _SMALLER)
+
     def check_gradient(self, layer: str, sizes: tuple[int, int]) -> None:
         """Refuse to backpropagate through the network itself on a part of that size."""
         needed = 2.0 * _SINGLE * (self.full + self.largest) * math.prod(sizes) / self.image

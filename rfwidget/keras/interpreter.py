@@ -207,12 +207,16 @@ class Interpreter:
 
     def _graph(self, model: Any, inputs: Sequence[Any]) -> Any:
         values: dict[int, Any] = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
-        for node in self._needed(model):
+        nodes = self._needed(model)
+        done = _last_uses(nodes, model.outputs)
+        for number, node in enumerate(nodes):
             args, kwargs = node.arguments.fill_in(values)
             # What was recorded when the graph was drawn does not count: whoever runs it says whether to train.
             kwargs = {name: value for name, value in kwargs.items() if name != "training"}
             outputs = self.apply(node.operation, args, kwargs)
             values.update((id(t), v) for t, v in zip(node.outputs, keras.tree.flatten(outputs), strict=False))
+            for tensor in done.get(number, ()):
+                values.pop(tensor, None)
         if not all(id(tensor) in values for tensor in model.outputs):
             raise self._never_called()  # only what the target needs has been run
         outputs = [values[id(tensor)] for tensor in model.outputs]
@@ -222,14 +226,25 @@ class Interpreter:
         return keras.tree.pack_sequence_as(structure, outputs)
 
     def _needed(self, model: Any) -> list[Any]:
-        """The calls of a graph on the way to the target; all of them if it is elsewhere, or called more than once."""
+        """The calls of a graph on the way to the target; all of them if it is elsewhere, or called once more later."""
         nodes = all_nodes(model)
         prefix = "".join(name + SEPARATOR for name in self._prefix)
-        if self._target is None or not self._target.startswith(prefix):
+        if self._target is None or not self._target.startswith(prefix) or self._counts[self._target] != self._call - 1:
             return nodes
         wanted = self._target[len(prefix) :].split(SEPARATOR)[0]
         meant = [node for node in nodes if node.operation.name == wanted]
         return nodes_before(meant[0].outputs, model.inputs) if len(meant) == 1 else nodes
+
+
+def _last_uses(nodes: Sequence[Any], outputs: Sequence[Any]) -> dict[int, list[int]]:
+    """After which of the calls a tensor is not needed any more: maps of long networks do not fit into memory at once."""
+    last = {id(tensor): number for number, node in enumerate(nodes) for tensor in (*node.outputs, *node.input_tensors)}
+    kept = {id(tensor) for tensor in outputs}
+    done: dict[int, list[int]] = {}
+    for tensor, number in last.items():
+        if tensor not in kept:
+            done.setdefault(number, []).append(tensor)
+    return done
 
 
 def _graph_inputs(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:

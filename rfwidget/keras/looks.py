@@ -198,6 +198,8 @@ class ModelLooks:
         if key not in self._fields:
             target = paths[0] if len(paths) == 1 else None
             asked = self.asked if target is None else self.look(self._inputs.lengths, target, tick)
+            if target is not None and target not in asked.made and asked.failure is not None:
+                raise asked.failure
             numbers = [asked.made[path] for path in paths]
             failed = False
 
@@ -270,7 +272,8 @@ class ModelLooks:
             if recorder is not None:
                 entry = self.entries.get(path)
                 leaves = keras.tree.flatten(outputs)
-                meant = None if entry is None or flow.calls(path) != entry.call else leaves[entry.output]
+                is_meant = entry is not None and (path == self.whole or flow.calls(path) == entry.call)
+                meant = leaves[entry.output] if entry is not None and is_meant else None
                 recorder.made(path, outputs, meant)
 
         flow = Flow(self._domain, made, None if recorder is None else recorder.before, Tracer())

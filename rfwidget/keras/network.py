@@ -133,6 +133,7 @@ class KerasNetwork(Network):
 
     def response(self, masks: npt.NDArray[np.bool_]) -> Floats:
         """One where a cell depends on some marked pixel, holes of dilation and strides included."""
+        self._footprint.check_touched(self.output_layer, len(masks))
         touched = self._looks.carried(self._target, masks).touched
         result: Floats = touched[:, 0, ..., 0].astype(np.float64)
         return result

@@ -75,7 +75,9 @@ def test_the_gradient_of_one_channel_is_that_channels_kernel() -> None:
     network = build(model)
     patch = network.gradient(np.ones((9, 14, 2), np.float32), GridPoint(6, 2), 3)
     left, top = patch.left, patch.top
-    np.testing.assert_array_equal(patch.values[2 - top : 5 - top, 6 - left : 11 - left], np.asarray(model.layers[0].kernel.value)[..., 3])
+    np.testing.assert_array_equal(
+        patch.values[2 - top : 5 - top, 6 - left : 11 - left], np.asarray(model.layers[0].kernel.value)[..., 3]
+    )
     assert np.count_nonzero(patch.values) == 3 * 5 * 2
 
 
