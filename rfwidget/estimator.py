@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from rfwidget import _validation
 from rfwidget._measure import forward
+from rfwidget._measure.checks import check
 from rfwidget._measure.forward import measure_layer, measure_layers
 from rfwidget._measure.memory import check_grid, check_memory
 from rfwidget._progress import Progress, part, reporting, silent
@@ -28,6 +29,7 @@ from rfwidget.network import Network, Patch
 from rfwidget.plotting import Panel, on_one_scale, plot_effective, plot_gradient, plot_grid, side_by_side
 from rfwidget.survey import Survey, tabulate
 from rfwidget.types import GridPoint, GridShape, ImageShape, ReceptiveFieldDescription, Rect, Size
+from rfwidget.verification import Verification, unmeasured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -178,6 +180,49 @@ class ReceptiveField(ABC):
 
             known, notes = measure_layers(network, alone, part(report, 0.5, 1))
         return tabulate(network.layers, known, notes, network.input_shape, network.input_layer)
+
+    def verify(
+        self, layers: str | Sequence[str] | None = None, progress: Progress | bool | None = None
+    ) -> Verification:
+        """Measure layers in independent ways, and compare.
+
+        Besides `compute`'s own way these are gradients through a linear copy of the network, where the framework's wing
+        has one, and changed pixels of the real network, where it is small.
+
+        Args:
+            layers: name of a layer, names of several, or ``"all"``; None: the layer of the last ``compute``.
+            progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
+
+        Returns:
+            One check per layer; it prints as a table, and ``agree`` says whether no way contradicts another.
+
+        Raises:
+            ReceptiveFieldError: if nothing was computed before, or a layer is unknown or cannot be measured.
+        """
+        now = self.network
+        if layers is None:
+            names = [now.output_layer]
+        elif isinstance(layers, str):
+            names = list(now.layers) if layers == "all" and "all" not in now.layers else [layers]
+        else:
+            names = _validation.series("layers", layers, "names of layers")
+        shape = ImageShape(now.input_shape.w, now.input_shape.h, now.input_shape.c)
+        found = []
+        with reporting(progress, "verify") as report:
+            for number, name in enumerate(names):
+                report(number / len(names), f"checking {name}")
+                network = self._build(
+                    self.read_shape(shape), now.input_layer, name, ignore_global_context=False, progress=silent
+                )
+                try:
+                    field = measure_layer(network, silent)
+                except ReceptiveFieldError as error:
+                    if layers != "all":
+                        raise
+                    found.append(unmeasured(name, str(error)))
+                    continue
+                found.append(check(network, field))
+        return Verification(found)
 
     def effective(
         self,

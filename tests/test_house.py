@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "rfwidget"
 WINGS = ("keras", "torch", "widget")
 
 ROOMS = {
-    "values": (0, {"_version", "errors", "extras", "types", "_validation", "_progress", "image"}),
+    "values": (0, {"_version", "verification", "errors", "extras", "types", "_validation", "_progress", "image"}),
     "geometry": (1, {"geometry"}),
     "contract": (2, {"network"}),
     "engine room": (3, {"_measure"}),
