@@ -77,6 +77,158 @@ def unpooled_by_three(_: Any, x: Any) -> Any:
     return tf.tensor_scatter_nd_add(tf.zeros_like(x), tf.reshape(where, (-1, 4)), tf.reshape(best, (-1,)))
 
 
+def unravelled(_: Any, x: Any) -> Any:
+    best, place = tf.nn.max_pool_with_argmax(x, 2, 2, "SAME", include_batch_in_index=True)
+    where = tf.transpose(tf.unravel_index(tf.reshape(place, (-1,)), tf.shape(x, tf.int64)))
+    return tf.scatter_nd(where, tf.reshape(best, (-1,)), tf.shape(x, tf.int64))
+
+
+def unpooled_by_gradient(_: Any, x: Any) -> Any:
+    best = tf.nn.max_pool2d(x, (2, 3), (2, 2), "VALID")
+    return tf.raw_ops.MaxPoolGrad(
+        orig_input=x, orig_output=best, grad=best, ksize=[1, 2, 3, 1], strides=[1, 2, 2, 1], padding="VALID"
+    )
+
+
+def gradient_in_the_code(layer: Any, x: Any) -> Any:
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        energy = tf.reduce_sum(tf.nn.conv2d(x, layer.w, 1, "VALID") ** 2)
+    return tape.gradient(energy, x)
+
+
+def sparse_rows(layer: Any, x: Any) -> Any:
+    rows = tf.sparse.SparseTensor([[0, 1], [1, 0], [1, 3], [2, 9]], layer.w, (3, HEIGHT))
+    flat = tf.reshape(tf.transpose(x, (1, 0, 2, 3)), (HEIGHT, -1))
+    found = tf.reshape(tf.sparse.sparse_dense_matmul(rows, flat), (3, -1, WIDTH, 2))
+    return tf.transpose(found, (1, 0, 2, 3))
+
+
+def segments(_: Any, x: Any) -> Any:
+    found = tf.math.unsorted_segment_sum(tf.transpose(x, (2, 0, 1, 3)), [0, 1, 0, 2, 2, 2, 1, 0, 3, 3, 3, 3, 0, 1], 4)
+    return tf.transpose(found, (1, 2, 0, 3))
+
+
+def dealt_out(_: Any, x: Any) -> Any:
+    columns = tf.transpose(x, (2, 0, 1, 3))
+    parts = tf.dynamic_partition(columns, [0, 1] * 7, 2)
+    moved = tf.dynamic_stitch([tf.range(0, 14, 2), tf.range(1, 14, 2)], [parts[1], parts[0]])
+    return tf.transpose(moved, (1, 2, 0, 3))
+
+
+def diagonals(_: Any, x: Any) -> Any:
+    square = tf.transpose(x[:, :, :HEIGHT], (0, 3, 1, 2))
+    square = tf.linalg.set_diag(square, tf.linalg.diag_part(square)[..., ::-1])
+    return tf.transpose(square + tf.linalg.diag(square[..., 0, :]), (0, 2, 3, 1))
+
+
+def searched(_: Any, x: Any) -> Any:
+    edges = tf.broadcast_to(tf.range(-3.0, 3.0), (tf.shape(x)[0] * HEIGHT, 6))
+    found = tf.searchsorted(edges, tf.reshape(x, (-1, WIDTH * 2)))
+    return tf.cast(tf.reshape(found, (-1, HEIGHT, WIDTH, 2)), tf.float32)
+
+
+def codebook(layer: Any, x: Any) -> Any:
+    """Vector quantisation: the nearest of a few rows of a table."""
+    distances = tf.reduce_sum((x[..., None, :] - layer.w) ** 2, -1)
+    return tf.gather(layer.w, tf.argmin(distances, -1))
+
+
+def one_hot(_: Any, x: Any) -> Any:
+    return tf.reduce_sum(tf.one_hot(tf.argmax(x, -1), 2, axis=1), 1)[..., None] + tf.one_hot(tf.argmax(x, 3), 2)
+
+
+def strongest_rows(_: Any, x: Any) -> Any:
+    """Reads rows in the order of their sums."""
+    order = tf.argsort(tf.reduce_sum(x, (2, 3)))
+    return tf.gather(x, order, axis=1, batch_dims=1)
+
+
+def boxes_of_the_image(_: Any, x: Any) -> Any:
+    low = tf.sigmoid(x[:, 0, 0, :1]) * 0.5
+    return tf.image.crop_and_resize(x, tf.concat([low, low, low + 0.5, low + 0.5], 1), tf.range(tf.shape(x)[0]), (4, 5))
+
+
+def turned(_: Any, x: Any) -> Any:
+    return tf.image.rot90(tf.image.transpose(tf.image.rot90(x)), 2)
+
+
+def standardised(_: Any, x: Any) -> Any:
+    return tf.image.per_image_standardization(x)
+
+
+def box_in_box(_: Any, x: Any) -> Any:
+    return tf.image.resize_with_crop_or_pad(tf.image.central_crop(x, 0.5), 9, 12)
+
+
+def with_pad(_: Any, x: Any) -> Any:
+    return tf.image.resize_with_pad(x, 20, 20)
+
+
+def moved_by_a_matrix(_: Any, x: Any) -> Any:
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=x, transforms=[[0.0, 1.0, 2.0, 1.0, 0.0, -1.0, 0.0, 0.0]], output_shape=[11, 9],
+        interpolation="NEAREST", fill_mode="REFLECT", fill_value=0.0,
+    )  # fmt: skip
+
+
+def framed(_: Any, x: Any) -> Any:
+    frames = tf.signal.overlap_and_add(tf.signal.frame(tf.transpose(x, (0, 1, 3, 2)), 4, 2), 2)
+    return tf.transpose(frames, (0, 1, 3, 2))
+
+
+def short_fourier(_: Any, x: Any) -> Any:
+    return tf.abs(tf.signal.stft(x[..., 0], 6, 4))
+
+
+def cosines(_: Any, x: Any) -> Any:
+    return tf.transpose(tf.signal.dct(tf.transpose(x, (0, 1, 3, 2))), (0, 1, 3, 2))
+
+
+def solved(_: Any, x: Any) -> Any:
+    square = tf.reshape(x[:, :, :12], (-1, HEIGHT, 4, 3, 2))[..., :3, :, 0] + 9.0 * tf.eye(3)
+    return tf.linalg.inv(square)
+
+
+def outer_products(_: Any, x: Any) -> Any:
+    return tf.reshape(x[..., None] * x[..., None, :], (-1, HEIGHT, WIDTH, 4))
+
+
+def axial_attention(_: Any, x: Any) -> Any:
+    scores = tf.einsum("bhwc,bhvc->bhwv", x, x) / 1e6
+    return tf.einsum("bhwv,bhvc->bhwc", tf.nn.softmax(scores), x)
+
+
+def shifted_window_attention(_: Any, x: Any) -> Any:
+    """As Swin masks the windows at the border, which hold columns of both sides."""
+    rolled = tf.roll(x, -3, 2)
+    parts = tf.reshape(tf.transpose(tf.reshape(rolled, (-1, HEIGHT, 2, 7, 2)), (0, 2, 1, 3, 4)), (-1, 2, HEIGHT * 7, 2))
+    region = np.zeros((2, HEIGHT, 7), int)
+    region[1, :, 4:] = 1
+    region = region.reshape(2, -1)
+    mask = np.where(region[:, :, None] == region[:, None, :], 0.0, -100.0).astype("float32")
+    scores = tf.matmul(parts, parts, transpose_b=True) / 1e6
+    mixed = tf.matmul(tf.nn.softmax(scores + mask), parts)
+    mixed = tf.reshape(tf.transpose(tf.reshape(mixed, (-1, 2, HEIGHT, 7, 2)), (0, 2, 1, 3, 4)), (-1, HEIGHT, WIDTH, 2))
+    return tf.roll(mixed, 3, 2)
+
+
+def causal_attention(_: Any, x: Any) -> Any:
+    """Columns see those before them; softmax by hand."""
+    columns = tf.transpose(x, (0, 1, 3, 2))[:, :, None]  # n, h, 1, c, w
+    scores = tf.einsum("nhkcw,nhkcv->nhkwv", columns, columns) / 1e6
+    scores = tf.where(np.tril(np.ones((WIDTH, WIDTH), bool)), scores, -1e9)
+    weights = tf.exp(scores - tf.reduce_max(scores, -1, keepdims=True))
+    weights = weights / tf.reduce_sum(weights, -1, keepdims=True)
+    return tf.einsum("nhkwv,nhkcv->nhwc", weights, columns)
+
+
+def masked_by_product(_: Any, x: Any) -> Any:
+    near = np.abs(np.arange(WIDTH)[:, None] - np.arange(WIDTH)) < 3
+    scores = tf.sigmoid(tf.einsum("bhwc,bhvc->bhwv", x, x) / 1e6) * near.astype("float32")
+    return tf.matmul(scores, x)
+
+
 def nearer_neighbour(_: Any, x: Any) -> Any:
     """Reads the column to the left or its own, as the sign says."""
     columns = tf.range(1, WIDTH)[None, None] - tf.cast(x[:, :, 1:, 0] > 0, tf.int32)
@@ -375,6 +527,31 @@ CASES: dict[str, Case] = {
     "pooling in a volume": Case(lambda _, x: tf.nn.avg_pool3d(x[..., None], (2, 3, 2), (1, 2, 1), "SAME")[..., 0]),
     "unpooling": Case(unpooled, trials=60),
     "unpooling into a tensor": Case(unpooled_by_three, shape=(10, 15, 2), trials=80),
+    "unpooling by unravelled numbers": Case(unravelled, trials=60),
+    "unpooling by a gradient": Case(unpooled_by_gradient, trials=60),
+    "a gradient in the code": Case(gradient_in_the_code, KERNEL),
+    "sparse rows": Case(sparse_rows, {"w": (4,)}),
+    "segments": Case(segments),
+    "dealt out": Case(dealt_out),
+    "diagonals": Case(diagonals),
+    "searched": Case(searched, trials=40),
+    "codebook": Case(codebook, {"w": (5, 2)}, trials=60),
+    "one hot": Case(one_hot, trials=20),
+    "rows in order": Case(strongest_rows, trials=150),
+    "turned": Case(turned),
+    "standardised": Case(standardised),
+    "box in a box": Case(box_in_box),
+    "enlarged with a border": Case(with_pad),
+    "moved by a matrix": Case(moved_by_a_matrix),
+    "frames": Case(framed),
+    "short Fourier transform": Case(short_fourier),
+    "cosine transform": Case(cosines),
+    "inverses": Case(solved),
+    "outer products": Case(outer_products),
+    "attention along rows": Case(axial_attention, trials=3),
+    "attention in shifted windows": Case(shifted_window_attention, trials=3),
+    "causal attention": Case(causal_attention, trials=3),
+    "attention masked by a product": Case(masked_by_product, trials=3),
     "nearer neighbour": Case(nearer_neighbour, trials=20),
     "shift by the largest channel": Case(by_largest_channel, trials=20),
     "anywhere in the row": Case(anywhere_in_the_row, trials=80),
@@ -680,6 +857,15 @@ def test_global_context_can_be_left_out() -> None:
     assert size_in_the_middle(looked_at(model), "gated") == (WIDTH, HEIGHT)
     local = ModelLooks(model, Inputs((SHAPE,), 0), local=True)
     assert size_in_the_middle(local, "gated") == (3, 3)
+
+
+def test_boxes_that_the_image_chooses_may_lie_anywhere() -> None:
+    image = keras.Input(SHAPE)
+    looks = looked_at(keras.Model(image, Foreign(boxes_of_the_image)(image)))
+    for axis, length in ((0, HEIGHT), (1, WIDTH)):
+        low, high = spans_of(looks, "foreign", axis)
+        assert (low == 0).all()
+        assert (high == length).all()
 
 
 # -- what cannot be followed -------------------------------------------------------------------------------------------

@@ -92,6 +92,9 @@ class Flowing:
         operation: what made it; None: it came from outside.
         inputs: what that was made of.
         output: which of its results it is.
+
+    Attributes:
+        mask: what is known of its elements besides (`rfwidget.keras.tf.masks`).
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Flowing:
     ) -> None:
         self.carried, self.dtype = carried, dtype
         self.operation, self.inputs, self.output = operation, tuple(inputs), output
+        self.mask: Any = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from rfwidget.keras.tf import lookups, moves, pointwise, products, windows
 from rfwidget.keras.tf.branches import either, joined, same
 from rfwidget.keras.tf.graph import LayerCall, layer_calls
 from rfwidget.keras.tf.lists import on_list
+from rfwidget.keras.tf.masks import mask_of
 from rfwidget.keras.tf.table import EVEN, RULES, Call
 from rfwidget.keras.tf.values import Constant, Flowing, Handle, UnknownError, depends, folded, run
 
@@ -164,10 +165,13 @@ class Walk:
         for result, shape in zip(results, call.static_shapes, strict=True):
             if shape is not None and tuple(result.shape) != shape:
                 raise AssertionError(f"the rule of {call.kind} gives {tuple(result.shape)}, not {shape}")
-        return [
+        values = [
             Flowing(result, output.dtype, operation, inputs, place) if isinstance(result, Carried) else result
             for place, (result, output) in enumerate(zip(results, operation.outputs, strict=True))
         ]
+        if isinstance(values[0], Flowing):
+            values[0].mask = mask_of(call)
+        return values
 
     def _read(self, value: Any) -> Any:
         """A variable that meets the image is read."""
