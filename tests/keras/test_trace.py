@@ -657,6 +657,60 @@ def test_every_cell_depends_on_what_changes_it(name: str) -> None:
     assert not looks.carried("foreign").marks.unknown
 
 
+# -- weights and masks -------------------------------------------------------------------------------------------------
+
+
+class RawConvolution(layers.Layer):
+    """A convolution of raw code, of size 5x3.
+
+    Args:
+        initializer: of its kernel.
+        changed: what is done to the kernel; called with the layer and the kernel.
+    """
+
+    def __init__(self, initializer: Any, changed: Any = lambda _, w: w) -> None:
+        super().__init__(name="raw")
+        self._initializer, self._changed = initializer, changed
+
+    def build(self, shape: Any) -> None:
+        self.w = self.add_weight(shape=(3, 5, shape[-1], 4), initializer=self._initializer)
+        self.mask = self.add_weight(shape=(3, 5, 1, 1), initializer="ones", trainable=False)
+        mask = np.ones((3, 5, 1, 1))
+        mask[:, :2] = 0
+        self.mask.assign(mask)
+
+    def call(self, x: Any) -> Any:
+        return tf.nn.conv2d(x, self._changed(self, tf.convert_to_tensor(self.w)), 1, "SAME")
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_weights_that_happen_to_be_zero_are_no_masks(trainable: bool) -> None:
+    image = keras.Input(SHAPE)
+    layer = RawConvolution("zeros")
+    layer.trainable = trainable
+    assert size_in_the_middle(looked_at(keras.Model(image, layer(image))), "raw") == (5, 3)
+
+
+def test_a_mask_may_be_a_weight_that_is_not_trained() -> None:
+    image = keras.Input(SHAPE)
+    layer = RawConvolution("zeros", lambda layer, w: w * layer.mask)
+    assert size_in_the_middle(looked_at(keras.Model(image, layer(image))), "raw") == (3, 3)
+
+
+@pytest.mark.parametrize("changed", [
+    tf.floor,
+    tf.sign,
+    lambda w: tf.where(tf.abs(w) < tf.reduce_mean(tf.abs(w)), tf.zeros_like(w), tf.sign(w)),
+    lambda w: (w - tf.reduce_mean(w, (0, 1, 2))) / tf.math.reduce_std(w, (0, 1, 2)),
+    lambda w: tf.reshape(tf.nn.softmax(tf.reshape(w, (15, 2, 4)), 0), (3, 5, 2, 4)),
+], ids=["floor", "sign", "ternary", "standardised", "softmax"])  # fmt: skip
+def test_kernels_that_are_made_of_weights_have_no_holes(changed: Any) -> None:
+    image = keras.Input(SHAPE)
+    layer = RawConvolution("zeros", lambda _, w: changed(w))
+    looks = looked_at(keras.Model(image, layer(image)))
+    assert size_in_the_middle(looks, "raw") == (5, 3)
+
+
 # -- layers in the code ------------------------------------------------------------------------------------------------
 
 

@@ -49,6 +49,7 @@ class Walk:
         self._handles = {id(variable.handle): Handle(variable) for variable in variables}
         self._weights: dict[int, Constant] = {}
         self._plans: dict[int, _Plan] = {}
+        self._constants: dict[tuple[int, str], Constant] = {}
 
     def captured(self, tensor: Any) -> Any:
         """The value of what a graph reads from outside."""
@@ -123,7 +124,10 @@ class Walk:
         if not operation.outputs:
             return []
         if kind == "Const":
-            return [Constant.of(tf.make_ndarray(operation.get_attr("value")))]
+            key = id(operation.graph), operation.name
+            if key not in self._constants:
+                self._constants[key] = Constant.of(tf.make_ndarray(operation.get_attr("value")))
+            return [self._constants[key]]
         if kind == "Placeholder":
             raise UnknownError("a tensor from outside that nobody gave")
         if isinstance(inputs[0] if inputs else None, Handle):
