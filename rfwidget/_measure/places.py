@@ -86,6 +86,7 @@ def transposed(
     dilations: Sequence[int],
     starts: Sequence[int],
     lengths: Sequence[int],
+    groups: int = 1,
 ) -> Carried:
     """A transposed convolution, with the taps that its kernel really has.
 
@@ -99,10 +100,11 @@ def transposed(
         dilations: one for each place.
         starts: the first result that is kept, one for each place.
         lengths: how many are kept.
+        groups: of channels; ``channels in`` are those of one of them.
     """
     sizes = taps.shape[: len(places)]
     if taps.all():
-        x = spans.grouped(x, x.axis(channels), 1, taps.shape[-1])
+        x = spans.grouped(x, x.axis(channels), groups, taps.shape[-1])
         for place, size, stride, dilation, start, length in zip(
             places, sizes, strides, dilations, starts, lengths, strict=True
         ):
@@ -118,4 +120,6 @@ def transposed(
         reach = (size - 1) * dilation
         borders.append((reach - start, length + start - spread))
     turned = np.flip(taps, axis=tuple(range(len(places))))
-    return spans.convolve(x, places, channels, turned, strides=[1] * len(places), dilations=dilations, paddings=borders)
+    return spans.convolve(
+        x, places, channels, turned, strides=[1] * len(places), dilations=dilations, paddings=borders, groups=groups
+    )
