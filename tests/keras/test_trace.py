@@ -711,6 +711,51 @@ def test_kernels_that_are_made_of_weights_have_no_holes(changed: Any) -> None:
     assert size_in_the_middle(looks, "raw") == (5, 3)
 
 
+# -- operations of Keras without a rule of their own -------------------------------------------------------------------
+
+OPERATIONS: dict[str, Any] = {
+    "along an axis": lambda x: ops.take_along_axis(x, ops.argsort(x, axis=2), axis=2),
+    "largest": lambda x: ops.cast(ops.argmax(x, axis=1, keepdims=True), "float32"),
+    "differences": lambda x: ops.diff(x, axis=2),
+    "quantile": lambda x: ops.quantile(x, 0.3, axis=2, keepdims=True),
+    "triangle": lambda x: ops.transpose(ops.triu(ops.transpose(x, (0, 3, 1, 2)), 1), (0, 2, 3, 1)),
+    "patches": lambda x: ops.image.extract_patches(x, (2, 3), strides=(2, 2), padding="same"),
+    "moved by a matrix": lambda x: ops.image.affine_transform(
+        x, np.array([[1.0, 0.5, 2.5, 0.0, 1.0, -1.25, 0.0, 0.0]], "float32"), interpolation="bilinear",
+        fill_mode="nearest",
+    ),
+    "moved out": lambda x: ops.image.affine_transform(
+        x, np.array([[1.0, 0.0, 3.0, 0.25, 1.0, -1.5, 0.0, 0.0]], "float32"), interpolation="bilinear"
+    ),
+    "short Fourier transform": lambda x: ops.stft(x[..., 0], 6, 3, 8)[0],
+    "block written": lambda x: ops.slice_update(x, (0, 2, 3, 0), x[:, 6:8, 7:9]),
+    "rows written": lambda x: ops.transpose(
+        ops.scatter_update(ops.transpose(x, (1, 0, 2, 3)), [[0], [3]], ops.transpose(x[:, 5:7], (1, 0, 2, 3))),
+        (1, 0, 2, 3),
+    ),
+    "segments": lambda x: ops.transpose(
+        ops.segment_sum(ops.transpose(x, (2, 0, 1, 3)), np.arange(WIDTH) // 3, 5), (1, 2, 0, 3)
+    ),
+    "loop": lambda x: ops.fori_loop(0, 3, lambda _, y: ops.average_pool(y, (3, 1), 1, "same"), x),
+    "scan": lambda x: ops.transpose(
+        ops.scan(lambda c, r: (0.9 * c + r, 0.9 * c + r), x[:, 0], ops.transpose(x, (1, 0, 2, 3)))[1], (1, 0, 2, 3)
+    ),
+    "smoothed": lambda x: ops.image.resize(x, (5, 7), "bilinear", antialias=True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_without_a_rule_are_followed_into_their_own_code(name: str) -> None:
+    image = keras.Input(SHAPE, batch_size=1)
+    model = keras.Model(image, layers.Identity(name="out")(OPERATIONS[name](image)))
+    looks = looked_at(model)
+    for axis in (0, 1):
+        first, last = extents(changes(Case(OPERATIONS[name], trials=15, output=SHAPE), model, axis))
+        low, high = spans_of(looks, "out", axis)
+        np.testing.assert_array_equal(np.stack([low, high]), np.stack([first, last]), err_msg=f"axis {axis}")
+    assert not looks.carried("out").marks.unknown
+
+
 # -- layers in the code ------------------------------------------------------------------------------------------------
 
 
@@ -965,14 +1010,34 @@ def test_python_functions_in_the_graph_are_unknown_and_named(told: bool) -> None
     assert reason.startswith("sorcery: ")
 
 
-def test_a_count_that_the_image_decides_is_an_error_with_a_name() -> None:
+def test_a_count_that_the_image_decides_makes_what_comes_of_it_unknown() -> None:
+    def summed(_: Any, x: Any) -> Any:
+        return x * tf.reduce_sum(tf.boolean_mask(x, x > 0))
+
     image = keras.Input(SHAPE)
-    x = layers.Lambda(
-        lambda x: tf.reshape(tf.reduce_sum(tf.boolean_mask(x, x > 0)) + x * 0.0, (-1, *SHAPE)),
-        output_shape=SHAPE, name="counted",
-    )(image)  # fmt: skip
+    looks = looked_at(keras.Model(image, Foreign(summed, name="summed")(image)))
+    (reason,) = looks.carried("summed").marks.unknown
+    assert reason.startswith("summed: ")
+    assert size_in_the_middle(looks, "summed") == (WIDTH, HEIGHT)
+
+
+def test_results_as_large_as_the_image_decides_are_an_error_with_a_name() -> None:
+    def counted(_: Any, x: Any) -> Any:
+        return tf.boolean_mask(x, tf.reduce_sum(x, (0, 2, 3)) > 0, axis=1)
+
+    image = keras.Input(SHAPE)
+    x = Foreign(counted, shape=SHAPE, name="counted")(layers.Conv2D(2, 3, padding="same", name="before")(image))
     looks = ModelLooks(keras.Model(image, x), Inputs((SHAPE,), 0), local=False)
-    assert "counted" in str(looks.asked.failure)
+    assert str(looks.asked.failure) == "counted: how large the result is, is decided by the image"
+    assert size_in_the_middle(looks, "before") == (3, 3)
+
+
+def test_what_code_refuses_is_its_own_error() -> None:
+    image = keras.Input((None, None, 2))
+    x = Foreign(lambda _, x: tf.reshape(x, (-1, 2, 6, 2)), name="fixed")(layers.ReLU(name="before")(image))
+    looks = ModelLooks(keras.Model(image, x), Inputs((SHAPE,), 0), local=False)
+    assert isinstance(looks.asked.failure, ValueError)
+    assert "before" in looks.entries
 
 
 def test_nothing_of_the_users_is_changed() -> None:
