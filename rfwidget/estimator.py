@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget import _validation, measure
+from rfwidget import _validation
+from rfwidget._measure import forward
+from rfwidget._measure.forward import measure_layer, measure_layers
+from rfwidget._measure.memory import check_grid, check_memory
 from rfwidget._progress import Progress, part, reporting, silent
 from rfwidget._validation import box_inside, cell_inside, pixel_inside
 from rfwidget.effective import EffectiveField, average, pick_cells, pick_images
 from rfwidget.errors import NotComputedError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_input_shape, as_model_input, check_finite, default_input, fit_model
-from rfwidget.limits import check_grid, check_memory
-from rfwidget.measure_all import measure_layers
 from rfwidget.network import Network, Patch
 from rfwidget.plotting import Panel, on_one_scale, plot_effective, plot_gradient, plot_grid, side_by_side
 from rfwidget.survey import Survey, tabulate
@@ -137,8 +138,7 @@ class ReceptiveField(ABC):
             progress=part(report, 0, 0.5),
         )
         check_grid(network.output_shape, network.output_layer, network.input_shape)
-        field = measure.measure(network, part(report, 0.5, 1))
-        network.field = field
+        field = measure_layer(network, part(report, 0.5, 1))
         self._computed = Computed(network, field)
         report(1.0, "done")
         return field.description
@@ -174,7 +174,7 @@ class ReceptiveField(ABC):
             network = build(None, progress=part(report, 0, 0.5))
 
             def alone(layer: str, told: Progress) -> FieldGeometry:
-                return measure.measure(build(layer, progress=part(told, 0, 0.5)), part(told, 0.5, 1))
+                return measure_layer(build(layer, progress=part(told, 0, 0.5)), part(told, 0.5, 1))
 
             known, notes = measure_layers(network, alone, part(report, 0.5, 1))
         return tabulate(network.layers, known, notes, network.input_shape, network.input_layer)
@@ -224,7 +224,7 @@ class ReceptiveField(ABC):
             ReceptiveFieldError: if the cell is outside the grid.
         """
         cell = self._cell(point)
-        return measure.visible_rect(self.network, cell) if _validation.flag("clip", clip) else self.field.rect(cell)
+        return self.network.visible(cell) if _validation.flag("clip", clip) else self.field.rect(cell)
 
     def cells_seeing(self, pixel: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold a pixel.
@@ -238,7 +238,7 @@ class ReceptiveField(ABC):
         Raises:
             ReceptiveFieldError: if the pixel is outside the image.
         """
-        return measure.cells_seeing(self.network, pixel_inside(pixel, Size(self.input_shape.w, self.input_shape.h)))
+        return forward.cells_seeing(self.network, pixel_inside(pixel, Size(self.input_shape.w, self.input_shape.h)))
 
     def cells_covering(self, box: Sequence[float]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold all of a box of the image: those that see a whole object.
@@ -253,7 +253,7 @@ class ReceptiveField(ABC):
             ReceptiveFieldError: if the box is not inside the image.
         """
         inside = box_inside(box, Size(self.input_shape.w, self.input_shape.h))
-        return measure.cells_covering(self.network, inside)
+        return forward.cells_covering(self.network, inside)
 
     # What the last compute has found ----------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ ROOMS = {
     "values": (0, {"_version", "errors", "extras", "types", "_validation", "_progress", "image"}),
     "geometry": (1, {"geometry"}),
     "contract": (2, {"network"}),
-    "engine room": (3, {"_measure", "edges", "impulses", "limits", "measure", "measure_all"}),
+    "engine room": (3, {"_measure"}),
     "results": (3, {"plotting", "survey", "effective"}),
     "estimator": (4, {"estimator", "base"}),
     **{wing: (5, {wing}) for wing in WINGS},

@@ -42,15 +42,14 @@ class Flow:
         self._trace = trace
         self._interpreter: Interpreter
 
-    @property
-    def calls(self) -> dict[str, int]:
-        """How often code called each of the layers inside it."""
-        return self._interpreter.calls
+    def calls(self, path: str) -> int:
+        """How often a layer has been called so far."""
+        return self._interpreter.calls(path)
 
     def run(self, model: Any, inputs: Sequence[Any], target: str | None = None, call: int = 1) -> Any:
         """Output of the layer ``target`` (of the model, if None) for the flat list of the model's inputs.
 
-        Of the calls of that layer by code, the one with that number counts.
+        Of the calls of that layer, the one with that number counts.
         """
         self._interpreter = Interpreter(self._apply, target=target, call=call, observe=self._observe)
         # Eager float64 is a matter for the CPU; and whatever code runs as it is must not change the model.

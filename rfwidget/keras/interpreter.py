@@ -105,9 +105,11 @@ def symbolic_outputs(model: Any, prefix: str = "") -> dict[str, Any]:
     return outputs
 
 
-def output_names(model: Any) -> set[str]:
-    """Names of the operations whose outputs a graph model returns."""
-    return {str(_node(tensor).operation.name) for tensor in model.outputs} if is_graph(model) else set()
+def outputs_of(model: Any, whole: str | None) -> list[str]:
+    """Paths of what a model returns, in its own order; ``whole`` is that of a model without a graph."""
+    if is_graph(model):
+        return [str(_node(tensor).operation.name) for tensor in model.outputs]
+    return [] if whole is None else [whole]
 
 
 def input_name(tensor: Any) -> str:
@@ -131,24 +133,23 @@ class Interpreter:
     Args:
         apply: called as ``apply(operation, path, args, kwargs)`` for every operation that is no graph model; returns
             its outputs.
-        target: path of the layer at which to stop; None: run the whole model.
-        call: at which of its calls to stop if code makes them: a layer called several times stands for its last call.
+        target: path of the layer at which to stop; None: run the whole model. Only what it needs is run.
+        call: at which of its calls to stop, counted from 1.
         observe: called as ``observe(operation, path, outputs)`` after every operation and nested model.
-
-    Attributes:
-        calls: how often the code of a layer called each of those inside it, by their paths, in its own last call.
     """
 
     def __init__(
         self, apply: Apply, *, target: str | None = None, call: int = 1, observe: Observe | None = None
     ) -> None:
-        self.calls: dict[str, int] = {}
         self._apply = apply
         self._target, self._call = target, call
         self._observe = observe
         self._prefix: tuple[str, ...] = ()
-        self._depth = 0
         self._counts: Counter[str] = Counter()
+
+    def calls(self, path: str) -> int:
+        """How often a layer has been called so far."""
+        return self._counts[path]
 
     def run(self, model: Any, inputs: Sequence[Any]) -> Any:
         """Output of the wanted layer (of the model, if none) for the flat list of the model's inputs."""
@@ -174,34 +175,26 @@ class Interpreter:
                 outputs = self._graph(operation, _graph_inputs(operation, args, kwargs))
         else:
             outputs = self._apply(operation, path, args, kwargs)
+        self._counts[path] += 1
         if self._observe is not None:
             self._observe(operation, path, outputs)
-        if self._depth:
-            self._counts[path] += 1
-        if path == self._target and (not self._depth or self._counts[path] == self._call):
+        if path == self._target and self._counts[path] == self._call:
             raise Reached(outputs)
         return outputs
 
     @contextmanager
     def in_code(self, path: str) -> Iterator[None]:
-        """While the code of the layer at ``path`` runs: the layers it calls are inside it, and are counted.
+        """While the code of the layer at ``path`` runs: the layers it calls are inside it.
 
         If the code fails, its calls do not count: it may be run in another way then.
         """
-        before, self._counts = self._counts, self._counts.copy()
-        self._depth += 1
+        before = self._counts.copy()
         try:
             with self._entered(path):
                 yield
         except Exception:
-            self.calls.update(self._counts)  # unless it is run again, this is all there is
             self._counts = before
             raise
-        finally:
-            self._depth -= 1
-        if not self._depth:
-            self.calls.update(self._counts)
-            self._counts = before
 
     @contextmanager
     def _entered(self, path: str) -> Iterator[None]:
@@ -215,16 +208,15 @@ class Interpreter:
     def _graph(self, model: Any, inputs: Sequence[Any]) -> Any:
         values: dict[int, Any] = {id(tensor): value for tensor, value in zip(model.inputs, inputs, strict=True)}
         nodes = self._needed(model)
-        for node in nodes:
+        done = _last_uses(nodes, model.outputs)
+        for number, node in enumerate(nodes):
             args, kwargs = node.arguments.fill_in(values)
             # What was recorded when the graph was drawn does not count: whoever runs it says whether to train.
             kwargs = {name: value for name, value in kwargs.items() if name != "training"}
-            target = self._target
-            if not self._depth and node is not nodes[-1] and node.operation is nodes[-1].operation:
-                self._target = None  # a layer called several times: its last call is meant
             outputs = self.apply(node.operation, args, kwargs)
-            self._target = target
             values.update((id(t), v) for t, v in zip(node.outputs, keras.tree.flatten(outputs), strict=False))
+            for tensor in done.get(number, ()):
+                values.pop(tensor, None)
         if not all(id(tensor) in values for tensor in model.outputs):
             raise self._never_called()  # only what the target needs has been run
         outputs = [values[id(tensor)] for tensor in model.outputs]
@@ -234,15 +226,25 @@ class Interpreter:
         return keras.tree.pack_sequence_as(structure, outputs)
 
     def _needed(self, model: Any) -> list[Any]:
-        """The calls of a graph on the way to the target; all of them if it is elsewhere, or if code counts them."""
+        """The calls of a graph on the way to the target; all of them if it is elsewhere, or called once more later."""
+        nodes = all_nodes(model)
         prefix = "".join(name + SEPARATOR for name in self._prefix)
-        if self._depth or self._target is None or not self._target.startswith(prefix):
-            return all_nodes(model)
+        if self._target is None or not self._target.startswith(prefix) or self._counts[self._target] != self._call - 1:
+            return nodes
         wanted = self._target[len(prefix) :].split(SEPARATOR)[0]
-        for node in reversed(all_nodes(model)):
-            if node.operation.name == wanted:
-                return nodes_before(node.outputs, model.inputs)
-        return all_nodes(model)
+        meant = [node for node in nodes if node.operation.name == wanted]
+        return nodes_before(meant[0].outputs, model.inputs) if len(meant) == 1 else nodes
+
+
+def _last_uses(nodes: Sequence[Any], outputs: Sequence[Any]) -> dict[int, list[int]]:
+    """After which of the calls a tensor is not needed any more: maps of long networks do not fit into memory at once."""
+    last = {id(tensor): number for number, node in enumerate(nodes) for tensor in (*node.outputs, *node.input_tensors)}
+    kept = {id(tensor) for tensor in outputs}
+    done: dict[int, list[int]] = {}
+    for tensor, number in last.items():
+        if tensor not in kept:
+            done.setdefault(number, []).append(tensor)
+    return done
 
 
 def _graph_inputs(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:

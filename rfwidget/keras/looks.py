@@ -19,9 +19,10 @@ from rfwidget._measure import spans
 from rfwidget._measure.looks import Fields, Look, Seen, measure
 from rfwidget._measure.spans import Carried
 from rfwidget.errors import SizeRefusedError
+from rfwidget.geometry import AxisField
 from rfwidget.keras.domains import NeedsFullWidth, SpanDomain
 from rfwidget.keras.flow import Flow
-from rfwidget.keras.interpreter import SEPARATOR, is_graph, output_names, symbolic_outputs
+from rfwidget.keras.interpreter import SEPARATOR, is_graph, outputs_of, symbolic_outputs
 from rfwidget.keras.trace import Tracer
 
 Tick = Callable[[], None]
@@ -86,6 +87,7 @@ class Entry(NamedTuple):
         number: of its map in the look.
         grid: cells along each image axis.
         channels: of the map.
+        call: which of the layer's calls it is: the last one that the image reaches.
         output: which of the layer's outputs it is.
         is_layer: False for a bare operation, and for what a model's own code returns.
         offered: whether it counts as a layer: it is one; or the model returns it and it is not what the last layer
@@ -95,9 +97,40 @@ class Entry(NamedTuple):
     number: int
     grid: tuple[int, ...]
     channels: int
+    call: int
     output: int
     is_layer: bool
     offered: bool
+
+
+class LayersFields(NamedTuple):
+    """Receptive fields of some layers.
+
+    Attributes:
+        asked: the look at the size asked for that they go with.
+        fields: by the numbers of the maps in it.
+        cut_short: whether the model failed at another size, so that layers behind that may be known better alone.
+    """
+
+    asked: Look
+    fields: Fields
+    cut_short: bool
+
+    def axes(self, path: str) -> tuple[AxisField, ...] | None:
+        """Fields of a layer along each image axis; None if the image does not reach it."""
+        return self.fields.axes[self.asked.made[path]]
+
+    def partial(self, path: str) -> bool:
+        """Whether only the part inside the image is known, along some axis."""
+        return self.asked.made[path] in self.fields.partial
+
+    def reads(self, path: str) -> list[float]:
+        """Smallest size along each axis among the maps that a layer reads, those without the image apart; NaN where
+        it cannot be told.
+        """
+        read = [n for n in self.asked.reads.get(path, ()) if not self.asked.maps[n].nowhere]
+        along = ([self.fields.sizes[n][axis] for n in read] for axis in range(len(self.asked.lengths)))
+        return [math.nan if not sizes or any(map(math.isnan, sizes)) else min(sizes) for sizes in along]
 
 
 class ModelLooks:
@@ -110,7 +143,6 @@ class ModelLooks:
 
     Attributes:
         entries: what has a grid, by path, in the order of the last calls.
-        calls: how often code calls each of the layers inside it, as `Interpreter` counts.
         whole: path of what the model's own code returns, the name of the model; None: it has a graph, or no such grid.
         asked: the look at the size asked for.
         symbols: symbolic outputs of the model's operations, by path.
@@ -121,10 +153,9 @@ class ModelLooks:
         self._inputs = inputs
         self._local = local
         self.symbols = symbolic_outputs(model)
-        self.calls: dict[str, int] = {}
         self.whole: str | None = None
-        self._returned = output_names(model)
-        self._fields: dict[tuple[str, ...], Fields] = {}
+        self._returned = set(outputs_of(model, None))
+        self._fields: dict[tuple[str, ...], LayersFields] = {}
         self.entries: dict[str, Entry] = {}
         self._blur = True
         try:
@@ -148,13 +179,38 @@ class ModelLooks:
         """The map of a layer at the size asked for."""
         return self.asked.maps[self.entries[path].number]
 
-    def fields(self, paths: Sequence[str], tick: Tick) -> Fields:
-        """Receptive fields of some layers at the size asked for, along all image axes."""
+    def is_measurable(self, path: str) -> bool:
+        """Whether something can be said of a layer's cells: it can be followed, and the image reaches it."""
+        seen = self.seen(path)
+        return seen.marks.derived and not seen.marks.unknown and not any(line.turned for line in seen.lines)
+
+    def is_number(self, path: str) -> bool:
+        """Whether a layer is one cell that was pooled from all over the image."""
+        seen = self.seen(path)
+        return math.prod(seen.grid or ()) == 1 and len(seen.marks.context) == len(self._inputs.lengths)
+
+    def fields(self, paths: Sequence[str], tick: Tick) -> LayersFields:
+        """Receptive fields of some layers at the size asked for, along all image axes.
+
+        Of one layer alone, only what it needs is run.
+        """
         key = tuple(paths)
         if key not in self._fields:
             target = paths[0] if len(paths) == 1 else None
-            numbers = [self.entries[path].number for path in paths]
-            self._fields[key] = measure(lambda lengths: self.look(lengths, target, tick), self.asked, numbers)
+            asked = self.asked if target is None else self.look(self._inputs.lengths, target, tick)
+            if target is not None and target not in asked.made and asked.failure is not None:
+                raise asked.failure
+            numbers = [asked.made[path] for path in paths]
+            failed = False
+
+            def look(lengths: tuple[int, ...]) -> Look:
+                nonlocal failed
+                found = self.look(lengths, target, tick)
+                failed = failed or found.failure is not None
+                return found
+
+            fields = measure(look, asked, numbers)
+            self._fields[key] = LayersFields(asked, fields, failed and target is None)
         return self._fields[key]
 
     def look(self, lengths: tuple[int, ...], target: str | None, tick: Tick) -> Look:
@@ -212,22 +268,20 @@ class ModelLooks:
         target: str | None = None,
         touched: npt.NDArray[np.bool_] | None = None,
     ) -> Any:
-        flow = Flow(
-            self._domain,
-            None if recorder is None else recorder.made,
-            None if recorder is None else recorder.before,
-            Tracer(),
-        )
-        try:
-            return flow.run(
-                self._model,
-                self._feed(lengths, touched),
-                self.interpreted(target),
-                self.calls.get(target or "", 1),
-            )
-        finally:
-            if target is None:
-                self.calls = flow.calls or self.calls
+        def made(operation: Any, path: str, outputs: Any) -> None:  # noqa: ARG001 - the observer's signature
+            if recorder is not None:
+                entry = self.entries.get(path)
+                leaves = keras.tree.flatten(outputs)
+                is_meant = entry is not None and (path == self.whole or flow.calls(path) == entry.call)
+                meant = leaves[entry.output] if entry is not None and is_meant else None
+                recorder.made(path, outputs, meant)
+
+        flow = Flow(self._domain, made, None if recorder is None else recorder.before, Tracer())
+        call = 1 if target is None else self.entries[target].call
+        outputs = flow.run(self._model, self._feed(lengths, touched), self.interpreted(target), call)
+        if self.whole is not None and self.interpreted(target) is None:
+            made(None, self.whole, outputs)
+        return outputs
 
     def _feed(self, lengths: tuple[int, ...], touched: npt.NDArray[np.bool_] | None) -> list[Carried]:
         """All inputs of the model: the image, and others that depend on no pixel."""
@@ -254,19 +308,21 @@ class ModelLooks:
 
         def made(operation: Any, path: str, outputs: Any) -> None:
             nonlocal latest
-            recorder.made(operation, path, outputs)
             is_layer = isinstance(operation, keras.Layer)
             # Operations in code get a new name at every call; those of a graph can be found again.
-            if not (is_layer or path in self.symbols or path == self.whole):
-                return
-            place, tensor = self._grid_among(outputs, returned.get(path))
+            found = is_layer or path in self.symbols or path == self.whole
+            place, tensor = self._grid_among(outputs, returned.get(path)) if found else (0, None)
+            if tensor is not None and path in entries and not tensor.marks.derived:
+                tensor = None  # an earlier call is meant, which the image reaches
+            recorder.made(path, outputs, tensor)
             if tensor is None:
                 return
-            seen = look.maps[recorder.number(tensor)]
+            number = recorder.number(tensor)
             entries.pop(path, None)  # of a layer called several times, the last call counts
             offered = is_layer or (self._is_returned(path) and not _same(tensor, latest))
             channels = tensor.shape[self._inputs.channels(tensor.rank)]
-            entries[path] = Entry(recorder.number(tensor), seen.grid or (), channels, place, is_layer, offered)
+            grid = look.maps[number].grid or ()
+            entries[path] = Entry(number, grid, channels, max(flow.calls(path), 1), place, is_layer, offered)
             latest = tensor if is_layer else latest
 
         flow = Flow(self._domain, made, recorder.before, Tracer())
@@ -279,7 +335,6 @@ class ModelLooks:
         except Exception as error:
             # What lies behind (a head for another size, say) need not run; the layers before it can be measured.
             look.failure = error
-        self.calls = flow.calls
         bare = not any(entry.is_layer for entry in entries.values())
         self.entries = {path: entry._replace(offered=bare or entry.offered) for path, entry in entries.items()}
         return look
@@ -358,14 +413,19 @@ class _Recorder:
                 if not maker.startswith(reader + SEPARATOR):
                     self._reads.setdefault(reader, set()).add(number)
 
-    def made(self, operation: Any, path: str, outputs: Any) -> None:  # noqa: ARG002 - the observer's signature
-        """Take down what an operation gives."""
-        maps = _carried(outputs)
-        for tensor in maps:
-            number, _ = self._known(tensor, path)
-            if tensor is maps[0]:
-                self._look.made[path] = number
-        self._look.reads[path] = tuple(sorted(self._reads.get(path, ())))
+    def made(self, path: str, outputs: Any, meant: Any) -> None:
+        """Take down what an operation gives.
+
+        Args:
+            path: of the operation.
+            outputs: all that it gives.
+            meant: what the path stands for, if this is the call that is meant.
+        """
+        for tensor in _carried(outputs):
+            self._known(tensor, path)
+        if isinstance(meant, Carried):
+            self._look.made[path] = self.number(meant)
+            self._look.reads[path] = tuple(sorted(self._reads.get(path, ())))
         self._finished.add(path)
 
     def _known(self, tensor: Carried, maker: str) -> tuple[int, str]:
@@ -389,9 +449,3 @@ def _containers(path: str) -> list[str]:
     """
     names = path.split(SEPARATOR)
     return [SEPARATOR.join(names[: i + 1]) for i in range(len(names))]
-
-
-def reads_of(look: Look, fields: Fields, path: str, axis: int) -> float:
-    """Smallest size among the maps that a layer reads, those without the image apart; NaN if it cannot be told."""
-    sizes = [fields.sizes[number][axis] for number in look.reads.get(path, ()) if not look.maps[number].nowhere]
-    return math.nan if not sizes or any(map(math.isnan, sizes)) else min(sizes)

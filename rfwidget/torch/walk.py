@@ -201,38 +201,28 @@ def fitted(value: Any, asked: Sequence[int], lengths: Sequence[int], device: tor
 
 
 def places_of(carried: Carried, grown: Sequence[Carried | None], axes: int) -> tuple[int, ...] | None:
-    """Which axes of a map are its places: those that grow with the image, or along which spans differ.
+    """Which axes of a map are its places: those that go along the image, and grow with it if any does.
 
     Args:
         carried: the map.
-        grown: the same map where the image is longer along each image axis; None if it could not be run there.
+        grown: the same map where the image is longer along each image axis, and maybe along others too; None if it
+            could not be run there.
         axes: image axes.
 
     Returns:
         One axis of the tensor for each image axis; None if it is no grid.
     """
+    if carried.rank != axes + 2:
+        return None
     places: list[int] = []
     for image_axis in range(axes):
         other = grown[image_axis]
-        if other is not None and other.rank == carried.rank:
-            found = [a for a in range(carried.rank) if other.shape[a] != carried.shape[a]]
-            if not found:
-                found = _varying(carried, image_axis) or _usual(carried, image_axis, axes)
-        else:
-            found = _varying(carried, image_axis) or _usual(carried, image_axis, axes)
-        if len(found) != 1:
+        other = carried if other is None or other.rank != carried.rank else other
+        growing = [a for a in range(carried.rank) if other.shape[a] != carried.shape[a]]
+        along = other.along(image_axis)
+        found = [a for a in along if a in growing] or along or growing
+        usual = 2 + image_axis  # (N, C, H, W), if nothing tells
+        places.append(found[0] if len(found) == 1 else usual)
+        if found and places[-1] not in found:
             return None
-        places.append(found[0])
-    if len(set(places)) != axes or carried.rank != axes + 2:
-        return None
-    return tuple(places)
-
-
-def _varying(carried: Carried, image_axis: int) -> list[int]:
-    factors = carried.planes[image_axis]
-    return [a for a in range(carried.rank) if any(f.shape[1 + a] > 1 for f in factors)]
-
-
-def _usual(carried: Carried, image_axis: int, axes: int) -> list[int]:
-    """``(N, C, H, W)``, if nothing tells."""
-    return [2 + image_axis] if carried.rank == axes + 2 else []
+    return tuple(places) if len(set(places)) == axes else None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rfwidget import limits
+from rfwidget._measure import memory as limits
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridShape
 from tests.box_filter import BoxReceptiveField

@@ -7,8 +7,11 @@ size, not to save memory. Images have limits of their own in `rfwidget.image`.
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridShape
@@ -92,3 +95,50 @@ def _free_in_group() -> int | None:
 
 def _gib(count: float) -> str:
     return f"{count / 2**30:.3g} GiB"
+
+
+_DOUBLE, _SINGLE = 8, 4
+
+_SMALLER = "ask for a smaller input_shape, or for an earlier layer"
+
+
+class Footprint(NamedTuple):
+    """The maps of a network up to a layer, on an image. Workspaces of kernels are counted as one more of the largest.
+
+    Attributes:
+        image: pixels of the image.
+        thin: numbers in all maps together at one channel each.
+        full: numbers in all maps together.
+        largest: numbers in the largest map.
+    """
+
+    image: int
+    thin: int
+    full: int
+    largest: int
+
+    @classmethod
+    def of(cls, shapes: Sequence[Sequence[int]], pixels: int) -> Footprint:
+        """The footprint of maps of some shapes, on an image of so many pixels."""
+        sizes = [math.prod(shape) for shape in shapes]
+        return cls(
+            pixels, sum(size // max(s[-1], 1) for size, s in zip(sizes, shapes, strict=True)), sum(sizes), max(sizes)
+        )
+
+    def check_linear(self, layer: str, images: int, sizes: tuple[int, int]) -> None:
+        """Refuse to backpropagate through a linear copy, on images of that size in a batch, if memory will not do."""
+        needed = 2.0 * _DOUBLE * images * self.thin * math.prod(sizes) / self.image
+        check_memory(f"Measuring {layer!r} on {sizes[1]}x{sizes[0]} pixels", needed, _SMALLER)
+
+    def check_touched(self, layer: str, sets: int) -> None:
+        """Refuse to follow so many sets of pixels through the network."""
+        check_memory(f"Following pixels to {layer!r}", 2.0 * sets * self.thin, _SMALLER)
+
+    def check_gradient(self, layer: str, sizes: tuple[int, int]) -> None:
+        """Refuse to backpropagate through the network itself on a part of that size."""
+        needed = 2.0 * _SINGLE * (self.full + self.largest) * math.prod(sizes) / self.image
+        check_memory(f"Backpropagating from {layer!r} on {sizes[1]}x{sizes[0]} pixels", needed, _SMALLER)
+
+    def check_forward(self, layer: str) -> None:
+        """Refuse to run the network itself on the image: the largest map, what it comes from and what it becomes."""
+        check_memory(f"The feature map of {layer!r}", 3.0 * _SINGLE * self.largest, _SMALLER)

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from rfwidget._measure.backward import measure
+from rfwidget._measure.forward import cells_covering
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import EMPTY
-from rfwidget.measure import cells_covering, measure, visible_rect
 from rfwidget.network import Network, Patch
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 
@@ -205,15 +206,15 @@ def test_the_visible_rectangle_is_what_the_real_image_shows() -> None:
         return nothing(cell, length) if cell == 0 else (2 * cell, 2 * cell + 1)
 
     network = Drawn(plain(-4, 7, 3), first_is_blind, (3, 2))
-    assert visible_rect(network, GridPoint(0, 3)) == Rect(0, 6, 7, 7)
-    assert visible_rect(network, GridPoint(3, 0)) == EMPTY
+    assert network.visible(GridPoint(0, 3)) == Rect(0, 6, 7, 7)
+    assert network.visible(GridPoint(3, 0)) == EMPTY
 
 
 @pytest.mark.parametrize("pixel", [(0, 0), (20, 9), (36, 21)])
 def test_cells_seeing_a_pixel_have_it_in_their_visible_rectangle(pixel: tuple[int, int]) -> None:
     network = Drawn(plain(-4, 7, 3), plain(-5, 2, 2), (3, 2))
     for (y, x), seen in np.ndenumerate(cells_covering(network, Rect(*pixel, pixel[0] + 1, pixel[1] + 1))):
-        rect = visible_rect(network, GridPoint(x, y))
+        rect = network.visible(GridPoint(x, y))
         assert seen == (rect.left <= pixel[0] < rect.right and rect.top <= pixel[1] < rect.bottom)
 
 

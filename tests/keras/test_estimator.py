@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from keras import layers
 
+from rfwidget._measure.backward import measure
+from rfwidget._measure.forward import cells_covering
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.keras import KerasReceptiveField
 from rfwidget.keras.network import KerasNetwork
-from rfwidget.measure import cells_covering, measure, visible_rect
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 from tests.models import chain, readme_model, readme_model_relu_max
 
@@ -54,7 +55,9 @@ def test_the_gradient_map_fills_the_receptive_field_of_a_linear_model(init_weigh
     patch = network.gradient(np.ones((96, 160, 3), np.float32), point, None)
     rows, columns = np.nonzero(patch.values.any(axis=-1))
     rect = field(network).rect(point)
-    assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == rect
+    left, top = patch.left, patch.top
+    assert (columns.min() + left, rows.min() + top, columns.max() + 1 + left, rows.max() + 1 + top) == rect
+    assert patch.values.shape == (36, 36, 3)  # a window, though nobody has asked for the field before
 
 
 def test_constant_weights_give_a_positive_gradient_and_leave_the_model_alone() -> None:
@@ -71,7 +74,10 @@ def test_the_gradient_of_one_channel_is_that_channels_kernel() -> None:
     model = chain((9, 14, 2), layers.Conv2D(4, (3, 5), use_bias=False))
     network = build(model)
     patch = network.gradient(np.ones((9, 14, 2), np.float32), GridPoint(6, 2), 3)
-    np.testing.assert_array_equal(patch.values[2:5, 6:11], np.asarray(model.layers[0].kernel.value)[..., 3])
+    left, top = patch.left, patch.top
+    np.testing.assert_array_equal(
+        patch.values[2 - top : 5 - top, 6 - left : 11 - left], np.asarray(model.layers[0].kernel.value)[..., 3]
+    )
     assert np.count_nonzero(patch.values) == 3 * 5 * 2
 
 
@@ -86,7 +92,7 @@ def test_cells_seeing_a_pixel_are_those_whose_visible_rectangle_holds_it() -> No
     for pixel in ((0, 0), (17, 30), (59, 47)):
         grid = cells_covering(network, Rect(*pixel, pixel[0] + 1, pixel[1] + 1))
         for (y, x), seen in np.ndenumerate(grid):
-            rect = visible_rect(network, GridPoint(x, y))
+            rect = network.visible(GridPoint(x, y))
             assert seen == (rect.left <= pixel[0] < rect.right and rect.top <= pixel[1] < rect.bottom)
 
 

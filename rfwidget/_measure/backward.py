@@ -1,4 +1,4 @@
-"""Measuring theoretical receptive fields of any `Network`, one axis at a time.
+"""Measuring one layer of any `Network` from what it says of single cells (gradients, say), one axis at a time.
 
 Each axis is measured on an image long enough for the cells in its middle to see no border: their first and last
 influenced pixels are the edges of the receptive field, overhang included. The image grows by whole periods only, so
@@ -10,17 +10,17 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget._measure.looks import unbounded
+from rfwidget._measure.looks import shortest, unbounded
 from rfwidget._progress import Progress
-from rfwidget.edges import Edges, interior_pattern, periodic
 from rfwidget.errors import NoInfluenceError, ReceptiveFieldError, SizeRefusedError
-from rfwidget.geometry import AxisField, FieldGeometry, extent, rect_of_support
+from rfwidget.geometry import AxisField, FieldGeometry, extent
 from rfwidget.network import Network
-from rfwidget.types import GridPoint, Rect, Size
+from rfwidget.types import GridPoint, Size
 
 
 def measure(network: Network, progress: Progress) -> FieldGeometry:
@@ -33,8 +33,6 @@ def measure(network: Network, progress: Progress) -> FieldGeometry:
     Raises:
         ReceptiveFieldError: if the image does not influence the layer at all, or no honest number can be given.
     """
-    for note in network.notes:
-        warnings.warn(note, stacklevel=3)
     progress(0.0, "measuring along x")
     x = measure_axis(network, "x")
     progress(0.5, "measuring along y")
@@ -53,7 +51,7 @@ def _check(network: Network, geometry: FieldGeometry) -> None:
     rect = geometry.rect(point)
     if rect.left < 0 or rect.top < 0 or rect.right > shape.w or rect.bottom > shape.h:
         return
-    seen = visible_rect(network, point)
+    seen = network.visible(point)
     if seen != rect:
         warnings.warn(
             f"measured along each axis alone, cell ({point.x}, {point.y}) of {network.output_layer!r} sees {rect}, but "
@@ -122,39 +120,6 @@ def _refuse_turned(network: Network, axis: str, length: int) -> None:
             f"the grid of {network.output_layer!r} is turned: its cells along {other} follow the image along {axis} "
             "(Permute, transpose). Choose a layer where that has been turned back, or add Permute((2, 1, 3)) behind it"
         )
-
-
-def visible_rect(network: Network, point: GridPoint) -> Rect:
-    """First to last pixel of the real image that influences a cell; the empty rectangle if none does."""
-    image = Size(network.input_shape.w, network.input_shape.h)
-    return rect_of_support(network.sensitivity(image, [point])[0] != 0)
-
-
-def cells_seeing(network: Network, pixel: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Cells ``[y, x]`` that a pixel ``(x, y)`` of the image influences; those that look past it, through the holes of
-    a dilated kernel say, are not among them.
-    """
-    x, y = pixel
-    mask = np.zeros((1, network.input_shape.h, network.input_shape.w), bool)
-    mask[0, y, x] = True
-    seeing: npt.NDArray[np.bool_] = network.response(mask)[0] != 0
-    return seeing
-
-
-def cells_covering(network: Network, box: Rect) -> npt.NDArray[np.bool_]:
-    """Cells ``[y, x]`` whose visible rectangle holds all of a box of the image, given in whole pixels.
-
-    A cell's rectangle holds the box if the cell sees something at or left of its first column, at or right of its last,
-    at or above its first row and at or below its last: four responses answer for all cells at once.
-    """
-    left, top, right, bottom = (int(edge) for edge in box)
-    masks = np.zeros((4, network.input_shape.h, network.input_shape.w), bool)
-    masks[0, :, : left + 1] = True
-    masks[1, :, right - 1 :] = True
-    masks[2, : top + 1] = True
-    masks[3, bottom - 1 :] = True
-    covering: npt.NDArray[np.bool_] = np.all(network.response(masks) != 0, axis=0)
-    return covering
 
 
 def _along(size: Size, axis: str) -> float:
@@ -229,3 +194,60 @@ def nothing(layer: str) -> str:
         f"the image does not influence {layer!r} at all. If only global context (pooling over the whole image, "
         "attention) leads there, leave out ignore_global_context; else check that input_layer is the image"
     )
+
+
+class Edges(NamedTuple):
+    """First and last edge of consecutive cells along one axis, and the image they were seen on."""
+
+    first_cell: int
+    length: int
+    pairs: tuple[tuple[float, float], ...]
+
+    @property
+    def inside(self) -> bool:
+        """Whether no field touches a border of the image."""
+        return all(low > 0 and high < self.length for low, high in self.pairs if low != high)
+
+    @property
+    def margins(self) -> tuple[tuple[float, float], ...]:
+        """How much of the image lies before and behind each field."""
+        return tuple((low, self.length - high) for low, high in self.pairs)
+
+    @property
+    def shared(self) -> bool:
+        """Whether there are several cells, and all see the same."""
+        return len(self.pairs) > 1 and len(set(self.pairs)) == 1
+
+    @property
+    def fills(self) -> bool:
+        """Whether every field covers the whole image."""
+        return all(margins == (0, 0) for margins in self.margins)
+
+
+def periodic(edges: Edges, period: int) -> AxisField:
+    """The field of all cells from that of one whole period, in its shortest form."""
+    return shortest(edges.first_cell, edges.pairs, period)
+
+
+def interior_pattern(seen: Edges) -> AxisField | None:
+    """The shortest pattern that the cells away from the borders repeat at least once and that explains all others."""
+    grid, length = len(seen.pairs), seen.length
+    clear = [cell for cell, (low, high) in enumerate(seen.pairs) if 0 < low < high < length]
+    for count in range(1, grid // 2 + 1):
+        run = [cell for cell in clear if cell + count in clear]
+        shifts = {seen.pairs[cell + count][side] - seen.pairs[cell][side] for cell in run for side in (0, 1)}
+        if len(run) < count or len(shifts) != 1 or (pixels := int(shifts.pop())) < 1:
+            continue
+        window = next((c for c in run if all(c + k in clear for k in range(count))), None)
+        if window is None:
+            continue
+        pairs = tuple(seen.pairs[window + k] for k in range(count))
+        field = periodic(Edges(window, length, pairs), pixels)
+        if all(_clip(field.edges_at(cell), length) == pair for cell, pair in enumerate(seen.pairs)):
+            return field
+    return None
+
+
+def _clip(pair: tuple[float, float], length: int) -> tuple[float, float]:
+    low, high = max(pair[0], 0), min(pair[1], length)
+    return (low, high) if low < high else (0, 0)

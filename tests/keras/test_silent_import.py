@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from rfwidget.keras.quiet import held_back
+from rfwidget.keras.silent_import import held_back
 
 
 def test_importing_the_estimator_first_prints_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,9 +13,11 @@ from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.estimator import ReceptiveField
 from rfwidget.keras.build import build_model, check_built, fixed_shape, read_inputs
+from rfwidget.keras.interpreter import outputs_of
+from rfwidget.keras.linear import LinearModel
+from rfwidget.keras.looks import Inputs, ModelLooks
 from rfwidget.keras.network import KerasNetwork
-from rfwidget.keras.real import RealNetwork
-from rfwidget.keras.twin import Inputs, Twin
+from rfwidget.keras.weighted import WeightedNetwork
 from rfwidget.types import GridShape, ImageShape
 
 
@@ -23,7 +26,7 @@ class _Built(NamedTuple):
 
     model: keras.Model
     shape: tuple[int | None, ...] | None
-    twins: dict[tuple[Inputs, bool], Twin]
+    looks: dict[tuple[Inputs, bool], ModelLooks]
 
 
 class KerasReceptiveField(ReceptiveField):
@@ -82,20 +85,22 @@ class KerasReceptiveField(ReceptiveField):
             built.model, shape, input_layer, first_names=self._input_names, default=super().default_input_shape()
         )
         progress(0.3, "reading the model")
-        twin = built.twins.get((inputs, ignore_global_context))
-        if twin is None:
-            twin = built.twins[inputs, ignore_global_context] = Twin(built.model, inputs, local=ignore_global_context)
-        current = ([path for path, entry in twin.entries.items() if entry.is_layer], twin.others)
+        looks = built.looks.get((inputs, ignore_global_context))
+        if looks is None:
+            looks = ModelLooks(built.model, inputs, local=ignore_global_context)
+            built.looks[inputs, ignore_global_context] = looks
+        current = ([path for path, entry in looks.entries.items() if entry.is_layer], looks.others)
         first = self._first_names or current
         labels = {**_by_position(current[0], first[0]), **_by_position(current[1], first[1])}
-        target = _choose(twin, output_layer, labels)
+        target = _choose(built.model, looks, output_layer, labels)
         progress(0.8, "reading the layer")
-        real = RealNetwork(
-            built.model, inputs, twin.walked(target), twin.calls.get(target, 1), init_weights=self._init_weights
-        )
+        entry = looks.entries[target]
+        reached = looks.interpreted(target), entry.call, entry.output
+        weighted = WeightedNetwork(built.model, inputs, *reached, init_weights=self._init_weights)
+        linear = LinearModel(built.model, inputs, *reached, local=ignore_global_context)
         height, width, channels = inputs.shapes[inputs.image]
         network = KerasNetwork(
-            twin, real, names[inputs.image], target, GridShape(None, width, height, channels), labels
+            looks, weighted, linear, names[inputs.image], target, GridShape(None, width, height, channels), labels
         )
         self._built, self._input_names = built, self._input_names or names
         self._first_names = first
@@ -116,28 +121,62 @@ def _by_position(current: Sequence[str], first: Sequence[str]) -> dict[str, str]
     return dict(zip(current, first if len(first) == len(current) else current, strict=True))
 
 
-def _choose(twin: Twin, wanted: str | None, labels: Mapping[str, str]) -> str:
+def _choose(model: Any, looks: ModelLooks, wanted: str | None, labels: Mapping[str, str]) -> str:
     """Path of the layer to measure."""
-    layers = {labels[path]: path for path in twin.layers}
-    known = list(layers) if len(layers) <= 30 else [*list(layers)[:10], "...", *list(layers)[-10:]]
-    grids = f"layers with a grid: {', '.join(known)}" if layers else "no layer of the model has one"
-    stuck = f". The model does not run to its end on this image: {twin.failure}" if twin.failure is not None else ""
     if wanted is None:
-        growing = [path for path in layers.values() if None not in twin.entries[path].hint.scale]
-        if growing or layers:
-            return (growing or list(layers.values()))[-1]
-        raise ReceptiveFieldError(
-            "the model has no layer with a two-dimensional grid: expected some output (batch, height, width, channels)"
-            f"{stuck}"
-        ) from twin.failure
+        return _default(model, looks, labels)
     paths = {label: path for path, label in labels.items()}
-    if wanted in paths or wanted in twin.entries:
+    if wanted in paths or wanted in looks.entries:
         return paths.get(wanted, wanted)
-    output = twin.symbols.get(str(wanted))
+    output = looks.symbols.get(str(wanted))
     if output is not None and len(output.shape) != 4:
         problem = f"layer {wanted!r} gives {tuple(output.shape)}, which is no two-dimensional grid"
     elif output is not None:
         problem = f"layer {wanted!r} gives no grid on this image, or does not depend on it"
     else:
         problem = f"no layer {wanted!r}"
-    raise ReceptiveFieldError(f"{problem}; {grids}{suggest(str(wanted), layers)}{stuck}") from twin.failure
+    known = [labels[path] for path in looks.layers]
+    some = known if len(known) <= 30 else [*known[:10], "...", *known[-10:]]
+    grids = f"layers with a grid: {', '.join(some)}" if known else "no layer of the model has one"
+    raise ReceptiveFieldError(
+        f"{problem}; {grids}{suggest(str(wanted), known)}{_stuck(looks)}"
+    ) from looks.asked.failure
+
+
+def _default(model: Any, looks: ModelLooks, labels: Mapping[str, str]) -> str:
+    """What the model returns, if that is a grid; else the last layer with one. It must be possible to measure it."""
+    layers = [path for path in looks.layers if looks.is_measurable(path)]
+    returned = [path for path in outputs_of(model, looks.whole) if path in layers]
+    # Of grids that only hold numbers for the whole image (a classifier's 1x1) nobody asks what they see.
+    for some in (returned, layers[::-1]):
+        for path in some:
+            if not looks.is_number(path):
+                return _told(model, looks, path, labels)
+    if layers:
+        return layers[-1]
+    if looks.layers:
+        return list(looks.layers)[-1]
+    raise ReceptiveFieldError(
+        "the model has no layer with a two-dimensional grid: expected some output (batch, height, width, channels)"
+        f"{_stuck(looks)}"
+    ) from looks.asked.failure
+
+
+def _told(model: Any, looks: ModelLooks, chosen: str, labels: Mapping[str, str]) -> str:
+    """The layer chosen, with a warning where it is not the model's own output for a reason that is no choice."""
+    returned = [path for path in outputs_of(model, looks.whole) if path in looks.layers]
+    unknown = next((path for path in returned if looks.seen(path).marks.unknown), None)
+    reason = ""
+    if looks.asked.failure is not None:
+        reason = f"the model does not run to its end on this image: {looks.asked.failure}"
+    elif unknown is not None:
+        followed = ", ".join(sorted(looks.seen(unknown).marks.unknown))
+        reason = f"what the model's output {labels[unknown]!r} sees is unknown: {followed} cannot be followed"
+    if reason:
+        warnings.warn(f"{reason}. {labels[chosen]!r}, a layer before that, is measured instead", stacklevel=6)
+    return chosen
+
+
+def _stuck(looks: ModelLooks) -> str:
+    failure = looks.asked.failure
+    return "" if failure is None else f". The model does not run to its end on this image: {failure}"

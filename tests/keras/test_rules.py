@@ -13,7 +13,7 @@ from keras import layers as L  # noqa: N812  (a column of layers reads best so)
 from keras import ops
 
 from rfwidget.keras import KerasReceptiveField
-from rfwidget.keras.probe import NeedsFullWidth, Probe
+from rfwidget.keras.domains import LinearDomain, NeedsFullWidth
 from tests.models import chain
 
 SHAPE = (25, 34, 4)
@@ -269,22 +269,24 @@ def test_permuted_axes_are_measured_on_whole_strips() -> None:
 
 def test_a_thin_probe_refuses_to_tell_channels_apart() -> None:
     with pytest.raises(NeedsFullWidth):
-        Probe(thin=True).need_full_width()
+        LinearDomain().need_full_width()
 
 
 def test_a_window_conserves_mass_and_is_never_negative() -> None:
     image = np.ones((1, 9, 12, 1))
     for strides, dilation in (((1, 1), (1, 1)), ((2, 3), (1, 1)), ((2, 2), (2, 3))):
-        result = np.asarray(Probe().window(ops.convert_to_tensor(image), (3, 2), strides, dilation))
+        result = np.asarray(
+            LinearDomain().window(ops.convert_to_tensor(image), (1, 2), (3, 2), strides, dilation, "valid")
+        )
         np.testing.assert_allclose(result, 1, rtol=1e-12)
         assert result.dtype == np.float64
 
 
 def test_a_layer_beyond_its_rule_is_run_as_it_is() -> None:
     rf = KerasReceptiveField(chain((20, 30, 1), L.Resizing(10, 15, antialias=True), L.Conv2D(1, (1, 3))))
-    with pytest.warns(UserWarning, match="seen through"):
-        rf.compute()
-    assert rf.rect_at((6, 5), clip=True).size.w >= 3 * 2
+    rf.compute()
+    # Twice as small, each column is read from the four nearest its centre at 13; and three columns of them.
+    assert rf.rect_at((6, 5), clip=True) == (11, 9, 19, 13)
 
 
 def test_statistics_of_a_normalisation_that_come_from_the_image_count() -> None:
@@ -294,8 +296,7 @@ def test_statistics_of_a_normalisation_that_come_from_the_image_count() -> None:
     assert KerasReceptiveField(keras.Model(image, L.Conv2D(2, 1)(fixed))).compute().size == (5, 3)
     own = ops.batch_normalization(x, *ops.moments(x, axes=(0, 1, 2)), axis=-1)
     rf = KerasReceptiveField(keras.Model(image, L.Conv2D(2, 1)(own)))
-    with pytest.warns(UserWarning, match="no linear twin"):
-        assert rf.compute().size == (math.inf, math.inf)
+    assert rf.compute().size == (math.inf, math.inf)
 
 
 def test_a_gate_of_half_the_channels_sees_both_halves() -> None:
