@@ -43,6 +43,28 @@ def masked(x: Carried, kept: npt.NDArray[np.bool_] | None) -> Carried:
     return spans.scatter([x], x.shape, np.where(whole, np.arange(math.prod(x.shape)).reshape(x.shape), -1))
 
 
+def masked_reduce(x: Carried, axis: int, kept: npt.NDArray[np.bool_]) -> Carried:
+    """As `spans.reduce` along one axis, which stays with length 1, without the elements where a mask is False."""
+    axis = x.axis(axis)
+    kept = np.asarray(kept, bool)
+    kept = kept.reshape((1,) * (x.rank - kept.ndim) + kept.shape)
+    whole = math.prod(np.broadcast_shapes(kept.shape, *(factor.shape[1:] for plane in x.planes for factor in plane)))
+    if kept.all() or whole > _LARGEST:
+        return spans.reduce(x, [axis], keepdims=True)
+
+    def reduced(factor: Any) -> Any:
+        if factor.shape[1 + axis] == 1:
+            own = kept.any(axis=axis, keepdims=True)
+            return factor if own.all() else np.where(own, factor, spans.nothing(factor))
+        return np.where(kept, factor, spans.nothing(factor)).max(axis=1 + axis, keepdims=True)
+
+    return x.each(reduced, [1 if other == axis else n for other, n in enumerate(x.shape)])
+
+
+_LARGEST = 1 << 25
+"""Elements of masks that are worth the while."""
+
+
 def mixed(x: Carried, axis: int, mask: npt.NDArray[np.bool_]) -> Carried:
     """As `spans.mix`, for masks of which each column has few elements: filters, interpolation."""
     most = int(mask.sum(axis=0).max(initial=0))
@@ -64,6 +86,7 @@ def transposed(
     dilations: Sequence[int],
     starts: Sequence[int],
     lengths: Sequence[int],
+    groups: int = 1,
 ) -> Carried:
     """A transposed convolution, with the taps that its kernel really has.
 
@@ -77,10 +100,11 @@ def transposed(
         dilations: one for each place.
         starts: the first result that is kept, one for each place.
         lengths: how many are kept.
+        groups: of channels; ``channels in`` are those of one of them.
     """
     sizes = taps.shape[: len(places)]
     if taps.all():
-        x = spans.grouped(x, x.axis(channels), 1, taps.shape[-1])
+        x = spans.grouped(x, x.axis(channels), groups, taps.shape[-1])
         for place, size, stride, dilation, start, length in zip(
             places, sizes, strides, dilations, starts, lengths, strict=True
         ):
@@ -96,4 +120,6 @@ def transposed(
         reach = (size - 1) * dilation
         borders.append((reach - start, length + start - spread))
     turned = np.flip(taps, axis=tuple(range(len(places))))
-    return spans.convolve(x, places, channels, turned, strides=[1] * len(places), dilations=dilations, paddings=borders)
+    return spans.convolve(
+        x, places, channels, turned, strides=[1] * len(places), dilations=dilations, paddings=borders, groups=groups
+    )

@@ -7,6 +7,7 @@ comes out may depend on everything that went in, and says that it is unknown.
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -44,7 +45,8 @@ class Tracer:
             Its outputs, with `Carried` for what depends on the image.
 
         Raises:
-            OpaqueError: if it cannot be told what shapes the outputs have.
+            OpaqueError: if the image decides what shapes the outputs have.
+            Exception: what the code raises, if it does not run on the tensors that it is given.
         """
         if keras.backend.backend() != "tensorflow":
             return self._run_on_numbers(function, args, kwargs, interpreter, name, "its code does not speak to Keras")
@@ -53,7 +55,7 @@ class Tracer:
         try:
             return self._walked(function, args, kwargs, interpreter, name)
         except UnknownError as error:
-            raise OpaqueError(f"{name} runs code that cannot be followed: {error}") from error
+            return self._run_on_numbers(function, args, kwargs, interpreter, name, str(error))
 
     # -- as a graph ----------------------------------------------------------------------------------------------------
 
@@ -69,7 +71,9 @@ class Tracer:
         given = [self._fact(leaf) for leaf in flowing]
         if any(fact is None for fact in given):
             types = _types(function, len(flowing))
-            given = [fact or Flowing(x, dtype) for fact, x, dtype in zip(given, flowing, types, strict=True)]
+            given = [
+                fact or Flowing(x, tf.as_dtype(dtype)) for fact, x, dtype in zip(given, flowing, types, strict=True)
+            ]
 
         def rebuilt(*tensors: Any) -> Any:
             queue = iter(tensors)
@@ -134,15 +138,15 @@ class Tracer:
     ) -> Any:
         """Run the code on numbers, for the shapes; layers that it calls are told what may reach them."""
         everything = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, Carried)]
-        types = iter(_types(function, len(everything)))
+        types = itertools.cycle(_types(function, len(everything)))
         seen: dict[int, tuple[Any, Carried]] = {}
         note = f"{name}: {reason}"
 
-        def numbers_of(leaf: Any) -> Any:
+        def numbers_of(leaf: Any, low: float = 0.5) -> Any:
             if not isinstance(leaf, Carried):
                 return leaf
             draw = np.random.default_rng(len(seen))
-            tensor = keras.ops.cast(draw.uniform(0.5, 1.5, leaf.shape), getattr(next(types), "name", None) or "float32")
+            tensor = keras.ops.cast(draw.uniform(low, 1.5, leaf.shape), next(types))
             seen[id(tensor)] = (tensor, leaf)
             return tensor
 
@@ -171,13 +175,19 @@ class Tracer:
                     seen[id(leaf)] = (leaf, x)
             return outputs
 
-        given_args, given_kwargs = keras.tree.map_structure(numbers_of, (args, kwargs))
+        given, others = (
+            keras.tree.map_structure(lambda leaf, low=low: numbers_of(leaf, low), (args, kwargs)) for low in (0.5, -1.5)
+        )
         try:
             with intercepted(called):
-                outputs = _as_its_layer(function)(*given_args, **given_kwargs)
+                outputs = _as_its_layer(function)(*given[0], **given[1])
+            again = _as_its_layer(function)(*others[0], **others[1])
         except Exception as error:
             raise (cause or error) from None
-        return keras.tree.map_structure(carried_of, outputs)
+        found = keras.tree.map_structure(carried_of, outputs)
+        if _shapes(outputs) != _shapes(again):
+            raise OpaqueError(f"{name}: how large the result is, is decided by the image")
+        return found
 
 
 def _as_its_layer(function: Any) -> Any:
@@ -201,17 +211,19 @@ def _plain(structure: Any) -> Any:
     return structure
 
 
-def _types(function: Any, count: int) -> list[Any]:
-    """The types of numbers that code was given when its model was built; else what its layer computes in."""
-    import tensorflow as tf
+def _shapes(structure: Any) -> list[Any]:
+    return [tuple(getattr(leaf, "shape", ())) for leaf in keras.tree.flatten(structure)]
 
+
+def _types(function: Any, count: int) -> list[str]:
+    """The types of numbers that code was given when its model was built; else what its layer computes in."""
     operation = getattr(function, "__self__", None)
-    usual = tf.as_dtype(keras.config.floatx())
+    usual = str(keras.config.floatx())
     if not isinstance(operation, keras.Operation):
         return [usual] * count
-    usual = tf.as_dtype(operation.compute_dtype) if isinstance(operation, keras.Layer) else usual
+    usual = operation.compute_dtype if isinstance(operation, keras.Layer) else usual
     nodes = operation._inbound_nodes
-    told = [tf.as_dtype(tensor.dtype) for tensor in nodes[0].input_tensors] if nodes else []
+    told = [keras.backend.standardize_dtype(tensor.dtype) for tensor in nodes[0].input_tensors] if nodes else []
     if len(told) != count:
         return [usual] * count
-    return [usual if dtype.is_floating else dtype for dtype in told]
+    return [usual if "float" in dtype else dtype for dtype in told]

@@ -77,6 +77,158 @@ def unpooled_by_three(_: Any, x: Any) -> Any:
     return tf.tensor_scatter_nd_add(tf.zeros_like(x), tf.reshape(where, (-1, 4)), tf.reshape(best, (-1,)))
 
 
+def unravelled(_: Any, x: Any) -> Any:
+    best, place = tf.nn.max_pool_with_argmax(x, 2, 2, "SAME", include_batch_in_index=True)
+    where = tf.transpose(tf.unravel_index(tf.reshape(place, (-1,)), tf.shape(x, tf.int64)))
+    return tf.scatter_nd(where, tf.reshape(best, (-1,)), tf.shape(x, tf.int64))
+
+
+def unpooled_by_gradient(_: Any, x: Any) -> Any:
+    best = tf.nn.max_pool2d(x, (2, 3), (2, 2), "VALID")
+    return tf.raw_ops.MaxPoolGrad(
+        orig_input=x, orig_output=best, grad=best, ksize=[1, 2, 3, 1], strides=[1, 2, 2, 1], padding="VALID"
+    )
+
+
+def gradient_in_the_code(layer: Any, x: Any) -> Any:
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        energy = tf.reduce_sum(tf.nn.conv2d(x, layer.w, 1, "VALID") ** 2)
+    return tape.gradient(energy, x)
+
+
+def sparse_rows(layer: Any, x: Any) -> Any:
+    rows = tf.sparse.SparseTensor([[0, 1], [1, 0], [1, 3], [2, 9]], layer.w, (3, HEIGHT))
+    flat = tf.reshape(tf.transpose(x, (1, 0, 2, 3)), (HEIGHT, -1))
+    found = tf.reshape(tf.sparse.sparse_dense_matmul(rows, flat), (3, -1, WIDTH, 2))
+    return tf.transpose(found, (1, 0, 2, 3))
+
+
+def segments(_: Any, x: Any) -> Any:
+    found = tf.math.unsorted_segment_sum(tf.transpose(x, (2, 0, 1, 3)), [0, 1, 0, 2, 2, 2, 1, 0, 3, 3, 3, 3, 0, 1], 4)
+    return tf.transpose(found, (1, 2, 0, 3))
+
+
+def dealt_out(_: Any, x: Any) -> Any:
+    columns = tf.transpose(x, (2, 0, 1, 3))
+    parts = tf.dynamic_partition(columns, [0, 1] * 7, 2)
+    moved = tf.dynamic_stitch([tf.range(0, 14, 2), tf.range(1, 14, 2)], [parts[1], parts[0]])
+    return tf.transpose(moved, (1, 2, 0, 3))
+
+
+def diagonals(_: Any, x: Any) -> Any:
+    square = tf.transpose(x[:, :, :HEIGHT], (0, 3, 1, 2))
+    square = tf.linalg.set_diag(square, tf.linalg.diag_part(square)[..., ::-1])
+    return tf.transpose(square + tf.linalg.diag(square[..., 0, :]), (0, 2, 3, 1))
+
+
+def searched(_: Any, x: Any) -> Any:
+    edges = tf.broadcast_to(tf.range(-3.0, 3.0), (tf.shape(x)[0] * HEIGHT, 6))
+    found = tf.searchsorted(edges, tf.reshape(x, (-1, WIDTH * 2)))
+    return tf.cast(tf.reshape(found, (-1, HEIGHT, WIDTH, 2)), tf.float32)
+
+
+def codebook(layer: Any, x: Any) -> Any:
+    """Vector quantisation: the nearest of a few rows of a table."""
+    distances = tf.reduce_sum((x[..., None, :] - layer.w) ** 2, -1)
+    return tf.gather(layer.w, tf.argmin(distances, -1))
+
+
+def one_hot(_: Any, x: Any) -> Any:
+    return tf.reduce_sum(tf.one_hot(tf.argmax(x, -1), 2, axis=1), 1)[..., None] + tf.one_hot(tf.argmax(x, 3), 2)
+
+
+def strongest_rows(_: Any, x: Any) -> Any:
+    """Reads rows in the order of their sums."""
+    order = tf.argsort(tf.reduce_sum(x, (2, 3)))
+    return tf.gather(x, order, axis=1, batch_dims=1)
+
+
+def boxes_of_the_image(_: Any, x: Any) -> Any:
+    low = tf.sigmoid(x[:, 0, 0, :1]) * 0.5
+    return tf.image.crop_and_resize(x, tf.concat([low, low, low + 0.5, low + 0.5], 1), tf.range(tf.shape(x)[0]), (4, 5))
+
+
+def turned(_: Any, x: Any) -> Any:
+    return tf.image.rot90(tf.image.transpose(tf.image.rot90(x)), 2)
+
+
+def standardised(_: Any, x: Any) -> Any:
+    return tf.image.per_image_standardization(x)
+
+
+def box_in_box(_: Any, x: Any) -> Any:
+    return tf.image.resize_with_crop_or_pad(tf.image.central_crop(x, 0.5), 9, 12)
+
+
+def with_pad(_: Any, x: Any) -> Any:
+    return tf.image.resize_with_pad(x, 20, 20)
+
+
+def moved_by_a_matrix(_: Any, x: Any) -> Any:
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=x, transforms=[[0.0, 1.0, 2.0, 1.0, 0.0, -1.0, 0.0, 0.0]], output_shape=[11, 9],
+        interpolation="NEAREST", fill_mode="REFLECT", fill_value=0.0,
+    )  # fmt: skip
+
+
+def framed(_: Any, x: Any) -> Any:
+    frames = tf.signal.overlap_and_add(tf.signal.frame(tf.transpose(x, (0, 1, 3, 2)), 4, 2), 2)
+    return tf.transpose(frames, (0, 1, 3, 2))
+
+
+def short_fourier(_: Any, x: Any) -> Any:
+    return tf.abs(tf.signal.stft(x[..., 0], 6, 4))
+
+
+def cosines(_: Any, x: Any) -> Any:
+    return tf.transpose(tf.signal.dct(tf.transpose(x, (0, 1, 3, 2))), (0, 1, 3, 2))
+
+
+def solved(_: Any, x: Any) -> Any:
+    square = tf.reshape(x[:, :, :12], (-1, HEIGHT, 4, 3, 2))[..., :3, :, 0] + 9.0 * tf.eye(3)
+    return tf.linalg.inv(square)
+
+
+def outer_products(_: Any, x: Any) -> Any:
+    return tf.reshape(x[..., None] * x[..., None, :], (-1, HEIGHT, WIDTH, 4))
+
+
+def axial_attention(_: Any, x: Any) -> Any:
+    scores = tf.einsum("bhwc,bhvc->bhwv", x, x) / 1e6
+    return tf.einsum("bhwv,bhvc->bhwc", tf.nn.softmax(scores), x)
+
+
+def shifted_window_attention(_: Any, x: Any) -> Any:
+    """As Swin masks the windows at the border, which hold columns of both sides."""
+    rolled = tf.roll(x, -3, 2)
+    parts = tf.reshape(tf.transpose(tf.reshape(rolled, (-1, HEIGHT, 2, 7, 2)), (0, 2, 1, 3, 4)), (-1, 2, HEIGHT * 7, 2))
+    region = np.zeros((2, HEIGHT, 7), int)
+    region[1, :, 4:] = 1
+    region = region.reshape(2, -1)
+    mask = np.where(region[:, :, None] == region[:, None, :], 0.0, -100.0).astype("float32")
+    scores = tf.matmul(parts, parts, transpose_b=True) / 1e6
+    mixed = tf.matmul(tf.nn.softmax(scores + mask), parts)
+    mixed = tf.reshape(tf.transpose(tf.reshape(mixed, (-1, 2, HEIGHT, 7, 2)), (0, 2, 1, 3, 4)), (-1, HEIGHT, WIDTH, 2))
+    return tf.roll(mixed, 3, 2)
+
+
+def causal_attention(_: Any, x: Any) -> Any:
+    """Columns see those before them; softmax by hand."""
+    columns = tf.transpose(x, (0, 1, 3, 2))[:, :, None]  # n, h, 1, c, w
+    scores = tf.einsum("nhkcw,nhkcv->nhkwv", columns, columns) / 1e6
+    scores = tf.where(np.tril(np.ones((WIDTH, WIDTH), bool)), scores, -1e9)
+    weights = tf.exp(scores - tf.reduce_max(scores, -1, keepdims=True))
+    weights = weights / tf.reduce_sum(weights, -1, keepdims=True)
+    return tf.einsum("nhkwv,nhkcv->nhwc", weights, columns)
+
+
+def masked_by_product(_: Any, x: Any) -> Any:
+    near = np.abs(np.arange(WIDTH)[:, None] - np.arange(WIDTH)) < 3
+    scores = tf.sigmoid(tf.einsum("bhwc,bhvc->bhwv", x, x) / 1e6) * near.astype("float32")
+    return tf.matmul(scores, x)
+
+
 def nearer_neighbour(_: Any, x: Any) -> Any:
     """Reads the column to the left or its own, as the sign says."""
     columns = tf.range(1, WIDTH)[None, None] - tf.cast(x[:, :, 1:, 0] > 0, tf.int32)
@@ -375,6 +527,31 @@ CASES: dict[str, Case] = {
     "pooling in a volume": Case(lambda _, x: tf.nn.avg_pool3d(x[..., None], (2, 3, 2), (1, 2, 1), "SAME")[..., 0]),
     "unpooling": Case(unpooled, trials=60),
     "unpooling into a tensor": Case(unpooled_by_three, shape=(10, 15, 2), trials=80),
+    "unpooling by unravelled numbers": Case(unravelled, trials=60),
+    "unpooling by a gradient": Case(unpooled_by_gradient, trials=60),
+    "a gradient in the code": Case(gradient_in_the_code, KERNEL),
+    "sparse rows": Case(sparse_rows, {"w": (4,)}),
+    "segments": Case(segments),
+    "dealt out": Case(dealt_out),
+    "diagonals": Case(diagonals),
+    "searched": Case(searched, trials=40),
+    "codebook": Case(codebook, {"w": (5, 2)}, trials=60),
+    "one hot": Case(one_hot, trials=20),
+    "rows in order": Case(strongest_rows, trials=150),
+    "turned": Case(turned),
+    "standardised": Case(standardised),
+    "box in a box": Case(box_in_box),
+    "enlarged with a border": Case(with_pad),
+    "moved by a matrix": Case(moved_by_a_matrix),
+    "frames": Case(framed),
+    "short Fourier transform": Case(short_fourier),
+    "cosine transform": Case(cosines),
+    "inverses": Case(solved),
+    "outer products": Case(outer_products),
+    "attention along rows": Case(axial_attention, trials=3),
+    "attention in shifted windows": Case(shifted_window_attention, trials=3),
+    "causal attention": Case(causal_attention, trials=3),
+    "attention masked by a product": Case(masked_by_product, trials=3),
     "nearer neighbour": Case(nearer_neighbour, trials=20),
     "shift by the largest channel": Case(by_largest_channel, trials=20),
     "anywhere in the row": Case(anywhere_in_the_row, trials=80),
@@ -478,6 +655,105 @@ def test_every_cell_depends_on_what_changes_it(name: str) -> None:
         low, high = spans_of(looks, "foreign", axis)
         np.testing.assert_array_equal(np.stack([low, high]), np.stack([first, last]), err_msg=f"axis {axis}")
     assert not looks.carried("foreign").marks.unknown
+
+
+# -- weights and masks -------------------------------------------------------------------------------------------------
+
+
+class RawConvolution(layers.Layer):
+    """A convolution of raw code, of size 5x3.
+
+    Args:
+        initializer: of its kernel.
+        changed: what is done to the kernel; called with the layer and the kernel.
+    """
+
+    def __init__(self, initializer: Any, changed: Any = lambda _, w: w) -> None:
+        super().__init__(name="raw")
+        self._initializer, self._changed = initializer, changed
+
+    def build(self, shape: Any) -> None:
+        self.w = self.add_weight(shape=(3, 5, shape[-1], 4), initializer=self._initializer)
+        self.mask = self.add_weight(shape=(3, 5, 1, 1), initializer="ones", trainable=False)
+        mask = np.ones((3, 5, 1, 1))
+        mask[:, :2] = 0
+        self.mask.assign(mask)
+
+    def call(self, x: Any) -> Any:
+        return tf.nn.conv2d(x, self._changed(self, tf.convert_to_tensor(self.w)), 1, "SAME")
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_weights_that_happen_to_be_zero_are_no_masks(trainable: bool) -> None:
+    image = keras.Input(SHAPE)
+    layer = RawConvolution("zeros")
+    layer.trainable = trainable
+    assert size_in_the_middle(looked_at(keras.Model(image, layer(image))), "raw") == (5, 3)
+
+
+def test_a_mask_may_be_a_weight_that_is_not_trained() -> None:
+    image = keras.Input(SHAPE)
+    layer = RawConvolution("zeros", lambda layer, w: w * layer.mask)
+    assert size_in_the_middle(looked_at(keras.Model(image, layer(image))), "raw") == (3, 3)
+
+
+@pytest.mark.parametrize("changed", [
+    tf.floor,
+    tf.sign,
+    lambda w: tf.where(tf.abs(w) < tf.reduce_mean(tf.abs(w)), tf.zeros_like(w), tf.sign(w)),
+    lambda w: (w - tf.reduce_mean(w, (0, 1, 2))) / tf.math.reduce_std(w, (0, 1, 2)),
+    lambda w: tf.reshape(tf.nn.softmax(tf.reshape(w, (15, 2, 4)), 0), (3, 5, 2, 4)),
+], ids=["floor", "sign", "ternary", "standardised", "softmax"])  # fmt: skip
+def test_kernels_that_are_made_of_weights_have_no_holes(changed: Any) -> None:
+    image = keras.Input(SHAPE)
+    layer = RawConvolution("zeros", lambda _, w: changed(w))
+    looks = looked_at(keras.Model(image, layer(image)))
+    assert size_in_the_middle(looks, "raw") == (5, 3)
+
+
+# -- operations of Keras without a rule of their own -------------------------------------------------------------------
+
+OPERATIONS: dict[str, Any] = {
+    "along an axis": lambda x: ops.take_along_axis(x, ops.argsort(x, axis=2), axis=2),
+    "largest": lambda x: ops.cast(ops.argmax(x, axis=1, keepdims=True), "float32"),
+    "differences": lambda x: ops.diff(x, axis=2),
+    "quantile": lambda x: ops.quantile(x, 0.3, axis=2, keepdims=True),
+    "triangle": lambda x: ops.transpose(ops.triu(ops.transpose(x, (0, 3, 1, 2)), 1), (0, 2, 3, 1)),
+    "patches": lambda x: ops.image.extract_patches(x, (2, 3), strides=(2, 2), padding="same"),
+    "moved by a matrix": lambda x: ops.image.affine_transform(
+        x, np.array([[1.0, 0.5, 2.5, 0.0, 1.0, -1.25, 0.0, 0.0]], "float32"), interpolation="bilinear",
+        fill_mode="nearest",
+    ),
+    "moved out": lambda x: ops.image.affine_transform(
+        x, np.array([[1.0, 0.0, 3.0, 0.25, 1.0, -1.5, 0.0, 0.0]], "float32"), interpolation="bilinear"
+    ),
+    "short Fourier transform": lambda x: ops.stft(x[..., 0], 6, 3, 8)[0],
+    "block written": lambda x: ops.slice_update(x, (0, 2, 3, 0), x[:, 6:8, 7:9]),
+    "rows written": lambda x: ops.transpose(
+        ops.scatter_update(ops.transpose(x, (1, 0, 2, 3)), [[0], [3]], ops.transpose(x[:, 5:7], (1, 0, 2, 3))),
+        (1, 0, 2, 3),
+    ),
+    "segments": lambda x: ops.transpose(
+        ops.segment_sum(ops.transpose(x, (2, 0, 1, 3)), np.arange(WIDTH) // 3, 5), (1, 2, 0, 3)
+    ),
+    "loop": lambda x: ops.fori_loop(0, 3, lambda _, y: ops.average_pool(y, (3, 1), 1, "same"), x),
+    "scan": lambda x: ops.transpose(
+        ops.scan(lambda c, r: (0.9 * c + r, 0.9 * c + r), x[:, 0], ops.transpose(x, (1, 0, 2, 3)))[1], (1, 0, 2, 3)
+    ),
+    "smoothed": lambda x: ops.image.resize(x, (5, 7), "bilinear", antialias=True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_without_a_rule_are_followed_into_their_own_code(name: str) -> None:
+    image = keras.Input(SHAPE, batch_size=1)
+    model = keras.Model(image, layers.Identity(name="out")(OPERATIONS[name](image)))
+    looks = looked_at(model)
+    for axis in (0, 1):
+        first, last = extents(changes(Case(OPERATIONS[name], trials=15, output=SHAPE), model, axis))
+        low, high = spans_of(looks, "out", axis)
+        np.testing.assert_array_equal(np.stack([low, high]), np.stack([first, last]), err_msg=f"axis {axis}")
+    assert not looks.carried("out").marks.unknown
 
 
 # -- layers in the code ------------------------------------------------------------------------------------------------
@@ -682,6 +958,15 @@ def test_global_context_can_be_left_out() -> None:
     assert size_in_the_middle(local, "gated") == (3, 3)
 
 
+def test_boxes_that_the_image_chooses_may_lie_anywhere() -> None:
+    image = keras.Input(SHAPE)
+    looks = looked_at(keras.Model(image, Foreign(boxes_of_the_image)(image)))
+    for axis, length in ((0, HEIGHT), (1, WIDTH)):
+        low, high = spans_of(looks, "foreign", axis)
+        assert (low == 0).all()
+        assert (high == length).all()
+
+
 # -- what cannot be followed -------------------------------------------------------------------------------------------
 
 
@@ -725,14 +1010,34 @@ def test_python_functions_in_the_graph_are_unknown_and_named(told: bool) -> None
     assert reason.startswith("sorcery: ")
 
 
-def test_a_count_that_the_image_decides_is_an_error_with_a_name() -> None:
+def test_a_count_that_the_image_decides_makes_what_comes_of_it_unknown() -> None:
+    def summed(_: Any, x: Any) -> Any:
+        return x * tf.reduce_sum(tf.boolean_mask(x, x > 0))
+
     image = keras.Input(SHAPE)
-    x = layers.Lambda(
-        lambda x: tf.reshape(tf.reduce_sum(tf.boolean_mask(x, x > 0)) + x * 0.0, (-1, *SHAPE)),
-        output_shape=SHAPE, name="counted",
-    )(image)  # fmt: skip
+    looks = looked_at(keras.Model(image, Foreign(summed, name="summed")(image)))
+    (reason,) = looks.carried("summed").marks.unknown
+    assert reason.startswith("summed: ")
+    assert size_in_the_middle(looks, "summed") == (WIDTH, HEIGHT)
+
+
+def test_results_as_large_as_the_image_decides_are_an_error_with_a_name() -> None:
+    def counted(_: Any, x: Any) -> Any:
+        return tf.boolean_mask(x, tf.reduce_sum(x, (0, 2, 3)) > 0, axis=1)
+
+    image = keras.Input(SHAPE)
+    x = Foreign(counted, shape=SHAPE, name="counted")(layers.Conv2D(2, 3, padding="same", name="before")(image))
     looks = ModelLooks(keras.Model(image, x), Inputs((SHAPE,), 0), local=False)
-    assert "counted" in str(looks.asked.failure)
+    assert str(looks.asked.failure) == "counted: how large the result is, is decided by the image"
+    assert size_in_the_middle(looks, "before") == (3, 3)
+
+
+def test_what_code_refuses_is_its_own_error() -> None:
+    image = keras.Input((None, None, 2))
+    x = Foreign(lambda _, x: tf.reshape(x, (-1, 2, 6, 2)), name="fixed")(layers.ReLU(name="before")(image))
+    looks = ModelLooks(keras.Model(image, x), Inputs((SHAPE,), 0), local=False)
+    assert isinstance(looks.asked.failure, ValueError)
+    assert "before" in looks.entries
 
 
 def test_nothing_of_the_users_is_changed() -> None:

@@ -43,7 +43,7 @@ def joined(parts: list[Any], condition: Flowing | None) -> Any:
 def _all_equal(parts: Sequence[Constant]) -> bool:
     first = parts[0]
     return all(
-        one is first or (one.shape == first.shape and one.worked_out and np.array_equal(one.numbers, first.numbers))
+        one is first or (one.shape == first.shape and not one.of_weights and np.array_equal(one.numbers, first.numbers))
         for one in parts
     )
 

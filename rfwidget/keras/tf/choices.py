@@ -168,7 +168,8 @@ def _worked_out(value: Any, known: dict[Flowing, Numbers]) -> Any:
 def _check_alone(value: Flowing, source: Flowing, *, tuples: bool) -> None:
     """See that no element is made of two elements of a source, nor a tuple."""
     count = math.prod(source.shape)
-    own = np.arange(1, count + 1).reshape(source.shape)  # 0 stands for what comes from elsewhere
+    # 0 stands for what comes from elsewhere.
+    own = np.arange(1, count + 1, dtype=np.int32).reshape(source.shape)
 
     def work(one: Flowing, inputs: Sequence[Any]) -> Any:
         kind = one.operation.type
@@ -186,14 +187,14 @@ def _check_alone(value: Flowing, source: Flowing, *, tuples: bool) -> None:
             return np.concatenate([np.asarray(n) for n in inputs[:-1]], axis=int(one.inputs[-1].numbers))
         return np.stack([np.asarray(n) for n in inputs], axis=one.operation.get_attr("axis"))
 
-    others = {s: np.zeros(s.shape, np.int64) for s in _sources(value)}
-    found = _followed(value, {**others, source: own}, lambda c: np.zeros(c.shape, np.int64), work)
+    others = {s: np.zeros(s.shape, np.int32) for s in _sources(value)}
+    found = _followed(value, {**others, source: own}, lambda c: np.zeros(c.shape, np.int32), work)
     if tuples:
         _agreed([found[..., k] for k in range(found.shape[-1])])
 
 
 def _agreed(numbers: Sequence[Numbers]) -> Numbers:
-    whole: Numbers = np.zeros((), np.int64)
+    whole: Numbers = np.zeros((), np.int32)
     for one in numbers:
         clash = (whole != 0) & (one != 0) & (whole != one)
         if clash.any():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -61,13 +62,25 @@ def draw(function: Callable[..., Any], specs: Sequence[Any]) -> Drawn:
         Exception: whatever the function raises.
     """
     notes = _Notes()
-    with intercepted(notes.called):
+    with intercepted(notes.called), _silent():
         try:
             concrete = tf.function(function, autograph=False).get_concrete_function(*specs)
         except tf.errors.OperatorNotAllowedInGraphError:  # ``if tensor:``
             concrete = tf.function(function, autograph=True).get_concrete_function(*specs)
     graph = concrete.graph
     return Drawn(graph, concrete.captured_inputs, graph.variables, graph.structured_outputs)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without TensorFlow's advice on how to write functions: the user has not asked for this one."""
+    logger = tf.get_logger()
+    before = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def layer_calls(graph: Any) -> list[LayerCall]:

@@ -107,9 +107,15 @@ def gather_nd(call: Call) -> Carried:
 
 def _flat(numbers: Numbers, lengths: tuple[int, ...]) -> Numbers:
     """Places along several axes as one number, in the order of C; -1 where there is no such place."""
-    inside = ((numbers >= 0) & (numbers < np.array(lengths, np.int64))).all(axis=-1)
-    steps = np.array([math.prod(lengths[k + 1 :]) for k in range(len(lengths))], np.int64)
-    return np.where(inside, (numbers * steps).sum(axis=-1), -1)
+    flat = np.zeros(numbers.shape[:-1], np.int64)
+    outside = np.zeros(numbers.shape[:-1], bool)
+    for k, length in enumerate(lengths):
+        column = numbers[..., k]
+        flat *= length
+        flat += column
+        outside |= (column < 0) | (column >= length)
+    flat[outside] = -1
+    return flat
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------

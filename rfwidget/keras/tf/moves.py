@@ -225,6 +225,15 @@ _ENDLESS = 1 << 30
 """Long enough for any slice to fit in."""
 
 
+@rule("XlaDynamicUpdateSlice")
+def block_update(call: Call) -> Carried:
+    """A tensor with a block replaced, which is moved inside where it would reach out."""
+    x, new = call.needed(0), call.needed(1)
+    starts = [min(max(int(n), 0), x.shape[axis] - new.shape[axis]) for axis, n in enumerate(call.numbers(2))]
+    block = tuple(slice(start, start + n) for start, n in zip(starts, new.shape, strict=True))
+    return replaced(x, np.arange(math.prod(x.shape)).reshape(x.shape)[block], new)
+
+
 @rule("TensorStridedSliceUpdate")
 def sliced_update(call: Call) -> Carried:
     """A tensor with a slice replaced."""
@@ -359,10 +368,13 @@ def search(call: Call) -> Carried:
 @rule("Bincount DenseBincount HistogramFixedWidth")
 def histogram(call: Call) -> Carried:
     """How many: of everything, or row by row."""
-    shape = call.static_shape
-    if call.kind == "DenseBincount" and len(shape) == 2 and call.carried(1) is None and len(call.shape(2)) < 2:
-        return spans.broadcast(spans.reduce(call.needed(0), [1], keepdims=True), shape)
-    return spans.everything(call.all_carried, shape)
+    if call.kind == "HistogramFixedWidth":
+        return spans.everything(call.all_carried, (int(call.numbers(2)),))
+    count = int(call.numbers(1))
+    if call.kind == "Bincount" or len(call.shape(0)) < 2:
+        return spans.everything(call.all_carried, (count,))
+    rows = [spans.reduce(x, [1], keepdims=True) for x in call.all_carried]
+    return spans.broadcast(spans.join(rows), (call.shape(0)[0], count))
 
 
 @rule("Range LinSpace")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rfwidget._measure import spans
-from rfwidget._measure.places import masked
+from rfwidget._measure.places import masked, masked_reduce
 from rfwidget._measure.spans import Carried
 from rfwidget.keras.tf.table import Call, rule
 from rfwidget.keras.tf.values import Constant
@@ -19,7 +19,7 @@ POINTWISE = """
     Abs Acos Acosh Add AddN AddV2 AccumulateNV2 Angle ApproximateEqual Asin Asinh Atan Atan2 Atanh Betainc BesselI0
     BesselI0e BesselI1 BesselI1e BesselJ0 BesselJ1 BesselK0 BesselK0e BesselK1 BesselK1e BesselY0 BesselY1 Bitcast
     BitwiseOr BitwiseXor Bucketize Cast Ceil CheckNumerics CheckNumericsV2 ClipByValue Complex ComplexAbs Conj Copy
-    CopyHost Cos Cosh Dawsn DebugGradientIdentity DeepCopy Digamma Elu EnsureShape Equal Erf Erfc Erfinv Exp Expint
+    CopyHost Cos Cosh Dawsn DebugGradientIdentity DeepCopy Digamma Elu EnsureShape Equal Erf Erfc Erfinv Expint
     Expm1 FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars Floor FloorDiv FloorMod FresnelCos FresnelSin
     Greater GreaterEqual GuaranteeConst Identity Igamma Igammac Imag Inv Invert IsFinite IsInf IsNan LeakyRelu
     LeftShift Less LessEqual Lgamma Log Log1p LogicalNot Maximum Minimum Mod Ndtri Neg NextAfter
@@ -48,11 +48,11 @@ def each_its_own(call: Call) -> list[Any]:
 
 @rule("Mul MulNoNan LogicalAnd BitwiseAnd Div DivNoNan RealDiv", even=True)
 def product(call: Call) -> Carried:
-    """As `pointwise`, but nothing is left where a constant factor is zero: a mask."""
+    """As `pointwise`, but nothing is left where a factor is zero by construction: a mask."""
     result: Carried = pointwise(call)
     for place in range(len(call.inputs)):
         divides = place == 1 and call.kind in ("Div", "DivNoNan", "RealDiv")
-        if call.carried(place) is None and (not divides or call.kind == "DivNoNan"):
+        if not divides or call.kind == "DivNoNan":
             result = masked(result, call.nonzero(place))
     return result
 
@@ -168,8 +168,18 @@ def of_the_shape(call: Call) -> list[Constant]:
 @rule("Sum Mean Max Min Prod All Any EuclideanNorm", even=True)
 def reduction(call: Call) -> Carried:
     """Results depend on all elements along some axes."""
-    x = call.only(0)
-    return spans.reduce(x, call.axes(1, x.rank), keepdims=bool(call.attr("keep_dims")))
+    x, on = call.only(0), call.on(0)
+    axes, keepdims = call.axes(1, x.rank), bool(call.attr("keep_dims"))
+    if on is not None and call.kind == "Max" and len(axes) == 1:
+        found = masked_reduce(x, axes[0], on)
+        return found if keepdims else spans.squeeze(found, axes)
+    return spans.reduce(x, axes, keepdims=keepdims)
+
+
+@rule("Exp", even=True)
+def exponential(call: Call) -> Carried:
+    """Each element by itself; nothing is left of those that are as good as minus infinity."""
+    return masked(call.needed(0), call.on(0))
 
 
 @rule("ArgMax ArgMin", even=True)
@@ -195,8 +205,11 @@ def cumulative(call: Call) -> Carried:
 @rule("Softmax LogSoftmax")
 def softmax(call: Call) -> Carried:
     """Every result depends on all of the last axis."""
-    x = call.only(0)
-    return spans.broadcast(spans.reduce(x, [-1], keepdims=True), x.shape)
+    x, on = call.only(0), call.on(0)
+    if on is None:
+        return spans.broadcast(spans.reduce(x, [-1], keepdims=True), x.shape)
+    found = spans.broadcast(masked_reduce(x, x.rank - 1, on), x.shape)
+    return masked(found, on) if call.kind == "Softmax" else spans.join([found, x])
 
 
 @rule("TopKV2 TopK ApproxTopK NthElement")

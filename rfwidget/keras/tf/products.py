@@ -63,18 +63,32 @@ def _summed(call: Call, labels: Sequence[Sequence[Any]], result: Sequence[Any]) 
         for label, n in zip(own, call.shape(place), strict=True):
             lengths[label] = max(lengths.get(label, 1), n)
     shape = [lengths[label] for label in result]
-    if len(flowing) == 1 and len(labels) == 2:
-        place = flowing[0]
-        mask = call.nonzero(1 - place)
-        one_each = all(len(set(own)) == len(own) for own in labels)
-        stretched = any(
-            n != lengths[label] for k, own in enumerate(labels) for label, n in zip(own, call.shape(k), strict=True)
-        )
-        if mask is not None and one_each and not stretched:
-            product = masked_product(call.needed(place), labels[place], mask, labels[1 - place], result)
-            return spans.broadcast(product, shape)
-    parts = [call.needed(place) for place in flowing]
-    return spans.broadcast(spans.contract(parts, [labels[place] for place in flowing], result), shape)
+    parts = []
+    for place in flowing:
+        x = call.needed(place)
+        others = [other for other in range(len(labels)) if other != place]
+        mask = call.nonzero(others[0]) if len(others) == 1 else None
+        if mask is None or any(len(set(own)) < len(own) for own in labels):
+            parts.append(spans.contract([x], [labels[place]], result))
+            continue
+        x = spans.broadcast(x, [lengths[label] for label in labels[place]])
+        mask, there = _fitted(mask, call.shape(others[0]), labels[others[0]], lengths, labels[place])
+        parts.append(masked_product(x, labels[place], mask, there, result))
+    return spans.join(parts, shape)
+
+
+def _fitted(
+    mask: npt.NDArray[np.bool_],
+    shape: Sequence[int],
+    labels: Sequence[Any],
+    lengths: dict[Any, int],
+    others: Sequence[Any],
+) -> tuple[npt.NDArray[np.bool_], list[Any]]:
+    """A mask at the lengths of its labels, without those along which it does not differ and that the other has."""
+    mask = mask.reshape((1,) * (len(shape) - mask.ndim) + mask.shape)
+    gone = tuple(axis for axis, label in enumerate(labels) if mask.shape[axis] == 1 and label in others)
+    kept = [label for axis, label in enumerate(labels) if axis not in gone]
+    return np.broadcast_to(mask.squeeze(gone), [lengths[label] for label in kept]), kept
 
 
 def masked_product(

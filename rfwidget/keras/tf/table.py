@@ -102,9 +102,18 @@ class Call:
         return sorted({int(axis) % max(rank, 1) for axis in np.atleast_1d(self.numbers(place))})
 
     def nonzero(self, place: int) -> npt.NDArray[np.bool_] | None:
-        """Where an input is not zero by construction; None: everywhere, or it depends on the image."""
+        """Where an input is not zero by construction; it broadcasts to its shape. None: everywhere."""
         value = self.inputs[place]
-        return value.nonzero if isinstance(value, Constant) else None
+        if isinstance(value, Constant):
+            return value.nonzero
+        zero = value.mask.zero if isinstance(value, Flowing) and value.mask is not None else None
+        return None if zero is None else ~zero
+
+    def on(self, place: int) -> npt.NDArray[np.bool_] | None:
+        """Where an input is not as good as minus infinity; it broadcasts to its shape. None: everywhere."""
+        value = self.inputs[place]
+        off = value.mask.off if isinstance(value, Flowing) and value.mask is not None else None
+        return None if off is None else ~off
 
     def only(self, place: int) -> Carried:
         """What an input depends on, where no other may depend on the image.

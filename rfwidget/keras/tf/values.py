@@ -8,7 +8,6 @@ on the image. `Items` is a list of tensors, and `Handle` a variable that has not
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -23,18 +22,25 @@ class UnknownError(Exception):
     """An operation that cannot be followed."""
 
 
+DRAWS = 3
+"""So many sets of numbers stand for weights: what is zero in all of them is so by construction, not by chance."""
+
+
 class Constant:
     """A tensor that depends on no pixel.
 
     Args:
-        tensor: its numbers, or a function that works them out.
+        tensor: its numbers; or, where weights are among what it is made of, a function that works them out from the
+            set of numbers of that number.
         shape: of the tensor.
         dtype: of its numbers.
         dense: whether it holds weights, none of which is zero by construction.
     """
 
     def __init__(self, tensor: Any, shape: Sequence[int], dtype: Any, *, dense: bool = False) -> None:
-        self._tensor = tensor
+        self._tensor = None if callable(tensor) else tensor
+        self._work_out = tensor if callable(tensor) else None
+        self._nonzero: npt.NDArray[np.bool_] | None = None
         self.shape = tuple(int(n) for n in shape)
         self.dtype = dtype
         self.dense = dense
@@ -50,23 +56,27 @@ class Constant:
         """Any positive numbers."""
         shape = tuple(int(n) for n in shape)
 
-        def drawn() -> Any:
-            draw = np.random.default_rng(math.prod(shape) + len(shape))
-            return tf.constant(draw.uniform(0.5, 1.5, shape), dtype)
+        def drawn(number: int) -> Any:
+            draw = np.random.default_rng([number, *shape])
+            return tf.constant(draw.uniform(0.5, 1.5, shape) * (1 + 2 * number), dtype)
 
         return cls(drawn, shape, dtype, dense=True)
 
     @property
-    def worked_out(self) -> bool:
-        """Whether the numbers are there already."""
-        return not callable(self._tensor)
+    def of_weights(self) -> bool:
+        """Whether weights are among what it is made of."""
+        return self._work_out is not None
 
     @property
     def tensor(self) -> Any:
         """The numbers, as TensorFlow holds them."""
-        if callable(self._tensor):
-            self._tensor = self._tensor()
+        if self._tensor is None:
+            self._tensor = self.drawn(0)
         return self._tensor
+
+    def drawn(self, number: int) -> Any:
+        """The numbers from another set of weights."""
+        return self._tensor if self._work_out is None else self._work_out(number)
 
     @property
     def numbers(self) -> npt.NDArray[Any]:
@@ -79,8 +89,12 @@ class Constant:
         """Where it is not zero by construction; None: everywhere."""
         if self.dense or self.dtype in (tf.string, tf.resource, tf.variant):
             return None
-        found: npt.NDArray[np.bool_] = self.numbers != 0
-        return None if found.all() else found
+        if self._nonzero is None:
+            self._nonzero = self.numbers != 0
+            for number in range(1, DRAWS if self.of_weights else 1):
+                if not self._nonzero.all():
+                    self._nonzero = self._nonzero | (self.drawn(number).numpy() != 0)
+        return None if self._nonzero.all() else self._nonzero
 
 
 class Flowing:
@@ -92,6 +106,9 @@ class Flowing:
         operation: what made it; None: it came from outside.
         inputs: what that was made of.
         output: which of its results it is.
+
+    Attributes:
+        mask: what is known of its elements besides (`rfwidget.keras.tf.masks`).
     """
 
     def __init__(
@@ -99,6 +116,7 @@ class Flowing:
     ) -> None:
         self.carried, self.dtype = carried, dtype
         self.operation, self.inputs, self.output = operation, tuple(inputs), output
+        self.mask: Any = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -141,7 +159,7 @@ class Handle:
         shape = tuple(variable.shape)
         if variable.dtype.is_floating and (variable.trainable or not np.any(variable.numpy())):
             return Constant.weights(shape, variable.dtype)
-        return Constant(variable.read_value, shape, variable.dtype)
+        return Constant(variable.read_value(), shape, variable.dtype)
 
 
 def depends(value: Any) -> bool:
@@ -266,21 +284,23 @@ KEEP = frozenset(
 
 
 def folded(operation: Any, inputs: Sequence[Any]) -> list[Constant]:
-    """An operation on what depends on no pixel, worked out at once unless weights are among it."""
+    """An operation on what depends on no pixel, worked out at once unless weights are among that."""
     if any(not isinstance(value, Constant) for value in inputs):
         raise UnknownError(operation.type)
     outputs = list(operation.outputs)
     shapes = [output.shape for output in outputs]
-    lazy = any(not value.worked_out for value in inputs) and all(s.is_fully_defined() for s in shapes)
-    if not lazy:
+    if not any(value.of_weights for value in inputs):
         return [Constant(t, t.shape, t.dtype) for t in run(operation, [value.tensor for value in inputs])]
-    results: list[Any] = []
+    if not all(shape.is_fully_defined() for shape in shapes):
+        shapes = [result.shape for result in run(operation, [value.tensor for value in inputs])]
+    latest: dict[int, list[Any]] = {}
 
-    def result(place: int) -> Callable[[], Any]:
-        def work_out() -> Any:
-            if not results:
-                results.extend(run(operation, [value.tensor for value in inputs]))
-            return results[place]
+    def result(place: int) -> Callable[[int], Any]:
+        def work_out(number: int) -> Any:
+            if number not in latest:
+                latest.clear()
+                latest[number] = run(operation, [value.drawn(number) for value in inputs])
+            return latest[number][place]
 
         return work_out
 

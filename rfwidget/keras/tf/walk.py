@@ -15,6 +15,7 @@ from rfwidget.keras.tf import lookups, moves, pointwise, products, windows
 from rfwidget.keras.tf.branches import either, joined, same
 from rfwidget.keras.tf.graph import LayerCall, layer_calls
 from rfwidget.keras.tf.lists import on_list
+from rfwidget.keras.tf.masks import mask_of
 from rfwidget.keras.tf.table import EVEN, RULES, Call
 from rfwidget.keras.tf.values import Constant, Flowing, Handle, UnknownError, depends, folded, run
 
@@ -48,6 +49,7 @@ class Walk:
         self._handles = {id(variable.handle): Handle(variable) for variable in variables}
         self._weights: dict[int, Constant] = {}
         self._plans: dict[int, _Plan] = {}
+        self._constants: dict[tuple[int, str], Constant] = {}
 
     def captured(self, tensor: Any) -> Any:
         """The value of what a graph reads from outside."""
@@ -122,7 +124,10 @@ class Walk:
         if not operation.outputs:
             return []
         if kind == "Const":
-            return [Constant.of(tf.make_ndarray(operation.get_attr("value")))]
+            key = id(operation.graph), operation.name
+            if key not in self._constants:
+                self._constants[key] = Constant.of(tf.make_ndarray(operation.get_attr("value")))
+            return [self._constants[key]]
         if kind == "Placeholder":
             raise UnknownError("a tensor from outside that nobody gave")
         if isinstance(inputs[0] if inputs else None, Handle):
@@ -164,10 +169,13 @@ class Walk:
         for result, shape in zip(results, call.static_shapes, strict=True):
             if shape is not None and tuple(result.shape) != shape:
                 raise AssertionError(f"the rule of {call.kind} gives {tuple(result.shape)}, not {shape}")
-        return [
+        values = [
             Flowing(result, output.dtype, operation, inputs, place) if isinstance(result, Carried) else result
             for place, (result, output) in enumerate(zip(results, operation.outputs, strict=True))
         ]
+        if isinstance(values[0], Flowing):
+            values[0].mask = mask_of(call)
+        return values
 
     def _read(self, value: Any) -> Any:
         """A variable that meets the image is read."""

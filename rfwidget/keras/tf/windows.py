@@ -370,8 +370,10 @@ def projective(call: Call) -> Carried:
         matrices = spans.reshape(spans.reduce(call.needed(1), [1]), (-1, 1, 1, 1))
         height, width = (int(n) for n in call.numbers(2))
         return spans.join([whole, matrices], (x.shape[0], height, width, x.shape[3]))
-    if call.attr("interpolation") != "NEAREST" or math.prod(x.shape[1:3]) >= 1 << 24:
-        raise UnknownError(f"{call.kind} that interpolates")
+    if call.attr("interpolation") != "NEAREST":
+        return _interpolated(call, x)
+    if math.prod(x.shape[1:3]) >= 1 << 24:
+        raise UnknownError(f"{call.kind} of a large image")
     n, h, w, c = x.shape
     numbers = np.broadcast_to(np.arange(1, h * w + 1, dtype=np.float32).reshape(1, h, w, 1), (n, h, w, 1))
     found = run(call.operation, [tf.constant(numbers), *(value.tensor for value in call.inputs[1:])])[0].numpy()
@@ -379,3 +381,28 @@ def projective(call: Call) -> Carried:
     places = np.where(places > 0, places - 1 + np.arange(n)[:, None, None] * h * w, -1)
     wide = np.where(places[..., None] < 0, -1, places[..., None] * c + np.arange(c))
     return gathered(x, wide)
+
+
+def _interpolated(call: Call, x: Carried) -> Carried:
+    """The four neighbours of each place."""
+    mode = call.attr("fill_mode") if call.has("fill_mode") else "CONSTANT"
+    if mode not in ("CONSTANT", "NEAREST"):
+        raise UnknownError(f"{call.kind} that interpolates behind a border of the kind {mode}")
+    n, h, w, c = x.shape
+    rows, columns = (int(length) for length in call.numbers(2))
+    matrices = np.broadcast_to(call.numbers(1).astype(np.float64), (n, 8))[:, :, None, None]
+    down, right = np.mgrid[0:rows, 0:columns]
+    scale = matrices[:, 6] * right + matrices[:, 7] * down + 1
+    where = [(matrices[:, k + 1] * down + matrices[:, k] * right + matrices[:, k + 2]) / scale for k in (3, 0)]
+    if mode == "NEAREST":
+        where = [np.clip(place, 0, length - 1) for place, length in zip(where, (h, w), strict=True)]
+    near = [np.rint(place) for place in where]
+    where = [np.where(np.abs(a - b) < _EXACT, b, a) for a, b in zip(where, near, strict=True)]
+    first = np.arange(n)[:, None, None]
+    parts = []
+    for lower, later in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        y, z = (np.where(a == np.floor(a), a, np.floor(a) + k) for a, k in zip(where, (lower, later), strict=True))
+        inside = (y >= 0) & (y < h) & (z >= 0) & (z < w)
+        places = np.where(inside, (first * h + y) * w + z, -1).astype(np.int64)
+        parts.append(gathered(x, np.where(places[..., None] < 0, -1, places[..., None] * c + np.arange(c))))
+    return spans.join(parts)
