@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -101,6 +102,10 @@ class Walker:
         Raises:
             whatever ``ticked`` raises.
         """
+        with unhurried():
+            return self._until_followed(lengths, touched, sink)
+
+    def _until_followed(self, lengths: Sequence[int], touched: Any, sink: Callable[[int, Carried], Any] | None) -> Walk:
         while True:
             try:
                 return self._run(tuple(lengths), touched, sink)
@@ -150,6 +155,18 @@ class Walker:
         walk.carried, walk.made, walk.reads = mode.made, names.made, names.reads
         walk.whole, walk.others, walk.notes = names.whole, names.others, tuple(sorted(mode.notes))
         return walk
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """While no garbage is collected: it takes longer than a run, among the many objects of PyTorch."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextmanager
