@@ -24,7 +24,7 @@ from rfwidget.torch.interpreter import (
     TooLargeError,
     UnknownError,
 )
-from rfwidget.torch.names import Names, tensors_in
+from rfwidget.torch.names import ModuleCall, Names, tensors_in
 from rfwidget.torch.private import Private
 from rfwidget.torch.rules import RULES
 
@@ -40,6 +40,7 @@ class Walk:
         reads: numbers of the tensors that a layer reads.
         whole: paths of modules that hold others.
         others: layers that do not depend on the image.
+        calls: calls of modules that gave something, by the layer's name.
         output: numbers of what the module returned.
         failure: what ended the run before the end of the module.
         notes: what was read from the image and cannot be followed.
@@ -51,6 +52,7 @@ class Walk:
     reads: dict[str, tuple[int, ...]] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
     others: set[str] = field(default_factory=set)
+    calls: dict[str, ModuleCall] = field(default_factory=dict)
     output: tuple[int, ...] = ()
     failure: Exception | None = None
     notes: tuple[str, ...] = ()
@@ -153,7 +155,8 @@ class Walker:
         if mode.failure is not None:
             raise mode.failure
         walk.carried, walk.made, walk.reads = mode.made, names.made, names.reads
-        walk.whole, walk.others, walk.notes = names.whole, names.others, tuple(sorted(mode.notes))
+        walk.whole, walk.others, walk.calls = names.whole, names.others, names.calls
+        walk.notes = tuple(sorted(mode.notes))
         return walk
 
 
