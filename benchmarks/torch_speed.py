@@ -1,6 +1,7 @@
 """PyTorch modules: what a survey, a `compute` and a click cost, against the module itself.
 
-    RFWIDGET_ZOO=../zoo python -m benchmarks.torch_speed      # see benchmarks/torch_zoo.py
+    RFWIDGET_ZOO=../zoo python -m benchmarks.torch_speed                # see benchmarks/torch_zoo.py
+    RFWIDGET_ZOO=../zoo python -m benchmarks.torch_speed --threads 1    # where the machine has other things to do
 
 Everything is a ratio of two things that take turns in one process, so that whatever else the machine does meets them
 alike; figures are the least of some rounds, the forward pass is that of a photograph of 224x224 without gradients.
@@ -8,6 +9,7 @@ alike; figures are the least of some rounds, the forward pass is that of a photo
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -117,12 +119,9 @@ def clicks() -> bool:
             height, width = window.shape
             part = module if layer is None else feature_part(module, layer)
             cut = image[y : y + height, x : x + width]
-            click, autograd, full = in_turns(
-                partial(rf.gradient_at, point, image=image),
-                bare(part, cut, window.place(point)),
-                bare(part, image, (point.y, point.x)),
-                rounds=5 if size > 500 else 15,
-            )
+            on_window = bare(part, cut, window.place(point))
+            click, autograd = in_turns(partial(network.gradient, image, point, None), on_window, rounds=25)
+            (full,) = in_turns(bare(part, image, (point.y, point.x)), rounds=2)
             good &= click <= 1.1 * autograd
             times = f"{click * 1e3:.1f} | {autograd * 1e3:.1f}, {click / autograd:.2f} times | {full * 1e3:.0f}"
             print(f"| {name} {layer or ''} | {size} | {width}x{height} | {times} | {full / click:.1f} |", flush=True)
@@ -131,6 +130,9 @@ def clicks() -> bool:
 
 def main() -> int:
     """All tables; status 1 if something is slower than it may be."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of PyTorch")
+    torch.set_num_threads(parser.parse_args().threads)
     print(describe_machine())
     print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads\n")
     good = [surveys(), compute(), clicks()]

@@ -178,13 +178,12 @@ def undisturbed(device: torch.device) -> Iterator[None]:
     states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     default = torch.get_default_dtype()
     try:
-        with (
-            torch.inference_mode(False),
-            torch.no_grad(),
-            torch.autocast("cpu", enabled=False),
-            torch.autocast(device.type if device.type != "meta" else "cpu", enabled=False),
-        ):
-            yield
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
+            if device.type in ("cpu", "meta"):
+                yield
+            else:
+                with torch.autocast(device.type, enabled=False):
+                    yield
     finally:
         torch.random.set_rng_state(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
