@@ -12,6 +12,7 @@ import pickle
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -95,25 +96,32 @@ def collect_on(
     parts = _delayed_parts(images)
     if parts is not None and n is not None:
         raise ReceptiveFieldError("n cannot be used with a bag or delayed values: take fewer of them")
-    sent = _send(job)
+    # A task of its own, so that the model crosses the network once for each worker, not once for each part, and comes
+    # back from here if a worker dies that holds it.
+    sent = client.submit(_received, _send(job), pure=False)
+    submit = partial(client.submit, _part, sent, pure=False)
     if parts is not None:
         futures = client.compute([_delayed(_part)(sent, part) for part in parts])
         waiting: Iterator[Any] = iter(())
     else:
         waiting = _chunks(job, images, n)
         ahead = _AHEAD * max(1, sum(client.nthreads().values()))
-        futures = [client.submit(_part, sent, chunk, pure=False) for chunk in islice(waiting, ahead)]
-    return _gather(client, sent, futures, waiting, tolerance, progress)
+        futures = [submit(chunk) for chunk in islice(waiting, ahead)]
+    return _gather(futures, (submit(chunk) for chunk in waiting), job.frames, tolerance, progress)
 
 
 def _gather(
-    client: Any, sent: Sent, futures: list[Any], waiting: Iterator[Any], tolerance: float | None, progress: Progress
+    futures: list[Any],
+    waiting: Iterator[Any],
+    frames: tuple[Frame, Frame],
+    tolerance: float | None,
+    progress: Progress,
 ) -> Mass:
-    """Add up the parts as they come, and hand out those that wait."""
+    """Add up the parts as they come, and for each ask for one of those that wait."""
     from distributed import as_completed
 
-    total = Mass(sent.frames[1].width, sent.frames[0].width)
-    size = Size(sent.frames[0].size, sent.frames[1].size)
+    total = Mass(frames[1].width, frames[0].width)
+    size = Size(frames[0].size, frames[1].size)
     whole, done = len(futures), 0
     coming = as_completed(futures, with_results=True, raise_errors=False)
     try:
@@ -123,14 +131,16 @@ def _gather(
             future.release()
             total += result
             done += 1
-            for chunk in islice(waiting, 1):
-                coming.add(client.submit(_part, sent, chunk, pure=False))
+            for another in islice(waiting, 1):
+                coming.add(another)
                 whole += 1
             progress(done / whole, f"{total.images} images")
             if tolerance is not None and is_steady(total, size, tolerance):
                 break
     finally:
-        client.cancel([future for future in (*futures, *coming.futures) if not future.done()])
+        for future in (*futures, *coming.futures):
+            if not future.done():
+                future.cancel()
     progress(1.0, "done")
     return total
 
@@ -154,13 +164,16 @@ def _delayed(function: Callable[..., Any]) -> Any:
 def _delayed_parts(images: Any) -> list[Any] | None:
     """The parts of a collection of Dask; None if it is none."""
     from dask.base import is_dask_collection
+    from dask.delayed import Delayed
 
+    if isinstance(images, Delayed):  # it has every attribute that it is asked for
+        return [images]
     if isinstance(images, (list, tuple)) and images and all(is_dask_collection(part) for part in images):
         return list(images)
     if not is_dask_collection(images):
         return None
-    parts = images.to_delayed() if hasattr(images, "to_delayed") else [images]
-    return list(parts.ravel() if hasattr(parts, "ravel") else parts)
+    parts = images.to_delayed()
+    return list(parts.ravel() if hasattr(parts, "ravel") else parts)  # those of an array are an array
 
 
 def _chunks(job: Job, images: Any, n: int | None) -> Iterator[list[Any]]:
@@ -200,6 +213,11 @@ def _without_caches(rf: Any) -> Any:
     if built is not None:
         other._model, other._built = built.model, None
     return other
+
+
+def _received(sent: Sent) -> Sent:
+    """On a worker: a job has come."""
+    return sent
 
 
 _lock = threading.Lock()

@@ -72,7 +72,10 @@ def pictures(data: Any, shape: GridShape, n: int | None = None) -> Iterator[Pict
 def is_endless(data: Any) -> bool:
     """Whether a data set says of itself that it never ends."""
     cardinality = getattr(data, "cardinality", None)
-    return callable(cardinality) and int(cardinality()) == -1
+    try:
+        return callable(cardinality) and int(cardinality()) == -1
+    except TypeError:  # something else by the same name
+        return False
 
 
 def _as_items(data: Any, shape: GridShape) -> Any:
