@@ -65,8 +65,9 @@ def load_onnx_file(path: Path) -> TorchFile:
         convert = importlib.import_module("onnx2torch").convert
     except ModuleNotFoundError as error:
         raise MissingFrameworkError(
-            f"{path} is an ONNX file, which needs onnx2torch: install it with `pip install onnx2torch`",
-            name="onnx2torch",
+            f"{path} is an ONNX file, which needs onnx2torch, and no module {error.name!r} was found: install it with "
+            "`pip install onnx2torch`",
+            name=error.name,
         ) from error
     return TorchFile(convert(str(path)).eval())
 
