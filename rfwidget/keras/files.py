@@ -39,6 +39,10 @@ _FILE_OPS = (
 """Operations of a TensorFlow graph that reach out of it; no exported network needs them."""
 
 
+_NO_PART_OF_MODELS = ("keras.utils", "keras.saving", "keras.src.utils", "keras.src.saving")
+"""Modules of Keras whose functions load, fetch or unpack files: nothing of theirs is a layer of a network."""
+
+
 class KerasFile(NamedTuple):
     """A model as a file gives it.
 
@@ -145,7 +149,8 @@ def _own_code(path: Path) -> Iterator[str]:
         if name in _CODE:
             yield _CODE[name]
         elif isinstance(name, str) and _is_foreign(module):
-            yield f"{module}.{part['config'] if name == 'function' else name}, which is code outside of Keras"
+            what = part.get("config") if name == "function" else name
+            yield f"{module}.{what}, which is no part of a network of Keras"
 
 
 def _foreign_modules(path: Path) -> list[str]:
@@ -153,7 +158,9 @@ def _foreign_modules(path: Path) -> list[str]:
 
 
 def _is_foreign(module: Any) -> bool:
-    return isinstance(module, str) and module.partition(".")[0] not in ("keras", "builtins")
+    if not isinstance(module, str):
+        return False
+    return module.partition(".")[0] not in ("keras", "builtins") or module.startswith(_NO_PART_OF_MODELS)
 
 
 def _parts(path: Path) -> Iterator[dict[str, Any]]:

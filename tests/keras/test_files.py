@@ -47,26 +47,41 @@ def test_a_lambda_layer_is_loaded_only_if_trusted(tmp_path: Path) -> None:
 
 def test_a_layer_of_other_code_is_imported_only_if_trusted(tmp_path: Path) -> None:
     file = saved(chain((32, 48, 3), Doubled(), layers.Conv2D(2, 3, name="conv")), tmp_path / "net.keras")
-    with pytest.raises(UntrustedFileError, match=r"tests\.keras\.test_files\.Doubled, which is code outside of Keras"):
+    with pytest.raises(
+        UntrustedFileError, match=r"tests\.keras\.test_files\.Doubled, which is no part"
+    ):
         load(file)
     assert load(file, trust=True).rf.compute(output_layer="conv").size == (3, 3)
 
 
-def test_nothing_that_an_untrusted_file_names_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, evil = tmp_path / "net.keras", tmp_path / "evil.keras"
-    saved(keras_net((32, 48, 3)), file)
-    (tmp_path / "evil_module.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')", encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with zipfile.ZipFile(file) as old, zipfile.ZipFile(evil, "w") as new:
+def changed(file: Path, initializer: dict[str, object]) -> Path:
+    """A copy of a file whose first layer has another initializer."""
+    copy = file.with_name("evil.keras")
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(copy, "w") as new:
         for name in old.namelist():
             content = old.read(name)
             if name == "config.json":
                 config = json.loads(content)
-                config["config"]["layers"][1]["config"]["kernel_initializer"]["module"] = "evil_module"
+                config["config"]["layers"][1]["config"]["kernel_initializer"].update(initializer)
                 content = json.dumps(config).encode()
             new.writestr(name, content)
+    return copy
+
+
+def test_functions_of_keras_that_fetch_files_are_no_part_of_a_model(tmp_path: Path) -> None:
+    saved(keras_net((32, 48, 3)), tmp_path / "net.keras")
+    evil = {"module": "keras.utils", "class_name": "function", "config": "get_file", "registered_name": "function"}
+    with pytest.raises(UntrustedFileError, match=r"keras\.utils\.get_file, which is no part of a network"):
+        load(str(changed(tmp_path / "net.keras", evil)))
+
+
+def test_nothing_that_an_untrusted_file_names_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "net.keras"
+    saved(keras_net((32, 48, 3)), file)
+    (tmp_path / "evil_module.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(UntrustedFileError, match="evil_module"):
-        load(str(evil))
+        load(str(changed(file, {"module": "evil_module"})))
     assert not (tmp_path / "ran").exists()
 
 
