@@ -21,7 +21,9 @@ from rfwidget._measure.forward import measure_layer, measure_layers
 from rfwidget._measure.memory import check_grid, check_memory
 from rfwidget._progress import Progress, part, reporting, silent
 from rfwidget._validation import box_inside, cell_inside, pixel_inside
-from rfwidget.effective import EffectiveField, average, pick_cells, pick_images
+from rfwidget.clusters import Job, collect_on
+from rfwidget.datasets import is_endless
+from rfwidget.effective import EffectiveField, collect, finish, frames_of, pick_cells
 from rfwidget.errors import NotComputedError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_input_shape, as_model_input, check_finite, default_input, fit_model
@@ -231,30 +233,44 @@ class ReceptiveField(ABC):
         points: Sequence[Sequence[int]] | None = None,
         channel: int | None = None,
         progress: Progress | bool | None = None,
+        *,
+        tolerance: float | None = None,
+        client: Any = None,
     ) -> EffectiveField:
         """Where the gradient's mass really lies: the mean of abs(gradient) over images and cells.
 
+        A data set is gone through once, and no more than one batch of it is in memory.
+
         Args:
-            images: model inputs ``(n, height, width, channels)``, or any series of ``(height, width, channels)``;
-                None: the sample images.
+            images: model inputs ``(n, height, width, channels)``, any series of ``(height, width, channels)``, or a
+                data set: ``tf.data.Dataset``, ``torch.utils.data.DataLoader``, ``keras.utils.PyDataset``, a generator.
+                Its items are images or batches, alone or with labels behind; PyTorch's have their channels first.
+                None: the sample images. With a client also a bag of Dask, or its delayed values.
             n: use the first ``n`` images only; None: all.
             points: cells ``(x, y)``; None: central ones, clear of the borders where there are such cells.
             channel: output channel; None: the mean of all.
             progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
+            tolerance: stop when no `EffectiveField.area_ratios` is off by more than this share of the field, as far as
+                `EffectiveField.spread` tells, 0.01 say; None: take all images.
+            client: a ``dask.distributed.Client``: the images are shared out among its workers, and each of them loads
+                the model once. Needs ``rfwidget[dask]``.
 
         Raises:
             ReceptiveFieldError: if there is no image or no cell, one does not fit, or no gradient differs from zero.
         """
+        steady = _validation.share("tolerance", tolerance)
+        if n is None and steady is None and is_endless(images):
+            raise ReceptiveFieldError("the data set never ends: say how many images to take, n=1000, or tolerance=0.01")
         with reporting(progress, "effective receptive field") as report:
-            shape = self.input_shape
-            inputs = pick_images(images, n, shape)
+            shape, index = self.input_shape, self._channel(channel)
             cells = pick_cells(points, self.field, self._grid, Size(shape.w, shape.h))
-            patches = (
-                pair
-                for image in inputs
-                for pair in zip(cells, self.gradient_patches(cells, image, channel), strict=True)
-            )
-            return average(patches, self.field, shape, len(inputs), cells, self.output_layer, report)
+            frames = frames_of(self.field, shape)
+            if client is None:
+                mass = collect(self, images, cells, frames, n=n, channel=index, tolerance=steady, progress=report)
+            else:
+                job = Job(self, cells, frames, index)
+                mass = collect_on(client, job, images, n=n, tolerance=steady, progress=report)
+            return finish(mass, self.field, shape, cells, self.output_layer)
 
     def rect_at(self, point: Sequence[int], clip: bool = False) -> Rect:
         """Receptive field of a cell.
