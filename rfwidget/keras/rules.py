@@ -80,7 +80,7 @@ def _layer_identity(domain: Domain, layer: Any, x: Any, *_: Any, **__: Any) -> A
 def _merge(domain: Domain, operation: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001
     """Sums, products, maxima, ... of branches; a constant does not matter, unless it stretches the map."""
     leaves = keras.tree.flatten((args, kwargs))
-    shapes = [tuple(leaf.shape) for leaf in leaves if not domain.is_value(leaf) and getattr(leaf, "shape", ())]
+    shapes = [tuple(leaf.shape) for leaf in leaves if not domain.is_value(leaf) and getattr(leaf, "shape", None)]
     shape = np.broadcast_shapes(*shapes) if shapes else None
     values = _values(domain, leaves)
     if shape is not None:

@@ -750,7 +750,7 @@ def test_operations_without_a_rule_are_followed_into_their_own_code(name: str) -
     model = keras.Model(image, layers.Identity(name="out")(OPERATIONS[name](image)))
     looks = looked_at(model)
     for axis in (0, 1):
-        first, last = extents(changes(Case(OPERATIONS[name], trials=15, output=SHAPE), model, axis))
+        first, last = extents(changes(Case(OPERATIONS[name], trials=40, output=SHAPE), model, axis))
         low, high = spans_of(looks, "out", axis)
         np.testing.assert_array_equal(np.stack([low, high]), np.stack([first, last]), err_msg=f"axis {axis}")
     assert not looks.carried("out").marks.unknown
