@@ -6,6 +6,7 @@ can be run on images of other sizes as well; it never changes the user's model.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +17,9 @@ import numpy.typing as npt
 from rfwidget._progress import Progress
 from rfwidget.geometry import FieldGeometry, rect_of_support
 from rfwidget.types import GridPoint, GridShape, Rect, Size
+
+_SMALL = 64
+"""Pixels of a field that is so small that strips may hold all of it across, too."""
 
 
 class Patch(NamedTuple):
@@ -127,16 +131,20 @@ class Network(ABC):
         return result
 
     def _short(self, axis: str) -> int:
-        """A short but safe side of a strip: a few periods more than the network needs to have any output."""
+        """A short but safe side of a strip: a few periods, and small fields twice, more than a cell needs to exist."""
         full, period = (
             (self.input_shape.w, int(self.period.w)) if axis == "x" else (self.input_shape.h, int(self.period.h))
         )
         if not self.resizable:
             return full
-        for side in range(full % period or period, full, period):
+        reach = (self.reach.w if axis == "x" else self.reach.h) if self.reach is not None else math.inf
+        more = 4 * period
+        if reach <= _SMALL:
+            more += math.ceil(2 * reach / period) * period
+        for side in range(full % period or period, full + more, period):
             image = Size(side, self.input_shape.h) if axis == "x" else Size(self.input_shape.w, side)
             if min(self.grid_size(image)) > 0:
-                return min(full, side + 4 * period)
+                return side + more if reach <= _SMALL else min(full, side + more)
         return full
 
     def fields(self, layers: Sequence[str], progress: Progress) -> Mapping[str, LayerField]:  # noqa: ARG002

@@ -10,7 +10,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget._measure.checks import by_gradients
 from rfwidget.keras import KerasReceptiveField
+from rfwidget.verification import AGREES
 from tests.blueprint_models import build
 from tests.blueprints import Blueprint
 from tests.oracle import AxisTruth, Oracle
@@ -62,6 +64,7 @@ def _compare(rf: KerasReceptiveField, blueprint: Blueprint, oracle: Oracle) -> l
         *_theoretical(rf, grid, x, y),
         *_visible(rf, oracle.rects),
         *_seeing(rf, blueprint, oracle),
+        *_gradients(rf),
     ]
 
 
@@ -113,6 +116,12 @@ def _seeing(rf: KerasReceptiveField, blueprint: Blueprint, oracle: Oracle) -> li
             f"cells_seeing(({x}, {y})) has (x, y) = ({i}, {j}) too many" for j, i in np.argwhere(said & ~truth)[:2]
         ]
     return found
+
+
+def _gradients(rf: KerasReceptiveField) -> list[str]:
+    """Backpropagation through the linear copy gives the same fields as spans do."""
+    said, _ = by_gradients(rf.network, rf.field)
+    return [] if said == AGREES else [f"gradients: {said}"]
 
 
 def _some_cells(height: int, width: int) -> list[tuple[int, int]]:

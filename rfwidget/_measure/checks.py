@@ -35,12 +35,13 @@ def check(network: Network, field: FieldGeometry) -> Check:
         network: from the image to the layer.
         field: receptive fields of its cells, as measured.
     """
-    gradients, contradicted = _by_gradients(network, field)
-    pixels, excluded = _by_pixels(network)
+    gradients, contradicted = by_gradients(network, field)
+    pixels, excluded = by_pixels(network)
     return Check(network.output_layer, field.description.size, gradients, pixels, contradicted or excluded)
 
 
-def _by_gradients(network: Network, field: FieldGeometry) -> tuple[str, bool]:
+def by_gradients(network: Network, field: FieldGeometry) -> tuple[str, bool]:
+    """What backward measuring says of a field, and whether it contradicts."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # that only a part is known, say
@@ -62,7 +63,8 @@ def _same(own: AxisField, other: AxisField, cell: int) -> bool:
     return differs or own.edges_at(cell) == other.edges_at(cell)
 
 
-def _by_pixels(network: Network) -> tuple[str, bool]:
+def by_pixels(network: Network) -> tuple[str, bool]:
+    """What changed pixels of the real network say of its cells, and whether they contradict."""
     image, grid = network.input_shape, network.output_shape
     if image.w * image.h * image.c + grid.w * grid.h * grid.c > _MOST_NUMBERS:
         return "not tried (too large)", False
