@@ -52,6 +52,8 @@ class Tracer:
             return self._run_on_numbers(function, args, kwargs, interpreter, name, "its code does not speak to Keras")
         from rfwidget.keras.tf.values import UnknownError
 
+        if not kwargs and len(args) == 1 and _acts_alone(function, args[0]):
+            return args[0]
         try:
             return self._walked(function, args, kwargs, interpreter, name)
         except UnknownError as error:
@@ -109,6 +111,8 @@ class Tracer:
         walk = Walk(name, call_layer, drawn.variables)
         tensors = [leaf for leaf in keras.tree.flatten(drawn.outputs) if is_symbolic(leaf)]
         values = walk.run(drawn.graph, [*given, *map(walk.captured, drawn.captured)], tensors)
+        if walk.pointwise and not kwargs and len(args) == 1 and not hasattr(function, "__self__"):
+            _ALONE.setdefault(function, set()).add(args[0].shape)
         found = iter(values)
         return keras.tree.map_structure(
             lambda leaf: outer(next(found)) if is_symbolic(leaf) else leaf, _plain(drawn.outputs)
@@ -188,6 +192,17 @@ class Tracer:
         if _shapes(outputs) != _shapes(again):
             raise OpaqueError(f"{name}: how large the result is, is decided by the image")
         return found
+
+
+_ALONE: weakref.WeakKeyDictionary[Any, set[tuple[int, ...]]] = weakref.WeakKeyDictionary()
+"""Functions that act on each element alone, and the shapes of tensors with which that was seen: activations."""
+
+
+def _acts_alone(function: Any, x: Any) -> bool:
+    """Whether a function is known to act on each element alone; a user's may be another at another shape."""
+    shapes = _ALONE.get(function, ()) if not hasattr(function, "__self__") else ()
+    theirs = str(getattr(function, "__module__", "")).startswith("tensorflow.")
+    return isinstance(x, Carried) and bool(shapes) and (theirs or x.shape in shapes)
 
 
 def _as_its_layer(function: Any) -> Any:

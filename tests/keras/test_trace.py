@@ -561,7 +561,7 @@ CASES: dict[str, Case] = {
     "boolean mask": Case(lambda _, x: tf.boolean_mask(x, np.arange(WIDTH) % 3 > 0, axis=2)),
     "rows written": Case(sliced_and_written),
     "slice that begins anywhere": Case(dynamic_slice, trials=40, output=(HEIGHT, 6, 2)),
-    "column that begins anywhere": Case(python_slice, trials=60, output=(HEIGHT, 1, 2)),
+    "column that begins anywhere": Case(python_slice, trials=40, output=(HEIGHT, 1, 2)),
     "strides": Case(strided),
     "roll": Case(lambda _, x: tf.roll(x, (3, -2), (1, 2))),
     "reverse": Case(lambda _, x: tf.reverse(x, [1, 2])),
@@ -645,16 +645,33 @@ CASES: dict[str, Case] = {
 }
 
 
+HARD_TO_SHOW = {"kernel from the image", "anywhere in the row"}
+"""Where a few trials do not show all that may happen between the first pixel and the last."""
+
+
+def columns(shape: Shape, axis: int) -> Any:
+    """Every row (axis 0) or column (axis 1) of an image as a set of pixels, ``(lines, rows, columns)``."""
+    lines = np.zeros((shape[axis], *shape[:2]), bool)
+    for line in range(shape[axis]):
+        lines[(line, line) if axis == 0 else (line, slice(None), line)] = True
+    return lines
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_every_cell_depends_on_what_changes_it(name: str) -> None:
     case = CASES[name]
     model = case.model()
     looks = looked_at(model, case.shape)
+    assert not looks.carried("foreign").marks.unknown
     for axis in (0, 1):
-        first, last = extents(changes(case, model, axis))
+        changed = changes(case, model, axis)
+        first, last = extents(changed)
         low, high = spans_of(looks, "foreign", axis)
         np.testing.assert_array_equal(np.stack([low, high]), np.stack([first, last]), err_msg=f"axis {axis}")
-    assert not looks.carried("foreign").marks.unknown
+        touched = looks.carried("foreign", columns(case.shape, axis)).touched[:, 0, ..., 0]
+        assert not (changed & ~touched).any()
+        if name not in HARD_TO_SHOW:
+            np.testing.assert_array_equal(touched, changed, err_msg=f"axis {axis}")
 
 
 # -- weights and masks -------------------------------------------------------------------------------------------------
@@ -859,6 +876,25 @@ def test_another_input_is_anything_but_zero() -> None:
     assert size_in_the_middle(looks, "times") == (3, 3)
     other = ModelLooks(keras.Model([image, mask], x), Inputs((SHAPE, SHAPE), 1), local=False)
     assert size_in_the_middle(other, "times") == (1, 1)
+
+
+def test_activations_that_are_functions_are_drawn_once_and_told_by_their_shape() -> None:
+    drawn = []
+
+    def own(x: Any) -> Any:
+        drawn.append(x.shape)
+        return x * tf.sigmoid(x) if x.shape[1] == HEIGHT else tf.nn.max_pool2d(x, 3, 1, "SAME")
+
+    image = x = keras.Input(SHAPE)
+    for k in range(3):
+        x = layers.Conv2D(2, 3, padding="same", activation=own, name=f"c{k}")(x)
+    x = layers.Conv2D(2, 3, activation=own, name="last")(x)
+    model = keras.Model(image, x)
+    drawn.clear()
+    looks = looked_at(model)
+    assert len([shape for shape in drawn if isinstance(shape, tf.TensorShape)]) == 2
+    assert size_in_the_middle(looks, "c2") == (7, 7)
+    assert size_in_the_middle(looks, "last") == (11, 10)
 
 
 # -- between layers ----------------------------------------------------------------------------------------------------

@@ -41,6 +41,9 @@ class Walk:
         name: of what they belong to, for notes on what is unknown.
         call_layer: runs the Keras layers that were called.
         variables: that the graphs read.
+
+    Attributes:
+        pointwise: whether all that has been met so far acts on each element alone.
     """
 
     def __init__(self, name: str, call_layer: CallLayer, variables: Sequence[Any]) -> None:
@@ -50,6 +53,7 @@ class Walk:
         self._weights: dict[int, Constant] = {}
         self._plans: dict[int, _Plan] = {}
         self._constants: dict[tuple[int, str], Constant] = {}
+        self.pointwise = True
 
     def captured(self, tensor: Any) -> Any:
         """The value of what a graph reads from outside."""
@@ -156,6 +160,7 @@ class Walk:
         """An operation on the image, by its rule; without one, everything that it reads."""
         inputs = [self._read(value) for value in inputs]
         call = Call(operation, inputs)
+        self.pointwise = self.pointwise and _is_pointwise(call)
         if any(x.marks.blurred for x in call.all_carried) and not _is_even(call):
             raise NeedsFullWidth
         rule = RULES.get(call.kind)
@@ -274,6 +279,14 @@ _COUNTED = {
     "ListDiff",
 }
 """Operations the shape of whose results is decided by numbers."""
+
+
+def _is_pointwise(call: Call) -> bool:
+    """Whether it acts on each element alone, whatever shape it is given."""
+    alone = (pointwise.pointwise, pointwise.product, pointwise.exponential, pointwise.each_its_own)
+    constants = [value for value in call.inputs if isinstance(value, Constant)]
+    whole = all(not value.shape and (call.kind != "Mul" or value.nonzero is None) for value in constants)
+    return whole and RULES.get(call.kind) in alone
 
 
 def _is_even(call: Call) -> bool:
