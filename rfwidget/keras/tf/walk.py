@@ -28,10 +28,11 @@ CallLayer = Callable[[LayerCall, Callable[[Any], Any]], Sequence[Any]]
 """Called with a layer's call and a function that gives the value of a tensor of the graph; returns flat outputs."""
 
 
-class _Plan(NamedTuple):
-    """A graph as it is walked: operations in order, and the layer calls to be made before each of them."""
+class _Step(NamedTuple):
+    """One step of a walk: an operation of the graph, or the call of the layer that it ends."""
 
-    operations: list[tuple[Any, LayerCall | None]]
+    operation: Any
+    call: LayerCall | None
 
 
 class Walk:
@@ -51,7 +52,7 @@ class Walk:
         self._call_layer = call_layer
         self._handles = {id(variable.handle): Handle(variable) for variable in variables}
         self._weights: dict[int, Constant] = {}
-        self._plans: dict[int, _Plan] = {}
+        self._plans: dict[int, list[_Step]] = {}
         self._constants: dict[tuple[int, str], Constant] = {}
         self.pointwise = True
 
@@ -70,7 +71,7 @@ class Walk:
             outputs: the tensors.
         """
         values: dict[str, Any] = {tensor.name: value for tensor, value in zip(graph.inputs, given, strict=True)}
-        for operation, call in self._plan(graph, outputs).operations:
+        for operation, call in self._plan(graph, outputs):
             if call is not None:
                 found = self._call_layer(call, lambda tensor: values[tensor.name])
                 values.update((name, value) for name, value in zip(call.outputs, found, strict=True) if name)
@@ -79,7 +80,7 @@ class Walk:
             values.update((t.name, value) for t, value in zip(operation.outputs, made, strict=True))
         return [values[tensor.name] for tensor in outputs]
 
-    def _plan(self, graph: Any, outputs: Sequence[Any]) -> _Plan:
+    def _plan(self, graph: Any, outputs: Sequence[Any]) -> list[_Step]:
         """What must be run for some outputs, and for the layers that were called."""
         known = self._plans.get(id(graph))
         if known is not None:
@@ -95,17 +96,17 @@ class Walk:
                 continue
             needed.add(tensor.op.name)
             stack += tensor.op.inputs
-        operations: list[tuple[Any, LayerCall | None]] = []
+        steps: list[_Step] = []
         done: list[LayerCall] = []
         for operation in graph.get_operations():
             call = next((made[t.name] for t in operation.outputs if t.name in made), None)
             if call is not None and not any(call is one for one in done):
                 done.append(call)
-                operations.append((operation, call))
+                steps.append(_Step(operation, call))
             elif call is None and operation.name in needed:
-                operations.append((operation, None))
-        self._plans[id(graph)] = plan = _Plan(operations)
-        return plan
+                steps.append(_Step(operation, None))
+        self._plans[id(graph)] = steps
+        return steps
 
     # -- one operation -------------------------------------------------------------------------------------------------
 
