@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rfwidget.estimator import ReceptiveField
     from rfwidget.image import get_default_image, get_default_images
     from rfwidget.keras import KerasReceptiveField
+    from rfwidget.many import survey_many
     from rfwidget.torch import TorchReceptiveField
     from rfwidget.widget import RFWidget
 
@@ -37,6 +38,7 @@ __all__ = [
     "__version__",
     "get_default_image",
     "get_default_images",
+    "survey_many",
 ]
 
 _LAZY = {
@@ -46,6 +48,7 @@ _LAZY = {
     "TorchReceptiveField": "rfwidget.torch",
     "get_default_image": "rfwidget.image",
     "get_default_images": "rfwidget.image",
+    "survey_many": "rfwidget.many",
 }
 
 _FRAMEWORKS = {"KerasReceptiveField": "keras", "TorchReceptiveField": "torch"}

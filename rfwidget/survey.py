@@ -10,8 +10,10 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
@@ -145,6 +147,27 @@ class Survey(Sequence[LayerRow]):
         """Names of the layers."""
         return [row.name for row in self._rows]
 
+    def matching(self, pattern: str) -> Survey:
+        """The layers whose names fit a pattern with ``*``, ``?`` and ``[...]``, ``"*_conv1"`` say.
+
+        Raises:
+            ReceptiveFieldError: if no name does.
+        """
+        if not isinstance(pattern, str):
+            raise ReceptiveFieldError(f"pattern is {brief(pattern)}: expected names with * and ?, '*_conv1' say")
+        rows = [row for row in self._rows if fnmatchcase(row.name, pattern)]
+        if not rows:
+            raise unknown_layer(pattern, self.names)
+        return Survey(rows, self._fields, self.input_shape, self.input_layer)
+
+    def only(self, name: str) -> Survey:
+        """One layer alone.
+
+        Raises:
+            ReceptiveFieldError: if it is unknown.
+        """
+        return Survey([self[name]], self._fields, self.input_shape, self.input_layer)
+
     def field(self, name: str) -> FieldGeometry:
         """Exact receptive fields of all cells of a layer.
 
@@ -237,9 +260,26 @@ class Survey(Sequence[LayerRow]):
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
-        if path is not None:
-            Path(path).write_text(text.getvalue(), encoding="utf-8", newline="")
-        return text.getvalue()
+        return _written(text.getvalue(), path)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The table as JSON, also written to a file if a path is given.
+
+        One object with the image and the layers, each with the columns of `to_dict`. A number that is infinite or not
+        known is null; the columns ``unbounded_x``, ``unbounded_y`` and ``note`` tell which.
+        """
+        columns = self.to_dict()
+        layers = [dict(zip(columns, map(_finite, row), strict=True)) for row in zip(*columns.values(), strict=True)]
+        shape = self.input_shape
+        image = {"layer": self.input_layer, "w": shape.w, "h": shape.h, "c": shape.c}
+        return _written(json.dumps({"image": image, "layers": layers}, indent=1, allow_nan=False) + "\n", path)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The table as a page of its own, also written to a file if a path is given."""
+        title = html.escape(_title(self))
+        head = f'<meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>{title}</title>'
+        page = f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{_as_html(self)}</body></html>\n'
+        return _written(page, path)
 
     def plot(self, ax: Axes | None = None, figsize: tuple[float, float] = (9, 5)) -> Axes:
         """Growth of the receptive field through depth, against the image size and the stride.
@@ -253,6 +293,17 @@ class Survey(Sequence[LayerRow]):
     @property
     def _panel(self) -> Panel:
         return Panel("Survey", "y", lambda title, ax: plot_survey(self, title=title, ax=ax))
+
+
+def _written(text: str, path: str | Path | None) -> str:
+    """A text, also written to a file if a path is given."""
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8", newline="")
+    return text
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def tabulate(
@@ -295,6 +346,11 @@ def _row(name: str, grid: Size, layer: LayerField | None, note: str, image: Grid
         unproductive=(reads.w >= image.w, reads.h >= image.h),
         note=note,
     )
+
+
+def in_words(row: LayerRow) -> dict[str, str]:
+    """A layer as a reader should see it: name, size, stride, offset, grid and remarks, by these words."""
+    return dict(zip(_HEADINGS, _cells(row), strict=True))
 
 
 # The table -----------------------------------------------------------------------------------------------------------

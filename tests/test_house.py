@@ -16,14 +16,14 @@ PACKAGE = Path(__file__).parents[1] / "rfwidget"
 WINGS = ("keras", "torch", "widget")
 
 ROOMS = {
-    "values": (0, {"_version", "errors", "extras", "types", "_validation", "_progress", "image"}),
+    "values": (0, {"_version", "verification", "errors", "extras", "types", "_validation", "_progress", "image"}),
     "geometry": (1, {"geometry"}),
     "contract": (2, {"network"}),
     "engine room": (3, {"_measure"}),
-    "results": (3, {"plotting", "survey", "effective"}),
+    "results": (3, {"plotting", "survey", "effective", "mass", "datasets", "clusters"}),
     "estimator": (4, {"estimator", "base"}),
     **{wing: (5, {wing}) for wing in WINGS},
-    "entrance": (6, {"__init__", "cli", "testing"}),
+    "entrance": (6, {"__init__", "__main__", "cli", "loading", "many", "testing"}),
 }
 """The storey of each room, and what stands in it: modules and folders of the package."""
 

@@ -254,7 +254,7 @@ def measure(look: Callable[[tuple[int, ...]], Look], asked: Look, wanted: Sequen
     fields: dict[int, tuple[AxisField, ...] | None] = {}
     partial: set[int] = set()
     for number in wanted:
-        if asked.maps[number].nowhere and not any(axis.reached(number) for axis in axes):
+        if asked.maps[number].nowhere and not all(axis.reached(number) for axis in axes):
             fields[number] = None
             continue
         fields[number] = tuple(axis.field(number) for axis in axes)
@@ -306,6 +306,16 @@ class _Looks:
             self.exhausted = True
             return None
         return self._at(alone)
+
+    def before(self, axis: int, longer: Look) -> Look:
+        """The look that shows how maps grow along an axis towards a longer one: across it, both are as long."""
+        across = [n for a, n in enumerate(longer.lengths) if a != axis]
+        more = longer.lengths[axis] - self._asked.lengths[axis]
+        own = [n for a, n in enumerate(self._asked.lengths) if a != axis]
+        if across in (own, [n + more for n in own]):
+            return self._asked
+        lengths = tuple(self._asked.lengths[a] if a == axis else n for a, n in enumerate(longer.lengths))
+        return self._at(lengths) or self._asked
 
     def _is_affordable(self, lengths: tuple[int, ...], trend: float) -> bool:
         if lengths in self._known:
@@ -462,11 +472,8 @@ class _Axis:
         needed = max(wanted, default=-1) + 1
         if first is None or len(first.maps) < needed:
             return False
-        grown = (
-            cells
-            for a, b in zip(self._asked.maps[:needed], first.maps, strict=False)
-            for cells in _grown(a, b, self._axis)
-        )
+        pairs = zip(looks.before(self._axis, first).maps[:needed], first.maps, strict=False)
+        grown = (cells for before, after in pairs for cells in _grown(before, after, self._axis))
         self._likely = all(cells == 0 or math.gcd(step, cells) >= _SEVERAL for cells in grown)
         return self._likely
 
@@ -476,11 +483,13 @@ class _Axis:
         if first is None:
             return None
         last = max(wanted, default=-1) + 1  # what comes behind does not matter
-        growth = {n: _grown(self._asked.maps[n], first.maps[n], self._axis) for n in range(min(last, len(first.maps)))}
+        base = looks.before(self._axis, first).maps
+        common = min(last, len(first.maps), len(base))
+        growth = {n: _grown(base[n], first.maps[n], self._axis) for n in range(common)}
         periods = {step // math.gcd(step, cells) for grown in growth.values() for cells in grown}
         period = math.lcm(1, *periods)
-        reached = all(n < len(first.maps) for n in wanted)  # else the network does not run to its end on such images
-        open_ = [n for n in wanted if n < len(first.maps) and not first.maps[n].nowhere and growth[n][-1]]
+        reached = all(n < common for n in wanted)  # else the network does not run to its end on such images
+        open_ = [n for n in wanted if n < common and not first.maps[n].nowhere and growth[n][-1]]
         found: dict[int, AxisField] = {}
         longer, times, complete = first, 1, reached
         while True:
@@ -506,7 +515,10 @@ class _Axis:
             next_look = looks.longer(self._axis, times * step)
             if next_look is None or len(next_look.maps) < len(longer.maps):
                 break
-            grown = [_grown(self._asked.maps[n], next_look.maps[n], self._axis) for n in growth]
+            base = looks.before(self._axis, next_look).maps
+            if len(base) < common:
+                break
+            grown = [_grown(base[n], next_look.maps[n], self._axis) for n in growth]
             # Of the grids alone: a look along all axes may be followed by one along this one.
             if [cells[-1] for cells in grown] != [times * growth[n][-1] for n in growth]:
                 complete = False
@@ -660,7 +672,7 @@ def fixed(line: Line, length: int, *, mixed: bool) -> tuple[AxisField, bool]:
         return unbounded(count, length), True
     free = [cell for cell, (low, high) in enumerate(pairs) if low != high and not line.bordered[cell]]
     # Enlarging reads the outermost cells again and again: there fields are cut off though no border was met.
-    for clear in ([cell for cell in free if 0 < pairs[cell][0] and pairs[cell][1] < length], free):
+    for clear in ([cell for cell in free if pairs[cell][0] > 0 and pairs[cell][1] < length], free):
         if (found := _pattern(pairs, clear, length)) is not None:
             return found, True
     return AxisField(count, length, tuple(pairs)), False

@@ -237,7 +237,7 @@ class Interpreter:
 
 
 def _last_uses(nodes: Sequence[Any], outputs: Sequence[Any]) -> dict[int, list[int]]:
-    """After which of the calls a tensor is not needed any more: maps of long networks do not fit into memory at once."""
+    """Tensors that are not needed after a call: maps of long networks do not all fit into memory at once."""
     last = {id(tensor): number for number, node in enumerate(nodes) for tensor in (*node.outputs, *node.input_tensors)}
     kept = {id(tensor) for tensor in outputs}
     done: dict[int, list[int]] = {}

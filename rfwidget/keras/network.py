@@ -164,6 +164,12 @@ class KerasNetwork(Network):
         """The least common multiple of all inner strides."""
         return Size(1, 1) if self._fields is None else _size(self._fields.fields.period)
 
+    @property
+    def reach(self) -> Size | None:  # type: ignore[override]
+        """The size of the field, if it is bounded: a cell that looked further would show it by meeting a border."""
+        size = None if self._field is None else self._field.description.size
+        return None if size is None or not math.isfinite(size.w + size.h) else size
+
     def grid_size(self, image: Size) -> Size:
         """Known at the size asked for; else by running the linear copy."""
         if image == Size(self.input_shape.w, self.input_shape.h):

@@ -64,14 +64,23 @@ class RealModule:
         *,
         init_weights: bool,
     ) -> None:
-        self._private = Private(module, device, own_weights=init_weights or layers.writes)
-        self._plain = init_weights
-        if init_weights:
-            make_plain(self._private.module)
+        self._module, self._own, self._plain = module, init_weights or layers.writes, init_weights
+        self._call = layers.walk.calls.get(target)
         self._target, self._layer = target, layers.all[target]
         self._others, self._asked, self._device = tuple(other_inputs), layers.lengths, device
         self._lock = threading.Lock()
         self.backend = Eager(self.run, device, dtype_of(module))
+
+    @cached_property
+    def _private(self) -> Private:
+        private = Private(self._module, self._device, own_weights=self._own)
+        if self._plain:
+            make_plain(private.module)
+        return private
+
+    @cached_property
+    def _until(self) -> Until:
+        return Until(self._private.module, self._target, self._call)
 
     def run(self, images: torch.Tensor) -> torch.Tensor:
         """Output ``[n, channels, *grid]`` for images ``[n, c, *lengths]`` of any size that the module takes."""
@@ -79,7 +88,7 @@ class RealModule:
             if not self._plain:
                 self._private.refresh()
             others = [fitted(other, self._asked, images.shape[2:], self._device) for other in self._others]
-            output = Until(self._private.module, self._target).run(images, *others)
+            output = self._until.run(images, *others)
         return output.permute(0, self._layer.channel_axis, *self._layer.places)
 
 

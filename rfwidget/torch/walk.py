@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from rfwidget.torch.interpreter import (
     TooLargeError,
     UnknownError,
 )
-from rfwidget.torch.names import Names, tensors_in
+from rfwidget.torch.names import ModuleCall, Names, tensors_in
 from rfwidget.torch.private import Private
 from rfwidget.torch.rules import RULES
 
@@ -39,6 +40,7 @@ class Walk:
         reads: numbers of the tensors that a layer reads.
         whole: paths of modules that hold others.
         others: layers that do not depend on the image.
+        calls: calls of modules that gave something, by the layer's name.
         output: numbers of what the module returned.
         failure: what ended the run before the end of the module.
         notes: what was read from the image and cannot be followed.
@@ -50,6 +52,7 @@ class Walk:
     reads: dict[str, tuple[int, ...]] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
     others: set[str] = field(default_factory=set)
+    calls: dict[str, ModuleCall] = field(default_factory=dict)
     output: tuple[int, ...] = ()
     failure: Exception | None = None
     notes: tuple[str, ...] = ()
@@ -101,6 +104,10 @@ class Walker:
         Raises:
             whatever ``ticked`` raises.
         """
+        with unhurried():
+            return self._until_followed(lengths, touched, sink)
+
+    def _until_followed(self, lengths: Sequence[int], touched: Any, sink: Callable[[int, Carried], Any] | None) -> Walk:
         while True:
             try:
                 return self._run(tuple(lengths), touched, sink)
@@ -148,8 +155,21 @@ class Walker:
         if mode.failure is not None:
             raise mode.failure
         walk.carried, walk.made, walk.reads = mode.made, names.made, names.reads
-        walk.whole, walk.others, walk.notes = names.whole, names.others, tuple(sorted(mode.notes))
+        walk.whole, walk.others, walk.calls = names.whole, names.others, names.calls
+        walk.notes = tuple(sorted(mode.notes))
         return walk
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """While no garbage is collected: it takes longer than a run, among the many objects of PyTorch."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextmanager
@@ -158,13 +178,12 @@ def undisturbed(device: torch.device) -> Iterator[None]:
     states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     default = torch.get_default_dtype()
     try:
-        with (
-            torch.inference_mode(False),
-            torch.no_grad(),
-            torch.autocast("cpu", enabled=False),
-            torch.autocast(device.type if device.type != "meta" else "cpu", enabled=False),
-        ):
-            yield
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
+            if device.type in ("cpu", "meta"):
+                yield
+            else:
+                with torch.autocast(device.type, enabled=False):
+                    yield
     finally:
         torch.random.set_rng_state(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
