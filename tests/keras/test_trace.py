@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 from rfwidget.keras.looks import Inputs, ModelLooks
-from tests.keras.foreign_code import SHAPE, Case, Foreign, Shape, changes, extents
+from tests.keras.foreign_code import SHAPE, Case, Foreign, Shape, changes, extents, runner
 
 HEIGHT, WIDTH, _ = SHAPE
 
@@ -661,10 +661,10 @@ def columns(shape: Shape, axis: int) -> Any:
 def test_every_cell_depends_on_what_changes_it(name: str) -> None:
     case = CASES[name]
     model = case.model()
-    looks = looked_at(model, case.shape)
+    looks, run = looked_at(model, case.shape), runner(case, model)
     assert not looks.carried("foreign").marks.unknown
     for axis in (0, 1):
-        changed = changes(case, model, axis)
+        changed = changes(case, run, axis)
         first, last = extents(changed)
         low, high = spans_of(looks, "foreign", axis)
         np.testing.assert_array_equal(np.stack([low, high]), np.stack([first, last]), err_msg=f"axis {axis}")
@@ -765,11 +765,10 @@ OPERATIONS: dict[str, Any] = {
 def test_operations_without_a_rule_are_followed_into_their_own_code(name: str) -> None:
     image = keras.Input(SHAPE, batch_size=1)
     model = keras.Model(image, layers.Identity(name="out")(OPERATIONS[name](image)))
-    looks = looked_at(model)
+    case = Case(OPERATIONS[name], trials=60 if name == "along an axis" else 12, output=SHAPE)
+    looks, run = looked_at(model), runner(case, model)
     for axis in (0, 1):
-        first, last = extents(
-            changes(Case(OPERATIONS[name], trials=60 if name == "along an axis" else 12, output=SHAPE), model, axis)
-        )
+        first, last = extents(changes(case, run, axis))
         low, high = spans_of(looks, "out", axis)
         np.testing.assert_array_equal(np.stack([low, high]), np.stack([first, last]), err_msg=f"axis {axis}")
     assert not looks.carried("out").marks.unknown
