@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -82,14 +83,15 @@ class Flow:
 
     def _code(self, function: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any], layer: Any = None) -> Any:
         """Code that speaks to Keras is followed call by call; any other by what its framework makes of it."""
-        try:
-            with self._interpreter.in_code(path), intercepted(self._inner):
-                return self._unwrap(function(*self._wrap(args), **self._wrap(kwargs)))
-        except (ReceptiveFieldError, OpaqueError):
-            raise
-        except Exception:
-            with self._interpreter.in_code(path):
-                return self._traced(function, path or "the model", args, kwargs, layer)
+        with _variables_kept(layer):
+            try:
+                with self._interpreter.in_code(path), intercepted(self._inner):
+                    return self._unwrap(function(*self._wrap(args), **self._wrap(kwargs)))
+            except (ReceptiveFieldError, OpaqueError):
+                raise
+            except Exception:
+                with self._interpreter.in_code(path):
+                    return self._traced(function, path or "the model", args, kwargs, layer)
 
     def _traced(
         self, function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], layer: Any = None
@@ -115,6 +117,15 @@ class Flow:
     def _refuse_shape(self) -> None:
         """Shapes of thin tensors are not those of the model."""
         self._domain.need_full_width()
+
+
+def _variables_kept(layer: Any) -> AbstractContextManager[None]:
+    """While code of a layer runs: it must not change what the layer holds."""
+    if layer is None or is_keras_own(layer) or keras.backend.backend() != "tensorflow":
+        return nullcontext()
+    from rfwidget.keras.tf.variables import kept
+
+    return kept(layer)
 
 
 def _kind_of(operation: Any) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 import keras
@@ -52,6 +53,8 @@ class Tracer:
             return self._run_on_numbers(function, args, kwargs, interpreter, name, "its code does not speak to Keras")
         from rfwidget.keras.tf.values import UnknownError
 
+        if not kwargs and len(args) == 1 and _acts_alone(function, args[0]):
+            return args[0]
         try:
             return self._walked(function, args, kwargs, interpreter, name)
         except UnknownError as error:
@@ -62,6 +65,7 @@ class Tracer:
     def _walked(self, function: Any, args: Any, kwargs: Any, interpreter: Any, name: str) -> Any:
         import tensorflow as tf
 
+        from rfwidget.keras.tf.choices import is_telling
         from rfwidget.keras.tf.graph import draw, is_symbolic
         from rfwidget.keras.tf.values import Constant, Flowing, Handle
         from rfwidget.keras.tf.walk import Walk
@@ -90,10 +94,12 @@ class Tracer:
 
         def outer(value: Any) -> Any:
             if isinstance(value, Flowing):
-                return self._known(value)
-            return (
-                value.tensor if isinstance(value, Constant) else value.variable if isinstance(value, Handle) else value
-            )
+                if is_telling(value):
+                    self._facts[id(value.carried)] = (weakref.ref(value.carried), value)
+                return value.carried
+            if isinstance(value, Handle):
+                return value.variable
+            return value.tensor if isinstance(value, Constant) else value
 
         def inner(leaf: Any) -> Any:
             if isinstance(leaf, Carried):
@@ -109,6 +115,8 @@ class Tracer:
         walk = Walk(name, call_layer, drawn.variables)
         tensors = [leaf for leaf in keras.tree.flatten(drawn.outputs) if is_symbolic(leaf)]
         values = walk.run(drawn.graph, [*given, *map(walk.captured, drawn.captured)], tensors)
+        if walk.pointwise and not kwargs and len(args) == 1 and isinstance(function, FunctionType):
+            _ALONE.setdefault(function, set()).add(args[0].shape)
         found = iter(values)
         return keras.tree.map_structure(
             lambda leaf: outer(next(found)) if is_symbolic(leaf) else leaf, _plain(drawn.outputs)
@@ -118,11 +126,6 @@ class Tracer:
         """What is known of a tensor, if it was given here."""
         known = self._facts.get(id(x))
         return known[1] if known is not None and known[0]() is x else None
-
-    def _known(self, value: Any) -> Carried:
-        x: Carried = value.carried
-        self._facts[id(x)] = (weakref.ref(x), value)
-        return x
 
     # -- on numbers ----------------------------------------------------------------------------------------------------
 
@@ -190,6 +193,17 @@ class Tracer:
         return found
 
 
+_ALONE: weakref.WeakKeyDictionary[Any, set[tuple[int, ...]]] = weakref.WeakKeyDictionary()
+"""Functions that act on each element alone, and the shapes of tensors with which that was seen: activations."""
+
+
+def _acts_alone(function: Any, x: Any) -> bool:
+    """Whether a function is known to act on each element alone; a user's may be another at another shape."""
+    shapes = _ALONE.get(function, ()) if isinstance(function, FunctionType) else ()
+    theirs = str(getattr(function, "__module__", "")).startswith("tensorflow.")
+    return isinstance(x, Carried) and bool(shapes) and (theirs or x.shape in shapes)
+
+
 def _as_its_layer(function: Any) -> Any:
     """The code of a layer that computes in another type than its weights have is for Keras to call: it casts them."""
     layer = getattr(function, "__self__", None)
@@ -202,13 +216,9 @@ def _plain(structure: Any) -> Any:
     """Lists, tuples and dictionaries of the usual kind."""
     if isinstance(structure, dict):
         return {key: _plain(part) for key, part in structure.items()}
-    if isinstance(structure, (list, tuple)) and not hasattr(structure, "_fields"):
-        return (
-            type(structure)(map(_plain, structure))
-            if type(structure) in (list, tuple)
-            else list(map(_plain, structure))
-        )
-    return structure
+    if isinstance(structure, tuple) and not hasattr(structure, "_fields"):
+        return tuple(map(_plain, structure))
+    return list(map(_plain, structure)) if isinstance(structure, list) else structure
 
 
 def _shapes(structure: Any) -> list[Any]:

@@ -81,8 +81,28 @@ class Case(NamedTuple):
         return keras.Model(image, Foreign(self.code, self.weights, self.output)(x))
 
 
-def changes(case: Case, model: Any, axis: int) -> npt.NDArray[np.bool_]:
+def runner(case: Case, model: Any) -> Callable[[Any], Any]:
+    """The model as a function of some images, drawn once for rows and columns."""
+    count = max(case.shape[:2])
+    drawn = tf.function(model, autograph=False)
+
+    def one_by_one(images: Any) -> Any:
+        return np.concatenate([np.asarray(model(image[None])) for image in images])
+
+    def together(images: Any) -> Any:
+        filled = np.concatenate([images, np.zeros((count - len(images), *case.shape), "float32")])
+        return np.asarray(drawn(filled))[: len(images)]
+
+    return together if case.output is None else one_by_one
+
+
+def changes(case: Case, run: Callable[[Any], Any], axis: int) -> npt.NDArray[np.bool_]:
     """Which cells change when the rows (axis 0) or columns (axis 1) of an image get other numbers.
+
+    Args:
+        case: how often to try.
+        run: the model.
+        axis: of the image.
 
     Returns:
         ``(lines, grid height, grid width)``.
@@ -91,10 +111,6 @@ def changes(case: Case, model: Any, axis: int) -> npt.NDArray[np.bool_]:
     shape, lines = case.shape, case.shape[axis]
     found: Any = False
 
-    def one_by_one(images: Any) -> Any:
-        return np.concatenate([np.asarray(model(image[None])) for image in images])
-
-    run = tf.function(model, autograph=False) if case.output is None else one_by_one
     for trial in range(case.trials):
         images = np.repeat(draw.normal(size=(1, *shape)).astype("float32"), lines, axis=0)
         if trial % 2:

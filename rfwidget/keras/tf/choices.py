@@ -62,6 +62,16 @@ def choices(value: Flowing, *, tuples: bool = False) -> Iterator[Numbers] | None
     return (np.asarray(_worked_out(value, dict(zip(sources, one, strict=True)))) for one in chosen)
 
 
+def is_telling(value: Flowing) -> bool:
+    """Whether it matters to code that reads a tensor later, what that was made of: it holds places, or may."""
+    if not value.dtype.is_floating:
+        return True
+    try:
+        return bool(_sources(value))
+    except UnknownError:
+        return False
+
+
 def _sources(value: Flowing) -> dict[Flowing, list[Numbers]]:
     """The sources of a tensor, with what they may hold."""
     found: dict[Flowing, list[Numbers]] = {}
@@ -88,7 +98,7 @@ def _possible(value: Flowing) -> list[Numbers] | None:
     """What the result of an operation may hold, where these are few whatever it is given."""
     kind, call = value.operation.type, Call(value.operation, value.inputs)
     if kind == "MaxPoolWithArgmax" and value.output == 1:
-        return _in_windows(call, value.shape)
+        return _in_windows(call, value.shape, value.dtype.as_numpy_dtype)
     if value.dtype == tf.bool and kind not in _MOVES and kind not in _TOGETHER:
         return [np.zeros(value.shape, bool), np.ones(value.shape, bool)]
     if kind in ("ArgMax", "ArgMin"):
@@ -103,7 +113,7 @@ def _possible(value: Flowing) -> list[Numbers] | None:
     return [np.full(value.shape, place, value.dtype.as_numpy_dtype) for place in range(length)]
 
 
-def _in_windows(call: Call, shape: tuple[int, ...]) -> list[Numbers]:
+def _in_windows(call: Call, shape: tuple[int, ...], dtype: Any) -> list[Numbers]:
     """Where a maximum may lie: the places of its window."""
     _, height, width, channels = call.shape(0)
     sizes, strides = (call.attr(name)[1:3] for name in ("ksize", "strides"))
@@ -117,7 +127,8 @@ def _in_windows(call: Call, shape: tuple[int, ...]) -> list[Numbers]:
     for down, right in itertools.product(range(sizes[0]), range(sizes[1])):
         # A place outside the map is never the largest; the nearest inside is in the window as well.
         y, x = np.clip(rows + down, 0, height - 1), np.clip(columns + right, 0, width - 1)
-        found.append(((batch * height + y) * width + x) * channels + np.arange(channels))
+        place = ((batch * height + y) * width + x) * channels + np.arange(channels)
+        found.append(place.astype(dtype))
     return found
 
 

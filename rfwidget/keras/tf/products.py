@@ -15,7 +15,7 @@ from rfwidget._measure.spans import Carried
 from rfwidget.keras.tf.table import Call, rule
 
 
-@rule("MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3", even=False)
+@rule("MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3")
 def matmul(call: Call) -> Carried:
     """Rows times columns."""
     if call.kind == "MatMul":

@@ -28,10 +28,11 @@ CallLayer = Callable[[LayerCall, Callable[[Any], Any]], Sequence[Any]]
 """Called with a layer's call and a function that gives the value of a tensor of the graph; returns flat outputs."""
 
 
-class _Plan(NamedTuple):
-    """A graph as it is walked: operations in order, and the layer calls to be made before each of them."""
+class _Step(NamedTuple):
+    """One step of a walk: an operation of the graph, or the call of the layer that it ends."""
 
-    operations: list[tuple[Any, LayerCall | None]]
+    operation: Any
+    call: LayerCall | None
 
 
 class Walk:
@@ -41,6 +42,9 @@ class Walk:
         name: of what they belong to, for notes on what is unknown.
         call_layer: runs the Keras layers that were called.
         variables: that the graphs read.
+
+    Attributes:
+        pointwise: whether all that has been met so far acts on each element alone.
     """
 
     def __init__(self, name: str, call_layer: CallLayer, variables: Sequence[Any]) -> None:
@@ -48,8 +52,9 @@ class Walk:
         self._call_layer = call_layer
         self._handles = {id(variable.handle): Handle(variable) for variable in variables}
         self._weights: dict[int, Constant] = {}
-        self._plans: dict[int, _Plan] = {}
+        self._plans: dict[int, list[_Step]] = {}
         self._constants: dict[tuple[int, str], Constant] = {}
+        self.pointwise = True
 
     def captured(self, tensor: Any) -> Any:
         """The value of what a graph reads from outside."""
@@ -66,7 +71,7 @@ class Walk:
             outputs: the tensors.
         """
         values: dict[str, Any] = {tensor.name: value for tensor, value in zip(graph.inputs, given, strict=True)}
-        for operation, call in self._plan(graph, outputs).operations:
+        for operation, call in self._plan(graph, outputs):
             if call is not None:
                 found = self._call_layer(call, lambda tensor: values[tensor.name])
                 values.update((name, value) for name, value in zip(call.outputs, found, strict=True) if name)
@@ -75,7 +80,7 @@ class Walk:
             values.update((t.name, value) for t, value in zip(operation.outputs, made, strict=True))
         return [values[tensor.name] for tensor in outputs]
 
-    def _plan(self, graph: Any, outputs: Sequence[Any]) -> _Plan:
+    def _plan(self, graph: Any, outputs: Sequence[Any]) -> list[_Step]:
         """What must be run for some outputs, and for the layers that were called."""
         known = self._plans.get(id(graph))
         if known is not None:
@@ -91,17 +96,17 @@ class Walk:
                 continue
             needed.add(tensor.op.name)
             stack += tensor.op.inputs
-        operations: list[tuple[Any, LayerCall | None]] = []
+        steps: list[_Step] = []
         done: list[LayerCall] = []
         for operation in graph.get_operations():
             call = next((made[t.name] for t in operation.outputs if t.name in made), None)
             if call is not None and not any(call is one for one in done):
                 done.append(call)
-                operations.append((operation, call))
+                steps.append(_Step(operation, call))
             elif call is None and operation.name in needed:
-                operations.append((operation, None))
-        self._plans[id(graph)] = plan = _Plan(operations)
-        return plan
+                steps.append(_Step(operation, None))
+        self._plans[id(graph)] = steps
+        return steps
 
     # -- one operation -------------------------------------------------------------------------------------------------
 
@@ -156,6 +161,7 @@ class Walk:
         """An operation on the image, by its rule; without one, everything that it reads."""
         inputs = [self._read(value) for value in inputs]
         call = Call(operation, inputs)
+        self.pointwise = self.pointwise and _is_pointwise(call)
         if any(x.marks.blurred for x in call.all_carried) and not _is_even(call):
             raise NeedsFullWidth
         rule = RULES.get(call.kind)
@@ -274,6 +280,14 @@ _COUNTED = {
     "ListDiff",
 }
 """Operations the shape of whose results is decided by numbers."""
+
+
+def _is_pointwise(call: Call) -> bool:
+    """Whether it acts on each element alone, whatever shape it is given."""
+    alone = (pointwise.pointwise, pointwise.product, pointwise.exponential, pointwise.each_its_own)
+    constants = [value for value in call.inputs if isinstance(value, Constant)]
+    whole = all(not value.shape and (call.kind != "Mul" or value.nonzero is None) for value in constants)
+    return whole and RULES.get(call.kind) in alone
 
 
 def _is_even(call: Call) -> bool:
