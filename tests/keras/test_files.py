@@ -47,9 +47,7 @@ def test_a_lambda_layer_is_loaded_only_if_trusted(tmp_path: Path) -> None:
 
 def test_a_layer_of_other_code_is_imported_only_if_trusted(tmp_path: Path) -> None:
     file = saved(chain((32, 48, 3), Doubled(), layers.Conv2D(2, 3, name="conv")), tmp_path / "net.keras")
-    with pytest.raises(
-        UntrustedFileError, match=r"tests\.keras\.test_files\.Doubled, which is no part"
-    ):
+    with pytest.raises(UntrustedFileError, match=r"tests\.keras\.test_files\.Doubled, which is no part"):
         load(file)
     assert load(file, trust=True).rf.compute(output_layer="conv").size == (3, 3)
 
