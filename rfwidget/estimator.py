@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget import _validation, measure
+from rfwidget import _validation
+from rfwidget._measure import forward
+from rfwidget._measure.checks import check
+from rfwidget._measure.forward import measure_layer, measure_layers
+from rfwidget._measure.memory import check_grid, check_memory
 from rfwidget._progress import Progress, part, reporting, silent
 from rfwidget._validation import box_inside, cell_inside, pixel_inside
 from rfwidget.clusters import Job, collect_on
@@ -23,12 +27,11 @@ from rfwidget.effective import EffectiveField, collect, finish, frames_of, pick_
 from rfwidget.errors import NotComputedError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_input_shape, as_model_input, check_finite, default_input, fit_model
-from rfwidget.limits import check_grid, check_memory
-from rfwidget.measure_all import measure_layers
 from rfwidget.network import Network, Patch
 from rfwidget.plotting import Panel, on_one_scale, plot_effective, plot_gradient, plot_grid, side_by_side
 from rfwidget.survey import Survey, tabulate
 from rfwidget.types import GridPoint, GridShape, ImageShape, ReceptiveFieldDescription, Rect, Size
+from rfwidget.verification import Verification, unmeasured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -139,8 +142,7 @@ class ReceptiveField(ABC):
             progress=part(report, 0, 0.5),
         )
         check_grid(network.output_shape, network.output_layer, network.input_shape)
-        field = measure.measure(network, part(report, 0.5, 1))
-        network.field = field
+        field = measure_layer(network, part(report, 0.5, 1))
         self._computed = Computed(network, field)
         report(1.0, "done")
         return field.description
@@ -176,10 +178,53 @@ class ReceptiveField(ABC):
             network = build(None, progress=part(report, 0, 0.5))
 
             def alone(layer: str, told: Progress) -> FieldGeometry:
-                return measure.measure(build(layer, progress=part(told, 0, 0.5)), part(told, 0.5, 1))
+                return measure_layer(build(layer, progress=part(told, 0, 0.5)), part(told, 0.5, 1))
 
             known, notes = measure_layers(network, alone, part(report, 0.5, 1))
         return tabulate(network.layers, known, notes, network.input_shape, network.input_layer)
+
+    def verify(
+        self, layers: str | Sequence[str] | None = None, progress: Progress | bool | None = None
+    ) -> Verification:
+        """Measure layers in independent ways, and compare.
+
+        Besides `compute`'s own way these are gradients through a linear copy of the network, where the framework's wing
+        has one, and changed pixels of the real network, where it is small.
+
+        Args:
+            layers: name of a layer, names of several, or ``"all"``; None: the layer of the last ``compute``.
+            progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
+
+        Returns:
+            One check per layer; it prints as a table, and ``agree`` says whether no way contradicts another.
+
+        Raises:
+            ReceptiveFieldError: if nothing was computed before, or a layer is unknown or cannot be measured.
+        """
+        now = self.network
+        if layers is None:
+            names = [now.output_layer]
+        elif isinstance(layers, str):
+            names = list(now.layers) if layers == "all" and "all" not in now.layers else [layers]
+        else:
+            names = _validation.series("layers", layers, "names of layers")
+        shape = ImageShape(now.input_shape.w, now.input_shape.h, now.input_shape.c)
+        found = []
+        with reporting(progress, "verify") as report:
+            for number, name in enumerate(names):
+                report(number / len(names), f"checking {name}")
+                network = self._build(
+                    self.read_shape(shape), now.input_layer, name, ignore_global_context=False, progress=silent
+                )
+                try:
+                    field = measure_layer(network, silent)
+                except ReceptiveFieldError as error:
+                    if layers != "all":
+                        raise
+                    found.append(unmeasured(name, str(error)))
+                    continue
+                found.append(check(network, field))
+        return Verification(found)
 
     def effective(
         self,
@@ -241,7 +286,7 @@ class ReceptiveField(ABC):
             ReceptiveFieldError: if the cell is outside the grid.
         """
         cell = self._cell(point)
-        return measure.visible_rect(self.network, cell) if _validation.flag("clip", clip) else self.field.rect(cell)
+        return self.network.visible(cell) if _validation.flag("clip", clip) else self.field.rect(cell)
 
     def cells_seeing(self, pixel: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold a pixel.
@@ -255,7 +300,7 @@ class ReceptiveField(ABC):
         Raises:
             ReceptiveFieldError: if the pixel is outside the image.
         """
-        return measure.cells_seeing(self.network, pixel_inside(pixel, Size(self.input_shape.w, self.input_shape.h)))
+        return forward.cells_seeing(self.network, pixel_inside(pixel, Size(self.input_shape.w, self.input_shape.h)))
 
     def cells_covering(self, box: Sequence[float]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold all of a box of the image: those that see a whole object.
@@ -270,7 +315,7 @@ class ReceptiveField(ABC):
             ReceptiveFieldError: if the box is not inside the image.
         """
         inside = box_inside(box, Size(self.input_shape.w, self.input_shape.h))
-        return measure.cells_covering(self.network, inside)
+        return forward.cells_covering(self.network, inside)
 
     # What the last compute has found ----------------------------------------------------------------------------------
 

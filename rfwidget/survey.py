@@ -51,7 +51,7 @@ class LayerRow(NamedTuple):
         exceeds_input: whether the field is larger than the image.
         unproductive: whether all that the layer reads already sees the whole image, so that looking further can add
             nothing.
-        note: why the layer could not be measured; empty if it was.
+        note: why the layer could not be measured, or what is not known of it; empty if all is.
     """
 
     name: str
@@ -318,7 +318,7 @@ def tabulate(
     Args:
         grids: of all layers that have one, by name, in the order of the network.
         known: fields of the layers that could be measured.
-        notes: why a layer has no field.
+        notes: why a layer has no field, or what is not known of it.
         input_shape: the image.
         input_layer: name of the image input.
     """
@@ -328,7 +328,7 @@ def tabulate(
 
 
 def _row(name: str, grid: Size, layer: LayerField | None, note: str, image: GridShape) -> LayerRow:
-    field, reads = layer or (None, _UNKNOWN)
+    field, reads = (None, _UNKNOWN) if layer is None else (layer.field, layer.reads)
     if field is None:
         size = _UNKNOWN if layer is None else Size(0, 0)
         return LayerRow(name, size, (math.nan, math.nan), (math.nan, math.nan), grid, reads, _NO, _NO, _NO, _NO, note)
@@ -344,6 +344,7 @@ def _row(name: str, grid: Size, layer: LayerField | None, note: str, image: Grid
         uniform=(field.x.uniform, field.y.uniform),
         exceeds_input=(described.size.w > image.w, described.size.h > image.h),
         unproductive=(reads.w >= image.w, reads.h >= image.h),
+        note=note,
     )
 
 
