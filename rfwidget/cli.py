@@ -8,7 +8,6 @@ that help is quick.
 from __future__ import annotations
 
 import csv
-import errno
 import inspect
 import json
 import os
@@ -53,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)  # people name modules of the folder that they are in
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what a framework says when it starts is no note of ours
     try:
         with _notes():
@@ -66,10 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted", err=True)
         return 130
     except OSError as error:
-        if error.errno == errno.EPIPE:  # whoever reads has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
         return _refused(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except SystemExit:
+        return _refused("the code of the model ended the program: expected a module that can be imported")
     except Exception:
         traceback.print_exc()
         click.echo("rfwidget: this is a mistake in rfwidget, not in what you gave; please report it", err=True)
@@ -154,7 +154,11 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the shared options to a command; they arrive together, as ``asked``."""
 
     def run(input_shape: Any, input_layer: Any, local: bool, trust: bool, quiet: bool, **rest: Any) -> Any:  # noqa: ARG001 - read by _quiet
-        return command(asked=Asked(input_shape, input_layer, local, trust), **rest)
+        try:
+            return command(asked=Asked(input_shape, input_layer, local, trust), **rest)
+        except BrokenPipeError:  # whoever reads has seen enough; what is left must not be written at the end either
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
     run.__doc__, run.__name__ = f"{inspect.cleandoc(command.__doc__ or '')}\n\n{_MODEL}", command.__name__
     run.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]

@@ -240,6 +240,7 @@ def _estimator(key: str, sent: Sent) -> Any:
     if key not in _estimators:
         rf = pickle.loads(sent.estimator)  # noqa: S301 - from our own client
         rf.compute(sent.shape, *sent.layers)
+        rf.prepare()  # as where it comes from, so that gradients are computed in the same way
         _estimators.clear()
         _estimators[key] = rf
     return _estimators[key]

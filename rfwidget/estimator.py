@@ -265,6 +265,7 @@ class ReceptiveField(ABC):
             shape, index = self.input_shape, self._channel(channel)
             cells = pick_cells(points, self.field, self._grid, Size(shape.w, shape.h))
             frames = frames_of(self.field, shape)
+            self.prepare()  # on the sample image: how gradients are computed must not depend on which image is first
             if client is None:
                 mass = collect(self, images, cells, frames, n=n, channel=index, tolerance=steady, progress=report)
             else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -106,7 +105,7 @@ def estimator_of(model: Any) -> ReceptiveField:
 
 
 def imported(name: str) -> Any:
-    """The thing called ``package.module:name``, looked for in the present folder as well.
+    """The thing called ``package.module:name``.
 
     Raises:
         ReceptiveFieldError: if there is none.
@@ -118,9 +117,6 @@ def imported(name: str) -> Any:
 
 def _named(name: str) -> Any:
     module_name, _, attribute = name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
     try:
         found: Any = importlib.import_module(module_name)
     except Exception as error:  # code of the user's own

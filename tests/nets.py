@@ -48,6 +48,11 @@ def broken() -> nn.Module:
     raise RuntimeError("no weights\nin sight")
 
 
+def leaving() -> None:
+    """A function that ends the program."""
+    raise SystemExit(0)
+
+
 def nothing() -> None:
     """A function that forgets to return."""
 

@@ -19,6 +19,8 @@ from rfwidget.cli import cli, main
 from rfwidget.effective import EffectiveField
 from rfwidget.image import get_default_image
 
+ROOT = Path(__file__).parents[1]
+
 KERAS, TORCH, BOX = "tests.nets:keras_net", "tests.nets:torch_net", "tests.nets:box"
 
 
@@ -160,6 +162,7 @@ BAD = {
     "no model": (["survey", "tests.nets:number"], "the model is 5"),
     "a function that fails": (["survey", "tests.nets:broken"], "RuntimeError: no weights"),
     "a function without return": (["survey", "tests.nets:nothing"], "returned None"),
+    "a function that ends the program": (["survey", "tests.nets:leaving"], "ended the program"),
     "no layer": (["check", BOX, "--layer", "wiide", "--min-size", "3"], "did you mean 'wide'?"),
     "no layers": (["survey", BOX, "--layers", "x*"], "no layer 'x*'; layers with a grid: 'wide', 'tall'"),
     "another order": (["survey", TORCH, "--input-shape", "32", "48", "3"], "Write (3, 32, 48)"),
@@ -224,6 +227,23 @@ def test_the_module_runs_and_loads_no_framework_for_help() -> None:
         [sys.executable, "-m", "rfwidget", "--version"], capture_output=True, text=True, check=True
     )
     assert version.stdout.startswith("rfwidget, version ")
+
+
+def test_a_name_is_looked_for_in_the_present_folder(tmp_path: Path) -> None:
+    """As `python -m` has it; the script that pip makes starts elsewhere."""
+    (tmp_path / "only_here.py").write_text("from torch import nn\nnet = nn.Conv2d(3, 4, 5)\n", encoding="utf-8")
+    probe = "import sys; sys.path.remove(''); from rfwidget.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", probe, "check", "only_here:net", "--size", "5"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_reader_who_has_seen_enough_is_no_trouble() -> None:
+    command = f"{sys.executable} -m rfwidget survey {BOX} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_colours_are_for_terminals_alone() -> None:

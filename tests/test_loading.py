@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +38,9 @@ def test_functions_that_would_download_weights_are_told_not_to() -> None:
     assert rf.compute((32, 48, 3)).size == (9, 7)
 
 
-def test_a_name_is_looked_for_in_the_present_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_leads_to_a_thing_of_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "only_here.py").write_text("class A:\n    number = 5\n", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", [path for path in os.sys.path if path])  # type: ignore[attr-defined]
+    monkeypatch.syspath_prepend(str(tmp_path))
     assert imported("only_here:A.number") == 5
     with pytest.raises(ReceptiveFieldError, match="no 'nmber' in 'only_here', did you mean 'number'"):
         imported("only_here:A.nmber")
