@@ -22,7 +22,7 @@ from torch.nn.utils import prune
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.torch import TorchReceptiveField
-from rfwidget.types import Rect, Size
+from rfwidget.types import ReceptiveFieldDescription, Rect, Size
 
 INF = math.inf
 SHAPE = (3, 32, 48)
@@ -53,8 +53,8 @@ def measured(module: nn.Module, shape: tuple[int, int, int] = SHAPE, **settings:
     return rf
 
 
-def description(rf: TorchReceptiveField) -> Any:
-    return rf._computed.field.description
+def description(rf: TorchReceptiveField) -> ReceptiveFieldDescription:
+    return rf.rf_params
 
 
 # -- A: what is looked at by default ---------------------------------------------------------------------------------
