@@ -129,6 +129,8 @@ class Look:
         reads: numbers of the maps that a layer reads.
         failure: what ended the run before the end of the network.
         work: numbers in all maps together.
+        loose: whether maps are those of another look by the names of layers alone, for code that loops over the image
+            makes more of them.
     """
 
     lengths: tuple[int, ...]
@@ -138,6 +140,7 @@ class Look:
     reads: dict[str, tuple[int, ...]] = field(default_factory=dict)
     failure: Exception | None = None
     work: int = 0
+    loose: bool = False
     _lines: _Lines = field(default_factory=lambda: _Lines())
 
     def add(self, tensor: Carried, places: Sequence[int] | None) -> int:
@@ -348,8 +351,8 @@ class _Looks:
             longer = self._look(lengths)
         except SizeRefusedError:
             return None
-        if longer.failure is None and self._asked.failure is None and len(longer.maps) > len(self._asked.maps):
-            return None
+        if longer.failure is None and self._asked.failure is None and len(longer.maps) != len(self._asked.maps):
+            return self._matched(longer)
         count = min(len(longer.maps), len(self._asked.maps))
         same = all(len(a.shape) == len(b.shape) for a, b in zip(self._asked.maps, longer.maps, strict=False))
         if not same or not count:
@@ -359,6 +362,17 @@ class _Looks:
             if number not in self._needed:
                 seen.let_go(needed=False)
         return longer
+
+    def _matched(self, longer: Look) -> Look | None:
+        """The maps of layers that go by the same names; in place of others, those that were asked for."""
+        maps, some = list(self._asked.maps), False
+        for name, number in self._asked.made.items():
+            found = longer.maps[longer.made[name]] if name in longer.made else None
+            if found is not None and len(found.shape) == len(maps[number].shape):
+                maps[number], some = found, True
+        if not some:
+            return None
+        return Look(longer.lengths, None, maps, self._asked.made, self._asked.reads, work=longer.work, loose=True)
 
 
 def first_step(lengths: Sequence[int], work: int) -> int:
@@ -501,16 +515,21 @@ class _Axis:
                 known = alike[id(line), cells]
                 if known is None and self._endless(number, longer):
                     known = one_sided(line, cells, step) or unbounded(cells, step)
+                if known is None:
+                    known = recurrent(line, cells, step, longer)
                 if known is not None:
-                    # A mirrored grid begins at the end of the image.
-                    beyond = longer.lengths[self._axis] - self._length
-                    found[number] = moved(known, -beyond) if known.pixels < 0 else known
+                    asked = self._asked.maps[number].lines[self._axis]
+                    known = anchored(known, asked, longer.lengths[self._axis] - self._length)
+                    if longer.loose and not agrees(known, asked, self._length):
+                        continue  # it is another layer, or does something else on longer images
+                    found[number] = known
                 elif len(middle(line)) > 4 * cells:
                     complete = False  # no border is near, and yet nothing repeats: the step is no number of periods
                 else:
                     again.append(number)
             times *= 4  # a look costs less than the growth of its images
-            if not again or not complete or self._length + times * step > _LONGEST:
+            # Where code loops over the image, a look at a much longer one takes too long.
+            if not again or not complete or longer.loose or self._length + times * step > _LONGEST:
                 break
             next_look = looks.longer(self._axis, times * step)
             if next_look is None or len(next_look.maps) < len(longer.maps):
@@ -614,12 +633,6 @@ def _repeats(pairs: Sequence[tuple[float, float]], count: int, pixels: int) -> b
     )
 
 
-def moved(field: AxisField, pixels: int) -> AxisField:
-    """The field of cells that look so many pixels further along."""
-    edges = tuple((low + pixels, high + pixels) if low != high else (0, 0) for low, high in field.edges)
-    return field._replace(edges=edges)
-
-
 def unbounded(cells: int, period: int) -> AxisField:
     """The field of cells that all see the whole image, ``cells`` of them per ``period`` pixels."""
     common = math.gcd(cells, period)
@@ -642,16 +655,84 @@ def one_sided(line: Line, cells: int, step: int) -> AxisField | None:
     return None
 
 
+def recurrent(line: Line, cells: int, step: int, look: Look) -> AxisField | None:
+    """The field of cells that depend on one another in turn, by code that goes through the image step by step.
+
+    Args:
+        line: what the cells see.
+        cells: by which the grid grows when the image grows by ``step``.
+        step: pixels.
+        look: at a long image.
+
+    Returns:
+        None unless cells in the middle see all of it, or all on one side, though no border cuts what they see. Where
+        code loops over the image, all may see the borders.
+    """
+    chosen = slice(len(line.first) // 3, len(line.first) - len(line.first) // 3)
+    first, end, length = line.first[chosen], line.end[chosen], max(line.end, default=0)
+    if not first.size or (line.bordered[chosen].any() and not look.loose):
+        return None
+    if (first == 0).all() and (end == length).all():
+        return unbounded(cells, step)
+    return one_sided(line, cells, step) if (first == 0).all() or (end == length).all() else None
+
+
+def anchored(known: AxisField, line: Line, more: int) -> AxisField:
+    """The field where an image of the size asked for has it: mirrored maps, say, lie elsewhere in a longer one.
+
+    Args:
+        known: the field of a longer image.
+        line: what the cells see at the size asked for.
+        more: pixels by which the other image is longer.
+    """
+    if known.unbounded:
+        return known
+    low, high = _edges(known, len(line.first))
+    free = middle(line)
+    free = free[line.end[free] > line.first[free]]
+    if free.size:
+        cell = int(free[len(free) // 2])
+        shift = line.first[cell] - low[cell]
+        shift = shift if line.end[cell] - high[cell] == shift else 0
+    else:  # at borders cells see less than their fields, not more
+        shift = -more if _held(line, low - more, high - more) > _held(line, low, high) else 0
+    if not shift:
+        return known
+    pairs = ((a, b) if a == b else (int(a + shift), int(b + shift)) for a, b in known.edges)
+    return known._replace(edges=tuple(pairs))
+
+
+def agrees(known: AxisField, line: Line, length: int) -> bool:
+    """Whether cells see what a field says, as far as the image goes."""
+    low, high = _edges(known, len(line.first))
+    low, high = np.maximum(low, 0), np.minimum(high, length)
+    some = line.end > line.first
+    inside = (low <= line.first) & (line.end <= high)
+    same = (low == line.first) & (line.end == high)
+    return bool(inside[some].all() and same[some & ~line.bordered].all())
+
+
+def _held(line: Line, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> int:
+    """Number of cells that see nothing beyond some edges."""
+    return int(((line.end > line.first) & (low <= line.first) & (line.end <= high)).sum())
+
+
+def _edges(known: AxisField, count: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """First and last edges of the first cells; both 0 of those that see nothing."""
+    turn, phase = np.divmod(np.arange(count), known.cells)
+    edges = np.asarray(known.edges, np.float64)
+    moved = edges[phase] + np.where(edges[phase, :1] == edges[phase, 1:], 0, turn[:, None] * known.pixels)
+    return moved[:, 0], moved[:, 1]
+
+
 def with_others(known: AxisField, line: Line, length: int) -> AxisField:
     """The field, with the cells of the image at the size asked for that see more than it says (wrapped borders)."""
     if known.unbounded:
         return known
-    others = []
-    for cell, (first, end) in enumerate(zip(line.first.tolist(), line.end.tolist(), strict=True)):
-        low, high = known.edges_at(cell)
-        if end > first and not (max(low, 0) <= first and end <= min(high, length)):
-            others.append((cell, first, end))
-    return known._replace(others=tuple(others))
+    low, high = _edges(known, len(line.first))
+    more = (line.first < np.maximum(low, 0)) | (line.end > np.minimum(high, length))
+    cells = np.flatnonzero(more & (line.end > line.first))
+    return known._replace(others=tuple((int(k), int(line.first[k]), int(line.end[k])) for k in cells))
 
 
 def fixed(line: Line, length: int, *, mixed: bool) -> tuple[AxisField, bool]:

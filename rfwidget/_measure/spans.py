@@ -284,8 +284,17 @@ def _with_context(before: Carried, after: Carried) -> Carried:
         if old[0].dtype != np.bool_ and any(a is not b for a, b in zip(old, new, strict=True)) and _is_mixed(old, new)
     )
     if mixed and before.local:
-        return replace(nowhere(after.shape, after), marks=after.marks)
+        return replace(_without_context(after, mixed), marks=after.marks)
     return replace(after, marks=after.marks | Marks(mixed)) if mixed else after
+
+
+def _without_context(x: Carried, mixed: Collection[int]) -> Carried:
+    """What is left of a tensor without the factors that hold everything along some image axes."""
+    planes = list(x.planes)
+    for axis in mixed:
+        hull = _hull(planes[axis])
+        planes[axis] = tuple(factor for factor in planes[axis] if not _all(factor, hull))
+    return replace(x, planes=tuple(planes)) if all(planes) else nowhere(x.shape, x)
 
 
 def _is_mixed(old: Plane, new: Plane) -> bool:
@@ -293,9 +302,15 @@ def _is_mixed(old: Plane, new: Plane) -> bool:
 
     One that did would be a channel that sees as far as all others together: to mix channels brings no places together.
     """
-    hull = np.max([factor[:2].reshape(2, -1).max(axis=1) for factor in old], axis=0)
+    hull = _hull(old)
     # Of several factors, one that alone holds everything will do: so it is where an attention brings all together.
     return not any(_some(factor, hull) for factor in old) and any(_all(factor, hull) for factor in new)
+
+
+def _hull(plane: Plane) -> npt.NDArray[Any]:
+    """The span of all elements together."""
+    hull: npt.NDArray[Any] = np.max([factor[:2].reshape(2, -1).max(axis=1) for factor in plane], axis=0)
+    return hull
 
 
 def _some(factor: Factor, hull: npt.NDArray[Any]) -> bool:

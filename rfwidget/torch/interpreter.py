@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfwidget._measure import spans
 from rfwidget._measure.spans import Carried
+from rfwidget.torch.rules_recurrent import layers
 from rfwidget.torch.shapes import shaped
 
 
@@ -524,6 +525,27 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise self.failure
         self.made.append(carried if self._sink is None else self._sink(len(self.made), carried))
         return len(self.made) - 1
+
+    def recurrent(self, arguments: Sequence[Any]) -> tuple[Tracked, Tracked] | None:
+        """A recurrent layer as a whole, instead of step by step.
+
+        Args:
+            arguments: input, state, weights, whether there are biases, number of layers, dropout, training, whether
+                both directions, whether the batch comes first.
+
+        Returns:
+            Output and state; None where it must be run.
+        """
+        if self._numbers or len(arguments) != 9 or not isinstance(arguments[0], Tracked):
+            return None
+        x, state, _, _, count, _, _, both, batch_first = arguments
+        states = [c for c in [self.carried_of(state)] if c is not None]
+        axis, width = int(bool(batch_first) and x.dim() == 3), int(state.shape[-1])
+        given, last = layers(x.carried, states, count=count, width=width, axis=axis, both=both)
+        last = spans.reshape(last, (1,) * (state.dim() - 2) + (-1, 1)) if x.dim() == 3 else spans.reshape(last, (1, 1))
+        made = [(given, given.shape), (spans.broadcast(last, state.shape), tuple(state.shape))]
+        outputs = [self._tracked(torch.empty(s, dtype=x.dtype, device="meta"), c, None) for c, s in made]
+        return outputs[0], outputs[1]
 
     # -- the mode -----------------------------------------------------------------------------------------------------
 

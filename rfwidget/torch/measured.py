@@ -134,6 +134,9 @@ class Layers:
         work = sum(carried.size for carried in self.walk.carried)
         more = looks.first_step(self.lengths, work)
         together = self._walked(tuple(n + more for n in self.lengths))
+        self._loose = together.failure is None is self.walk.failure and len(together.carried) != len(self.walk.carried)
+        if self._loose:  # code that loops over the image
+            return {n: self._own_places(carried) for n, carried in enumerate(self.walk.carried)}
         if len(together.carried) >= len(self.walk.carried):
             longer = [together] * len(self.lengths)
         else:  # the module may take longer images along some axes only
@@ -144,6 +147,10 @@ class Layers:
             for number, carried in enumerate(self.walk.carried)
         }
 
+    def _own_places(self, carried: Carried) -> tuple[int, ...] | None:
+        """Places of a map that cannot be compared with one of a longer image."""
+        return places_of(carried, [None] * len(self.lengths), len(self.lengths))
+
     def _walked(self, lengths: tuple[int, ...]) -> Walk:
         if lengths not in self._walks:
             self._walks[lengths] = self._walker.run(lengths)
@@ -151,10 +158,10 @@ class Layers:
 
     def _look(self, lengths: tuple[int, ...], needed: frozenset[int] | None) -> Look:
         """A run as the engine room takes it. Of runs on long images, only what a look tells is kept."""
-        look = Look(lengths, needed)
+        look = Look(lengths, None if self._loose else needed)
 
         def add(number: int, carried: Carried) -> None:
-            places = self._places.get(number)
+            places = self._own_places(carried) if self._loose else self._places.get(number)
             look.add(carried, places if places is not None and max(places) < carried.rank else None)
 
         walk = self._walks.get(lengths) or self._walker.run(lengths, sink=add)

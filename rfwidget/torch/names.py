@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from rfwidget.torch.interpreter import Interpreter, Tracked
 from rfwidget.torch.private import Scripted
+from rfwidget.torch.rules_recurrent import FUNCTIONS
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -62,6 +63,10 @@ class Paths(TorchFunctionMode):
             read: numbers of the tensors that it read.
             whole: whether it is a module that holds others.
         """
+
+    def instead(self, args: tuple[Any, ...]) -> Any:  # noqa: ARG002
+        """What a recurrent layer gives, without running it; None: it is run."""
+        return None
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -115,6 +120,8 @@ class Paths(TorchFunctionMode):
         """Run a function of PyTorch and note what it gives."""
         kwargs = kwargs or {}
         name = plain_name(func)
+        if name in FUNCTIONS and (whole := self.instead(args)) is not None:
+            return whole
         if self._inside or not name:
             return func(*args, **kwargs)
         self._ticked()
@@ -178,6 +185,10 @@ class Names(Paths):
         self.reads[name] = read
         if whole:
             self.whole.add(name)
+
+    def instead(self, args: tuple[Any, ...]) -> Any:
+        """As the interpreter knows it."""
+        return self._mode.recurrent(args)
 
 
 class Reached(BaseException):  # not an Exception: the module's own code must not catch it

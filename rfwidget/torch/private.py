@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import types
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -130,7 +131,9 @@ class Private:
 
     def _scripted(self, script: torch.jit.ScriptModule) -> Scripted:
         """A ScriptModule has weights of its own when it is copied; they follow the user's as buffers do."""
-        made = copy.deepcopy(script).to(self._device)
+        with warnings.catch_warnings():  # of gradients that are no leaf's
+            warnings.simplefilter("ignore")
+            made = copy.deepcopy(script).to(self._device)
         for theirs, ours in zip(
             [*script.parameters(), *script.buffers()], [*made.parameters(), *made.buffers()], strict=True
         ):

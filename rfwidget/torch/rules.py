@@ -1,7 +1,7 @@
 """The rules of all operations that are followed: `RULES`. Others depend on everything that they read, and say so.
 
-Here are pointwise operations, reductions and normalisations; the rest is in `rules_moves`, `rules_windows` and
-`rules_products`.
+Here are pointwise operations, reductions and normalisations; the rest is in `rules_moves`, `rules_windows`,
+`rules_products` and `rules_recurrent`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from rfwidget._measure import spans
 from rfwidget._measure.places import masked
 from rfwidget._measure.spans import Carried
-from rfwidget.torch import rules_moves, rules_products, rules_windows
-from rfwidget.torch.table import RULES, axes_of, required, rule
+from rfwidget.torch import rules_moves, rules_products, rules_recurrent, rules_windows
+from rfwidget.torch.table import RULES, axes_of, rule
 
-__all__ = ["RULES", "rules_moves", "rules_products", "rules_windows"]
+__all__ = ["RULES", "rules_moves", "rules_products", "rules_recurrent", "rules_windows"]
 
 # -- pointwise ---------------------------------------------------------------------------------------------------------
 
@@ -124,8 +124,14 @@ def along_axis(call: Any) -> list[Carried]:
     """Every result depends on all elements along an axis, which it keeps."""
     x = call.carried("self")
     axis = call["dim"] if call.has("dim") else (0 if call.name == "msort" else -1)
-    mixed = spans.reduce(x, [axis], keepdims=True) if x.rank else x
+    mixed = around(x, [axis]) if x.rank else x
     return [spans.broadcast(mixed, shape) for shape in call.results]
+
+
+def around(x: Carried, axes: Sequence[int]) -> Carried:
+    """Each element depends on itself, and on all others along some axes."""
+    mixed = spans.reduce(x, axes, keepdims=True)
+    return spans.join([x, mixed]) if x.local else spans.broadcast(mixed, x.shape)
 
 
 @rule("cumsum", "cumprod", "logcumsumexp", "cummax", "cummin", "_cummax_helper", "_cummin_helper")
@@ -147,7 +153,7 @@ def batch_norm(call: Any) -> list[Carried]:
     x = call.carried("input")
     own = call["training"] if call.has("training") else call.name.endswith("with_update")
     if own or (call.has("running_mean") and call["running_mean"] is None):
-        x = spans.broadcast(spans.reduce(x, [a for a in range(x.rank) if a != 1], keepdims=True), x.shape)
+        x = around(x, [a for a in range(x.rank) if a != 1])
     others = [c for c in map(call.carried, ("weight", "bias", "running_mean", "running_var")) if call and c is not None]
     for other in others:
         x = spans.join([x, spans.reshape(other, (1, -1, *(1,) * (x.rank - 2)))])
@@ -161,7 +167,7 @@ def layer_norm(call: Any) -> list[Carried]:
     x = call.carried("input")
     count = len(call["normalized_shape"])
     mixed = spans.reduce(x, range(x.rank - count, x.rank), keepdims=True)
-    return [spans.broadcast(mixed, x.shape), *(_sized(mixed, shape) for shape in call.results[1:])]
+    return [around(x, range(x.rank - count, x.rank)), *(_sized(mixed, shape) for shape in call.results[1:])]
 
 
 @rule("native_group_norm", "group_norm")
@@ -171,7 +177,7 @@ def group_norm(call: Any) -> list[Carried]:
     groups = int(call["group"] if call.has("group") else call["num_groups"])
     split = spans.reshape(x, (x.shape[0], groups, -1))
     mixed = spans.reduce(split, [2], keepdims=True)
-    whole = spans.reshape(spans.broadcast(mixed, split.shape), x.shape)
+    whole = spans.reshape(around(split, [2]), x.shape)
     return [whole, *(_sized(mixed, shape) for shape in call.results[1:])]
 
 
@@ -194,26 +200,3 @@ def of_unknown_shape(call: Any) -> list[Carried]:
 def everything(call: Any) -> list[Carried]:
     """Each result depends on all that is read, as the mathematics has it."""
     return [spans.everything(call.all_carried(), shape) for shape in call.results]
-
-
-@rule("mkldnn_rnn_layer")
-def recurrent(call: Any) -> list[Carried]:
-    """A recurrent layer along the first axis: outputs see what came before, states everything."""
-    x = call.carried("input")
-    like = call.like()
-    x = required(x, like, call.shape_of("input"))
-    seen = spans.reduce(x, [-1], keepdims=True)
-    if call["reverse"]:
-        order = np.arange(x.shape[0])[::-1].copy()
-        seen = spans.take(spans.cumulate(spans.take(seen, 0, order), 0), 0, order)
-    else:
-        seen = spans.cumulate(seen, 0)
-    states = [c for c in (call.carried("hx_"), call.carried("cx_")) if c is not None]
-    for state in states:
-        seen = spans.join([seen, spans.reduce(state, [-1], keepdims=True)])
-    last = spans.reduce(seen, [0], keepdims=True)
-    outputs = []
-    for place, shape in enumerate(call.results):
-        outputs.append(spans.broadcast(seen if place == 0 else last, shape) if len(shape) == 3 else
-                       spans.everything([x], shape))  # fmt: skip
-    return outputs

@@ -189,6 +189,20 @@ def flip(call: Any) -> Carried:
     return x
 
 
+@rule("rot90")
+def rot90(call: Any) -> Carried:
+    """Turned by quarters in a plane."""
+    x: Carried = call.carried("self")
+    first, second = (x.axis(int(d)) for d in call["dims"])
+    quarters = int(call["k"]) % 4
+    for axis, backwards in ((first, quarters in (2, 3)), (second, quarters in (1, 2))):
+        x = spans.take(x, axis, np.arange(x.shape[axis])[::-1].copy()) if backwards else x
+    order = list(range(x.rank))
+    if quarters % 2:
+        order[first], order[second] = second, first
+    return spans.transpose(x, order)
+
+
 @rule("roll")
 def roll(call: Any) -> Carried:
     """Shifted; what leaves at one end comes back at the other."""
