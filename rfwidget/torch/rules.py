@@ -10,8 +10,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from rfwidget._measure import spans
 from rfwidget._measure.places import masked
 from rfwidget._measure.spans import Carried
