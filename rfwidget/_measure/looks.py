@@ -231,6 +231,7 @@ class Fields(NamedTuple):
         period: shift of the image, along each axis, after which everything inside repeats.
         resizable: whether the network does the same on images of other sizes, along each axis.
         partial: numbers of maps of which only the part inside the image is known, along some axis.
+        margins: of every grid, along each image axis, how many cells at its first and at its last end meet a border.
         cut_short: whether more would be known of these if longer images did not cost too much to be looked at.
     """
 
@@ -239,6 +240,7 @@ class Fields(NamedTuple):
     period: tuple[int, ...]
     resizable: tuple[bool, ...]
     partial: frozenset[int]
+    margins: Mapping[int, tuple[tuple[int, int], ...]]
     cut_short: bool = False
 
 
@@ -269,7 +271,9 @@ def measure(look: Callable[[tuple[int, ...]], Look], asked: Look, wanted: Sequen
         for number in range(len(asked.maps))
     ]
     resizable = tuple(a.resizable for a in axes)
-    return Fields(fields, sizes, tuple(a.period for a in axes), resizable, frozenset(partial), looks.exhausted)
+    margins = {number: tuple(axis.margin(number) for axis in axes) for number in wanted}
+    period = tuple(axis.period for axis in axes)
+    return Fields(fields, sizes, period, resizable, frozenset(partial), margins, looks.exhausted)
 
 
 class _Looks:
@@ -447,6 +451,15 @@ class _Axis:
     def reached(self, number: int) -> bool:
         """Whether the image reaches a map at a longer size: at the one asked for, all may lie in holes."""
         return number in self._found
+
+    def margin(self, number: int) -> tuple[int, int]:
+        """Cells at the first and at the last end of a grid that meet a border, in a long image."""
+        if self._long is None or number not in self._found:
+            return 0, 0
+        free = np.flatnonzero(~self._long.maps[number].lines[self._axis].bordered)
+        if not free.size:
+            return 0, 0
+        return int(free[0]), len(self._long.maps[number].lines[self._axis].bordered) - 1 - int(free[-1])
 
     def field(self, number: int) -> AxisField:
         """Field of a grid."""

@@ -25,6 +25,9 @@ MAX_SHOWN_CELLS = 2**20
 _LEFT_ALONE = 0.9
 """Part of the free memory that one piece of work may take."""
 
+_MOST = 2.0 * 2**30
+"""Bytes that work which can be cut into parts takes at most."""
+
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
@@ -61,6 +64,12 @@ def check_memory(what: str, needed: float, advice: str) -> None:
     free = free_memory()
     if free is not None and needed > _LEFT_ALONE * free:
         raise ReceptiveFieldError(f"{what} needs about {_gib(needed)}, and {_gib(free)} are free: {advice}")
+
+
+def share() -> float:
+    """Bytes that work which can be cut into parts takes at once."""
+    free = free_memory()
+    return _MOST if free is None else min(_MOST, free / 2)
 
 
 def free_memory() -> int | None:
@@ -139,6 +148,11 @@ class Footprint(NamedTuple):
         needed = 2.0 * _SINGLE * (self.full + self.largest) * math.prod(sizes) / self.image
         check_memory(f"Backpropagating from {layer!r} on {sizes[1]}x{sizes[0]} pixels", needed, _SMALLER)
 
+    @property
+    def forward(self) -> float:
+        """Bytes for running the network itself on the image: largest map, what it comes from, what it becomes, work."""
+        return 6.0 * _SINGLE * self.largest
+
     def check_forward(self, layer: str) -> None:
-        """Refuse to run the network itself on the image: the largest map, what it comes from and what it becomes."""
-        check_memory(f"The feature map of {layer!r}", 3.0 * _SINGLE * self.largest, _SMALLER)
+        """Refuse to run the network itself on the image."""
+        check_memory(f"The feature map of {layer!r}", self.forward, _SMALLER)

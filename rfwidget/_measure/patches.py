@@ -137,6 +137,25 @@ class Patches:
                 )
             yield from singles
 
+    def values(self, image: Image, pixels: float) -> Singles:
+        """Output of the layer, ``[gh, gw, channels]``, computed on parts of the image of about so many pixels.
+
+        Where windows will not do, it is computed on the whole image, if ``check`` lets it.
+        """
+        window = self._checked(image).window
+        side = int(math.sqrt(pixels))
+        (height, down), (width, across) = window.y.tiles(side), window.x.tiles(side)
+        result = np.empty((self._grid.h, self._grid.w, self._grid.c), np.float32)
+        for top, rows in down:
+            for left, columns in across:
+                part = image[top : top + height, left : left + width].astype(np.float32)
+                found = self._backend.evaluate(part[None])[0]
+                above, before = (w.cells * (s // w.period) for w, s in ((window.y, top), (window.x, left)))
+                result[rows.start : rows.stop, columns.start : columns.stop] = found[
+                    rows.start - above : rows.stop - above, columns.start - before : columns.stop - before
+                ]
+        return result
+
     def _checked(self, image: Image) -> _Compiled:
         with self._lock:
             if self._ready is None:

@@ -8,6 +8,7 @@ network keeps the promise is not known here; `rfwidget._measure.patches` compare
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rfwidget.geometry import AxisField, FieldGeometry
@@ -29,6 +30,8 @@ class AxisWindow(NamedTuple):
         grid: cells along the axis.
         cells: cells by which the grid grows with one period.
         field: receptive fields of the cells.
+        margin: cells at the first and at the last end of a grid that meet a border. Only in the image itself may a cell
+            be one of them: what was cropped or padded inside a network is missing at the ends of windows, too.
     """
 
     image: int
@@ -37,6 +40,7 @@ class AxisWindow(NamedTuple):
     grid: int
     cells: int
     field: AxisField
+    margin: tuple[int, int] = (0, 0)
 
     @property
     def whole(self) -> bool:
@@ -47,7 +51,7 @@ class AxisWindow(NamedTuple):
         """First pixel of the window of a cell."""
         if self.whole:
             return 0
-        low, _ = needed(self.field, cell)
+        low, _ = needed(self.field, cell, self.margin)
         return min(max(low // self.period * self.period, 0), self.image - self.length)
 
     def place(self, cell: int) -> int:
@@ -64,6 +68,26 @@ class AxisWindow(NamedTuple):
         grid = self.on(self.length).grid
         return all(0 <= self.place(cell) < grid for cell in range(self.grid))
 
+    def tiles(self, length: int) -> tuple[int, list[tuple[int, range]]]:
+        """Larger windows that hold those of all cells between them.
+
+        Args:
+            length: of each, in pixels, if that is longer than a window; rounded down to whole periods.
+
+        Returns:
+            Their length; and the first pixel of each, with the cells whose own windows it holds.
+        """
+        longer = self.length + max(0, min(length, self.image) - self.length) // self.period * self.period
+        tiles, first = [], 0
+        while first < self.grid:
+            start = min(self.start(first), self.image - longer)
+            last = first + 1
+            while last < self.grid and start <= self.start(last) <= start + longer - self.length:
+                last += 1
+            tiles.append((start, range(first, last)))
+            first = last
+        return longer, tiles
+
     @property
     def part(self) -> int:
         """Length of a part of the image with room for all kinds of windows: at both ends, and well between."""
@@ -77,8 +101,8 @@ class AxisWindow(NamedTuple):
         inner = [cell for cell in range(self.grid) if 0 < self.start(cell) < self.image - self.length]
         if not inner:
             return 0, self.grid // 2, self.grid // 2, self.grid - 1
-        left = min(inner, key=lambda cell: needed(self.field, cell)[0] - self.start(cell))
-        right = max(inner, key=lambda cell: needed(self.field, cell)[1] - self.start(cell))
+        left = min(inner, key=lambda cell: needed(self.field, cell, self.margin)[0] - self.start(cell))
+        right = max(inner, key=lambda cell: needed(self.field, cell, self.margin)[1] - self.start(cell))
         return 0, left, right, self.grid - 1
 
 
@@ -117,7 +141,13 @@ class Window(NamedTuple):
         return [GridPoint(*pair) for pair in zip(self.x.telling_cells, self.y.telling_cells, strict=True)]
 
 
-def plan(field: FieldGeometry, image: GridShape, grid: GridShape, period: Size) -> Window:
+def plan(
+    field: FieldGeometry,
+    image: GridShape,
+    grid: GridShape,
+    period: Size,
+    margins: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+) -> Window:
     """The smallest windows for a layer.
 
     Args:
@@ -125,9 +155,11 @@ def plan(field: FieldGeometry, image: GridShape, grid: GridShape, period: Size) 
         image: the image.
         grid: the layer's grid.
         period: shift of the image, per axis, after which everything inside the network repeats.
+        margins: along x and y, cells at the first and at the last end of a grid that meet a border.
     """
+    x, y = margins
     return Window(
-        plan_axis(field.x, image.w, grid.w, int(period.w)), plan_axis(field.y, image.h, grid.h, int(period.h))
+        plan_axis(field.x, image.w, grid.w, int(period.w), x), plan_axis(field.y, image.h, grid.h, int(period.h), y)
     )
 
 
@@ -136,7 +168,7 @@ def whole_image(image: GridShape, grid: GridShape) -> Window:
     return Window(_whole(image.w, grid.w), _whole(image.h, grid.h))
 
 
-def plan_axis(field: AxisField, image: int, grid: int, period: int) -> AxisWindow:
+def plan_axis(field: AxisField, image: int, grid: int, period: int, margin: tuple[int, int] = (0, 0)) -> AxisWindow:
     """The shortest windows for an axis.
 
     Args:
@@ -144,6 +176,7 @@ def plan_axis(field: AxisField, image: int, grid: int, period: int) -> AxisWindo
         image: length of the image.
         grid: cells along the axis.
         period: shift of the image after which everything inside the network repeats.
+        margin: cells at the first and at the last end of a grid that meet a border.
 
     >>> readme = AxisField(cells=1, pixels=4, edges=((0, 34),))
     >>> window = plan_axis(readme, image=96, grid=16, period=4)
@@ -156,22 +189,24 @@ def plan_axis(field: AxisField, image: int, grid: int, period: int) -> AxisWindo
     if rest or not cells:
         return _whole(image, grid)
     # Cells repeat with the period, so those of one period tell how far the farthest end is from its window's start.
-    spans = [needed(field, cell) for cell in range(cells)]
+    spans = [needed(field, cell, margin) for cell in range(cells)]
     shortest = congruent(max(high - low // period * period for low, high in spans), image, period)
     for length in range(shortest, min(image, shortest + _GROWTH * period), period):
-        window = AxisWindow(image, length, period, grid, cells, field)
+        window = AxisWindow(image, length, period, grid, cells, field, margin)
         if window.holds_every_cell:
             return window
     return _whole(image, grid)
 
 
-def needed(field: AxisField, cell: int) -> tuple[int, int]:
-    """First and last edge of what a cell of a bounded axis needs: its receptive field, and its own place in the image.
+def needed(field: AxisField, cell: int, margin: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """First and last edge of what a cell of a bounded axis needs: its receptive field, and its own place in the image,
+    with room for the cells that meet a border.
 
     Maps that were moved or cropped have their own place outside the receptive field; a window without it would have no
     such cell.
     """
-    low, high = math.floor(cell * field.stride), math.ceil((cell + 1) * field.stride)
+    before, behind = margin
+    low, high = math.floor((cell - before) * field.stride), math.ceil((cell + 1 + behind) * field.stride)
     first, last = field.edges_at(cell)
     return (low, high) if first == last else (min(low, int(first)), max(high, int(last)))
 

@@ -120,6 +120,10 @@ class LayersFields(NamedTuple):
         """Fields of a layer along each image axis; None if the image does not reach it."""
         return self.fields.axes[self.asked.made[path]]
 
+    def margins(self, path: str) -> tuple[tuple[int, int], ...]:
+        """Along each image axis, cells at both ends of a layer's grid that meet a border."""
+        return self.fields.margins[self.asked.made[path]]
+
     def partial(self, path: str) -> bool:
         """Whether only the part inside the image is known, along some axis."""
         return self.asked.made[path] in self.fields.partial

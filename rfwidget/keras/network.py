@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget._measure.memory import Footprint
+from rfwidget._measure.memory import Footprint, share
 from rfwidget._measure.patches import Patches
 from rfwidget._measure.spans import Carried
 from rfwidget._measure.windows import plan, whole_image
@@ -152,6 +152,11 @@ class KerasNetwork(Network):
         axes = None if self._fields is None else self._fields.axes(self._target)
         return None if axes is None else FieldGeometry(*reversed(axes))
 
+    @property
+    def _margins(self) -> list[tuple[int, int]]:
+        """Along x and y, cells at both ends of a grid that meet a border."""
+        return [] if self._fields is None else list(reversed(self._fields.margins(self._target)))
+
     # -- the second way -----------------------------------------------------------------------------------------------
 
     @property
@@ -213,7 +218,10 @@ class KerasNetwork(Network):
         self.patches.prepare(image)
 
     def feature_map(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Compiled at the first call."""
+        """Compiled at the first call; in parts where the whole would take much memory."""
+        if self._footprint.forward > share() and not self.patches.window.whole:
+            pixels = self._footprint.image * share() / self._footprint.forward
+            return self.patches.values(image, pixels)
         self._footprint.check_forward(self.output_layer)
         return self._compiled.feature_map(image)
 
@@ -222,7 +230,7 @@ class KerasNetwork(Network):
         """Gradient maps with the model's own weights."""
         image, grid = self.input_shape, self.output_shape
         field = None if self.global_context or not self.resizable else self._field
-        window = whole_image(image, grid) if field is None else plan(field, image, grid, self.period)
+        window = whole_image(image, grid) if field is None else plan(field, image, grid, self.period, self._margins)
         return Patches(
             backprop.Compiled(self._weighted.run),
             image,

@@ -138,6 +138,11 @@ class TorchNetwork(Network):
         return None if axes is None else FieldGeometry(*reversed(axes))
 
     @property
+    def _margins(self) -> list[tuple[int, int]]:
+        """Along x and y, cells at both ends of a grid that meet a border."""
+        return [] if self._fields is None else list(reversed(self._fields.margins[self._layer.number]))
+
+    @property
     def resizable(self) -> bool:  # type: ignore[override]
         """Whether the module does the same on images of other sizes."""
         return self._fields is not None and all(self._fields.resizable)
@@ -237,7 +242,7 @@ class TorchNetwork(Network):
         """Gradient maps with the module's own weights."""
         image, grid = self.input_shape, self.output_shape
         field = None if self.global_context or not self.resizable else self._field
-        window = whole_image(image, grid) if field is None else plan(field, image, grid, self.period)
+        window = whole_image(image, grid) if field is None else plan(field, image, grid, self.period, self._margins)
         return Patches(self._real.backend, image, grid, window, self._check)
 
     def _check(self, sizes: tuple[int, int]) -> None:
