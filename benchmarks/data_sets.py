@@ -75,7 +75,7 @@ def main() -> None:
         )
     for tolerance in (0.01, 0.005, 0.003):
         field = rf.effective(images(10 * count, 2), tolerance=tolerance)
-        print(f"tolerance {tolerance:.0%}: {field.images} images, error {error(field, truth):.2%}")
+        print(f"tolerance {tolerance:.1%}: {field.images} images, error {error(field, truth):.2%}")
 
 
 if __name__ == "__main__":
