@@ -86,7 +86,7 @@ class TorchReceptiveField(ReceptiveField):
                 it, or an `rfwidget.types.ImageShape`; None: 224x224 pixels.
             input_layer: there is only one, ``"input"``; other arguments of ``forward`` are given at the beginning.
             output_layer: name of the layer as torchvision's feature extraction has it, ``"layer4.2.relu_2"``; None: the
-                last one with a grid.
+                last one whose grid grows with the image.
             ignore_global_context: measure the local path only, where global pooling, squeeze-and-excitation or
                 attention would make the receptive field unbounded.
             progress: called with the fraction done (0..1) and a few words.
@@ -276,10 +276,11 @@ def _hashable(value: Any) -> Any:
 
 
 def _last(layers: Layers) -> str:
-    """The last layer whose grid is more than a number for the whole image, if there is one."""
+    """The last layer whose grid grows with the image; else one that is more than a number for the whole image."""
     shown = layers.shown
+    growing = [name for name, layer in shown.items() if layer.grows]
     several = [name for name, layer in shown.items() if math.prod(layer.grid) > 1]
-    return (several or list(shown))[-1]
+    return (growing or several or list(shown))[-1]
 
 
 def _as_module(model: Any) -> nn.Module:

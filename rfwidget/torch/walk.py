@@ -234,14 +234,27 @@ def places_of(carried: Carried, grown: Sequence[Carried | None], axes: int) -> t
     if carried.rank != axes + 2:
         return None
     places: list[int] = []
+    first = _usual(carried.shape)
     for image_axis in range(axes):
         other = grown[image_axis]
         other = carried if other is None or other.rank != carried.rank else other
         growing = [a for a in range(carried.rank) if other.shape[a] != carried.shape[a]]
         along = other.along(image_axis)
         found = [a for a in along if a in growing] or along or growing
-        usual = 2 + image_axis  # (N, C, H, W), if nothing tells
+        usual = first + image_axis
         places.append(found[0] if len(found) == 1 else usual)
         if found and places[-1] not in found:
             return None
     return tuple(places) if len(set(places)) == axes else None
+
+
+def _usual(shape: Sequence[int]) -> int:
+    """The first axis of places if nothing tells, where all cells see everything, say.
+
+    ``(N, C, H, W)`` or ``(N, H, W, C)``: axes of one image have lengths that are less unlike than channels and places.
+    """
+    firsts = (2, 1)
+    unlike = [
+        max(places) / max(min(places), 1) for places in (shape[first : len(shape) - 2 + first] for first in firsts)
+    ]
+    return firsts[0] if unlike[0] <= unlike[1] else firsts[1]
