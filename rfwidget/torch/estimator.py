@@ -276,10 +276,10 @@ def _hashable(value: Any) -> Any:
 
 
 def _last(layers: Layers) -> str:
-    """The last layer whose grid grows with the image; else one that is more than a number for the whole image."""
+    """The last layer with more than a number for the whole image, whose grid grows with the image if that is known."""
     shown = layers.shown
-    growing = [name for name, layer in shown.items() if layer.grows]
     several = [name for name, layer in shown.items() if math.prod(layer.grid) > 1]
+    growing = [name for name in several if shown[name].grows is not False]
     return (growing or several or list(shown))[-1]
 
 

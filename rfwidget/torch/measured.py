@@ -151,13 +151,13 @@ class Layers:
             if all(other is not None for other in longest):
                 self._grows[number] = any(other.shape != carried.shape for other in longest if other is not None)
         return {
-            number: places_of(carried, [_at(walk.carried, number) for walk in longer], len(self.lengths))
+            number: places_of(carried, [_at(walk.carried, number) for walk in longer], self.lengths)
             for number, carried in enumerate(self.walk.carried)
         }
 
     def _own_places(self, carried: Carried) -> tuple[int, ...] | None:
         """Places of a map that cannot be compared with one of a longer image."""
-        return places_of(carried, [None] * len(self.lengths), len(self.lengths))
+        return places_of(carried, [None] * len(self.lengths), self.lengths)
 
     def _walked(self, lengths: tuple[int, ...]) -> Walk:
         if lengths not in self._walks:
