@@ -61,7 +61,7 @@ class Ours:
         self._rf = self._make()
         self._rf.compute(self._shape, "input_image", self._layer)
         if not self._window:
-            self._rf.network.field = None  # a network that knows no field cannot plan a window
+            vars(self._rf.network)["_fields"] = None  # a network that knows no field cannot plan a window
         self._points = points(*self._rf.output_shape[1:3])
 
     def prepare(self):

@@ -166,6 +166,16 @@ class Network(ABC):
         image = Size(self.input_shape.w, self.input_shape.h)
         return rect_of_support(self.sensitivity(image, [point])[0] != 0)
 
+    def observed(self, points: Sequence[GridPoint]) -> npt.NDArray[np.bool_] | None:  # noqa: ARG002
+        """Pixels of the real image that cells were seen to depend on, found in another way than sensitivities are.
+
+        It may miss some, but never invent one. None: there is no such way; the sensitivities are one themselves.
+
+        Returns:
+            ``(len(points), h, w)``.
+        """
+        return None
+
     @abstractmethod
     def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         """What the marked pixels of the real image together contribute to each cell.

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget._measure.spans import Carried, Plane
+from rfwidget._measure.spans import NOWHERE, Carried, Plane, joined
 from rfwidget.errors import SizeRefusedError
 from rfwidget.geometry import AxisField
 
@@ -43,8 +43,14 @@ _LOOKS = 24
 _BESIDE = 1 << 22
 """Pixels of the largest image that is longer along one axis, and not too short along the others."""
 
+_PIXELS = 1 << 24
+"""Pixels of the largest image that is looked at, unless the one asked for is large: some code has to count them."""
+
 _LONGEST = 1 << 17
 """No longer image is looked at, whatever is still cut off there."""
+
+_JOINED = 1 << 20
+"""Factors of a plane with so many elements or fewer are looked at together."""
 
 _MOST = 1 << 24
 """Of more elements (the scores of an attention) the extent is not told."""
@@ -190,27 +196,25 @@ class _Lines:
 
 def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
     """The middle of a map, where the borders of the other axes are farthest away, its channels joined."""
-    place = places[image_axis]
-    parts: list[npt.NDArray[Any]] = [*tensor.spans(image_axis), tensor.bordered(image_axis)]
-    straight = True
-    for axis in range(tensor.rank):
-        if axis == place or parts[0].shape[axis] == 1:
-            continue
-        length, chosen = parts[0].shape[axis], slice(None)
-        if axis in places:
-            chosen = slice(length // 3, max(length - length // 3, length // 3 + 1))
-        first, end, bordered = (np.moveaxis(part, axis, 0)[chosen] for part in parts)
-        if axis in places:
-            straight = straight and bool((first == first[:1]).all() and (end == end[:1]).all())
-        seen = end > first
-        low = np.where(seen, first, np.iinfo(np.int32).max).min(axis=0)
-        high = end.max(axis=0)
-        low = np.where(seen.any(axis=0), low, 0)
-        parts = [np.expand_dims(part, axis) for part in (low, high, bordered.any(axis=0))]
-    count = tensor.shape[place]
-    first, end, bordered = (np.broadcast_to(part.reshape(-1), count) for part in parts)
-    turned = not straight and count > 1 and bool((first == first[:1]).all() and (end == end[:1]).all())
-    return Line(first, end, bordered, straight, turned)
+    plane, place, straight = tensor.planes[image_axis], places[image_axis], True
+    if math.prod(np.broadcast_shapes(*(factor.shape for factor in plane))) <= _JOINED:
+        plane = (joined(plane),)
+    rows: list[npt.NDArray[Any]] = []
+    for factor in plane:
+        for axis in range(tensor.rank):
+            length = factor.shape[1 + axis]
+            if axis == place or length == 1:
+                continue
+            if axis in places:
+                middle_third = slice(length // 3, max(length - length // 3, length // 3 + 1))
+                factor = factor[(*(slice(None),) * (1 + axis), middle_third)]
+                straight = straight and bool((factor[:2] == factor[:2].take([0], 1 + axis)).all())
+            factor = factor.max(axis=1 + axis, keepdims=True)
+        rows.append(np.broadcast_to(factor.reshape(3, -1), (3, tensor.shape[place])))
+    low, high, bordered = np.max(rows, axis=0)
+    first, end = np.where(high == NOWHERE, 0, -low), np.where(high == NOWHERE, 0, high)
+    alike = bool((first == first[:1]).all() and (end == end[:1]).all())
+    return Line(first, end, bordered > 0, straight, not straight and len(first) > 1 and alike)
 
 
 def _extent(tensor: Carried, image_axis: int) -> float:
@@ -331,6 +335,8 @@ class _Looks:
         expected = min(
             one.work * max(math.prod(lengths) / math.prod(one.lengths), 1.0) ** trend for one in [self._asked, *made]
         )
+        if math.prod(lengths) > max(_PIXELS, 4 * math.prod(self._asked.lengths)):
+            return False
         return len(self._known) < _LOOKS and sum(one.work for one in made) + expected <= _WORK
 
     def _trend(self) -> float:

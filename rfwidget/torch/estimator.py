@@ -230,10 +230,11 @@ def _hashable(value: Any) -> Any:
 
 
 def _last(layers: Layers) -> str:
-    """The last layer whose grid is more than a number for the whole image, if there is one."""
+    """The last layer with more than a number for the whole image, whose grid grows with the image if that is known."""
     shown = layers.shown
     several = [name for name, layer in shown.items() if math.prod(layer.grid) > 1]
-    return (several or list(shown))[-1]
+    growing = [name for name in several if shown[name].grows is not False]
+    return (growing or several or list(shown))[-1]
 
 
 def _as_module(model: Any) -> nn.Module:

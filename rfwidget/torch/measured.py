@@ -25,6 +25,7 @@ class Layer(NamedTuple):
         grid: cells along each image axis.
         channels: of the map.
         whole: whether it is a module that holds others.
+        grows: whether the grid grows with the image; None: unknown.
     """
 
     number: int
@@ -32,6 +33,7 @@ class Layer(NamedTuple):
     grid: tuple[int, ...]
     channels: int
     whole: bool
+    grows: bool | None
 
     @property
     def channel_axis(self) -> int:
@@ -77,7 +79,8 @@ class Layers:
             places = self._places[number]
             if places is not None:
                 shape = self.walk.carried[number].shape
-                layer = Layer(number, places, tuple(shape[p] for p in places), 0, name in self.walk.whole)
+                grid = tuple(shape[p] for p in places)
+                layer = Layer(number, places, grid, 0, name in self.walk.whole, self._grows.get(number))
                 self.all[name] = layer._replace(channels=shape[layer.channel_axis])
         self._fields: dict[tuple[int, ...], Fields] = {}
 
@@ -131,6 +134,7 @@ class Layers:
 
     def _all_places(self) -> dict[int, tuple[int, ...] | None]:
         """Axes of places of every map, from a run on a longer image: the first that `looks.measure` will ask for."""
+        self._grows: dict[int, bool] = {}
         work = sum(carried.size for carried in self.walk.carried)
         more = looks.first_step(self.lengths, work)
         together = self._walked(tuple(n + more for n in self.lengths))
@@ -142,14 +146,18 @@ class Layers:
         else:  # the module may take longer images along some axes only
             axes = range(len(self.lengths))
             longer = [self._walked(tuple(n + more * (a == axis) for a, n in enumerate(self.lengths))) for axis in axes]
+        for number, carried in enumerate(self.walk.carried):
+            longest = [_at(walk.carried, number) for walk in longer]
+            if all(other is not None for other in longest):
+                self._grows[number] = any(other.shape != carried.shape for other in longest if other is not None)
         return {
-            number: places_of(carried, [_at(walk.carried, number) for walk in longer], len(self.lengths))
+            number: places_of(carried, [_at(walk.carried, number) for walk in longer], self.lengths)
             for number, carried in enumerate(self.walk.carried)
         }
 
     def _own_places(self, carried: Carried) -> tuple[int, ...] | None:
         """Places of a map that cannot be compared with one of a longer image."""
-        return places_of(carried, [None] * len(self.lengths), len(self.lengths))
+        return places_of(carried, [None] * len(self.lengths), self.lengths)
 
     def _walked(self, lengths: tuple[int, ...]) -> Walk:
         if lengths not in self._walks:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -29,7 +29,7 @@ from rfwidget.torch.gradient import Eager
 from rfwidget.torch.measured import Layers
 from rfwidget.torch.names import Until
 from rfwidget.torch.private import Private
-from rfwidget.torch.walk import dtype_of, fitted
+from rfwidget.torch.walk import dtype_of, fitted, undisturbed
 from rfwidget.types import GridPoint, GridShape, Size
 
 _PARTIAL = (
@@ -78,6 +78,18 @@ class RealModule:
             make_plain(private.module)
         return private
 
+    def generic(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """As `run`, on the CPU, with random positive weights in float64."""
+        private = Private(self._module, torch.device("cpu"), own_weights=True)
+        make_generic(private.module, torch.Generator().manual_seed(5))
+        until = Until(private.module, self._target, self._call)
+
+        def run(images: torch.Tensor) -> torch.Tensor:
+            others = [fitted(other, self._asked, images.shape[2:], torch.device("cpu")) for other in self._others]
+            return until.run(images, *others).permute(0, self._layer.channel_axis, *self._layer.places)
+
+        return run
+
     @cached_property
     def _until(self) -> Until:
         return Until(self._private.module, self._target, self._call)
@@ -90,6 +102,16 @@ class RealModule:
             others = [fitted(other, self._asked, images.shape[2:], self._device) for other in self._others]
             output = self._until.run(images, *others)
         return output.permute(0, self._layer.channel_axis, *self._layer.places)
+
+
+def make_generic(module: nn.Module, draw: torch.Generator) -> None:
+    """Random positive kernels and zero biases in float64, such that nothing cancels and a layer conserves mass."""
+    module.double()
+    make_plain(module)
+    with torch.no_grad():
+        for tensor in module.parameters():
+            if tensor.dim() >= 2:
+                tensor.mul_(torch.rand(tensor.shape, generator=draw, dtype=torch.float64) + 0.5)
 
 
 def make_plain(module: nn.Module) -> None:
@@ -189,6 +211,35 @@ class TorchNetwork(Network):
     def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         """One where a cell sees some marked pixel, holes of dilation and strides included."""
         return np.asarray(self._layers.touched(self.output_layer, masks), np.float64)
+
+    def observed(self, points: Sequence[GridPoint], trials: int = 4) -> npt.NDArray[np.bool_]:
+        """Pixels that cells were seen to depend on: another way, that knows nothing of looks and spans.
+
+        Plain autograd through a private copy with random positive weights in float64, on random images. What a
+        maximum, a comparison or an argmax hides in all trials is missed; nothing is ever invented. So the rectangle
+        of what is seen lies inside that of `sensitivity`, and is equal to it where the module does not select.
+
+        Args:
+            points: cells.
+            trials: images for each.
+
+        Returns:
+            ``(n, h, w)``.
+        """
+        self._check((self.input_shape.h, self.input_shape.w))
+        seen = np.zeros((len(points), self.input_shape.h, self.input_shape.w), np.bool_)
+        run, draw = self._real.generic(), torch.Generator().manual_seed(5)
+        with undisturbed(torch.device("cpu")), torch.enable_grad():
+            for _ in range(trials):
+                image = torch.rand((1, self.input_shape.c, *seen.shape[1:]), generator=draw, dtype=torch.float64) + 0.5
+                output = run(image.requires_grad_()).sum(dim=1)[0]
+                for found, point in zip(seen, points, strict=True):
+                    (gradient,) = torch.autograd.grad(
+                        output[point.y, point.x], image, retain_graph=True, allow_unused=True
+                    )
+                    if gradient is not None:
+                        found |= (gradient[0] != 0).any(dim=0).numpy()
+        return seen
 
     def fields(self, layers: Sequence[str], progress: Progress) -> Mapping[str, LayerField]:
         """Of all layers, from the same looks."""

@@ -219,29 +219,45 @@ def fitted(value: Any, asked: Sequence[int], lengths: Sequence[int], device: tor
     return made
 
 
-def places_of(carried: Carried, grown: Sequence[Carried | None], axes: int) -> tuple[int, ...] | None:
+def places_of(carried: Carried, grown: Sequence[Carried | None], lengths: Sequence[int]) -> tuple[int, ...] | None:
     """Which axes of a map are its places: those that go along the image, and grow with it if any does.
 
     Args:
         carried: the map.
         grown: the same map where the image is longer along each image axis, and maybe along others too; None if it
             could not be run there.
-        axes: image axes.
+        lengths: of the image.
 
     Returns:
         One axis of the tensor for each image axis; None if it is no grid.
     """
-    if carried.rank != axes + 2:
+    if carried.rank != len(lengths) + 2:
         return None
     places: list[int] = []
-    for image_axis in range(axes):
+    usual = _usual(carried.shape, lengths)
+    for image_axis in range(len(lengths)):
         other = grown[image_axis]
         other = carried if other is None or other.rank != carried.rank else other
         growing = [a for a in range(carried.rank) if other.shape[a] != carried.shape[a]]
         along = other.along(image_axis)
         found = [a for a in along if a in growing] or along or growing
-        usual = 2 + image_axis  # (N, C, H, W), if nothing tells
-        places.append(found[0] if len(found) == 1 else usual)
-        if found and places[-1] not in found:
+        if len(found) == 1:
+            places.append(found[0])
+        elif usual is not None and (not found or usual + image_axis in found):
+            places.append(usual + image_axis)
+        else:
             return None
-    return tuple(places) if len(set(places)) == axes else None
+    return tuple(places) if len(set(places)) == len(lengths) else None
+
+
+def _usual(shape: Sequence[int], lengths: Sequence[int]) -> int | None:
+    """The first axis of places if nothing tells: ``(N, C, H, W)``, or ``(N, H, W, C)``; None: of neither.
+
+    It is called for where all cells see everything, say. Grids are about as wide for their height as images are.
+    """
+    for first in (2, 1):
+        places = shape[first : first + len(lengths)]
+        shares = [place / length for place, length in zip(places, lengths, strict=True)]
+        if set(places) == {1} or 0 < max(shares) < 1.5 * min(shares):
+            return first
+    return None
