@@ -28,7 +28,7 @@ class StandIn:
         self.mode = "answer"
         self.requests: list[Request] = []
         picture = np.tile(np.linspace(60, 200, IMAGE.w).astype(np.uint8)[None, :, None], (IMAGE.h, 1, 3))
-        scene = build_scene(picture, IMAGE, FIELD, GRID, dots=False, rectangles=False)
+        scene = build_scene(picture, IMAGE, FIELD, GRID, dots=False, rectangles=())
         self.canvas = SceneCanvas()
         self.canvas.show(scene)
         self.overlay = Overlay(
