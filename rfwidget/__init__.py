@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rfwidget.image import get_default_image, get_default_images
     from rfwidget.keras import KerasReceptiveField
     from rfwidget.torch import TorchReceptiveField
-    from rfwidget.widget import RFWidget
+    from rfwidget.widget import RFWidget, link
 
 __all__ = [
     "GridPoint",
@@ -37,6 +37,7 @@ __all__ = [
     "__version__",
     "get_default_image",
     "get_default_images",
+    "link",
 ]
 
 _LAZY = {
@@ -46,6 +47,7 @@ _LAZY = {
     "TorchReceptiveField": "rfwidget.torch",
     "get_default_image": "rfwidget.image",
     "get_default_images": "rfwidget.image",
+    "link": "rfwidget.widget",
 }
 
 _FRAMEWORKS = {"KerasReceptiveField": "keras", "TorchReceptiveField": "torch"}

@@ -126,7 +126,9 @@ export class KernelHost implements Host {
   }
 
   choose(layer: string): void {
-    if (layer !== this.#model.get("layer")) this.#send({ kind: "layer", name: layer });
+    // While another layer is on its way, the one on show is a choice as well.
+    const settled = this.#model.get("state") !== "busy";
+    if (!settled || layer !== this.#model.get("layer")) this.#send({ kind: "layer", name: layer });
     this.#watchers.notify();
   }
 

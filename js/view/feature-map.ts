@@ -47,7 +47,7 @@ export class FeatureMapView {
       this.#which,
       step("\u203a", "Next channel", 1),
     ]);
-    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 3 }, [
+    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
       html("span", "", {}, [new Text("Feature map")]),
     ]);
     const head = html("div", "rfwidget-head", {}, [title, this.#channel]);

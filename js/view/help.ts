@@ -40,7 +40,7 @@ export class HelpSheet {
     ]);
     this.#close.addEventListener("click", () => this.toggle(false));
     const head = html("div", "rfwidget-head", {}, [
-      html("div", "rfwidget-title", { role: "heading", "aria-level": 3 }, [new Text("Mouse, keys and colours")]),
+      html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [new Text("Mouse, keys and colours")]),
       this.#close,
     ]);
     const body = html("div", "rfwidget-help-body", {}, [

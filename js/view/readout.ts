@@ -57,7 +57,7 @@ export class Readout {
   readonly #details = html("pre", "rfwidget-traceback", { tabindex: 0 });
   readonly #disclosure = html("details", "", {}, [html("summary", "", {}, [new Text("Details")]), this.#details]);
   readonly #error = html("div", "rfwidget-error", { role: "alert" }, [this.#message, this.#disclosure]);
-  readonly #notice = html("div", "rfwidget-error rfwidget-notice", { role: "alert" });
+  readonly #notice = html("div", "rfwidget-notice", { role: "alert" });
 
   constructor() {
     const spoken = html("span", "rfwidget-spoken", { role: "status", "aria-live": "polite" }, [
@@ -65,7 +65,7 @@ export class Readout {
       this.#answer,
       this.#activity,
     ]);
-    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 3 }, [
+    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
       html("span", "", {}, [new Text("Selected cell")]),
       this.#detail,
     ]);

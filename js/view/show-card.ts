@@ -82,7 +82,7 @@ export class ShowCard {
     on(this.#colours, () => host.set("colormap", this.#colours.value));
     on(this.#compare, () => host.set("compare_layer", this.#compare.selectedIndex ? this.#compare.value : null));
     on(this.#bands, () => host.set("bands", this.#bands.value));
-    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 3 }, [
+    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
       html("span", "", {}, [new Text("Show")]),
     ]);
     const chips = html(

@@ -50,7 +50,7 @@ export class LayerStrip {
 
   constructor(choose: (name: string) => void, signal: AbortSignal) {
     this.#choose = choose;
-    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 3 }, [
+    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
       new Text("Receptive field of every layer, in pixels"),
     ]);
     const line = html("div", "rfwidget-caption-line", {}, [title, this.#background, this.#caption]);

@@ -55,7 +55,7 @@ export class Toolbar {
     this.#actions = [code, png, page];
     const screen = button("", "Fill the screen", options.toggleScreen);
     screen.append(icon("M1 5V1H5M9 1H13V5M13 9V13H9M5 13H1V9"));
-    const help = button("?", "Help: mouse, keys and colours", options.help);
+    const help = button("?", "Help", options.help);
     this.element = html("div", "rfwidget-toolbar", {}, [
       html("span", "rfwidget-name", { "aria-hidden": "true" }, [new Text("Layer")]),
       this.layers.element,

@@ -273,6 +273,12 @@ class RFWidget(VBox):  # type: ignore[misc]
         return None if answered is None else full_gradient(answered)
 
     @property
+    def view(self) -> View | None:
+        """The layer and the image on show; None until a layer has been measured."""
+        self._main.drain()
+        return self._view
+
+    @property
     def error(self) -> str | None:
         """What went wrong last, in words, as the read-out has it; None if all is well."""
         self._main.drain()

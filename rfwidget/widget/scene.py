@@ -99,7 +99,7 @@ _LETTER = 6.7
 
 
 def _with_pale_halo(colour: str, width: float, dash: tuple[float, ...]) -> Look:
-    return Look(colour, width, dash, "white", width + 2, 0.7)
+    return Look(colour, width, dash, "white", width + 2, 0.8)
 
 
 _SHADES = {"red": "#e5202b", "blue": "#2b4cff", "green": "#0b7f3a"}

@@ -60,7 +60,7 @@ def same(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> bool:
 def heat_shows(overlay: Locator, x: int, y: int) -> bool:
     """Whether hiding the heat map changes the screen in the receptive field of a cell, and nowhere else."""
     page = overlay.page
-    button = page.get_by_role("button", name="gradient", exact=True)
+    button = page.get_by_role("button", name="gradient map", exact=True)
     on = screenshot(overlay)
     button.click()
     expect(overlay).not_to_have_attribute("data-painted", re.compile(""))
