@@ -160,7 +160,7 @@ class Overlay(anywidget.AnyWidget):
     layer = t.Unicode("").tag(sync=True)
     """Name of the output layer."""
     feature_map = t.Dict(default_value=None, allow_none=True).tag(sync=True)
-    """``{"size": [w, h], "rgba": bytes}``, one pixel per cell, or None."""
+    """``{"size": [w, h], "range": [lowest, highest], "rgba": bytes}``, one pixel per cell, or None."""
     show_heat = t.Bool(True).tag(sync=True)
     """Whether the heat map is drawn."""
     heat_opacity = t.Float(0.7, min=0.0, max=1.0).tag(sync=True)

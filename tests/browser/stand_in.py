@@ -43,7 +43,7 @@ class StandIn:
             label="Receptive fields",
             layer="layer",
             heat_opacity=1.0,
-            feature_map={"size": [32, 16], "rgba": bytes([128, 128, 128, 255] * (32 * 16))},
+            feature_map={"size": [32, 16], "range": [0.0, 1.0], "rgba": bytes([128, 128, 128, 255] * (32 * 16))},
         )
         self.overlay.on_message(Request, self._on_request)
         self.stage = Box([self.canvas.widget, self.overlay])
