@@ -309,6 +309,8 @@ class View {
     const lengths: Record<string, number> = {
       "picture-width": picture.width,
       "picture-height": picture.height,
+      // Not centred by the layout: the picture must not move when a line below it comes or goes.
+      above: Math.max(0, (picture.height - extent.height) / 2),
       "stage-width": extent.width,
       "stage-height": extent.height,
       "sheet-width": extent.width * factor,

@@ -82,7 +82,7 @@ export class Readout {
 
   show(report: Report): void {
     const { cell, hovered, selected, detail, answer, activity, progress, error, notice } = report;
-    this.#hint.hidden = hovered !== "" || activity !== "" || progress >= 0;
+    this.#hint.hidden = hovered !== "" || answer !== "" || activity !== "" || progress >= 0;
     say(this.#input, report.input);
     this.#input.title = report.input;
     say(this.#name, cell?.name ?? "\u2013");

@@ -68,7 +68,7 @@ def test_all_text_is_readable(lab_page: LabPage, artifacts: Path, theme: str) ->
         page.locator(".rfwidget-error summary").click()
         words = [*("selection", "message", "traceback", "hovering", "input", "cell", "facts dt", "facts dd", "title")]
         words += [*("caption", "gridline", "bracket", "button", "chip", "link", "line-of", "ticks span", "combo-note")]
-        for selector in [*(f".rfwidget-{word}" for word in words), ".rfwidget-stage select", ".rfwidget-stage input"]:
+        for selector in [*(f".rfwidget-{word}" for word in words), ".rfwidget-stage select", ".rfwidget-combo-field"]:
             for element in page.locator(f"{selector}:visible").all():
                 assert element.evaluate(CONTRAST) >= 4.5, (selector, element.inner_text())
         lab_page.execute("rf.broken = False")
