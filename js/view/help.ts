@@ -67,12 +67,8 @@ export class HelpSheet {
 }
 
 function table(title: string, rows: readonly (readonly [string, string])[]): HTMLElement {
-  const lines = rows.flatMap(([what, does]) => [
-    html("dt", "", {}, [new Text(what)]),
-    html("dd", "", {}, [new Text(does)]),
-  ]);
-  return html("div", "", {}, [
-    html("div", "rfwidget-title", {}, [new Text(title)]),
-    html("dl", "rfwidget-facts", {}, lines),
-  ]);
+  const lines = rows.map(([what, does]) =>
+    html("div", "rfwidget-help-row", {}, [html("b", "", {}, [new Text(what)]), html("span", "", {}, [new Text(does)])]),
+  );
+  return html("div", "", {}, [html("div", "rfwidget-title", {}, [new Text(title)]), ...lines]);
 }

@@ -64,9 +64,7 @@ class SampleImage(NamedTuple):
         if self.name == get_default_images()[0]:
             zoom = max(1, _SHARP_SAMPLE // max(shape.w, shape.h))
             photo = default_input(GridShape(None, shape.w * zoom, shape.h * zoom, 3), self.name) if zoom > 1 else None
-        return Fitted(
-            default_input(shape, self.name), photo, f"sample image {self.name}, {shape.w} \u00d7 {shape.h} px"
-        )
+        return Fitted(default_input(shape, self.name), photo, f"{self.name}, {shape.w} \u00d7 {shape.h} px")
 
 
 class ArrayImage(NamedTuple):

@@ -130,7 +130,7 @@ _MOST_OVERHANG = 0.25
 FADE = 7.0
 """CSS pixels at the stage's border over which lines fade."""
 
-_DOT_SPACING = 10.0
+_DOT_SPACING = 12.0
 """Least distance between dots in CSS pixels; denser grids show every second, third, ... cell."""
 
 _DIAMOND_SPACING = 7.0
@@ -320,7 +320,8 @@ def _tag(text: str, rect: Rect, layout: StageLayout, colour: str) -> Tag:
         top = top - TAG_HEIGHT - 2 if top >= TAG_HEIGHT + 2 else rect.bottom + 2
     else:
         left, top = max(left, FADE), max(top, FADE)
-    return Tag(text, max(0.0, min(left, size.w - width)), max(0.0, min(top, size.h - TAG_HEIGHT)), colour)
+    left, top = min(left, size.w - width - FADE), min(top, size.h - TAG_HEIGHT - FADE)
+    return Tag(text, max(0.0, left), max(0.0, top), colour)
 
 
 def _dots(field: FieldGeometry, image: GridShape, grid: Size, layout: StageLayout) -> npt.NDArray[np.float64]:

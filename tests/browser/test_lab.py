@@ -117,7 +117,7 @@ def test_widget_in_a_container_that_is_closed_at_first_shows_once_it_opens(lab_p
 import ipywidgets
 from rfwidget import RFWidget
 from tests.browser.patient import PatientReceptiveField
-widget = RFWidget(PatientReceptiveField(), input_shape=(40, 64, 3))
+widget = RFWidget(PatientReceptiveField(), input_shape=(40, 64, 3), spotlight=False)
 ipywidgets.{container}([ipywidgets.Label("other"), widget], titles=("other", "fields"), selected_index=0)
 """
     page = lab_page.page

@@ -113,7 +113,7 @@ def test_a_wrong_layer_leaves_all_layers_to_choose_from() -> None:
 def test_centres_that_are_not_all_drawn_are_counted(widget: RFWidget, page: LivePage) -> None:
     assert page.state.controls["dots_every"] == 1
     widget.height = 120
-    assert page.state.controls["dots_every"] == 3  # 2 pixels apart, at 1.875 times their size
+    assert page.state.controls["dots_every"] == 4  # 2 pixels apart, at 1.875 times their size
 
 
 def test_the_code_the_picture_and_the_page_are_made_for_the_browser(widget: RFWidget, page: LivePage) -> None:
