@@ -49,6 +49,7 @@ def photograph(lab: LabPage) -> bytes:
     expect(overlay).to_have_attribute("data-painted", overlay.get_attribute("data-selected") or "")
     code = lab.page.locator(".jp-CodeCell").nth(1).locator(".jp-InputArea-editor")
     code.scroll_into_view_if_needed()
+    lab.page.evaluate("() => document.activeElement?.blur()")
     image = _box(overlay)
     lab.page.mouse.move(image["x"] + HOVER[0] * image["width"], image["y"] + HOVER[1] * image["height"])
     above, widget = _box(code), _box(lab.page.locator(".rfwidget-stage").first)

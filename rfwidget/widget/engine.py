@@ -608,7 +608,7 @@ def values_in_words(image: npt.NDArray[np.float32], *, prepared: bool) -> str:
     low, high = float(image.min()), float(image.max())
     words = f"values {low:.3g} to {high:.3g}"
     if high > 2 and not prepared:
-        words += " \u2013 does the model scale them? else give preprocess"
+        words += " \u2013 does the model scale them?"
     return words
 
 
