@@ -25,9 +25,9 @@ CELLS = (
 from rfwidget import RFWidget
 
 model = keras.applications.VGG16(weights=None)
-RFWidget(model, output_layer="block4_conv2", init_weights=True, colormap="magma", signed=False)""",
+RFWidget(model, output_layer="block4_conv2", init_weights=True)""",
 )
-CLICK, HOVER = (0.665, 0.27), (0.30, 0.72)
+CLICK, HOVER = (0.57, 0.41), (0.30, 0.72)
 """Places on the image, as shares of its sides."""
 
 
@@ -38,7 +38,7 @@ def _box(locator: Locator) -> FloatRect:
 
 
 def photograph(lab: LabPage) -> bytes:
-    """Run the notebook, click, hover, and take what stands between the code and the end of the buttons."""
+    """Run the notebook, click, hover, and take the code with the widget below it."""
     lab.open(lab.server.add_notebook("picture.ipynb", CELLS))
     lab.command("application:toggle-left-area")
     lab.run_all()
@@ -49,11 +49,12 @@ def photograph(lab: LabPage) -> bytes:
     expect(overlay).to_have_attribute("data-painted", overlay.get_attribute("data-selected") or "")
     code = lab.page.locator(".jp-CodeCell").nth(1).locator(".jp-InputArea-editor")
     code.scroll_into_view_if_needed()
+    lab.page.evaluate("() => document.activeElement?.blur()")
     image = _box(overlay)
     lab.page.mouse.move(image["x"] + HOVER[0] * image["width"], image["y"] + HOVER[1] * image["height"])
-    above, widget = _box(code), _box(lab.page.locator(".rfwidget").first)
-    more = _box(lab.page.locator(".rfwidget-controls .jupyter-widget-Collapse").first)
-    clip = FloatRect(x=widget["x"] - 8, y=above["y"] - 4, width=widget["width"] + 16, height=more["y"] - above["y"])
+    above, widget = _box(code), _box(lab.page.locator(".rfwidget-stage").first)
+    height = widget["y"] + widget["height"] - above["y"] + 10
+    clip = FloatRect(x=widget["x"] - 6, y=above["y"] - 4, width=widget["width"] + 12, height=height)
     return lab.page.screenshot(clip=clip)
 
 
@@ -67,7 +68,7 @@ def main() -> None:
             executable_path=os.environ.get("RFWIDGET_CHROMIUM") or None, args=CHROMIUM_FLAGS
         ) as browser,
     ):
-        page = browser.new_page(viewport={"width": 1000, "height": 1500}, device_scale_factor=1.5)
+        page = browser.new_page(viewport={"width": 1240, "height": 1300}, device_scale_factor=1.5)
         shot = Image.open(io.BytesIO(photograph(LabPage(page, server)))).convert("RGB")
     shot.save(PICTURE, optimize=True)
     print(f"{PICTURE.name}: {shot.width} x {shot.height} pixels, {PICTURE.stat().st_size / 1024:.0f} KiB")

@@ -9,6 +9,8 @@ import type { AxisField, Box, Cell, Field, Rect } from "./protocol.js";
 
 /** First and last edge of a cell's receptive field along an axis; infinite if the axis is unbounded, 0 if it is empty. */
 export function edgesAt(axis: AxisField, cell: number): [low: number, high: number] {
+  const other = axis.others?.find(([special]) => special === cell);
+  if (other) return [other[1] ?? -Infinity, other[2] ?? Infinity];
   const edges = axis.edges?.[mod(cell, axis.cells)];
   if (!edges) return [-Infinity, Infinity];
   if (edges[0] === edges[1]) return [0, 0];
@@ -39,6 +41,14 @@ export function centreOf(field: Field, [x, y]: Cell): [x: number, y: number] {
 export function nearest(axis: AxisField, coordinate: number, count: number): number {
   let best = 0;
   let distance = Infinity;
+  if (axis.others?.length) {
+    // No pattern holds for all cells; of two at the same distance the later one, as everywhere.
+    for (let cell = 0; cell < count; cell++) {
+      const away = Math.abs(coordinate - centreAt(axis, cell));
+      if (away <= distance) [best, distance] = [cell, away];
+    }
+    return best;
+  }
   // Within one phase the centres are evenly spaced, so each phase has one candidate.
   for (let phase = 0; phase < Math.min(axis.cells, count); phase++) {
     const last = Math.floor((count - 1 - phase) / axis.cells);
@@ -115,8 +125,9 @@ export function sameCell(a: Cell | null, b: Cell | null): boolean {
 /** A rectangle's place and size in words: "x 32 to 66, y 30 to 64, 34 \u00d7 34 px". */
 export function describe([left, top, right, bottom]: Rect): string {
   if (left === right || top === bottom) return "sees only padding";
-  const span = (low: number, high: number) => (Number.isFinite(high - low) ? `${tidy(low)} to ${tidy(high)}` : "all");
-  const length = (low: number, high: number) => (Number.isFinite(high - low) ? tidy(high - low) : "\u221e");
+  const span = (low: number, high: number) =>
+    Number.isFinite(high - low) ? `${formatNumber(low)} to ${formatNumber(high)}` : "all";
+  const length = (low: number, high: number) => (Number.isFinite(high - low) ? formatNumber(high - low) : "\u221e");
   return `x ${span(left, right)}, y ${span(top, bottom)}, ${length(left, right)} \u00d7 ${length(top, bottom)} px`;
 }
 
@@ -128,6 +139,7 @@ function mod(value: number, modulus: number): number {
   return ((value % modulus) + modulus) % modulus;
 }
 
-function tidy(value: number): string {
+/** A number with at most two decimals, with a true minus sign. */
+export function formatNumber(value: number): string {
   return `${Math.round(value * 100) / 100}`.replace("-", "\u2212");
 }

@@ -20,7 +20,7 @@ type KernelModel = AnyModel<SyncedState>;
  */
 export function settle(element: HTMLElement, signal: AbortSignal): void {
   const watcher = new MutationObserver(() => quieten(element));
-  // anywidget renders before the element is in the page; once it is, it has a size.
+  // anywidget renders before the element is in the page; once it is, what is in it has a size.
   const arrival = new ResizeObserver(() => {
     const stage = element.parentElement;
     if (!stage) return;
@@ -29,7 +29,7 @@ export function settle(element: HTMLElement, signal: AbortSignal): void {
     quieten(element);
     hideSavedOutput(element, signal);
   });
-  arrival.observe(element);
+  arrival.observe(element.querySelector(".rfwidget-overlay") ?? element);
   signal.addEventListener("abort", () => {
     watcher.disconnect();
     arrival.disconnect();

@@ -20,6 +20,8 @@ export interface AxisField {
   pixels: number;
   /** null: unbounded, every cell sees the whole axis. */
   edges: [low: number, high: number][] | null;
+  /** Cells that see something else, because borders wrap or differ; a missing edge is infinite. */
+  others?: [cell: number, low: number | null, high: number | null][];
 }
 
 /** The receptive fields of all cells: the two axes. */
@@ -31,7 +33,50 @@ export interface Field {
 /** The layer's output as a picture, one pixel per cell. */
 export interface FeatureMap {
   size: [width: number, height: number];
+  /** The values in the darkest and in the brightest colour. */
+  range: [low: number, high: number];
   rgba: DataView;
+}
+
+/** The strongest channels of the layer's output, as pictures below each other. */
+export interface Thumbnails {
+  /** Of one picture. */
+  size: [width: number, height: number];
+  channels: number[];
+  rgba: DataView;
+}
+
+/** A mark on a colour bar: the place, 0 .. 1 from its beginning, and the value there in words. */
+export type Tick = readonly [place: number, words: string];
+
+/** What the controls show: the value of each, and what there is to choose from. */
+export interface Controls {
+  image: string;
+  images: string[];
+  channel: number | null;
+  channels: number;
+  colormap: string;
+  colormaps: string[];
+  /** Colours of the bar of the heat map, and of the feature map, from its beginning to its end. */
+  colours: string[];
+  map_colours: string[];
+  signed: boolean;
+  heat_scale: string;
+  spotlight: boolean;
+  show_dots: boolean;
+  /** How many columns and rows apart the drawn centres are. */
+  dots_every: number;
+  show_first: boolean;
+  show_central: boolean;
+  show_last: boolean;
+  show_naive: boolean;
+  show_erf: boolean;
+  show_pixels: boolean;
+  /** Bands of the image that are shown as red, green and blue, and how many there are to choose from. */
+  bands: string;
+  band_count: number;
+  /** Whether there is a kernel that saves, copies and opens. */
+  actions: boolean;
 }
 
 /** A layer of the strip. */
@@ -43,6 +88,8 @@ export interface LayerRow {
   size: readonly [width: number | null, height: number | null];
   /** Whether all cells see the same extent. */
   uniform: boolean;
+  /** Whether all that the layer reads already sees the whole image. */
+  unproductive?: boolean;
   /** null: the layer could not be measured. */
   field: Field | null;
 }
@@ -60,6 +107,22 @@ export interface Contours {
   /** Closed lines, each x, y, x, y, ... in pixels from where the frames begin. */
   levels: { share: number; loops: number[][] }[];
 }
+
+/** A drawn thing of a scene, in CSS pixels of the stage; `part` is what switches it on and off. */
+export type SceneMark = { part: string } & (
+  | { kind: "dots"; at: number[]; radius: number; colour: string }
+  | {
+      kind: "line";
+      paths: number[][];
+      colour: string;
+      width: number;
+      dash: number[];
+      halo: string;
+      halo_width: number;
+      halo_opacity: number;
+    }
+  | { kind: "tag"; text: string; x: number; y: number; width: number; height: number; colour: string }
+);
 
 /** The synced traits of `Overlay` in rfwidget/widget/overlay.py, in the same order. */
 export interface SyncedState {
@@ -104,6 +167,16 @@ export interface SyncedState {
   contours: Contours | null;
   /** What is being computed while nobody waits. */
   background: string;
+  /** CSS pixels that the image is high at most. */
+  height: number;
+  /** The layers that can be chosen: name, width and height of the grid. */
+  choices: [name: string, width: number, height: number][];
+  controls: Controls | null;
+  /** Why something that was wanted with the controls could not be; "": nothing. */
+  notice: string;
+  /** What the model gets of the image, in words. */
+  input: string;
+  thumbnails: Thumbnails | null;
 }
 
 /** Browser to kernel: show this cell. */
@@ -127,7 +200,28 @@ export interface Choice {
   name: string;
 }
 
-export type PageMessage = Request | Query | Choice;
+/** Browser to kernel: a control is to have another value. */
+export interface Setting {
+  kind: "set";
+  name: string;
+  value: boolean | number | string | null;
+}
+
+/** Browser to kernel: show this image file. */
+export interface Upload {
+  kind: "upload";
+  name: string;
+  /** The message's buffer. */
+  content: ArrayBuffer;
+}
+
+/** Browser to kernel: make something, as `ACTIONS` in rfwidget/widget/overlay.py. */
+export interface Action {
+  kind: "act";
+  name: "png" | "code" | "page" | "channels";
+}
+
+export type PageMessage = Request | Query | Choice | Setting | Upload | Action;
 
 /** Whose request a message of the kernel speaks of; `client` is "" if the kernel drew of its own accord. */
 export interface Addressed {
@@ -146,6 +240,10 @@ export interface Picture {
   /** The cell's receptive field. */
   rect: Rect;
   milliseconds: number;
+  /** Of the colour bar. */
+  ticks: Tick[];
+  /** Shares of the gradient's mass, each with a box that holds it. */
+  mass: [share: number, box: Box][];
   /** 4 bytes for each pixel of the box, straight alpha; the message's buffer. */
   rgba: Uint8ClampedArray<ArrayBuffer>;
 }
@@ -176,7 +274,7 @@ export interface Failure extends Addressed {
   details: string;
 }
 
-/** Kernel to browser: save a PNG file. */
+/** Kernel to browser: save a file, a picture or a page by the end of its name. */
 export interface Download {
   kind: "download";
   name: string;
@@ -243,6 +341,8 @@ function parsePicture(content: Content, buffer: DataView | undefined): Picture |
     box: [left, top, right, bottom],
     rect: rectFrom(rect),
     milliseconds: typeof milliseconds === "number" ? milliseconds : NaN,
+    ticks: listOf(content.ticks, isTick),
+    mass: listOf(content.mass, isShare),
     rgba: bytesOf(buffer),
   };
 }
@@ -257,6 +357,18 @@ export function rectFrom(edges: readonly unknown[]): Rect {
 export function bytesOf(buffer: DataView | undefined): Uint8ClampedArray<ArrayBuffer> {
   if (!buffer) return new Uint8ClampedArray();
   return new Uint8ClampedArray(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.byteLength);
+}
+
+function listOf<T>(value: unknown, fits: (item: unknown) => item is T): T[] {
+  return Array.isArray(value) ? value.filter(fits) : [];
+}
+
+function isTick(value: unknown): value is Tick {
+  return Array.isArray(value) && Number.isFinite(value[0]) && typeof value[1] === "string";
+}
+
+function isShare(value: unknown): value is [number, Box] {
+  return Array.isArray(value) && Number.isFinite(value[0]) && isWholes(value[1], 4);
 }
 
 function isWhole(value: unknown): value is number {

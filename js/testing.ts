@@ -1,7 +1,7 @@
 /** Stand-ins for kernel, widget manager and ipycanvas, for the tests. */
 
 import type { AnyModel } from "@anywidget/types";
-import type { Choice, Query, Request, SyncedState } from "./protocol.js";
+import type { Action, Choice, Controls, Query, Request, Setting, SyncedState, Upload } from "./protocol.js";
 import type { LayerModel, StackModel } from "./view/painter.js";
 
 /** An image of 160 x 96 at three times its size, a 32 x 16 grid, fields of 34 x 33 pixels that overhang left and top. */
@@ -30,13 +30,46 @@ export const STATE: SyncedState = {
   compare: "",
   contours: null,
   background: "",
+  height: 480,
+  choices: [],
+  controls: null,
+  notice: "",
+  input: "",
+  thumbnails: null,
+};
+
+export const CONTROLS: Controls = {
+  image: "grace_hopper",
+  images: ["grace_hopper", "rings"],
+  channel: null,
+  channels: 3,
+  colormap: "automatic",
+  colormaps: ["automatic", "magma"],
+  colours: ["#000000", "#ffffff"],
+  map_colours: ["#440154", "#fde724"],
+  signed: false,
+  heat_scale: "sqrt",
+  spotlight: true,
+  show_dots: true,
+  dots_every: 1,
+  show_first: true,
+  show_central: true,
+  show_last: true,
+  show_naive: false,
+  show_erf: false,
+  show_pixels: false,
+  bands: "0, 1, 2",
+  band_count: 3,
+  actions: true,
 };
 
 /** A model without a kernel: records what is sent, and receives what a test says. */
 export class FakeModel {
   readonly sent: Request[] = [];
   /** What wants no answer. */
-  readonly told: (Query | Choice)[] = [];
+  readonly told: (Query | Choice | Setting | Action | Omit<Upload, "content">)[] = [];
+  /** The buffers of the message sent last. */
+  buffers: ArrayBuffer[] = [];
   readonly stack = new FakeStack(3);
   reachable = true;
   /** The connection of the widget manager, where there is one. */
@@ -68,8 +101,13 @@ export class FakeModel {
     return this.#state[name];
   }
 
-  send(content: Request | Query | Choice, callbacks?: { iopub: { status: (message: unknown) => void } }): void {
+  send(
+    content: Request | (typeof this.told)[number],
+    callbacks?: { iopub: { status: (message: unknown) => void } },
+    buffers: ArrayBuffer[] = [],
+  ): void {
     if (!this.reachable) throw new Error("Cannot send");
+    this.buffers = buffers;
     if (content.kind !== "request") {
       this.told.push(content);
       return;
@@ -150,7 +188,7 @@ export class FakeLayer {
       (name: string) =>
       (...args: unknown[]) =>
         this.calls.push([name, ...args]);
-    const methods = ["save", "restore", "setTransform", "clearRect", "drawImage"];
+    const methods = ["save", "restore", "setTransform", "clearRect", "drawImage", "beginPath", "rect", "fill"];
     this.ctx = Object.fromEntries(methods.map((name) => [name, record(name)]));
   }
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rfwidget.keras import KerasReceptiveField
     from rfwidget.many import survey_many
     from rfwidget.torch import TorchReceptiveField
-    from rfwidget.widget import RFWidget
+    from rfwidget.widget import RFWidget, link
 
 __all__ = [
     "GridPoint",
@@ -38,6 +38,7 @@ __all__ = [
     "__version__",
     "get_default_image",
     "get_default_images",
+    "link",
     "survey_many",
 ]
 
@@ -48,6 +49,7 @@ _LAZY = {
     "TorchReceptiveField": "rfwidget.torch",
     "get_default_image": "rfwidget.image",
     "get_default_images": "rfwidget.image",
+    "link": "rfwidget.widget",
     "survey_many": "rfwidget.many",
 }
 

@@ -75,6 +75,16 @@ class ReceptiveField(ABC):
             progress: told how far the work has come.
         """
 
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        if self._computed is None:
+            return f"{name}(nothing measured yet: call compute())"
+        shape, grid = self.input_shape, self.output_shape
+        return (
+            f"{name}({self.output_layer!r} on {self.input_layer!r}, image {shape.w}x{shape.h}, grid {grid.w}x{grid.h}:"
+            f" {self.rf_params})"
+        )
+
     def default_input_shape(self) -> tuple[int, int, int]:
         """Image shape ``(height, width, channels)`` used where none is given."""
         return (96, 96, 3)

@@ -59,6 +59,8 @@ class AxisField(NamedTuple):
         >>> AxisField(cells=1, pixels=4, edges=((0, 34),)).nearest(22, cells=16)
         1
         """
+        if self.others:  # no pattern holds for all cells
+            return min(reversed(range(cells)), key=lambda cell: abs(coordinate - self.centre_at(cell)))
         candidates = []
         for phase in range(min(self.cells, cells)):  # within one phase the centres are evenly spaced
             turn = math.floor((coordinate - self.centre_at(phase)) / self.pixels + 0.5)
@@ -174,15 +176,22 @@ class FieldGeometry(tuple[AxisField, ...]):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for the browser; ``edges`` is None along an unbounded axis."""
+        """Plain data for the browser; ``edges`` is None along an unbounded axis, ``others`` is left out if empty."""
         return {
             name: {
                 "cells": axis.cells,
                 "pixels": axis.pixels,
                 "edges": None if axis.unbounded else [list(pair) for pair in axis.edges],
+                **_others_to_json(axis),
             }
             for name, axis in zip("xyz", self, strict=False)
         }
+
+
+def _others_to_json(axis: AxisField) -> dict[str, Any]:
+    """The cells of an axis that see something else; JSON has no infinity, None stands for it."""
+    others = [[cell, *(edge if math.isfinite(edge) else None for edge in edges)] for cell, *edges in axis.others]
+    return {"others": others} if others else {}
 
 
 def plain(value: float) -> float:

@@ -253,6 +253,18 @@ class Survey(Sequence[LayerRow]):
         """Columns of numbers and words, by name; ``pandas.DataFrame`` takes them as they are."""
         return _as_columns(self)
 
+    def to_dataframe(self) -> Any:
+        """The table as a ``pandas.DataFrame``, one row per layer.
+
+        Raises:
+            ReceptiveFieldError: if pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ReceptiveFieldError("to_dataframe needs pandas: pip install pandas, or use to_dict()") from error
+        return pd.DataFrame(self.to_dict())
+
     def to_csv(self, path: str | Path | None = None) -> str:
         """The table as comma-separated values, also written to a file if a path is given."""
         columns = self.to_dict()

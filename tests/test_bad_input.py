@@ -420,7 +420,25 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
     ),
     "widget.colormap": (
         lambda t, v: setattr(t.widget, "colormap", v),
-        [("coolwarn", "did you mean 'coolwarm'"), (None, "no colour map None"), ([], "no colour map"), (3, "map 3")],
+        [("coolwarn", "did you mean 'coolwarm'"), ("", "no colour map ''"), ([], "no colour map"), (3, "map 3")],
+    ),
+    "widget.heat_scale": (
+        lambda t, v: setattr(t.widget, "heat_scale", v),
+        [("squrt", "did you mean 'sqrt'"), (None, "heat_scale is None"), ([], "expected one of linear"), (3, "is 3")],
+    ),
+    "widget.bands": (
+        lambda t, v: setattr(t.widget, "bands", v),
+        [
+            ((0, 1), "expected three channels"),
+            ((0, 1, 3), "0..2"),
+            (3, "bands"),
+            ("abc", "bands"),
+            ((0, 1, 0.5), "0.5"),
+        ],
+    ),
+    "widget.height": (
+        lambda t, v: setattr(t.widget, "height", v),
+        [(10, "120..4000"), (None, "height is None"), (NAN, "height is nan"), ("480", "height is '480'")],
     ),
     "widget.query": (
         lambda t, v: setattr(t.widget, "query", v),
@@ -438,7 +456,10 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
     "widget.compare_layer": (lambda t, v: setattr(t.widget, "compare_layer", v), LAYERS[1:] + UNKNOWN),
     **{
         f"widget.{name}": (lambda t, v, name=name: setattr(t.widget, name, v), FLAGS)  # type: ignore[misc]
-        for name in ("show_heat", "show_dots", "show_rectangles", "show_naive", "show_erf", "asking", "signed")
+        for name in (
+            *("show_heat", "show_dots", "show_rectangles", "show_first", "show_central", "show_last", "show_naive"),
+            *("show_pixels", "spotlight", "show_erf", "asking", "signed"),
+        )
     },
 }
 

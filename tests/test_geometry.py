@@ -70,9 +70,10 @@ SHARED = json.loads((Path(__file__).parent / "geometry.json").read_text(encoding
 
 @pytest.mark.parametrize("case", SHARED, ids=lambda case: case["name"])
 def test_a_cell_is_where_the_browser_has_it(case: dict[str, Any]) -> None:
-    cells, pixels, edges = case["axis"].values()
+    cells, pixels, edges, *others = case["axis"].values()
     pairs = ((-math.inf, math.inf),) * cells if edges is None else tuple(map(tuple, edges))
-    axis, count = AxisField(cells, pixels, pairs), len(case["centres"])
+    axis, count = AxisField(cells, pixels, pairs, tuple(map(tuple, *(others or [()])))), len(case["centres"])
+    assert FieldGeometry(axis).to_json() == {"x": case["axis"]}
     assert [axis.centre_at(cell) for cell in range(count)] == case["centres"]
     assert [axis.nearest(at, count) for at, _ in case["nearest"]] == [cell for _, cell in case["nearest"]]
 

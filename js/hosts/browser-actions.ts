@@ -15,9 +15,13 @@ export async function doBrowserAction(message: Download | Copy): Promise<void> {
 }
 
 function save(name: string, content: DataView): void {
-  const url = URL.createObjectURL(new Blob([content as DataView<ArrayBuffer>], { type: "image/png" }));
+  const url = URL.createObjectURL(new Blob([content as DataView<ArrayBuffer>], { type: typeOf(name) }));
   html("a", "", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+function typeOf(name: string): string {
+  return name.endsWith(".html") ? "text/html" : "image/png";
 }
 
 async function copy(text: string): Promise<void> {

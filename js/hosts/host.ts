@@ -1,12 +1,21 @@
 /** Whoever owns the state that a view shows: a kernel (kernel-host.ts), or a page with embedded pictures (page-host.ts). */
 
-import type { Box, Cell, Picture, SyncedState } from "../protocol.js";
+import type { Action, Box, Cell, Picture, SceneMark, SyncedState } from "../protocol.js";
 
 /** What the host is doing. */
 export interface Activity {
   state: "ready" | "busy" | "error" | "disconnected";
   text: string;
   error: { message: string; details: string } | null;
+}
+
+/** Photograph and marks of the stage. */
+export interface Scene {
+  /** Address of the photograph; "" if there is none but the model's own pixels. */
+  photo: string;
+  /** Address of the image as the model gets it. */
+  pixels: string;
+  marks: readonly SceneMark[];
 }
 
 export interface Host {
@@ -22,12 +31,20 @@ export interface Host {
   readonly query: Box | null;
   /** The layers that can be shown; null: all. */
   readonly offered: ReadonlySet<string> | null;
+  /** What the view itself has to draw under its own marks; null: the host's canvas has it. */
+  readonly scene: Scene | null;
   /** Select a cell and show its heat map. */
   request(cell: Cell): void;
   /** Ask which cells see a box; null: nothing any more. */
   ask(box: Box | null): void;
   /** Show another layer. */
   choose(layer: string): void;
+  /** Give a control another value. */
+  set(name: string, value: boolean | number | string | null): void;
+  /** Show an image file; false if nobody is there to take it. */
+  upload(name: string, content: ArrayBuffer): boolean;
+  /** Have something made. */
+  act(name: Action["name"]): void;
   /** Calls back after every change, until the signal aborts. */
   watch(changed: () => void, signal: AbortSignal): void;
 }

@@ -448,6 +448,25 @@ it("a layer is chosen by telling the kernel, unless it is on show", async () => 
   host.choose("other");
   host.choose("feature_grid");
   expect(model.told).toEqual([{ kind: "layer", name: "other" }]);
+  model.change({ state: "busy" }); // the other one is on its way
+  host.choose("feature_grid");
+  expect(model.told.at(-1)).toEqual({ kind: "layer", name: "feature_grid" });
+});
+
+it("controls are set, files handed over and things made by telling the kernel", async () => {
+  await open();
+  const content = new ArrayBuffer(3);
+  host.set("show_dots", false);
+  expect(host.upload("photo.jpg", content)).toBe(true);
+  expect(model.buffers).toEqual([content]);
+  host.act("code");
+  expect(model.told).toEqual([
+    { kind: "set", name: "show_dots", value: false },
+    { kind: "upload", name: "photo.jpg" },
+    { kind: "act", name: "code" },
+  ]);
+  model.reachable = false;
+  expect(host.upload("photo.jpg", content)).toBe(false);
 });
 
 describe("what only a page can do", () => {

@@ -11,6 +11,7 @@ import type { AnyModel } from "@anywidget/types";
 import { sameCell } from "../geometry.js";
 import { findCanvas, hasLostKernel, isKernelIdle, saysIdle } from "../jupyter.js";
 import {
+  type Action,
   type Addressed,
   type Answer,
   type Box,
@@ -21,6 +22,7 @@ import {
   type Picture,
   parseMessage,
   type SyncedState,
+  type Upload,
 } from "../protocol.js";
 import { layerPainter, type Painter } from "../view/painter.js";
 import { stageOf } from "../view/stage.js";
@@ -29,7 +31,7 @@ import { type Activity, type Host, Watchers } from "./host.js";
 import { RequestQueue, type Timer } from "./requests.js";
 
 /** Traits that the kernel's layer shows or that move it. */
-const PAINTED = ["image_size", "margin", "scale", "show_heat", "heat_opacity"] as const;
+const PAINTED = ["image_size", "margin", "scale", "show_heat", "heat_opacity", "controls"] as const;
 
 const timer: Timer = (milliseconds, callback) => {
   const id = setTimeout(callback, milliseconds);
@@ -38,6 +40,7 @@ const timer: Timer = (milliseconds, callback) => {
 
 export class KernelHost implements Host {
   readonly offered = null;
+  readonly scene = null;
   readonly #life = new AbortController();
   readonly #model: AnyModel<SyncedState>;
   readonly #client = randomName();
@@ -123,8 +126,23 @@ export class KernelHost implements Host {
   }
 
   choose(layer: string): void {
-    if (layer !== this.#model.get("layer")) this.#send({ kind: "layer", name: layer });
+    // While another layer is on its way, the one on show is a choice as well.
+    const settled = this.#model.get("state") !== "busy";
+    if (!settled || layer !== this.#model.get("layer")) this.#send({ kind: "layer", name: layer });
     this.#watchers.notify();
+  }
+
+  set(name: string, value: boolean | number | string | null): void {
+    this.#send({ kind: "set", name, value });
+    this.#watchers.notify();
+  }
+
+  upload(name: string, content: ArrayBuffer): boolean {
+    return this.#send({ kind: "upload", name }, undefined, [content]);
+  }
+
+  act(name: Action["name"]): void {
+    this.#send({ kind: "act", name });
   }
 
   watch(changed: () => void, signal: AbortSignal): void {
@@ -161,9 +179,13 @@ export class KernelHost implements Host {
   }
 
   /** Sends a message; false if nobody is there to hear it. */
-  #send(message: PageMessage, callbacks?: Parameters<AnyModel["send"]>[1]): boolean {
+  #send(
+    message: Exclude<PageMessage, Upload> | Omit<Upload, "content">,
+    callbacks?: Parameters<AnyModel["send"]>[1],
+    buffers?: ArrayBuffer[],
+  ): boolean {
     try {
-      this.#model.send(message, callbacks);
+      this.#model.send(message, callbacks, buffers);
       return true;
     } catch {
       // Only a kernel that is gone makes this throw.
@@ -266,7 +288,8 @@ export class KernelHost implements Host {
   async #repaint(): Promise<void> {
     const shown = this.#model.get("show_heat") ? this.#picture : null;
     if (!shown || !sameCell(this.#painted, shown.cell)) this.#painted = null;
-    await this.#painter?.paint(shown, this.#model.get("heat_opacity"), stageOf(this));
+    const spotlight = this.#model.get("controls")?.spotlight ?? false;
+    await this.#painter?.paint(shown, this.#model.get("heat_opacity"), stageOf(this), spotlight);
     if (this.#life.signal.aborted || shown !== (this.#model.get("show_heat") ? this.#picture : null)) return;
     this.#painted = shown?.cell ?? null;
     this.#watchers.notify();

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Cell } from "../protocol.js";
-import { STATE } from "../testing.js";
+import { CONTROLS, STATE } from "../testing.js";
 import { type Decode, nearestOf, type Page, PageHost, type PageLayer } from "./page-host.js";
 
 const { image_size, scale, margin, grid, field, label, layer } = STATE;
@@ -16,9 +16,18 @@ const LAYER: PageLayer = {
   ...{ image_size, scale, margin, grid, field, label, layer },
   selected: [10, 8],
   contours: null,
-  scene: "scene",
+  dots_every: 1,
+  marks: [],
   features: "",
-  maps: CELLS.map((cell) => ({ cell, box: [1, 2, 4, 6], rect: [1, 2, null, 6], picture: `${cell}` })),
+  range: [0, 1],
+  maps: CELLS.map((cell) => ({
+    cell,
+    box: [1, 2, 4, 6],
+    rect: [1, 2, null, 6],
+    picture: `${cell}`,
+    ticks: [],
+    mass: [],
+  })),
 };
 const OTHER: PageLayer = { ...LAYER, layer: "other", grid: [3, 2], selected: null, maps: [] };
 const pixels = new Uint8ClampedArray(48);
@@ -29,6 +38,10 @@ const PAGE: Omit<Page, "shown"> = {
   compare: "",
   query: null,
   asking: false,
+  height: 480,
+  controls: CONTROLS,
+  input: "",
+  pixels: "pixels",
 };
 const open = (shown: Page["shown"], decode: Decode = async () => pixels, more: Partial<Page> = {}) =>
   new PageHost({ ...PAGE, ...more, shown }, decode);
@@ -128,9 +141,9 @@ describe("a page", () => {
   it("asks without Shift once that is switched on, and forgets the query when it is switched off", () => {
     const host = open([LAYER], undefined, { query: [5, 6, 9, 7], asking: true });
     expect(host.get("asking")).toBe(true);
-    host.switchAsking(false);
+    host.set("asking", false);
     expect([host.get("asking"), host.query]).toEqual([false, null]);
-    host.switchAsking(true);
+    host.set("asking", true);
     host.ask([1, 2, 3, 4]);
     expect([host.get("asking"), host.query]).toEqual([true, [1, 2, 3, 4]]);
   });

@@ -6,8 +6,17 @@
  */
 
 import { sameCell } from "../geometry.js";
-import { type Box, type Cell, type FeatureMap, type Picture, rectFrom, type SyncedState } from "../protocol.js";
-import { type Activity, type Host, Watchers } from "./host.js";
+import {
+  type Box,
+  type Cell,
+  type Controls,
+  type FeatureMap,
+  type Picture,
+  rectFrom,
+  type SceneMark,
+  type SyncedState,
+} from "../protocol.js";
+import { type Activity, type Host, type Scene, Watchers } from "./host.js";
 
 /** One layer, as rfwidget/widget/page.py writes it into the page. */
 export interface PageLayer
@@ -15,18 +24,28 @@ export interface PageLayer
     SyncedState,
     "image_size" | "scale" | "margin" | "grid" | "field" | "selected" | "label" | "layer" | "contours"
   > {
-  /** Address of a picture of the stage's dots, rectangles and labels. */
-  scene: string;
+  /** The stage's dots, rectangles and labels. */
+  marks: SceneMark[];
+  /** How many columns and rows apart the drawn centres are. */
+  dots_every: number;
   /** Address of a picture of the layer's output, one pixel per cell; "" if there are too many. */
   features: string;
+  /** Its lowest and highest value. */
+  range: [low: number, high: number];
   /** The gradient maps, each with the address of its picture. */
-  maps: { cell: Cell; box: Picture["box"]; rect: (number | null)[]; picture: string }[];
+  maps: (Pick<Picture, "cell" | "box" | "ticks" | "mass"> & { rect: (number | null)[]; picture: string })[];
 }
 
 /** A page, as rfwidget/widget/page.py writes it. */
-export interface Page extends Pick<SyncedState, "heat_opacity" | "layers" | "compare" | "query" | "asking"> {
-  /** Address of a picture of the image, one pixel per pixel. */
+export interface Page
+  extends Pick<
+    SyncedState,
+    "heat_opacity" | "layers" | "compare" | "query" | "asking" | "height" | "controls" | "input"
+  > {
+  /** Address of the photograph; "" if there is none but the model's own pixels. */
   photo: string;
+  /** Address of a picture of the image, one pixel per pixel. */
+  pixels: string;
   /** What can be shown; the first is shown first. */
   shown: [PageLayer, ...PageLayer[]];
 }
@@ -46,6 +65,9 @@ const REST: Omit<SyncedState, keyof PageLayer | keyof Page> = {
   feature_map: null,
   show_heat: true,
   background: "",
+  choices: [],
+  notice: "",
+  thumbnails: null,
 };
 
 export class PageHost implements Host {
@@ -57,7 +79,9 @@ export class PageHost implements Host {
   #layer: PageLayer;
   #features: FeatureMap | null = null;
   #query: Box | null;
-  #asking: boolean;
+  /** What the controls have changed. */
+  #settings: Partial<Pick<SyncedState, "asking" | "show_heat" | "heat_opacity">> = {};
+  #controls: Controls | null;
   #selected: Cell | null = null;
   #picture: Picture | null = null;
   #serial = 0;
@@ -68,15 +92,21 @@ export class PageHost implements Host {
     this.offered = new Set(page.shown.map(({ layer }) => layer));
     this.#layer = page.shown[0];
     this.#query = page.query;
-    this.#asking = page.asking;
+    this.#controls = page.controls;
     this.#show(this.#layer);
   }
 
   get<K extends keyof SyncedState>(name: K): SyncedState[K] {
-    const { heat_opacity, layers, compare } = this.#page;
-    const asked = { asking: this.#asking, query: this.#query };
-    const state: SyncedState = { ...REST, ...this.#layer, heat_opacity, layers, compare, ...asked };
+    const { heat_opacity, layers, compare, asking, height, input, shown } = this.#page;
+    const told = { heat_opacity, layers, compare, asking, height, input, ...this.#settings };
+    const controls = this.#controls && { ...this.#controls, dots_every: this.#layer.dots_every };
+    const choices: SyncedState["choices"] = shown.map(({ layer, grid }) => [layer, grid[0], grid[1]]);
+    const state: SyncedState = { ...REST, ...this.#layer, ...told, controls, choices, query: this.#query };
     return { ...state, status: this.#status, feature_map: this.#features }[name];
+  }
+
+  get scene(): Scene {
+    return { photo: this.#page.photo, pixels: this.#page.pixels, marks: this.#layer.marks };
   }
 
   get layer(): PageLayer {
@@ -92,12 +122,23 @@ export class PageHost implements Host {
     this.#watchers.notify();
   }
 
-  /** Whether clicks ask who sees a place, as they do with Shift; switched off, what was asked goes too. */
-  switchAsking(asking: boolean): void {
-    this.#asking = asking;
-    if (!asking) this.#query = null;
+  /** What needs no kernel: the switches, and the opacity. */
+  set(name: string, value: boolean | number | string | null): void {
+    if (name === "heat_opacity" && typeof value === "number") this.#settings.heat_opacity = value;
+    if (typeof value === "boolean") {
+      if (name === "show_heat") this.#settings.show_heat = value;
+      else if (name === "asking") this.#settings.asking = value;
+      else if (this.#controls && name in this.#controls) this.#controls = { ...this.#controls, [name]: value };
+      if (name === "asking" && !value) this.#query = null; // switched off, what was asked goes too
+    }
     this.#watchers.notify();
   }
+
+  upload(): boolean {
+    return false;
+  }
+
+  act(): void {}
 
   /** Shows another layer, with its own selected cell. */
   choose(name: string): void {
@@ -143,10 +184,11 @@ export class PageHost implements Host {
   async #load(serial: number): Promise<void> {
     const map = this.#layer.maps.find(({ cell }) => sameCell(cell, this.#selected));
     if (!map) return;
-    const { cell, box } = map;
+    const { cell, box, ticks, mass } = map;
     const rgba = await this.#decode(map.picture, box[2] - box[0], box[3] - box[1]);
     if (serial !== this.#serial) return;
-    this.#picture = { serial, revision: 0, cell, box, rect: rectFrom(map.rect), milliseconds: Number.NaN, rgba };
+    const place = { serial, revision: 0, cell, box, rect: rectFrom(map.rect) };
+    this.#picture = { ...place, milliseconds: Number.NaN, ticks, mass, rgba };
     this.#watchers.notify();
   }
 
@@ -154,7 +196,8 @@ export class PageHost implements Host {
     const [width, height] = layer.grid;
     const rgba = await this.#decode(layer.features, width, height);
     if (layer !== this.#layer) return;
-    this.#features = { size: [width, height], rgba: new DataView(rgba.buffer, rgba.byteOffset, rgba.byteLength) };
+    const bytes = new DataView(rgba.buffer, rgba.byteOffset, rgba.byteLength);
+    this.#features = { size: [width, height], range: layer.range, rgba: bytes };
     this.#watchers.notify();
   }
 

@@ -55,3 +55,15 @@ export function place(
 ): void {
   Object.assign(element.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
 }
+
+/** An entry of a list. */
+export function option(words: string, value = words): HTMLOptionElement {
+  return html("option", "", { value }, [new Text(words)]);
+}
+
+/** Gives a list these options, and shows the chosen one; touches only what changes. */
+export function choices(list: HTMLSelectElement, names: readonly string[], chosen: string): void {
+  const same = list.options.length === names.length && names.every((name, k) => list.options[k]?.value === name);
+  if (!same) list.replaceChildren(...names.map((name) => option(name)));
+  if (list.value !== chosen) list.value = chosen;
+}

@@ -1,47 +1,88 @@
-/** The layer's output as a small picture beside the image, with the same cells marked, and those that a query found. */
+/**
+ * The card of the feature map: the layer's output as a small picture with the same cells marked, and those that a query
+ * found; its colours in numbers; and which channel it is, by steps or from a sheet of pictures.
+ */
 
 import { type Cells, cellAtFraction, clamp } from "../geometry.js";
-import { bytesOf, type Cell, type FeatureMap, type SyncedState } from "../protocol.js";
-import { assign, html, place, svg } from "./dom.js";
+import type { Host } from "../hosts/host.js";
+import { bytesOf, type Cell, type FeatureMap, type SyncedState, type Thumbnails } from "../protocol.js";
+import { ColourBar, ticksOf } from "./colour-bar.js";
+import { assign, html, place, say, svg } from "./dom.js";
 import { fillPixels } from "./painter.js";
 import { type PointerOptions, trackPointer } from "./pointer.js";
-import { imageExtent, type Stage } from "./stage.js";
 
-/** CSS pixels: as wide as the picture gets, and as large as one cell gets. */
-const WIDEST = 200;
+/** CSS pixels: as wide and as high as the picture gets, and as large as one cell gets. */
+const ROOM: Cell = [240, 146];
 const LARGEST_CELL = 16;
 
 export class FeatureMapView {
   readonly element: HTMLElement;
+  readonly #host: Host;
   readonly #canvas = html("canvas", "rfwidget-map-picture");
   readonly #selected = svg("rect", "rfwidget-map-selected");
   readonly #hovered = svg("rect", "rfwidget-map-hovered");
   readonly #found = svg("path", "rfwidget-map-found");
   readonly #marks = svg("svg", "rfwidget-map-marks", [this.#found, this.#hovered, this.#selected]);
   readonly #surface: HTMLElement;
+  readonly #bar = new ColourBar(true);
+  readonly #channel: HTMLElement;
+  readonly #which = html("button", "rfwidget-link", { type: "button", "aria-expanded": "false" });
+  readonly #sheet = html("div", "rfwidget-sheet", { role: "group", "aria-label": "Channels" });
+  readonly #number = html("input", "rfwidget-number", { type: "number", min: 0, "aria-label": "Channel" });
   #shown: FeatureMap | null = null;
+  #pictures: Thumbnails | null = null;
   #grid: Cell = [0, 0];
 
-  constructor(options: Omit<PointerOptions, "cellAt">, signal: AbortSignal) {
+  constructor(host: Host, options: Omit<PointerOptions, "cellAt">, signal: AbortSignal) {
+    this.#host = host;
     this.#surface = html("div", "rfwidget-map-surface", { role: "img" }, [this.#canvas, this.#marks]);
-    this.element = html("div", "rfwidget-map", {}, [this.#surface]);
+    const step = (words: string, title: string, by: number) => {
+      const attributes = { type: "button", title, "aria-label": title };
+      const button = html("button", "rfwidget-link", attributes, [new Text(words)]);
+      button.addEventListener("click", () => this.#step(by), { signal });
+      return button;
+    };
+    this.#channel = html("span", "rfwidget-channel", {}, [
+      step("\u2039", "Previous channel", -1),
+      this.#which,
+      step("\u203a", "Next channel", 1),
+    ]);
+    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
+      html("span", "", {}, [new Text("Feature map")]),
+    ]);
+    const head = html("div", "rfwidget-head", {}, [title, this.#channel]);
+    const picture = html("div", "rfwidget-map-row", {}, [this.#surface, this.#bar.element]);
+    this.element = html("div", "rfwidget-card rfwidget-map", {}, [head, picture, this.#sheet]);
+    this.#sheet.hidden = true;
+    this.#which.addEventListener("click", () => this.#toggleSheet(), { signal });
+    this.#number.addEventListener("change", () => this.#choose(Number(this.#number.value)), { signal });
     const cellAt = (fraction: readonly [number, number]) => cellAtFraction(this.#grid, fraction);
     trackPointer(this.#surface, { ...options, cellAt }, signal);
   }
 
-  draw(map: SyncedState["feature_map"], stage: Stage, layer: string): void {
+  draw(map: SyncedState["feature_map"], layer: string): void {
     this.element.hidden = map === null;
     if (!map) return;
+    const controls = this.#host.get("controls");
     this.#grid = map.size;
     const [width, height] = map.size;
-    const room = Math.min(WIDEST / width, imageExtent(stage).height / height, LARGEST_CELL);
+    const room = Math.min(ROOM[0] / width, ROOM[1] / height, LARGEST_CELL);
     const cell = room > 1 ? Math.floor(room) : room;
     place(this.#surface, { width: width * cell, height: height * cell });
-    this.element.style.paddingTop = `${stage.margin[1]}px`;
     assign(this.#surface, { "aria-label": `Output of ${layer || "the layer"}, ${width} by ${height} cells` });
     assign(this.#marks, { viewBox: `0 0 ${width} ${height}` });
     if (map !== this.#shown) fillPixels(this.#canvas, map.size, bytesOf(map.rgba));
     this.#shown = map;
+    this.#bar.show(controls?.map_colours ?? [], ticksOf(map.range));
+    this.#bar.element.style.height = `${Math.max(height * cell, 60)}px`;
+    this.#channel.hidden = !controls?.actions;
+    if (controls) {
+      const { channel, channels } = controls;
+      say(this.#which, `${channel === null ? `mean of ${channels}` : `channel ${channel} of ${channels}`} \u25be`);
+      assign(this.#number, { max: channels - 1 });
+      if (document.activeElement !== this.#number) this.#number.value = channel === null ? "" : `${channel}`;
+    }
+    this.#drawSheet(this.#host.get("thumbnails"));
   }
 
   mark(selected: Cell | null, hovered: Cell | null): void {
@@ -57,6 +98,67 @@ export class FeatureMapView {
     );
     assign(this.#found, { d: blocks.join("") });
   }
+
+  /** The mean, then channel 0, 1, ... and round again. */
+  #step(by: number): void {
+    const controls = this.#host.get("controls");
+    if (!controls) return;
+    const places = controls.channels + 1;
+    const now = controls.channel === null ? 0 : controls.channel + 1;
+    const next = (now + by + places) % places;
+    this.#choose(next === 0 ? null : next - 1);
+  }
+
+  #choose(channel: number | null): void {
+    this.#host.set("channel", channel);
+  }
+
+  #toggleSheet(): void {
+    this.#sheet.hidden = !this.#sheet.hidden;
+    assign(this.#which, { "aria-expanded": `${!this.#sheet.hidden}` });
+    if (!this.#sheet.hidden) {
+      this.#pictures = null;
+      this.#drawSheet(this.#host.get("thumbnails"));
+      if (!this.#host.get("thumbnails")) this.#host.act("channels");
+    }
+  }
+
+  #drawSheet(pictures: Thumbnails | null): void {
+    if (this.#sheet.hidden) return;
+    if (pictures && pictures === this.#pictures) return;
+    this.#pictures = pictures;
+    const mean = html("button", "rfwidget-link", { type: "button" }, [new Text("mean of all channels")]);
+    mean.addEventListener("click", () => this.#choose(null));
+    const close = html("button", "rfwidget-link", { type: "button", "aria-label": "Close" }, [new Text("\u2715")]);
+    close.addEventListener("click", () => this.#toggleSheet());
+    const label = html("label", "", {}, [new Text("number "), this.#number]);
+    const head = html("div", "rfwidget-head", {}, [mean, label, close]);
+    const strongest = html(
+      "div",
+      "rfwidget-thumbnails",
+      {},
+      pictures ? thumbnails(pictures, (k) => this.#choose(k)) : [],
+    );
+    const words = pictures ? "strongest first" : "\u2026";
+    this.#sheet.replaceChildren(head, html("div", "rfwidget-remark", {}, [new Text(words)]), strongest);
+    if (pictures && !this.#host.get("controls")) this.#sheet.hidden = true;
+  }
+}
+
+/** A picture to press for each channel. */
+function thumbnails({ size, channels, rgba }: Thumbnails, choose: (channel: number) => void): HTMLElement[] {
+  const bytes = bytesOf(rgba);
+  const length = size[0] * size[1] * 4;
+  return channels.map((channel, k) => {
+    const canvas = html("canvas", "");
+    fillPixels(canvas, size, bytes.slice(k * length, (k + 1) * length));
+    const button = html("button", "", { type: "button", "aria-label": `Channel ${channel}` }, [
+      canvas,
+      new Text(`${channel}`),
+    ]);
+    button.addEventListener("click", () => choose(channel));
+    return button;
+  });
 }
 
 function outline(rectangle: SVGRectElement, cell: Cell | null, grid: Cell): void {

@@ -58,9 +58,15 @@ describe("other keys", () => {
     expect(target(key("Escape"), null, [0, 0])).toBe("leave");
   });
 
-  it.each(["b", "x", "j", "d", "0", "PageDown", "Delete"])("%s does nothing and reaches nobody", (name) => {
+  it.each(["b", "x", "j", "d", "9", "PageDown", "Delete"])("%s does nothing and reaches nobody", (name) => {
     expect(target(key(name), [20, 5], GRID)).toBe("swallow");
     expect(target(key(name, { shiftKey: true }), [20, 5], GRID)).toBe("swallow");
+  });
+
+  it("plus, minus and zero zoom, and a question mark asks for help", () => {
+    const factors = ["+", "-", "0"].map((name) => keyAction(key(name), [20, 5], GRID));
+    expect(factors).toEqual([1.5, 1 / 1.5, 0].map((factor) => ({ kind: "zoom", factor })));
+    expect(keyAction(key("?", { shiftKey: true }), null, [0, 0])).toEqual({ kind: "help" });
   });
 
   it("Tab passes, backwards too", () => {

@@ -21,10 +21,14 @@ export interface Key {
 }
 
 /**
- * select: go to a cell. query: ask which cells see the centre of a cell's field. leave: give up the query, or else the
- * focus. swallow: do nothing, and let nobody else.
+ * select: go to a cell. query: ask which cells see the centre of a cell's field. zoom: magnify by a factor; 0: back to
+ * the whole image. help: open the sheet. leave: give up the query, or else the focus. swallow: do nothing, and let
+ * nobody else.
  */
-export type KeyAction = { kind: "select" | "query"; cell: Cell } | { kind: "leave" | "swallow" };
+export type KeyAction =
+  | { kind: "select" | "query"; cell: Cell }
+  | { kind: "zoom"; factor: number }
+  | { kind: "leave" | "swallow" | "help" };
 
 const ARROWS: Record<string, readonly [dx: number, dy: number]> = {
   ArrowLeft: [-1, 0],
@@ -33,9 +37,14 @@ const ARROWS: Record<string, readonly [dx: number, dy: number]> = {
   ArrowDown: [0, 1],
 };
 
+const ZOOMS: Record<string, number> = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, "0": 0 };
+
 /** What a plain key does when `selected` is the selected cell of a grid. */
 export function keyAction(key: Key, selected: Cell | null, grid: Cell): KeyAction {
   if (key.key === "Escape") return { kind: "leave" };
+  if (key.key === "?") return { kind: "help" };
+  const factor = ZOOMS[key.key];
+  if (factor !== undefined) return { kind: "zoom", factor };
   if (grid[0] < 1 || grid[1] < 1) return { kind: "swallow" };
   const from = selected ?? [Math.floor(grid[0] / 2), Math.floor(grid[1] / 2)];
   const arrow = ARROWS[key.key];
@@ -53,6 +62,27 @@ export function keyAction(key: Key, selected: Cell | null, grid: Cell): KeyActio
 /** Whether a key belongs to the notebook and the browser. */
 export function passes(key: Key): boolean {
   return key.ctrlKey || key.metaKey || key.altKey || key.key === "Tab";
+}
+
+/**
+ * Keeps plain keys on fields and buttons from the notebook, until the signal aborts; what they do there stays.
+ *
+ * @param isOurs whether a key pressed on that element is ours
+ * @param press called with each plain key, for the notebook's way is the element's own way as well
+ */
+export function shieldKeys(
+  isOurs: (target: EventTarget | undefined) => boolean,
+  press: (event: KeyboardEvent) => void,
+  signal: AbortSignal,
+): void {
+  const shield = (event: KeyboardEvent) => {
+    if (!isOurs(event.composedPath()[0]) || passes(event)) return;
+    event.stopPropagation();
+    if (event.type === "keydown") press(event);
+  };
+  for (const kind of ["keydown", "keypress", "keyup"] as const) {
+    window.addEventListener(kind, shield, { signal, capture: true });
+  }
 }
 
 /**

@@ -12,8 +12,10 @@ import type { Cell, Field, Rect } from "../protocol.js";
 import { assign, place, say, svg } from "./dom.js";
 import { imageExtent, type Stage, stageExtent } from "./stage.js";
 
-/** CSS pixels: half the widest line, so that a rectangle flush with the image keeps its whole line. */
-const BLEED = 2.5;
+/** CSS pixels by which an outline lies outside its field, beside that of a corner cell; as in widget/scene.py. */
+const ASIDE = 2.5;
+/** CSS pixels around the image in which a rectangle flush with it keeps its whole line. */
+const BLEED = 5;
 /** CSS pixels beyond the stage at which the edge of an unbounded rectangle is out of sight. */
 const BEYOND = 20;
 /** CSS pixels: height of a label's line. */
@@ -23,9 +25,9 @@ const RING = "M-3.5 0A3.5 3.5 0 1 1 3.5 0A3.5 3.5 0 1 1-3.5 0Z";
 
 export class Marks {
   readonly element: SVGSVGElement;
-  readonly #selected = new Mark("selected", CROSS);
-  readonly #hovered = new Mark("hovered", RING);
-  readonly #compared = new Mark("compared", CROSS, "below");
+  readonly #selected = new Mark("selected", CROSS, ASIDE);
+  readonly #hovered = new Mark("hovered", RING, 0);
+  readonly #compared = new Mark("compared", CROSS, ASIDE, "below");
 
   constructor() {
     const marks = [this.#compared, this.#selected, this.#hovered];
@@ -85,10 +87,12 @@ class Mark {
   readonly #window = svg("svg", "rfwidget-window", this.#inside);
   readonly #centre: SVGPathElement[];
   readonly #label = svg("text", "rfwidget-label");
+  readonly #aside: number;
   readonly #side: "above" | "below";
 
-  /** The label stands on that side of the rectangle. */
-  constructor(name: string, centre: string, side: "above" | "below" = "above") {
+  /** The label stands on that side of the rectangle, which is larger than the field by `aside` CSS pixels all around. */
+  constructor(name: string, centre: string, aside: number, side: "above" | "below" = "above") {
+    this.#aside = aside;
     this.#side = side;
     this.#centre = ["rfwidget-halo", "rfwidget-line"].map((layer) => {
       const path = svg("path", layer);
@@ -104,8 +108,9 @@ class Mark {
     const { margin, scale } = stage;
     const { width, height } = imageExtent(stage);
     const [left, top, right, bottom] = at.rect;
-    const horizontal = span(left * scale, right * scale, -margin[0] - BEYOND, width + margin[2] + BEYOND);
-    const vertical = span(top * scale, bottom * scale, -margin[1] - BEYOND, height + margin[3] + BEYOND);
+    const out = this.#aside;
+    const horizontal = span(left * scale - out, right * scale + out, -margin[0] - BEYOND, width + margin[2] + BEYOND);
+    const vertical = span(top * scale - out, bottom * scale + out, -margin[1] - BEYOND, height + margin[3] + BEYOND);
     const size = { width: horizontal[1] - horizontal[0], height: vertical[1] - vertical[0] };
     // The nested drawing clips at the image, and its origin is the image's corner less the bleed.
     assign(this.#window, {

@@ -14,6 +14,10 @@ class FakeHost implements Host {
   activity: Activity = { state: "ready", text: "", error: null };
   query: Box | null = null;
   offered = null;
+  scene = null;
+  set = vi.fn();
+  upload = vi.fn(() => true);
+  act = vi.fn();
   request = vi.fn();
   ask = vi.fn();
   choose = vi.fn();
@@ -193,8 +197,14 @@ describe("what is shown", () => {
     const picture = { cell: [20, 5], rect: [0, 0, 10, 20], milliseconds: 12.34, box: [0, 0, 0, 0] };
     host.picture = { ...picture, serial: 1, revision: 1, rgba: new Uint8ClampedArray() } as unknown as Picture;
     host.changed();
-    expect(numbers(".rfwidget-selected rect.rfwidget-overhang")).toEqual([40, 20, 30, 60]);
-    expect(readout()).toBe("cell (20, 5): x 0 to 10, y 0 to 20, 10 \u00d7 20 px12.3 ms");
+    // The outline stands outside the field, beside that of a corner cell.
+    expect(numbers(".rfwidget-selected rect.rfwidget-overhang")).toEqual([40 - 2.5, 20 - 2.5, 30 + 5, 60 + 5]);
+    expect(readout()).toBe("cell (20, 5): x 0 to 10, y 0 to 20, 10 \u00d7 20 px");
+    expect(find(".rfwidget-detail").textContent).toBe("12.3 ms");
+    expect(find(".rfwidget-cell").textContent).toBe("(20, 5)");
+    expect(find(".rfwidget-readout dl").textContent).toBe(
+      "seesx 0 \u2013 10, y 0 \u2013 20size10 \u00d7 20 pxstride 4 \u00d7 5",
+    );
   });
 
   it("of an unbounded field reaches beyond the stage", () => {
@@ -244,7 +254,7 @@ describe("the feature map", () => {
   const rgba = new DataView(new ArrayBuffer(32 * 16 * 4));
 
   beforeEach(() => {
-    host.state.feature_map = { size: [32, 16], rgba };
+    host.state.feature_map = { size: [32, 16], range: [0, 1], rgba };
     host.changed();
     placeAt(find(".rfwidget-map-surface"), 700, 50, 192, 96);
     find(".rfwidget-map-surface").setPointerCapture = vi.fn();
@@ -284,7 +294,7 @@ describe("a query", () => {
   });
 
   it("shows the box while it is drawn, the cells on the map and on the image, and says how many they are", () => {
-    host.state.feature_map = { size: [32, 16], rgba: new DataView(new ArrayBuffer(32 * 16 * 4)) };
+    host.state.feature_map = { size: [32, 16], range: [0, 1], rgba: new DataView(new ArrayBuffer(32 * 16 * 4)) };
     pointer("pointerdown", { clientX: 100, clientY: 50 }, shift);
     pointer("pointermove", { clientX: 100 + 30, clientY: 50 + 60 }, shift);
     expect(numbers(".rfwidget-query rect.rfwidget-line")).toEqual([40, 20, 30, 60]);
@@ -353,7 +363,7 @@ describe("a layer to compare with", () => {
     host.changed();
     // The selected field is centred at x = 87; of the others' centres 30 + 16 k the nearest is 94, of cell 4.
     const [x, , width] = numbers(".rfwidget-compared rect.rfwidget-overhang");
-    expect([x, width]).toEqual([40 + 3 * 64, 180]);
+    expect([x, width]).toEqual([40 + 3 * 64 - 2.5, 180 + 5]);
     const labels = [...element.querySelectorAll(".rfwidget-marks .rfwidget-label")].map((label) => label.textContent);
     expect(labels).toEqual(expect.arrayContaining(["deep", "feature_grid"]));
   });

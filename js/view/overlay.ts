@@ -1,35 +1,58 @@
 /**
- * The overlay on a page: builds its elements, listens to pointer and keys, and shows what a host knows.
+ * The widget on a page: builds its elements, listens to pointer and keys, and shows what a host knows.
  *
  * A host is whoever owns the state and answers requests: a kernel (kernel-host.ts) or a page with embedded pictures
- * (page-host.ts). This module knows neither.
+ * (page-host.ts). This module knows neither. All parts are laid out by the stage that holds the element (overlay.css): the
+ * bar, the picture, the column beside it, the strip of layers.
  */
 
-import { boxBetween, type Cells, cellAt, centreOf, covering, describe, inGrid, rectOf, sameCell } from "../geometry.js";
+import {
+  boxBetween,
+  type Cells,
+  cellAt,
+  centreOf,
+  clamp,
+  covering,
+  describe,
+  inGrid,
+  rectOf,
+  sameCell,
+} from "../geometry.js";
 import type { Host } from "../hosts/host.js";
 import type { Box, Cell, Picture } from "../protocol.js";
 import { trackBox } from "./box-pointer.js";
+import { reportOn } from "./cell-report.js";
 import { ContourMarks } from "./contours.js";
 import { assign, html, place, toggle } from "./dom.js";
 import { FeatureMapView } from "./feature-map.js";
 import { HeatCanvas } from "./heat.js";
-import { keyAction, trackKeys } from "./keys.js";
+import { HelpSheet } from "./help.js";
+import { keyAction, shieldKeys, trackKeys } from "./keys.js";
 import { type Compared, Marks } from "./marks.js";
 import { trackPointer } from "./pointer.js";
 import { answerInWords, remembering } from "./query.js";
 import { QueryMarks } from "./query-marks.js";
 import { Readout } from "./readout.js";
-import { imageExtent, type Stage, stageExtent, stageOf } from "./stage.js";
+import { Photo, SceneMarks } from "./scene-marks.js";
+import { ShowCard } from "./show-card.js";
+import { imageExtent, type Layout, layOut, magnified, type Stage, stageExtent, stageOf } from "./stage.js";
 import { LayerStrip } from "./strip.js";
+import { Toolbar } from "./toolbar.js";
+import { takeFiles } from "./upload.js";
+import { panned, trackZoom, WHOLE, type Zoom, zoomed } from "./zoom.js";
 
 const HELP =
   "Arrow keys move to the next cell, with Shift five cells; Home and End go to the corners; Enter draws the cell anew; " +
   "Q asks which cells see the centre of the selected one's field, as a click with Shift does for any pixel; Escape ends " +
-  "that; Escape and Tab leave.";
+  "that; plus, minus and zero zoom; question mark opens the help; Escape and Tab leave.";
+
+/** The stage around the element, which lays everything out. */
+const STAGE = ".rfwidget-stage";
 
 /** Shows a host in an element, until the signal aborts. */
 export function mount(element: HTMLElement, host: Host, signal: AbortSignal): void {
   const view = new View(host, signal);
+  element.classList.add("rfwidget-host");
   element.append(view.element);
   signal.addEventListener("abort", () => view.element.remove());
 }
@@ -38,10 +61,16 @@ class View {
   readonly element: HTMLElement;
   readonly #host: Host;
   readonly #root: HTMLElement;
+  readonly #sheet: HTMLElement;
   readonly #area: HTMLElement;
+  readonly #photo = new Photo();
+  readonly #scene = new SceneMarks();
   readonly #heat = new HeatCanvas();
   readonly #marks = new Marks();
+  readonly #toolbar: Toolbar;
   readonly #map: FeatureMapView;
+  readonly #show: ShowCard;
+  readonly #help = new HelpSheet();
   readonly #found = new QueryMarks();
   readonly #contours = new ContourMarks();
   readonly #readout = new Readout();
@@ -52,6 +81,9 @@ class View {
   #hovered: Cell | null = null;
   /** The box that is being drawn. */
   #draft: Box | null = null;
+  #zoom: Zoom = WHOLE;
+  /** What went wrong in the page, before the host could hear of it. */
+  #complaint = "";
 
   constructor(host: Host, signal: AbortSignal) {
     this.#host = host;
@@ -66,17 +98,44 @@ class View {
       press: (cell: Cell) => host.request(cell),
       scrub: (cell: Cell) => host.request(cell),
     };
-    this.#map = new FeatureMapView(pointer, signal);
+    this.#toolbar = new Toolbar(
+      host,
+      {
+        toggleScreen: () => this.#toggleScreen(),
+        help: () => this.#help.toggle(),
+        complain: (words) => this.#complain(words),
+      },
+      signal,
+    );
+    this.#map = new FeatureMapView(host, pointer, signal);
+    this.#show = new ShowCard(host, signal);
     this.#strip = new LayerStrip((name) => host.choose(name), signal);
     const drawings = [this.#contours, this.#marks, this.#found].map(({ element }) => element);
     drawings.push(this.#contours.labels);
-    this.#area = html("div", "rfwidget-area", {}, [this.#heat.element, ...drawings, this.#root]);
-    const row = html("div", "rfwidget-row", {}, [this.#area, this.#map.element]);
-    this.element = html("div", "rfwidget-view", {}, [row, this.#readout.element, this.#strip.element]);
+    const own = host.painted === undefined ? [this.#photo.element, this.#heat.element, this.#scene.element] : [];
+    const canvas = own.length ? [] : [this.#heat.element];
+    this.#sheet = html("div", "rfwidget-all", {}, [...own, ...canvas, ...drawings, this.#root]);
+    this.#area = html("div", "rfwidget-area", {}, [this.#sheet]);
+    const column = html("div", "rfwidget-column", {}, [this.#readout.element, this.#map.element, this.#show.element]);
+    const parts = [
+      this.#toolbar.element,
+      this.#area,
+      this.#readout.foot,
+      column,
+      this.#strip.element,
+      this.#help.element,
+    ];
+    this.element = html("div", "rfwidget-view", {}, parts);
 
     // Either of the two trackers takes a press.
-    const asks = (event: PointerEvent) => event.shiftKey || host.get("asking");
-    const selects = (event: PointerEvent) => !asks(event);
+    const asks = (event: PointerEvent) => !event.altKey && (event.shiftKey || host.get("asking"));
+    const selects = (event: PointerEvent) => !event.altKey && !asks(event);
+    const zoom = {
+      zoom: (by: number, at: readonly [number, number]) => this.#zoomTo(zoomed(this.#zoom, by, at, this.#extent)),
+      pan: (dx: number, dy: number) => this.#zoomTo(panned(this.#zoom, dx, dy, this.#extent)),
+      whole: () => this.#zoomTo(WHOLE),
+    };
+    trackZoom(this.#area, zoom, signal);
     trackPointer(this.#root, { ...pointer, selects, cellAt: (fraction) => this.#cellAt(fraction) }, signal);
     const box = {
       asks,
@@ -85,10 +144,56 @@ class View {
       done: (box: Box) => host.ask(box),
     };
     trackBox(this.#root, box, signal);
+    this.#root.addEventListener("pointerdown", () => this.#readout.dropHint(), { signal });
     const isRoot = (target: EventTarget | undefined) => target === this.#root;
     trackKeys(isRoot, (event) => this.#key(event), signal);
+    const isField = (target: EventTarget | undefined) =>
+      target instanceof Element &&
+      target !== this.#root &&
+      target.getAttribute("role") !== "option" &&
+      this.element.contains(target);
+    shieldKeys(isField, (event) => this.#fieldKey(event), signal);
+    takeFiles(this.element, (file) => void this.#toolbar.take(file), signal);
+    this.#watchSize(signal);
     host.watch(() => this.#update(), signal);
     this.#update();
+  }
+
+  /** Lays out anew when the widget gets another width, or fills the screen, until the signal aborts. */
+  #watchSize(signal: AbortSignal): void {
+    let width = -1;
+    const resized = new ResizeObserver(() => {
+      const now = this.#widget?.clientWidth ?? 0;
+      if (now !== width) this.#update();
+      width = now;
+    });
+    // The element has no box of its own; the bar has one as soon as it is in the page.
+    const arrival = new ResizeObserver(() => {
+      const widget = this.#widget;
+      if (!widget) return;
+      arrival.disconnect();
+      resized.observe(widget);
+    });
+    arrival.observe(this.#toolbar.element);
+    document.addEventListener("fullscreenchange", () => this.#update(), { signal });
+    signal.addEventListener("abort", () => {
+      arrival.disconnect();
+      resized.disconnect();
+    });
+  }
+
+  get #widget(): HTMLElement | null {
+    return this.element.closest<HTMLElement>(STAGE);
+  }
+
+  #toggleScreen(): void {
+    if (document.fullscreenElement) void document.exitFullscreen();
+    else void this.#widget?.requestFullscreen().catch(() => this.#complain("this page may not fill the screen"));
+  }
+
+  #complain(words: string): void {
+    this.#complaint = words;
+    this.#report();
   }
 
   #cellAt([x, y]: readonly [number, number]): Cell | null {
@@ -109,8 +214,36 @@ class View {
     const action = keyAction(event, this.#host.selected, this.#host.get("grid"));
     if (action.kind === "select") this.#host.request(action.cell);
     if (action.kind === "query") this.#askAt(action.cell);
-    if (action.kind === "leave" && this.#host.query) this.#host.ask(null);
+    if (action.kind === "help") this.#help.toggle();
+    if (action.kind === "zoom") this.#zoomBy(action.factor);
+    if (action.kind === "leave" && !this.#help.element.hidden) this.#help.toggle(false);
+    else if (action.kind === "leave" && this.#host.query) this.#host.ask(null);
     else if (action.kind === "leave") leave(this.#root);
+  }
+
+  #fieldKey(event: KeyboardEvent): void {
+    if (this.#toolbar.layers.owns(event.composedPath()[0])) this.#toolbar.layers.key(event);
+    else if (!this.#help.element.hidden) this.#help.key(event);
+  }
+
+  /** Zooms around the selected cell, or the middle; 0: back to the whole image. */
+  #zoomBy(factor: number): void {
+    const { selected } = this.#host;
+    const field = this.#host.get("field");
+    const extent = this.#extent;
+    let at: readonly [number, number] = [extent.width / 2, extent.height / 2];
+    if (selected && field) {
+      const { margin, scale } = this.#stage;
+      const [x, y] = centreOf(field, selected);
+      at = [margin[0] + x * scale - this.#zoom.x, margin[1] + y * scale - this.#zoom.y];
+      at = [clamp(at[0], 0, extent.width), clamp(at[1], 0, extent.height)];
+    }
+    this.#zoomTo(factor === 0 ? WHOLE : zoomed(this.#zoom, factor, at, extent));
+  }
+
+  #zoomTo(zoom: Zoom): void {
+    this.#zoom = zoom;
+    this.#update();
   }
 
   /** Asks about the pixel in the centre of a cell's field. */
@@ -129,12 +262,17 @@ class View {
 
   #update(): void {
     const host = this.#host;
+    this.#layOut();
     const stage = this.#stage;
     const [left, top] = stage.margin;
-    place(this.#area, stageExtent(stage));
+    place(this.#area, this.#extent);
+    place(this.#sheet, { left: -this.#zoom.x, top: -this.#zoom.y, ...stageExtent(stage) });
     place(this.#root, { left, top, ...imageExtent(stage) });
-    this.#heat.draw(host);
-    this.#map.draw(host.get("feature_map"), stage, host.get("layer"));
+    this.#drawScene(stage);
+    this.#heat.draw(host, stage);
+    this.#toolbar.draw();
+    this.#map.draw(host.get("feature_map"), host.get("layer"));
+    this.#show.draw(host.get("show_heat") ? (this.#pictureOf(host.selected)?.ticks ?? []) : []);
     this.#drawMarks();
     this.#report();
     this.#strip.draw({
@@ -157,6 +295,43 @@ class View {
     toggle(this.#root, "data-painted", painted?.join(",") ?? null);
     toggle(this.#root, "data-asking", host.get("asking") ? "" : null);
     toggle(this.#root, "data-query", host.query?.join(",") ?? null);
+  }
+
+  /** Tells the stage around everything how large the picture is and what of it is in view; the canvas follows that. */
+  #layOut(): void {
+    const widget = this.#widget;
+    if (!widget) return;
+    const { stacked, picture } = this.#layout;
+    const extent = this.#extent;
+    const { factor, x, y } = this.#zoom;
+    widget.toggleAttribute("data-stacked", stacked);
+    widget.toggleAttribute("data-zoomed", factor > 1);
+    const lengths: Record<string, number> = {
+      "picture-width": picture.width,
+      "picture-height": picture.height,
+      // Not centred by the layout: the picture must not move when a line below it comes or goes.
+      above: Math.max(0, (picture.height - extent.height) / 2),
+      "stage-width": extent.width,
+      "stage-height": extent.height,
+      "sheet-width": extent.width * factor,
+      "sheet-height": extent.height * factor,
+      "sheet-left": x,
+      "sheet-top": y,
+    };
+    for (const [name, value] of Object.entries(lengths)) {
+      widget.style.setProperty(`--rfwidget-${name}`, `${Math.round(value * 100) / 100}px`);
+    }
+  }
+
+  /** What the page shows itself, where no canvas does. */
+  #drawScene(stage: Stage): void {
+    const scene = this.#host.scene;
+    if (!scene) return;
+    const controls = this.#host.get("controls");
+    const exact = !scene.photo || (controls?.show_pixels ?? false);
+    this.#photo.draw(exact ? scene.pixels : scene.photo, exact, stage);
+    const isOn = (part: string) => controls?.[`show_${part}` as "show_dots"] ?? true;
+    this.#scene.draw(scene.marks, stageOf(this.#host), stage, isOn);
   }
 
   #drawMarks(): void {
@@ -195,16 +370,18 @@ class View {
   #report(): void {
     const { selected, activity } = this.#host;
     const picture = this.#pictureOf(selected);
-    const chosen = selected ? this.#describe(selected, picture) : "";
     const asked = this.#asked;
     this.#readout.show({
+      cell: selected && reportOn(selected, this.#host.get("field"), picture, this.#host.get("image_size")),
       hovered: this.#hovered ? this.#describe(this.#hovered, null) : "",
-      selected: chosen || activity.text,
+      selected: selected ? this.#describe(selected, picture) : "",
       detail: picture && Number.isFinite(picture.milliseconds) ? `${picture.milliseconds.toFixed(1)} ms` : "",
       answer: asked ? this.#words(asked.box, asked.cells, this.#host.get("layer"), this.#host.get("layers")) : "",
-      activity: chosen ? activity.text : "",
+      activity: activity.text,
       progress: this.#host.get("progress"),
       error: activity.error,
+      notice: this.#complaint || this.#host.get("notice"),
+      input: this.#host.get("input"),
     });
   }
 
@@ -220,8 +397,24 @@ class View {
     return `cell (${cell[0]}, ${cell[1]})${rect ? `: ${describe(rect)}` : ""}`;
   }
 
+  get #layout(): Layout {
+    const widget = this.#widget;
+    const stage = stageOf(this.#host);
+    if (!widget || document.fullscreenElement !== widget) {
+      return layOut(stage, widget?.clientWidth ?? 0, this.#host.get("height"));
+    }
+    const taken = this.#toolbar.element.offsetHeight + this.#strip.element.offsetHeight;
+    return layOut(stage, widget.clientWidth, Infinity, widget.clientHeight - taken);
+  }
+
+  /** Size of the stage in the page, without zoom. */
+  get #extent(): { width: number; height: number } {
+    return stageExtent(magnified(stageOf(this.#host), this.#layout.factor));
+  }
+
+  /** The stage as it is drawn, with zoom. */
   get #stage(): Stage {
-    return stageOf(this.#host);
+    return magnified(stageOf(this.#host), this.#layout.factor * this.#zoom.factor);
   }
 }
 

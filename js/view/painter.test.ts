@@ -11,6 +11,8 @@ const PICTURE: Picture = {
   box: [4, 6, 6, 9],
   rect: [4, 6, 38, 39],
   milliseconds: 1,
+  ticks: [],
+  mass: [],
   rgba: new Uint8ClampedArray(24).fill(200),
 };
 
@@ -30,7 +32,7 @@ beforeAll(() => {
 it("a layer painter draws at image scale in backing pixels, behind the margin, unsmoothed and translucent", async () => {
   const stack = new FakeStack(3);
   const layer = stack.layers[1];
-  await layerPainter(stack, 1, () => {})?.paint(PICTURE, 0.4, STATE);
+  await layerPainter(stack, 1, () => {})?.paint(PICTURE, 0.4, STATE, false);
   expect(layer?.call("setTransform")).toEqual([2, 0, 0, 2, 80, 40]);
   expect(layer?.call("drawImage")?.slice(1)).toEqual([12, 18, 6, 9]);
   expect(layer?.ctx).toMatchObject({ globalAlpha: 0.4, imageSmoothingEnabled: false });
@@ -40,7 +42,7 @@ it("a layer painter draws at image scale in backing pixels, behind the margin, u
 
 it("a layer painter leaves the layer's state as it was", async () => {
   const layer = new FakeStack(2).layers[0];
-  await layerPainter({ get: () => [layer] }, 0, () => {})?.paint(PICTURE, 1, STATE);
+  await layerPainter({ get: () => [layer] }, 0, () => {})?.paint(PICTURE, 1, STATE, false);
   expect(layer?.calls[0]).toEqual(["save"]);
   expect(layer?.calls.at(-1)).toEqual(["restore"]);
 });
@@ -48,8 +50,8 @@ it("a layer painter leaves the layer's state as it was", async () => {
 it("a layer painter clears the whole layer, and draws nothing if there is no picture or no pixel", async () => {
   const stack = new FakeStack(3);
   const painter = layerPainter(stack, 1, () => {});
-  await painter?.paint(null, 1, STATE);
-  await painter?.paint({ ...PICTURE, box: [0, 0, 0, 0], rgba: new Uint8ClampedArray() }, 1, STATE);
+  await painter?.paint(null, 1, STATE, false);
+  await painter?.paint({ ...PICTURE, box: [0, 0, 0, 0], rgba: new Uint8ClampedArray() }, 1, STATE, false);
   expect(stack.layers[1]?.call("clearRect")).toEqual([0, 0, 1060, 636]);
   expect(stack.layers[1]?.call("drawImage")).toBeUndefined();
 });
@@ -59,7 +61,7 @@ it("a layer painter settles when the views have drawn", async () => {
   let drawn = () => {};
   const views = { view: new Promise<void>((resolve) => (drawn = resolve)) };
   let settled = false;
-  const painted = layerPainter({ get: () => stack.get(), views }, 0, () => {})?.paint(PICTURE, 1, STATE);
+  const painted = layerPainter({ get: () => stack.get(), views }, 0, () => {})?.paint(PICTURE, 1, STATE, false);
   void painted?.then(() => (settled = true));
   await Promise.resolve();
   expect(settled).toBe(false);
@@ -85,12 +87,26 @@ it.each([
   ["layers that cannot be drawn on", { get: () => [{}, {}] }],
 ])("there is no layer painter for %s", (_, stack) => expect(layerPainter(stack, 1, () => {})).toBeNull());
 
-it("a canvas painter has one pixel per image pixel and leaves the opacity to CSS", async () => {
+it("a layer painter dims the image around the field, under the heat map and at full strength", async () => {
+  const stack = new FakeStack(3);
+  const layer = stack.layers[1];
+  await layerPainter(stack, 1, () => {})?.paint({ ...PICTURE, rect: [-5, 6, 38, Infinity] }, 0.4, STATE, true);
+  const rects = layer?.calls.filter(([name]) => name === "rect").map((call) => call.slice(1));
+  expect(rects).toEqual([
+    [0, 0, 480, 288],
+    [0, 18, 114, 270],
+  ]);
+  const names = layer?.calls.map(([name]) => name) ?? [];
+  expect(layer?.call("fill")).toEqual(["evenodd"]);
+  expect(names.indexOf("fill")).toBeLessThan(names.indexOf("drawImage"));
+});
+
+it("a canvas painter has one pixel per image pixel, and its opacity", async () => {
   const canvas = document.createElement("canvas");
-  const drawImage = vi.fn();
-  canvas.getContext = (() => ({ drawImage })) as unknown as typeof canvas.getContext;
-  await new CanvasPainter(canvas).paint(PICTURE, 0.4, STATE);
+  const context = { drawImage: vi.fn(), globalAlpha: 1 };
+  canvas.getContext = (() => context) as unknown as typeof canvas.getContext;
+  await new CanvasPainter(canvas).paint(PICTURE, 0.4, STATE, false);
   expect([canvas.width, canvas.height]).toEqual([160, 96]);
-  expect(canvas.style.opacity).toBe("0.4");
-  expect(drawImage.mock.calls[0]?.slice(1)).toEqual([4, 6]);
+  expect(context.globalAlpha).toBe(0.4);
+  expect(context.drawImage.mock.calls[0]?.slice(1)).toEqual([4, 6]);
 });

@@ -4,12 +4,16 @@
  * One interface, two implementations; neither knows where pictures come from.
  */
 
-import type { Cell, Picture } from "../protocol.js";
+import { clamp } from "../geometry.js";
+import type { Cell, Picture, Rect } from "../protocol.js";
 import { type Stage, stageExtent } from "./stage.js";
 
 export interface Painter {
-  /** Shows a picture in place of the last one; null: none. Settles when it is on the screen. */
-  paint(picture: Picture | null, opacity: number, stage: Stage): Promise<void>;
+  /**
+   * Shows a picture in place of the last one; null: none. Settles when it is on the screen. With a spotlight, the image
+   * around the field is dimmed.
+   */
+  paint(picture: Picture | null, opacity: number, stage: Stage, spotlight: boolean): Promise<void>;
   close(): void;
 }
 
@@ -45,7 +49,7 @@ export class LayerPainter implements Painter {
     layer.on(RESIZED, lost);
   }
 
-  async paint(picture: Picture | null, opacity: number, stage: Stage): Promise<void> {
+  async paint(picture: Picture | null, opacity: number, stage: Stage, spotlight: boolean): Promise<void> {
     const { canvas, ctx } = this.#layer;
     const { margin, scale } = stage;
     // The backing pixels are Python's choice: CSS pixels times a device scale.
@@ -53,12 +57,17 @@ export class LayerPainter implements Painter {
     ctx.save();
     ctx.setTransform(1, 0, 0, 1, 0, 0);
     ctx.clearRect(0, 0, canvas.width, canvas.height);
+    const place = () => ctx.setTransform(density, 0, 0, density, margin[0] * density, margin[1] * density);
+    if (picture && spotlight) {
+      place();
+      dim(ctx, picture.rect, stage.image_size, scale);
+    }
     if (picture && fill(this.#sheet, picture)) {
       const [left, top, right, bottom] = picture.box;
       ctx.globalAlpha = opacity;
       ctx.globalCompositeOperation = "source-over";
       ctx.imageSmoothingEnabled = false;
-      ctx.setTransform(density, 0, 0, density, margin[0] * density, margin[1] * density);
+      place();
       ctx.drawImage(this.#sheet, left * scale, top * scale, (right - left) * scale, (bottom - top) * scale);
     }
     ctx.restore();
@@ -81,12 +90,15 @@ export class CanvasPainter implements Painter {
     this.#canvas = canvas;
   }
 
-  async paint(picture: Picture | null, opacity: number, { image_size }: Stage): Promise<void> {
+  async paint(picture: Picture | null, opacity: number, { image_size }: Stage, spotlight: boolean): Promise<void> {
     // Setting the size also clears.
     [this.#canvas.width, this.#canvas.height] = image_size;
-    this.#canvas.style.opacity = `${opacity}`;
-    if (picture && fill(this.#sheet, picture)) {
-      this.#canvas.getContext("2d")?.drawImage(this.#sheet, picture.box[0], picture.box[1]);
+    const context = this.#canvas.getContext("2d");
+    if (!picture || !context) return;
+    if (spotlight) dim(context, picture.rect, image_size, 1);
+    if (fill(this.#sheet, picture)) {
+      context.globalAlpha = opacity;
+      context.drawImage(this.#sheet, picture.box[0], picture.box[1]);
     }
   }
 
@@ -99,6 +111,25 @@ export function layerPainter(stack: unknown, index: number, lost: () => void): L
   const layer = model?.get?.("_canvases")?.[index];
   if (!layer?.ctx || !layer.canvas || typeof layer.syncViews !== "function") return null;
   return new LayerPainter(model as StackModel, layer, lost);
+}
+
+/** Opacity of the black that dims the image, as `SPOTLIGHT` in rfwidget/widget/scene.py. */
+const SPOTLIGHT = 0.45;
+
+/** Dims the image but for a rectangle of it, both in pixels of `scale` units. */
+function dim(
+  context: CanvasRenderingContext2D,
+  [left, top, right, bottom]: Rect,
+  [width, height]: readonly [number, number],
+  scale: number,
+): void {
+  const [x, y] = [clamp(left, 0, width), clamp(top, 0, height)];
+  context.globalAlpha = 1;
+  context.fillStyle = `rgb(0 0 0 / ${SPOTLIGHT})`;
+  context.beginPath();
+  context.rect(0, 0, width * scale, height * scale);
+  context.rect(x * scale, y * scale, (clamp(right, x, width) - x) * scale, (clamp(bottom, y, height) - y) * scale);
+  context.fill("evenodd");
 }
 
 /** Puts a picture's pixels on a canvas of its size; false if it has none. */

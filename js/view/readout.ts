@@ -1,16 +1,19 @@
 /**
- * The line below the image: the cell under the pointer or the selected one, what is going on, progress, and errors.
+ * The card of the selected cell in words and numbers, with errors; and the foot of the picture: the cell under the pointer,
+ * what is going on, progress, and what the model gets of the image.
  *
  * Screen readers hear selections and what is going on, not what the mouse passes over.
  */
 
 import { html, say } from "./dom.js";
 
-/** What the line has to tell. */
+/** What the card has to tell. */
 export interface Report {
+  /** The selected cell; null if there is none. */
+  cell: CellReport | null;
   /** The cell under the pointer; "" if there is none. */
   hovered: string;
-  /** The selected cell; "" if there is none. */
+  /** The selected cell in a sentence; "" if there is none. */
   selected: string;
   /** More about it that is worth seeing but not hearing. */
   detail: string;
@@ -21,20 +24,40 @@ export interface Report {
   /** 0 .. 1, or -1 if nothing is under way. */
   progress: number;
   error: { message: string; details: string } | null;
+  /** Why something that was wanted could not be. */
+  notice: string;
+  /** What the model gets of the image. */
+  input: string;
 }
+
+/** The selected cell: its coordinates, and what there is to say about it, line by line. */
+export interface CellReport {
+  name: string;
+  lines: readonly (readonly [word: string, value: string, remark: string])[];
+}
+
+/** What a first glance needs. */
+const HINT = "hover, click, drag; ? for more";
 
 export class Readout {
   readonly element: HTMLElement;
+  /** Stands below the picture. */
+  readonly foot: HTMLElement;
+  readonly #hint = html("span", "rfwidget-hint", { "aria-hidden": "true" }, [new Text(HINT)]);
+  readonly #input = html("div", "rfwidget-input");
+  readonly #name = html("div", "rfwidget-cell");
+  readonly #facts = html("dl", "rfwidget-facts");
   readonly #hovered = html("span", "rfwidget-hovering", { "aria-hidden": "true" });
-  readonly #selected = html("span", "rfwidget-selection");
+  readonly #selected = html("span", "rfwidget-selection rfwidget-unseen");
   readonly #detail = html("span", "rfwidget-detail", { "aria-hidden": "true" });
   readonly #answer = html("span", "rfwidget-answer");
   readonly #activity = html("span", "rfwidget-activity");
   readonly #progress = html("progress", "rfwidget-progress", { max: 1, "aria-label": "Progress" });
   readonly #message = html("span", "rfwidget-message");
-  readonly #details = html("pre", "rfwidget-traceback");
-  readonly #disclosure = html("details", "", {}, [html("summary", "", {}, ["Details"].map(text)), this.#details]);
+  readonly #details = html("pre", "rfwidget-traceback", { tabindex: 0 });
+  readonly #disclosure = html("details", "", {}, [html("summary", "", {}, [new Text("Details")]), this.#details]);
   readonly #error = html("div", "rfwidget-error", { role: "alert" }, [this.#message, this.#disclosure]);
+  readonly #notice = html("div", "rfwidget-notice", { role: "alert" });
 
   constructor() {
     const spoken = html("span", "rfwidget-spoken", { role: "status", "aria-live": "polite" }, [
@@ -42,27 +65,55 @@ export class Readout {
       this.#answer,
       this.#activity,
     ]);
-    const line = html("div", "rfwidget-status", {}, [this.#hovered, spoken, this.#detail, this.#progress]);
-    this.element = html("div", "rfwidget-readout", {}, [line, this.#error]);
+    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
+      html("span", "", {}, [new Text("Selected cell")]),
+      this.#detail,
+    ]);
+    const line = html("div", "rfwidget-status", {}, [this.#hovered, spoken, this.#progress]);
+    const parts = [title, this.#name, this.#facts, this.#error, this.#notice];
+    this.element = html("div", "rfwidget-card rfwidget-readout", {}, parts);
+    this.foot = html("div", "rfwidget-foot", {}, [this.#hint, line, this.#input]);
   }
 
-  show({ hovered, selected, detail, answer, activity, progress, error }: Report): void {
+  /** The user knows how it goes. */
+  dropHint(): void {
+    this.#hint.remove();
+  }
+
+  show(report: Report): void {
+    const { cell, hovered, selected, detail, answer, activity, progress, error, notice } = report;
+    this.#hint.hidden = hovered !== "" || answer !== "" || activity !== "" || progress >= 0;
+    say(this.#input, report.input);
+    this.#input.title = report.input;
+    say(this.#name, cell?.name ?? "\u2013");
+    this.#tell(cell?.lines ?? []);
     say(this.#hovered, hovered);
     say(this.#selected, selected);
-    say(this.#detail, hovered ? "" : detail);
+    say(this.#detail, detail);
     say(this.#answer, answer);
     say(this.#activity, activity);
-    // Hidden from sight alone: a screen reader must not take it for a new selection when it comes back.
-    this.#selected.classList.toggle("rfwidget-unseen", hovered !== "");
     this.#progress.hidden = progress < 0;
     if (progress >= 0) this.#progress.value = progress;
     this.#error.hidden = error === null;
     say(this.#message, error?.message ?? "");
     say(this.#details, error?.details ?? "");
     this.#disclosure.hidden = !error?.details;
+    this.#notice.hidden = notice === "";
+    say(this.#notice, notice);
   }
-}
 
-function text(content: string): Text {
-  return document.createTextNode(content);
+  #tell(lines: CellReport["lines"]): void {
+    const rows = this.#facts.children;
+    while (rows.length > 2 * lines.length) rows[rows.length - 1]?.remove();
+    while (rows.length < 2 * lines.length) {
+      const value = html("dd", "", {}, [html("span", ""), html("span", "rfwidget-remark")]);
+      this.#facts.append(html("dt", ""), value);
+    }
+    lines.forEach(([word, value, remark], k) => {
+      const [term, fact] = [rows[2 * k], rows[2 * k + 1]];
+      if (term) say(term, word);
+      if (fact?.firstElementChild) say(fact.firstElementChild, value);
+      if (fact?.lastElementChild) say(fact.lastElementChild, remark);
+    });
+  }
 }

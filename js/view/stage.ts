@@ -16,6 +16,14 @@ export function stageOf(source: { get<K extends keyof Stage>(name: K): Stage[K] 
   return { image_size: source.get("image_size"), margin: source.get("margin"), scale: source.get("scale") };
 }
 
+/** The same stage magnified. */
+export function magnified({ image_size, margin, scale }: Stage, factor: number): Stage {
+  if (factor === 1) return { image_size, margin, scale };
+  const [left, top, right, bottom] = margin;
+  const around: Stage["margin"] = [left * factor, top * factor, right * factor, bottom * factor];
+  return { image_size, margin: around, scale: scale * factor };
+}
+
 /** Size of the image on the stage. */
 export function imageExtent({ image_size: [width, height], scale }: Stage): Extent {
   return { width: width * scale, height: height * scale };
@@ -26,4 +34,41 @@ export function stageExtent(stage: Stage): Extent {
   const [left, top, right, bottom] = stage.margin;
   const { width, height } = imageExtent(stage);
   return { width: left + width + right, height: top + height + bottom };
+}
+
+/** Below this width the column stands under the image. */
+const STACKED = 700;
+/** Least width of the column. */
+const COLUMN = 330;
+/** Height around the image, above and below together. */
+const ROOM = 24;
+
+/** How a widget is laid out: side by side or stacked, and the room for the picture. */
+export interface Layout {
+  stacked: boolean;
+  /** Of the place that the picture stands in. */
+  picture: Extent;
+  /** By how much the stage is magnified to stand there. */
+  factor: number;
+}
+
+/**
+ * Lays out a stage in a widget of some width.
+ *
+ * @param height how high the image is at most, in CSS pixels; infinite: as high as `room` allows
+ * @param room height that is left beside bar and strip, where that is limited
+ */
+export function layOut(stage: Stage, width: number, height: number, room = Infinity): Layout {
+  const extent = stageExtent(stage);
+  const high = Math.min(height + ROOM, room);
+  if (width <= 0) return { stacked: false, picture: { width: extent.width, height: high }, factor: 1 };
+  const stacked = width < STACKED;
+  const across = stacked ? width : width - COLUMN;
+  const most = Number.isFinite(height) ? 1 : Infinity;
+  const factor = Math.max(0.05, Math.min(most, across / extent.width, high / extent.height));
+  const wide = stacked
+    ? width
+    : Math.min(across, Math.max(Number.isFinite(height) ? high : across, extent.width * factor));
+  // Stacked, the picture takes no more height than it needs.
+  return { stacked, picture: { width: wide, height: stacked ? extent.height * factor : high }, factor };
 }

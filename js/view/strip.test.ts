@@ -48,19 +48,44 @@ afterEach(() => {
 });
 
 describe("the bars", () => {
-  it("are as tall as the fields are large against the image, which is half the height", () => {
-    expect(bars().map((child) => (child.firstElementChild as HTMLElement).style.height)).toEqual([
-      "25%",
-      "100%",
-      "100%",
-      "25%",
-      "100%",
-    ]);
+  it("are as tall as the logarithms of the fields, against the axis where they are larger", () => {
+    const heights = bars().map((child) => Number.parseFloat((child.firstElementChild as HTMLElement).style.height));
+    // 48 of 96 pixels, 400 of 160 as 240 of 96; the scale ends a fifth above that.
+    const high = (pixels: number) => (100 * Math.log(pixels)) / Math.log(240 * 1.2);
+    expect(heights).toEqual(
+      [48, 240]
+        .map(high)
+        .concat(100, high(48), 100)
+        .map((height) => expect.closeTo(height, 6)),
+    );
   });
 
-  it("tell apart by patterns what is cut off, unbounded, uneven or unknown", () => {
+  it("tell apart by patterns and shades what is beyond the image, unbounded, uneven or unknown", () => {
     const kinds = bars().map((child) => child.className.replace("rfwidget-bar", "").trim());
-    expect(kinds).toEqual(["", "rfwidget-cut", "rfwidget-unbounded", "rfwidget-uneven", "rfwidget-unknown"]);
+    expect(kinds).toEqual(["", "rfwidget-idle", "rfwidget-unbounded", "rfwidget-uneven", "rfwidget-unknown"]);
+    strip.draw({ ...STATE, layers: [row("a", { unproductive: true }), row("b")] });
+    expect(bars().map((child) => child.className)).toEqual(["rfwidget-bar rfwidget-idle", "rfwidget-bar"]);
+  });
+
+  it("stand on an axis with round numbers, with the image as a line that has its name", () => {
+    const lines = [...strip.element.querySelectorAll<HTMLElement>(".rfwidget-gridline")];
+    expect(lines.map((line) => line.textContent)).toEqual(["1", "8", "64", "image 160\u00d796"]);
+    const image = strip.element.querySelector<HTMLElement>(".rfwidget-image-line");
+    expect(Number.parseFloat(image?.style.bottom ?? "")).toBeCloseTo((100 * Math.log(96)) / Math.log(288), 6);
+    expect(strip.element.textContent).toContain("Receptive field of every layer, in pixels");
+  });
+
+  it("have brackets of equal strides, and of the nested models that they are in", () => {
+    const field = (pixels: number) => ({ x: { cells: 1, pixels, edges: null }, y: { cells: 1, pixels, edges: null } });
+    const names = ["stem", "backbone/a", "backbone/b", "backbone/deep/c"];
+    strip.draw({ ...STATE, layers: names.map((name, k) => row(name, { field: field(k < 2 ? 1 : 2) })) });
+    const brackets = [...strip.element.querySelectorAll<HTMLElement>(".rfwidget-bracket")];
+    expect(brackets.map(({ textContent, style }) => [textContent, style.left, style.width])).toEqual([
+      ["stride 1", "0%", "50%"],
+      ["stride 2", "50%", "50%"],
+      ["backbone", "25%", "50%"],
+      ["backbone/deep", "75%", "25%"],
+    ]);
   });
 
   it("have names for those who do not see them, as text", () => {

@@ -1,12 +1,12 @@
 /**
- * The layers as a row of bars, as tall as their receptive fields are large against the image; a press or an arrow key
- * chooses a layer.
+ * The layers as a row of bars, as tall as the logarithm of their receptive fields; a press or an arrow key chooses a layer.
  *
- * The line at half height is the image. What is taller than two images is cut off with a notch; an unbounded field is
- * hatched, one that differs from cell to cell is striped, an unknown one is an empty frame: never colour alone.
+ * A dotted line is the image, brackets below are strides and the blocks of nested models. What is larger than the image,
+ * or reads what already sees all of it, is pale; an unbounded field is hatched, one that differs from cell to cell is
+ * striped, an unknown one is an empty frame: never colour alone.
  */
 
-import { countOf, covering } from "../geometry.js";
+import { countOf, covering, formatNumber } from "../geometry.js";
 import type { Box, Cell, LayerRow } from "../protocol.js";
 import { assign, html, say } from "./dom.js";
 import { trackKeys } from "./keys.js";
@@ -25,13 +25,24 @@ export interface StripState {
 }
 
 const STEPS: Record<string, number> = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
+/** CSS pixels: a bar is at most and at least so wide. */
+const WIDEST = 64;
+const NARROWEST = 3;
+/** Part of the scale above what is largest on it. */
+const HEADROOM = 1.2;
+/** Most gridlines. */
+const LINES = 4;
 
 export class LayerStrip {
   readonly element: HTMLElement;
   readonly #bars = html("div", "rfwidget-bars", { role: "listbox", "aria-label": "Layers" });
   readonly #caption = html("span", "rfwidget-caption");
   readonly #background = html("span", "rfwidget-background", { role: "status" });
+  readonly #lines = html("div", "rfwidget-gridlines", { "aria-hidden": "true" });
+  readonly #brackets = html("div", "rfwidget-brackets", { "aria-hidden": "true" });
+  readonly #plot = html("div", "rfwidget-plot", {}, [this.#lines, this.#bars]);
   readonly #choose: (name: string) => void;
+  #items: HTMLElement[] = [];
   #state: StripState = { layers: [], layer: "", offered: null, image: [0, 0], query: null, background: "" };
   /** The layer chosen last: it may not be on show yet. */
   #chosen = "";
@@ -39,8 +50,11 @@ export class LayerStrip {
 
   constructor(choose: (name: string) => void, signal: AbortSignal) {
     this.#choose = choose;
-    const line = html("div", "rfwidget-caption-line", {}, [this.#caption, this.#background]);
-    this.element = html("div", "rfwidget-strip", {}, [this.#bars, line]);
+    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
+      new Text("Receptive field of every layer, in pixels"),
+    ]);
+    const line = html("div", "rfwidget-caption-line", {}, [title, this.#background, this.#caption]);
+    this.element = html("div", "rfwidget-strip", {}, [line, this.#plot]);
     this.#bars.addEventListener("click", (event) => this.#pick(indexOf(event.target)), { signal });
     this.#bars.addEventListener("pointermove", (event) => this.#hover(indexOf(event.target)), { signal });
     this.#bars.addEventListener("pointerleave", () => this.#hover(null), { signal });
@@ -58,20 +72,38 @@ export class LayerStrip {
     const moved = changed || state.layer !== this.#state.layer;
     if (moved) this.#chosen = state.layer;
     this.#state = state;
-    if (changed) {
-      this.#hovered = null;
-      this.#bars.replaceChildren(...state.layers.map((row, index) => bar(row, index, state.image)));
-    }
-    this.#bars.hidden = state.layers.length < 2;
-    this.element.hidden = this.#bars.hidden && !state.background;
+    if (changed) this.#build();
+    this.#plot.hidden = state.layers.length < 2;
+    this.element.hidden = this.#plot.hidden && !state.background;
     if (moved || state.offered !== offered) this.#mark();
     if (moved) this.#reveal();
     this.#report();
   }
 
+  #build(): void {
+    const { layers, image } = this.#state;
+    this.#hovered = null;
+    const scale = scaleFor(layers, image);
+    this.#items = layers.map((row, index) => bar(row, index, image, scale));
+    const count = layers.length;
+    this.#brackets.replaceChildren(
+      ...brackets(layers.map(strideOf), count, 0),
+      ...(layers.some(({ name }) => name.includes("/")) ? brackets(layers.map(blockOf), count, 1) : []),
+    );
+    for (const item of this.#items) item.style.width = `calc(var(--rfwidget-bars-width) / ${count})`;
+    const inner = `max(min(100%, ${count * WIDEST}px), ${count * NARROWEST}px)`;
+    this.#bars.style.setProperty("--rfwidget-bars-width", inner);
+    this.#bars.replaceChildren(...this.#items, this.#brackets);
+    this.#plot.classList.toggle(
+      "rfwidget-blocks",
+      layers.some(({ name }) => name.includes("/")),
+    );
+    this.#lines.replaceChildren(...gridlines(scale, image));
+  }
+
   #mark(): void {
     const current = this.#indexOf(this.#chosen);
-    [...this.#bars.children].forEach((child, index) => {
+    this.#items.forEach((child, index) => {
       assign(child, {
         "aria-selected": `${index === current}`,
         "aria-disabled": `${!this.#offers(index)}`,
@@ -83,8 +115,8 @@ export class LayerStrip {
 
   /** Scrolls to the chosen layer; not by scrollIntoView, which would scroll the page as well. */
   #reveal(): void {
-    const bar = this.#bars.children[this.#indexOf(this.#chosen)];
-    if (bar instanceof HTMLElement) this.#bars.scrollLeft = bar.offsetLeft - this.#bars.clientWidth / 2;
+    const bar = this.#items[this.#indexOf(this.#chosen)];
+    if (bar) this.#bars.scrollLeft = bar.offsetLeft - this.#bars.clientWidth / 2;
   }
 
   #report(): void {
@@ -117,8 +149,7 @@ export class LayerStrip {
     const wanted = this.#goal(event.key, indexOf(event.composedPath()[0]) ?? 0);
     if (wanted === null) return;
     this.#pick(wanted);
-    const bar = this.#bars.children[wanted];
-    if (bar instanceof HTMLElement) bar.focus({ preventScroll: true });
+    this.#items[wanted]?.focus({ preventScroll: true });
     this.#reveal();
   }
 
@@ -145,19 +176,19 @@ export class LayerStrip {
 }
 
 /** A layer's receptive field in words: "mix: 34 × 34 px, stride 4, grid 16 × 16". */
-export function inWords({ name, field, size, uniform, grid }: LayerRow, image: Cell): string {
+export function inWords(row: LayerRow, image: Cell): string {
+  const { name, field, size, uniform, grid, unproductive } = row;
   if (!field) return `${name}: not measured`;
-  const length = (side: number | null) => (side === null ? "\u221e" : `${Math.round(side * 100) / 100}`);
-  const strides = [field.x, field.y].map(({ pixels, cells }) => length(pixels / cells));
+  const length = (side: number | null) => (side === null ? "\u221e" : formatNumber(side));
   const remarks = [
     size.includes(null) ? "grows with the image" : "",
     uniform ? "" : "differs from cell to cell",
-    size.some((side, k) => side !== null && side > (image[k] ?? 0)) ? "larger than the image" : "",
+    isBeyond(row, image) && !size.includes(null) ? "larger than the image" : "",
+    unproductive ? "unproductive: what it reads sees all of the image" : "",
   ].filter(Boolean);
-  const stride = strides[0] === strides[1] ? strides[0] : strides.join(" \u00d7 ");
   return [
     `${name}: ${size.map(length).join(" \u00d7 ")} px`,
-    `stride ${stride}`,
+    strideOf(row),
     `grid ${grid.join(" \u00d7 ")}`,
     ...remarks,
   ].join(", ");
@@ -168,19 +199,92 @@ export function ratioOf({ size }: LayerRow, image: Cell): number {
   return Math.max(...size.map((side, k) => (side ?? Infinity) / (image[k] || 1)));
 }
 
-function bar(row: LayerRow, index: number, image: Cell): HTMLElement {
+/** Places on a logarithmic axis that begins at 1 pixel, as parts of its length. */
+export interface LogScale {
+  /** The pixels at its end. */
+  top: number;
+  place: (pixels: number) => number;
+}
+
+/** A scale for the fields of some layers and the image. */
+export function scaleFor(layers: readonly LayerRow[], image: Cell): LogScale {
+  const lengths = layers.map((row) => lengthOf(row, image)).filter(Number.isFinite);
+  const top = Math.max(2, Math.min(...image), ...lengths) * HEADROOM;
+  return { top, place: (pixels) => Math.min(1, Math.log(Math.max(pixels, 1)) / Math.log(top)) };
+}
+
+/** Length that stands for a field: in proportion to the shorter side of the image as the field is to the image. */
+export function lengthOf(row: LayerRow, image: Cell): number {
+  return row.field ? ratioOf(row, image) * Math.min(...image) : Number.NaN;
+}
+
+function isBeyond(row: LayerRow, image: Cell): boolean {
+  return row.field !== null && ratioOf(row, image) > 1;
+}
+
+function strideOf({ field }: LayerRow): string {
+  if (!field) return "";
+  const strides = [field.x, field.y].map(({ pixels, cells }) => formatNumber(pixels / cells));
+  return `stride ${strides[0] === strides[1] ? strides[0] : strides.join(" \u00d7 ")}`;
+}
+
+/** The nested model that a layer is in. */
+function blockOf({ name }: LayerRow): string {
+  return name.split("/").slice(0, -1).join("/");
+}
+
+/** Round numbers on the axis: 1 and some powers of two. */
+export function ticksFor({ top }: LogScale): number[] {
+  const powers = Math.floor(Math.log2(top));
+  const every = Math.max(1, Math.ceil(powers / (LINES - 1)));
+  return Array.from({ length: Math.floor(powers / every) + 1 }, (_, k) => 2 ** (k * every));
+}
+
+function gridlines(scale: LogScale, image: Cell): HTMLElement[] {
+  const line = (pixels: number, words: string, kind: string) => {
+    const made = html("div", `rfwidget-gridline ${kind}`, {}, [html("span", "", {}, [new Text(words)])]);
+    made.style.bottom = `${100 * scale.place(pixels)}%`;
+    return made;
+  };
+  const side = Math.min(...image);
+  const name = image[0] === image[1] ? `image ${side}` : `image ${image.join("\u00d7")}`;
+  return [...ticksFor(scale).map((tick) => line(tick, `${tick}`, "")), line(side, name, "rfwidget-image-line")];
+}
+
+/** Brackets under runs of bars that have the same words. */
+function brackets(words: readonly string[], count: number, row: number): HTMLElement[] {
+  const found: { words: string; start: number; end: number }[] = [];
+  words.forEach((word, index) => {
+    const last = found.at(-1);
+    if (last?.words === word) last.end = index + 1;
+    else found.push({ words: word, start: index, end: index + 1 });
+  });
+  return found
+    .filter(({ words }) => words)
+    .map(({ words, start, end }) => {
+      const made = html("div", "rfwidget-bracket", { title: words }, [html("span", "", {}, [new Text(words)])]);
+      Object.assign(made.style, { left: `${(100 * start) / count}%`, width: `${(100 * (end - start)) / count}%` });
+      made.style.top = `${18 * row}px`;
+      return made;
+    });
+}
+
+function bar(row: LayerRow, index: number, image: Cell, scale: LogScale): HTMLElement {
   const ratio = row.field ? ratioOf(row, image) : 0;
   const fill = html("div", "rfwidget-fill");
-  fill.style.height = row.field ? `${Math.min(50 * ratio, 100)}%` : "100%";
+  fill.style.height = row.field && ratio < Infinity ? `${100 * scale.place(lengthOf(row, image))}%` : "100%";
+  const high = fill.style.height;
   const kinds = [
     row.field ? "" : "rfwidget-unknown",
     ratio === Infinity ? "rfwidget-unbounded" : "",
-    ratio > 2 && ratio < Infinity ? "rfwidget-cut" : "",
+    (ratio > 1 && ratio < Infinity) || row.unproductive ? "rfwidget-idle" : "",
     row.uniform ? "" : "rfwidget-uneven",
   ];
   const label = inWords(row, image);
   const attributes = { role: "option", "aria-label": label, title: label, "data-index": index };
-  return html("div", ["rfwidget-bar", ...kinds].filter(Boolean).join(" "), attributes, [fill]);
+  const made = html("div", ["rfwidget-bar", ...kinds].filter(Boolean).join(" "), attributes, [fill]);
+  made.style.setProperty("--rfwidget-high", high);
+  return made;
 }
 
 function indexOf(target: EventTarget | null | undefined): number | null {

@@ -6,6 +6,7 @@ them all. Ours has a manager of its own, collects the commands of one drawing, a
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 from ipycanvas import Canvas, MultiCanvas
-from ipycanvas.canvas import _CanvasManager
+from ipycanvas.canvas import COMMANDS, _CanvasManager
+from PIL import Image
 
 from rfwidget.types import Size
 from rfwidget.widget.scene import (
@@ -28,6 +30,7 @@ from rfwidget.widget.scene import (
     Path,
     Scene,
     Tag,
+    tag_width,
 )
 
 PICTURE, HEAT, MARKS = range(3)
@@ -36,8 +39,8 @@ PICTURE, HEAT, MARKS = range(3)
 _MOST_PIXELS = 6_000_000
 """Backing pixels of one layer; larger stages get fewer per CSS pixel."""
 
-_LETTER = 6.5
-"""Width of a tag's letters in CSS pixels, more or less: only the browser knows its fonts."""
+_QUALITY = 92
+"""Of photographs that are sharper than the model's input, 1..100 as JPEG files have it."""
 
 
 class _OwnedMultiCanvas(MultiCanvas):  # type: ignore[misc]
@@ -128,10 +131,22 @@ def _draw_on(layer: Canvas, density: float, draw: Callable[[Canvas], None]) -> N
 
 def _picture(layer: Canvas, scene: Scene) -> None:
     layout = scene.layout
+    height, width = scene.picture.shape[:2]
+    exact = (width, height) == tuple(layout.image)
     layer.translate(layout.margin.left, layout.margin.top)
-    layer.scale(layout.scale, layout.scale)
-    layer.image_smoothing_enabled = layout.scale < 1
-    layer.put_image_data(_rgba(scene.picture), 0, 0)
+    layer.scale(layout.image.w * layout.scale / width, layout.image.h * layout.scale / height)
+    layer.image_smoothing_enabled = not exact or layout.scale < 1
+    if exact:
+        layer.put_image_data(_rgba(scene.picture), 0, 0)
+    else:
+        layer._canvas_manager.send_draw_command(layer, COMMANDS["putImageData"], [0, 0], [_jpeg(scene.picture)])
+
+
+def _jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
+    """A photograph as a file; ipycanvas' own would be of lower quality."""
+    file = io.BytesIO()
+    Image.fromarray(picture, "RGB").save(file, "JPEG", quality=_QUALITY)
+    return file.getvalue()
 
 
 def _rgba(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -169,7 +184,7 @@ def _stroke(layer: Canvas, path: Path, look: Look) -> None:
 
 def _tag(layer: Canvas, tag: Tag) -> None:
     layer.fill_style = tag.colour
-    layer.fill_rect(tag.x, tag.y, 2 * TAG_PADDING + _LETTER * len(tag.text), TAG_HEIGHT)
+    layer.fill_rect(tag.x, tag.y, tag_width(tag.text), TAG_HEIGHT)
     layer.fill_style = "white"
     layer.font = f"600 {TAG_FONT:g}px sans-serif"
     layer.text_baseline = "middle"

@@ -7,6 +7,8 @@ browser straight from that thread; everything that ends in a trait goes through 
 
 from __future__ import annotations
 
+import math
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -27,8 +29,9 @@ from rfwidget.image import as_picture, default_input, get_default_images
 from rfwidget.network import Patch
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ImageShape, Rect, Size
-from rfwidget.widget.heat import Heat, colour_feature_map, heat_map
+from rfwidget.widget.heat import Heat, colour_feature_map, heat_map, value_range
 from rfwidget.widget.overlay import Overlay, Request
+from rfwidget.widget.photograph import ShownImage
 from rfwidget.widget.scene import contours_to_json
 from rfwidget.widget.worker import Cancelled, Check, IdleTasks, MainThread, Urgency, Worker
 
@@ -39,6 +42,9 @@ T = TypeVar("T")
 _PROGRESS_INTERVAL = 0.1
 """Seconds between two reports of progress."""
 
+_LOOK = 0.1
+"""Seconds between two looks at a job that is waited for."""
+
 _MOMENT = 0.03
 """Seconds within which an answer needs no acknowledgement."""
 
@@ -47,11 +53,19 @@ _UNNOTICED = 1 / 60
 
 
 class Style(NamedTuple):
-    """How gradient maps are computed and coloured: output channel (None: mean), matplotlib colour map, sign kept."""
+    """How gradient maps are computed and coloured.
+
+    Attributes:
+        channel: of the output; None: the mean of all.
+        colormap: name of a matplotlib colour map.
+        signed: whether the sign is kept.
+        scale: how magnitudes are told apart, one of `rfwidget.widget.heat.HEAT_SCALES`.
+    """
 
     channel: int | None
     colormap: str
     signed: bool
+    scale: str = "sqrt"
 
 
 class View(NamedTuple):
@@ -67,6 +81,8 @@ class View(NamedTuple):
         image: model input, float32 ``(h, w, c)``.
         picture: what is shown of it, uint8 RGB.
         style: how gradient maps are computed and coloured.
+        photo: the photograph that it was made of, uint8 RGB of any size; None: there is none.
+        said: the image, and what goes into the model, in words.
     """
 
     revision: int
@@ -78,6 +94,13 @@ class View(NamedTuple):
     image: npt.NDArray[np.float32]
     picture: npt.NDArray[np.uint8]
     style: Style
+    photo: npt.NDArray[np.uint8] | None = None
+    said: str = ""
+
+    @property
+    def sharpest(self) -> npt.NDArray[np.uint8]:
+        """The photograph, or else what there is."""
+        return self.picture if self.photo is None else self.photo
 
     @property
     def few_cells(self) -> bool:
@@ -98,7 +121,8 @@ class Answer(NamedTuple):
 def answer(rf: ReceptiveField, view: View, cell: GridPoint) -> Answer:
     """Backpropagate from a cell and colour the result."""
     patch = rf.gradient_patch(cell, view.image, view.style.channel)
-    return Answer(view, cell, view.field.rect(cell), patch, heat_map(patch, view.style.colormap, view.style.signed))
+    style = view.style
+    return Answer(view, cell, view.field.rect(cell), patch, heat_map(patch, style.colormap, style.signed, style.scale))
 
 
 def full_gradient(answered: Answer) -> npt.NDArray[np.float32]:
@@ -125,15 +149,25 @@ class ViewRequest(NamedTuple):
         revision: greater than that of every request before.
         layer: name of the output layer; None: the last one with a grid.
         shape: the model's input ``(h, w, c)``.
-        image: array ``(h, w, c)`` or name of a sample image.
+        image: what is looked at.
         style: how gradient maps are computed and coloured.
+        bands: of an image of many bands those that are shown as red, green and blue; None: the first three.
     """
 
     revision: int
     layer: str | None
     shape: tuple[int, ...]
-    image: Any
+    image: ShownImage
     style: Style
+    bands: tuple[int, int, int] | None = None
+
+
+class Features(NamedTuple):
+    """The layer's output on the image: coloured, uint8 RGBA ``(h, w, 4)``, with its lowest and highest value."""
+
+    rgba: npt.NDArray[np.uint8]
+    low: float
+    high: float
 
 
 class Listener(Protocol):
@@ -142,8 +176,11 @@ class Listener(Protocol):
     def on_progress(self, fraction: float, words: str) -> None:
         """A measurement has come so far."""
 
-    def on_view(self, view: View, features: npt.NDArray[np.uint8]) -> None:
-        """A view request has been fulfilled; with the coloured feature map."""
+    def on_view(self, view: View, features: Features, remark: str) -> None:
+        """A view request has been fulfilled; with the feature map, and a remark on the layer that was chosen."""
+
+    def on_layers(self, layers: Mapping[str, Size]) -> None:
+        """The layers that can be chosen, with their grids."""
 
     def on_answer(self, answered: Answer) -> None:
         """A cell has been answered."""
@@ -156,6 +193,9 @@ class Listener(Protocol):
 
     def on_contours(self, view: View, contours: dict[str, Any]) -> None:
         """The effective receptive field of a view's layer has been outlined."""
+
+    def on_channels(self, view: View, channels: list[int], sheet: npt.NDArray[np.uint8]) -> None:
+        """Pictures of the strongest channels, RGBA below each other."""
 
     def on_background(self, words: str) -> None:
         """What is being computed while nobody waits, or why it could not be; empty: nothing."""
@@ -189,9 +229,10 @@ class Engine:
         self._main = main
         self._listener = listener
         self._serial = 0
+        self._survey: Survey | None = None
         self._prefetch = Prefetch(rf)
-        self.worker = Worker(name="rfwidget")
-        self.background = BackgroundTasks(self, rf, input_layer, self._prefetch, main, listener)
+        self.worker = Worker(name="rfwidget", ended=self._prefetch.clear)
+        self.background = BackgroundTasks(self, rf, self._prefetch, main, listener)
 
     def show(self, request: ViewRequest) -> None:
         """Measure the wanted layer and prepare the wanted image; an older request under way is given up."""
@@ -232,8 +273,13 @@ class Engine:
         samples = (self.prepare(default_input(shape, name), shape) for name in get_default_images())
         return contours_to_json(rf.effective([view.image, *samples], channel=view.style.channel, progress=progress))
 
-    def perform(self, job: Callable[[], T]) -> T:
+    def perform(self, job: Callable[[Check], T]) -> T:
         """Do a job on the worker's thread, where all calls of the framework belong, and wait for it.
+
+        An interrupt of the waiting ends the job as well.
+
+        Args:
+            job: called with a `Check`, to be called now and then: it ends the job if nobody waits any more.
 
         Returns:
             What the job returns; an exception of the job is raised here.
@@ -242,36 +288,111 @@ class Engine:
             ReceptiveFieldError: if the widget has been closed.
         """
         outcome: Future[T] = Future()
+        given_up = threading.Event()
+
+        def check() -> None:
+            if given_up.is_set():
+                raise Cancelled
+            self.worker.check()
 
         def run() -> None:
             try:
-                outcome.set_result(job())
+                check()
+                outcome.set_result(job(check))
             except BaseException as error:
                 outcome.set_exception(error)
 
-        self.worker.submit(Urgency.TASK, run).wait()
+        over = self.worker.submit(Urgency.TASK, run)
+        try:
+            while not over.wait(_LOOK):  # a wait without an end cannot be interrupted everywhere
+                pass
+        except BaseException:
+            given_up.set()
+            raise
         if not outcome.done():
             raise ReceptiveFieldError("the widget has been closed: make a new one")
         return outcome.result()
 
+    def aside(self, job: Callable[[Check], None], failed: Callable[[str, str], None]) -> None:
+        """Do a job on the worker's thread without waiting; tell on the main thread why it failed, if it does."""
+
+        def run() -> None:
+            try:
+                job(self.worker.check)
+            except Cancelled:
+                raise
+            except BaseException as error:
+                self._main.post(partial(failed, *explain(error)))
+
+        self.worker.submit(Urgency.TASK, run)
+
+    def channels(self, view: View) -> None:
+        """Have pictures of the strongest channels of a view made."""
+        self.aside(lambda check: self._channels(view, check), lambda words, _: self._listener.on_background(words))
+
+    def _channels(self, view: View, check: Check) -> None:
+        check()
+        numbers, sheet = channel_sheet(self._rf.network.feature_map(view.image))
+        self._main.post(partial(self._listener.on_channels, view, numbers, sheet))
+
+    def survey(self, shape: GridShape, progress: Progress) -> Survey:
+        """All layers at an image size; what is known is not measured again. Belongs on the worker's thread."""
+        known = self._survey
+        if known is None or known.input_shape[1:] != shape[1:]:
+            size = ImageShape(shape.w, shape.h, shape.c)
+            known = self._survey = self._rf.survey(size, self._input_layer, progress=progress)
+        return known
+
     def _show(self, request: ViewRequest) -> None:
         try:
+            remark, report = "", _paced(self.worker.check, self._tell_progress)
             if not self._is_measured(request):
-                height, width, channels = request.shape
-                self._rf.compute(
-                    ImageShape(width, height, channels),
-                    self._input_layer,
-                    request.layer,
-                    progress=_paced(self.worker.check, self._tell_progress),
-                )
+                self._measure(request, request.layer, report)
+                if request.layer is None:
+                    remark = self._step_back(request, report)
             view = self._view(request)
-            features = colour_feature_map(self._rf.feature_map(view.image, request.style.channel))
+            values = self._rf.feature_map(view.image, request.style.channel)
+            features = Features(colour_feature_map(values), *value_range(values))
         except Cancelled:
             raise
         except BaseException as error:  # SystemExit too: nobody else would hear of it on this thread
             self._main.post(partial(self._listener.on_failure, *explain(error)))
+            self._offer_layers(request)
         else:
-            self._main.post(partial(self._listener.on_view, view, features))
+            self._main.post(partial(self._listener.on_view, view, features, remark))
+
+    def _offer_layers(self, request: ViewRequest) -> None:
+        """After a layer that is none: tell which there are, if that is not known yet."""
+        if request.layer is None:
+            return
+        try:
+            self._measure(request._replace(layer=None), None, lambda *_: self.worker.check())
+        except Cancelled:
+            raise
+        except Exception:
+            return  # what went wrong has been told already
+        self._main.post(partial(self._listener.on_layers, self._rf.layers))
+
+    def _measure(self, request: ViewRequest, layer: str | None, progress: Progress) -> None:
+        height, width, channels = request.shape
+        self._rf.compute(ImageShape(width, height, channels), self._input_layer, layer, progress=progress)
+
+    def _step_back(self, request: ViewRequest, progress: Progress) -> str:
+        """Measure the last layer whose field fits the image, if that of the last one does not; why, in words."""
+        shape, last = self._rf.input_shape, self._rf.output_layer
+        if _fits(self._rf.field.description.size, shape):
+            return ""
+        try:
+            survey = self.survey(shape, progress)
+        except Cancelled:
+            raise
+        except Exception:
+            return ""  # the layer that has been measured is shown; why others cannot be is said in the strip's place
+        fitting = [row.name for row in survey if not row.note and _fits(row.size, shape)]
+        if not fitting or fitting[-1] == last:
+            return ""
+        self._measure(request, fitting[-1], progress)
+        return f"the last layer whose field fits the image; those behind it, up to {last}, are in the strip below"
 
     def _answer(self, view: View, cell: GridPoint, request: Request | None) -> None:
         begin = time.perf_counter()
@@ -291,6 +412,8 @@ class Engine:
             box=answered.heat.box,
             rect=answered.rect,
             milliseconds=1000 * (time.perf_counter() - begin),
+            ticks=answered.heat.ticks,
+            mass=answered.heat.mass,
             rgba=answered.heat.rgba.tobytes(),
         )
         self._main.post(partial(self._listener.on_answer, answered))
@@ -308,7 +431,9 @@ class Engine:
 
     def _view(self, request: ViewRequest) -> View:
         rf, shape = self._rf, self._rf.input_shape
-        pixels = default_input(shape, request.image) if isinstance(request.image, str) else request.image
+        shown = request.image.fitted(shape)
+        model_input = self.prepare(shown.pixels, shape)
+        own = as_picture(shown.pixels if request.bands is None else shown.pixels[:, :, list(request.bands)])
         return View(
             revision=request.revision,
             field=rf.field,
@@ -316,9 +441,11 @@ class Engine:
             grid=Size(rf.output_shape.w, rf.output_shape.h),
             channels=rf.channels,
             layer=rf.output_layer,
-            image=self.prepare(pixels, shape),
-            picture=as_picture(pixels),
+            image=model_input,
+            picture=own,
             style=request.style,
+            photo=shown.photo,
+            said=f"{shown.said}; {values_in_words(model_input, prepared=self._preprocess is not None)}",
         )
 
 
@@ -336,6 +463,10 @@ class Prefetch:
         self._rf = rf
         self._answers: Mapping[GridPoint, Answer] = {}
         self._slow: int | None = None
+
+    def clear(self) -> None:
+        """Forget all answers."""
+        self._answers = {}
 
     def take(self, view: View, cell: GridPoint) -> Answer | None:
         """The answer of a cell, if it is there."""
@@ -381,7 +512,6 @@ class BackgroundTasks:
     Args:
         engine: computes outlines, and lends its worker.
         rf: the estimator.
-        input_layer: name of the image input; None: the model's first.
         prefetch: filled with the answers of neighbours.
         main: where the listener is told.
         listener: told of results.
@@ -391,14 +521,13 @@ class BackgroundTasks:
         self,
         engine: Engine,
         rf: ReceptiveField,
-        input_layer: str | None,
         prefetch: Prefetch,
         main: MainThread,
         listener: Listener,
     ) -> None:
         self._contours = engine.contours
+        self._all_layers = engine.survey
         self._rf = rf
-        self._input_layer = input_layer
         self._prefetch = prefetch
         self._main = main
         self._listener = listener
@@ -422,9 +551,8 @@ class BackgroundTasks:
         self._tell("")
 
     def _survey(self, view: View, check: Check) -> None:
-        shape = view.input_shape
         with self._telling("all layers", check) as report:
-            survey = self._rf.survey(ImageShape(shape.w, shape.h, shape.c), self._input_layer, progress=report)
+            survey = self._all_layers(view.input_shape, report)
             self._main.post(partial(self._listener.on_survey, survey))
 
     def _outline(self, view: View, check: Check) -> None:
@@ -448,6 +576,45 @@ class BackgroundTasks:
 
     def _tell(self, words: str) -> None:
         self._main.post(partial(self._listener.on_background, words))
+
+
+_MOST_CHANNELS = 40
+"""Channels on the sheet."""
+
+_THUMBNAIL = 48
+"""Longer side of a picture on the sheet of channels, in pixels."""
+
+
+def channel_sheet(values: npt.NDArray[np.float32]) -> tuple[list[int], npt.NDArray[np.uint8]]:
+    """The strongest channels of a feature map ``(h, w, c)`` by their mean magnitude, and pictures of them in a column.
+
+    >>> numbers, sheet = channel_sheet(np.array([[[1, 0, -3]]], np.float32))
+    >>> numbers, sheet.shape
+    ([2, 0, 1], (3, 1, 4))
+    """
+    strength = np.abs(np.nan_to_num(values)).mean(axis=(0, 1))
+    numbers = [int(number) for number in np.argsort(-strength, kind="stable")[:_MOST_CHANNELS]]
+    every = max(1, math.ceil(max(values.shape[:2]) / _THUMBNAIL))
+    return numbers, np.concatenate([colour_feature_map(values[::every, ::every, number]) for number in numbers])
+
+
+def values_in_words(image: npt.NDArray[np.float32], *, prepared: bool) -> str:
+    """The range of the values that go into a model; one that many models do not expect is pointed out.
+
+    Args:
+        image: the model's input.
+        prepared: whether a ``preprocess`` of the user's has made it.
+    """
+    low, high = float(image.min()), float(image.max())
+    words = f"values {low:.3g} to {high:.3g}"
+    if high > 2 and not prepared:
+        words += " \u2013 does the model scale them?"
+    return words
+
+
+def _fits(size: Size, image: GridShape) -> bool:
+    """Whether a field is no larger than the image."""
+    return size.w <= image.w and size.h <= image.h
 
 
 def _paced(check: Check, tell: Progress) -> Progress:

@@ -7,9 +7,8 @@ The messages of a page are checked here and nowhere else. Boxes travel as ``[lef
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard, TypeVar
 
@@ -18,6 +17,7 @@ import traitlets as t
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Rect
+from rfwidget.widget.scene import rect_to_json
 
 _STATIC = Path(__file__).parent / "static"
 _CLIENT = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -38,6 +38,12 @@ def read_built(name: str) -> str:
 
 Box = tuple[int, int, int, int]
 """Whole pixels of the image, given by their edges: left, top, right, bottom."""
+
+Ticks = Sequence[tuple[float, str]]
+"""Marks on a colour bar: the place, 0..1 from its beginning, and the value there in words."""
+
+Mass = Sequence[tuple[float, Box]]
+"""Shares of a gradient map's mass, each with a box of the image that holds it."""
 
 
 class Request(NamedTuple):
@@ -71,10 +77,53 @@ class Choice(NamedTuple):
     name: str
 
 
-PageMessage = Request | Query | Choice
+class Setting(NamedTuple):
+    """A page wants one of its controls to have another value; the value is not yet checked.
+
+    Attributes:
+        name: one of `SETTABLE`.
+        value: True or False, a whole or a real number, a short text, or None.
+    """
+
+    name: str
+    value: bool | int | float | str | None
+
+
+class Upload(NamedTuple):
+    """A page hands over an image file.
+
+    Attributes:
+        name: of the file, for the read-out alone.
+        content: the file's bytes; not yet looked at.
+    """
+
+    name: str
+    content: bytes
+
+
+class Action(NamedTuple):
+    """A page wants something made: one of `ACTIONS`."""
+
+    name: str
+
+
+PageMessage = Request | Query | Choice | Setting | Upload | Action
 """What a page can say."""
 
-M = TypeVar("M", Request, Query, Choice)
+SETTABLE = (
+    *("image", "channel", "colormap", "signed", "heat_scale", "heat_opacity", "spotlight", "show_heat", "show_dots"),
+    *("show_first", "show_central", "show_last", "show_naive", "show_erf", "show_pixels", "asking", "compare_layer"),
+    "bands",
+)
+"""What the controls of a page set."""
+
+ACTIONS = ("png", "code", "page", "channels")
+"""What a page can have made: the picture, the line of Python, the standalone page, the sheet of channels."""
+
+_LONGEST_TEXT = 1000
+"""Characters of a text that a page sends."""
+
+M = TypeVar("M", Request, Query, Choice, Setting, Upload, Action)
 
 
 class Overlay(anywidget.AnyWidget):
@@ -111,7 +160,7 @@ class Overlay(anywidget.AnyWidget):
     layer = t.Unicode("").tag(sync=True)
     """Name of the output layer."""
     feature_map = t.Dict(default_value=None, allow_none=True).tag(sync=True)
-    """``{"size": [w, h], "rgba": bytes}``, one pixel per cell, or None."""
+    """``{"size": [w, h], "range": [lowest, highest], "rgba": bytes}``, one pixel per cell, or None."""
     show_heat = t.Bool(True).tag(sync=True)
     """Whether the heat map is drawn."""
     heat_opacity = t.Float(0.7, min=0.0, max=1.0).tag(sync=True)
@@ -128,6 +177,18 @@ class Overlay(anywidget.AnyWidget):
     """Outlines of the effective receptive field: `rfwidget.widget.scene.contours_to_json`, or None."""
     background = t.Unicode("").tag(sync=True)
     """What is being computed while nobody waits."""
+    height = t.Int(480).tag(sync=True)
+    """CSS pixels that the image is high at most."""
+    choices = t.List(t.List(), []).tag(sync=True)
+    """The layers that can be chosen: name, width and height of the grid."""
+    controls = t.Dict(default_value=None, allow_none=True).tag(sync=True)
+    """What the controls show: `rfwidget.widget.controls.controls_to_json`; None: there are none."""
+    notice = t.Unicode("").tag(sync=True)
+    """Why something that was wanted with the controls could not be; empty: nothing."""
+    input = t.Unicode("").tag(sync=True)
+    """What the model gets of the image, in words."""
+    thumbnails = t.Dict(default_value=None, allow_none=True).tag(sync=True)
+    """The sheet of channels, ``{"size": [w, h], "channels": [number, ...], "rgba": bytes}``, or None."""
 
     def __init__(self, **traits: Any) -> None:
         self._esm = read_built("overlay.js")
@@ -149,9 +210,9 @@ class Overlay(anywidget.AnyWidget):
         """Have a handler called with every well-formed message of a kind; it takes the place of the one before."""
         self._handlers[kind] = handler
 
-    def _receive(self, _widget: object, content: object, _buffers: object) -> None:
+    def _receive(self, _widget: object, content: object, buffers: object) -> None:
         """Hand a page's message to the handler of its kind; malformed ones are dropped without a word."""
-        message = parse_message(content)
+        message = parse_message(content, buffers)
         handler = self._handlers.get(type(message))
         if handler is not None:
             handler(message)
@@ -174,6 +235,8 @@ class Overlay(anywidget.AnyWidget):
         box: Box,
         rect: Rect,
         milliseconds: float,
+        ticks: Ticks = (),
+        mass: Mass = (),
         rgba: bytes | memoryview,
     ) -> None:
         """Send a heat map to all pages.
@@ -186,6 +249,8 @@ class Overlay(anywidget.AnyWidget):
             box: the pixels that the heat map covers.
             rect: the cell's receptive field.
             milliseconds: what the computation took.
+            ticks: of the colour bar.
+            mass: where the gradient's mass lies.
             rgba: 4 bytes for each pixel of the box, straight alpha.
 
         Raises:
@@ -202,8 +267,10 @@ class Overlay(anywidget.AnyWidget):
             "revision": revision,
             "cell": list(cell),
             "box": list(box),
-            "rect": [edge if math.isfinite(edge) else None for edge in rect],
+            "rect": rect_to_json(rect),
             "milliseconds": milliseconds,
+            "ticks": [list(tick) for tick in ticks],
+            "mass": [[share, list(place)] for share, place in mass],
         }
         self.send(content, [rgba])
 
@@ -213,7 +280,7 @@ class Overlay(anywidget.AnyWidget):
         self.send({"kind": "failure", **_address(request), **failure})
 
     def download(self, name: str, content: bytes) -> None:
-        """Have the browser save a PNG file."""
+        """Have the browser save a file, a picture or a page by the end of its name."""
         self.send({"kind": "download", "name": name}, [content])
 
     def copy(self, text: str) -> None:
@@ -221,8 +288,12 @@ class Overlay(anywidget.AnyWidget):
         self.send({"kind": "copy", "text": text})
 
 
-def parse_message(content: object) -> PageMessage | None:
+def parse_message(content: object, buffers: object = ()) -> PageMessage | None:
     """What a page says; None if it is malformed or none of ours.
+
+    Args:
+        content: the message.
+        buffers: its binary buffers; only an upload has one.
 
     >>> parse_message({"kind": "request", "client": "a", "seq": 1, "revision": 0, "cell": [2, 3]})
     Request(client='a', seq=1, revision=0, cell=GridPoint(x=2, y=3))
@@ -237,7 +308,16 @@ def parse_message(content: object) -> PageMessage | None:
         return None
     kind = content.get("kind")
     parse = _PARSERS.get(kind) if isinstance(kind, str) else None
-    return None if parse is None else parse(content)
+    if parse is None:
+        return None
+    return parse({**content, "content": _only_buffer(buffers)})
+
+
+def _only_buffer(buffers: object) -> bytes | None:
+    """The bytes of a message that has one buffer."""
+    if not isinstance(buffers, (list, tuple)) or len(buffers) != 1 or not isinstance(buffers[0], (bytes, memoryview)):
+        return None
+    return bytes(buffers[0])
 
 
 def _request(content: dict[str, Any]) -> Request | None:
@@ -267,10 +347,38 @@ def _choice(content: dict[str, Any]) -> Choice | None:
     return Choice(name) if isinstance(name, str) else None
 
 
+def _setting(content: dict[str, Any]) -> Setting | None:
+    name, value = content.get("name"), content.get("value")
+    if not isinstance(name, str) or name not in SETTABLE or "value" not in content:
+        return None
+    if isinstance(value, str):
+        return Setting(name, value) if len(value) <= _LONGEST_TEXT else None
+    if value is None or isinstance(value, bool):
+        return Setting(name, value)
+    if isinstance(value, (int, float)) and abs(value) <= _LARGEST:  # NaN compares with nothing
+        return Setting(name, value)
+    return None
+
+
+def _upload(content: dict[str, Any]) -> Upload | None:
+    name, file = content.get("name"), content["content"]
+    if not isinstance(name, str) or len(name) > _LONGEST_TEXT or file is None:
+        return None
+    return Upload(name, file)
+
+
+def _action(content: dict[str, Any]) -> Action | None:
+    name = content.get("name")
+    return Action(name) if isinstance(name, str) and name in ACTIONS else None
+
+
 _PARSERS: Mapping[str, Callable[[dict[str, Any]], PageMessage | None]] = {
     "request": _request,
     "query": _query,
     "layer": _choice,
+    "set": _setting,
+    "upload": _upload,
+    "act": _action,
 }
 """The kinds of messages, by the name that they travel under."""
 

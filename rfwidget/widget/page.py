@@ -29,21 +29,24 @@ from rfwidget.errors import ReceptiveFieldError
 from rfwidget.estimator import ReceptiveField
 from rfwidget.types import GridPoint, ImageShape, Size
 from rfwidget.widget.engine import View, nearest_cell
-from rfwidget.widget.heat import Heat, colour_feature_map, heat_map
+from rfwidget.widget.heat import Heat, colour_feature_map, heat_map, value_range
 from rfwidget.widget.overlay import read_built
-from rfwidget.widget.png import paint_marks
-from rfwidget.widget.scene import Scene, rect_to_json
+from rfwidget.widget.scene import Scene, marks_to_json, rect_to_json
 
 DEFAULT_LIMIT = 25_000_000
 """Bytes; more than that makes a file that neither mails nor opens well."""
+
+_SHARP = 1600
+"""Longer side of the embedded photograph, in pixels."""
 
 _CELLS = 100
 """Gradient maps per layer, if nothing else is asked for."""
 
 _STYLE = (
     ":root{color-scheme:light dark}"
-    "body{margin:24px;background:Canvas;color:CanvasText;font:15px/1.5 system-ui,sans-serif}"
-    "h1{margin:0 0 4px;font-size:1.25rem}p{margin:0 0 16px;max-width:46em}"
+    "body{margin:0 auto;padding:20px;max-width:1280px;background:Canvas;color:CanvasText;"
+    "font:14px/1.5 system-ui,sans-serif}"
+    "h1{margin:0 0 4px;font-size:1.15rem}p{margin:0 0 14px;max-width:60em}"
 )
 
 _HELP = (
@@ -62,12 +65,14 @@ class Exhibit(NamedTuple):
         layers: names of the layers that can be chosen, the first one shown first.
         rows: all layers for the strip, `rfwidget.widget.scene.rows_to_json`; empty: no strip.
         opacity: of the gradient maps, 0..1.
-        scene_of: dots, rectangles and labels for a view.
+        scene_of: the layout and the marks of a view.
+        controls_of: what the controls show of a view, `rfwidget.widget.controls.controls_to_json`.
         contours_of: outlines of the effective receptive field of a view's layer, measured with an estimator of it;
             None: none are shown.
         compare: name of the layer to compare with; empty: none.
         query: left, top, right and bottom edge of the pixels whose cells are marked first, or None.
         asking: whether clicks ask which cells see a place from the start, without Shift.
+        height: CSS pixels that the image is high at most.
     """
 
     view: View
@@ -76,10 +81,12 @@ class Exhibit(NamedTuple):
     rows: list[dict[str, Any]]
     opacity: float
     scene_of: Callable[[View], Scene]
+    controls_of: Callable[[View], dict[str, Any]]
     contours_of: Callable[[ReceptiveField, View, Progress], dict[str, Any]] | None = None
     compare: str = ""
     query: list[int] | None = None
     asking: bool = False
+    height: int = 480
 
 
 class _Budget:
@@ -112,13 +119,26 @@ def write_page(
     Returns:
         Size of the file in bytes.
     """
+    content = page_bytes(rf, exhibit, cells, max_bytes, progress)
+    path.write_bytes(content)
+    return len(content)
+
+
+def page_bytes(
+    rf: ReceptiveField,
+    exhibit: Exhibit,
+    cells: int | Sequence[Sequence[int]] | None = None,
+    max_bytes: int = DEFAULT_LIMIT,
+    progress: Progress = silent,
+) -> bytes:
+    """The page as a file; see `RFWidget.to_html`."""
     if not exhibit.layers:
         raise ReceptiveFieldError("layers is empty: name at least one layer, or give None for the present one")
     _validation.whole("max_bytes", max_bytes, low=1)
     script, style = read_built("standalone.js"), read_built("overlay.css") + _STYLE
     budget = _Budget(max_bytes)
-    photo = address(png_file(Image.fromarray(exhibit.view.picture, "RGB")))
-    budget.spend(len(script) + len(style) + len(photo) + len(json.dumps(exhibit.rows)), "the image")
+    pixels, photo = address(png_file(Image.fromarray(exhibit.view.picture, "RGB"))), _photo(exhibit.view)
+    budget.spend(len(script) + len(style) + len(pixels) + len(photo) + len(json.dumps(exhibit.rows)), "the image")
     shown = []
     for place, name in enumerate(exhibit.layers):
         told = partial(_part, progress, place, len(exhibit.layers))
@@ -127,7 +147,7 @@ def write_page(
         selected = exhibit.selected if view is exhibit.view else None
         points = choose_cells(view.grid, cells, selected)
         maps_told = told if exhibit.contours_of is None else part(told, 0, 0.5)
-        layer = _layer(estimator, view, exhibit.scene_of(view), points, selected, budget, maps_told)
+        layer = _layer(estimator, view, exhibit, points, selected, budget, maps_told)
         shown.append({**layer, "contours": _contours(estimator, view, exhibit, budget, part(told, 0.5, 1))})
     page = {
         "heat_opacity": exhibit.opacity,
@@ -135,14 +155,28 @@ def write_page(
         "compare": exhibit.compare,
         "query": exhibit.query,
         "asking": exhibit.asking,
+        "height": exhibit.height,
+        "controls": {**exhibit.controls_of(exhibit.view), "actions": False},
+        "input": exhibit.view.said,
         "photo": photo,
+        "pixels": pixels,
         "shown": shown,
     }
     text = _document(page, script, style)
     content = text.encode("utf-8")
     _Budget(max_bytes).spend(len(content), "all of it together")
-    path.write_bytes(content)
-    return len(content)
+    return content
+
+
+def _photo(view: View) -> str:
+    """Address of the photograph; empty where the model's own pixels are all there is."""
+    if view.photo is None:
+        return ""
+    photo = Image.fromarray(view.photo, "RGB")
+    photo.thumbnail((_SHARP, _SHARP), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    photo.save(file, "JPEG", quality=90)
+    return address(file.getvalue(), "jpeg")
 
 
 def _part(progress: Progress, place: int, count: int, fraction: float, words: str) -> None:
@@ -203,27 +237,34 @@ def _look_at(rf: ReceptiveField, view: View, layer: str) -> tuple[ReceptiveField
 def _layer(
     rf: ReceptiveField,
     view: View,
-    scene: Scene,
+    exhibit: Exhibit,
     points: list[GridPoint],
     selected: GridPoint | None,
     budget: _Budget,
     progress: Progress,
 ) -> dict[str, Any]:
     """One layer, as `PageLayer` in js/hosts/page-host.ts; the outlines come on top."""
-    layout, style = scene.layout, view.style
-    marks = address(png_file(paint_marks(scene)))
-    features = ""
+    scene, style = exhibit.scene_of(view), view.style
+    layout, marks = scene.layout, marks_to_json(scene.marks)
+    features, reach = "", (0.0, 0.0)
     if view.few_cells:
-        colours = colour_feature_map(rf.feature_map(view.image, style.channel))
-        features = address(png_file(Image.fromarray(colours, "RGBA")))
-    budget.spend(len(marks) + len(features), f"the marks of {view.layer}")
+        values = rf.feature_map(view.image, style.channel)
+        features, reach = address(png_file(Image.fromarray(colour_feature_map(values), "RGBA"))), value_range(values)
+    budget.spend(len(json.dumps(marks)) + len(features), f"the marks of {view.layer}")
     maps = []
     for number, (point, heat) in enumerate(_heats(rf, view, points), 1):
         progress(number / len(points), f"gradient map {number} of {len(points)} of {view.layer}")
         picture = address(indexed_png(heat.rgba))
         budget.spend(len(picture), f"gradient map {number} of {len(points)} of layer {view.layer!r}")
         maps.append(
-            {"cell": list(point), "box": heat.box, "rect": rect_to_json(view.field.rect(point)), "picture": picture}
+            {
+                "cell": list(point),
+                "box": heat.box,
+                "rect": rect_to_json(view.field.rect(point)),
+                "ticks": heat.ticks,
+                "mass": heat.mass,
+                "picture": picture,
+            }
         )
     first = selected if selected in points else min(points, key=_distance_from(nearest_cell(view, None)))
     return {
@@ -235,8 +276,10 @@ def _layer(
         "selected": list(first),
         "label": f"Receptive fields of layer {view.layer}",
         "layer": view.layer,
-        "scene": marks,
+        "dots_every": exhibit.controls_of(view)["dots_every"],
+        "marks": marks,
         "features": features,
+        "range": reach,
         "maps": maps,
     }
 
@@ -257,7 +300,8 @@ def _heats(rf: ReceptiveField, view: View, points: list[GridPoint]) -> Iterator[
     patches = rf.gradient_patches(points, view.image, view.style.channel)
     for point, patch in zip(points, patches, strict=True):
         # A picture without a pixel is no picture.
-        heat = heat_map(patch, view.style.colormap, view.style.signed)
+        style = view.style
+        heat = heat_map(patch, style.colormap, style.signed, style.scale)
         yield point, heat if heat.rgba.size else Heat(0, 0, np.zeros((1, 1, 4), np.uint8))
 
 
@@ -312,6 +356,6 @@ def png_file(image: Image.Image, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def address(png: bytes) -> str:
-    """A PNG file as an address that holds it."""
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+def address(file: bytes, kind: str = "png") -> str:
+    """A picture file as an address that holds it."""
+    return f"data:image/{kind};base64," + base64.b64encode(file).decode("ascii")

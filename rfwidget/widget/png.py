@@ -5,20 +5,25 @@ from __future__ import annotations
 
 import io
 import math
+import pathlib
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import groupby, pairwise
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from rfwidget.types import Rect
+from rfwidget.plotting import finite_rect
+from rfwidget.types import GridShape, Rect
 from rfwidget.widget.heat import Heat
 from rfwidget.widget.scene import (
     DIAMOND,
     DOT_COLOUR,
     DOT_RADIUS,
+    FADE,
     LABEL_FONT,
+    SPOTLIGHT,
     TAG_FONT,
     TAG_HEIGHT,
     TAG_PADDING,
@@ -43,7 +48,13 @@ _COMPRESSION = 3
 """Of PNG files, 0..9: a third larger than at best, and twenty times as fast."""
 
 
-def paint(scene: Scene, heat: Heat | None = None, over: Iterable[Mark] = (), opacity: float = 0.8) -> Image.Image:
+def paint(
+    scene: Scene,
+    heat: Heat | None = None,
+    over: Iterable[Mark] = (),
+    opacity: float = 0.8,
+    spot: Rect | None = None,
+) -> Image.Image:
     """Paint what the widget shows.
 
     Args:
@@ -51,28 +62,42 @@ def paint(scene: Scene, heat: Heat | None = None, over: Iterable[Mark] = (), opa
         heat: gradient map of the selected cell.
         over: marks over all of it.
         opacity: of the gradient map, 0..1.
+        spot: field of pixels around which the image is dimmed; None: nowhere.
     """
     layout = scene.layout
     image = Image.new("RGBA", _size(scene), "white")
-    pixels = Image.fromarray(scene.picture, "RGB").convert("RGBA")
+    zoom = layout.scale * _SHARPNESS
+    size = (round(layout.image.w * zoom), round(layout.image.h * zoom))
+    exact = scene.picture.shape[1::-1] == tuple(layout.image)
+    resampling = Image.Resampling.NEAREST if exact and zoom >= 1 else Image.Resampling.LANCZOS
+    pixels = Image.fromarray(scene.picture, "RGB").resize(size, resampling).convert("RGBA")
+    if spot is not None:
+        edges = [
+            round(edge * zoom)
+            for edge in finite_rect(spot, GridShape(None, int(layout.image.w), int(layout.image.h), 3))
+        ]
+        veil = Image.new("RGBA", size, (0, 0, 0, round(255 * SPOTLIGHT)))
+        veil.paste((0, 0, 0, 0), (max(edges[0], 0), max(edges[1], 0), max(edges[2], 0), max(edges[3], 0)))
+        pixels.alpha_composite(veil)
     if heat is not None and heat.rgba.size:
         faded = heat.rgba.copy()
         faded[:, :, 3] = np.rint(faded[:, :, 3] * opacity)
-        pixels.alpha_composite(Image.fromarray(faded, "RGBA"), (heat.left, heat.top))
-    zoom = layout.scale * _SHARPNESS
-    size = (round(layout.image.w * zoom), round(layout.image.h * zoom))
-    resampling = Image.Resampling.NEAREST if zoom >= 1 else Image.Resampling.LANCZOS
-    corner = (round(layout.margin.left * _SHARPNESS), round(layout.margin.top * _SHARPNESS))
-    image.paste(pixels.resize(size, resampling), corner)
+        left, top, right, bottom = (round(edge * zoom) for edge in heat.box)
+        resampling = Image.Resampling.NEAREST if zoom >= 1 else Image.Resampling.LANCZOS
+        map_ = Image.fromarray(faded, "RGBA").resize((max(right - left, 1), max(bottom - top, 1)), resampling)
+        pixels.alpha_composite(map_, (left, top))
+    image.paste(pixels, (round(layout.margin.left * _SHARPNESS), round(layout.margin.top * _SHARPNESS)))
     _draw(image, (*scene.marks, *over))
-    return image.convert("RGB")
+    return Image.composite(image, Image.new("RGBA", image.size, "white"), _fading(*image.size)).convert("RGB")
 
 
-def paint_marks(scene: Scene) -> Image.Image:
-    """The marks of a scene on clear ground, to lie over its picture."""
-    image = Image.new("RGBA", _size(scene))
-    _draw(image, scene.marks)
-    return image
+def _fading(width: int, height: int) -> Image.Image:
+    """How much of a picture is left near its border, where lines that go on fade away."""
+    ramps = []
+    for length in (width, height):
+        inside = np.minimum(np.arange(length) + 0.5, length - 0.5 - np.arange(length))
+        ramps.append(np.clip(inside / (FADE * _SHARPNESS), 0, 1))
+    return Image.fromarray(np.rint(255 * ramps[1][:, None] * ramps[0]).astype(np.uint8), "L")
 
 
 def _draw(image: Image.Image, marks: Iterable[Mark]) -> None:
@@ -185,9 +210,17 @@ def _dashes(path: Path, dash: list[float]) -> list[Path]:
     return pieces
 
 
+@lru_cache
+def _font(size: float) -> ImageFont.FreeTypeFont:
+    """Bold letters of a size in CSS pixels, arrows among them: those that come with matplotlib."""
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(pathlib.Path(get_data_path()) / "fonts/ttf/DejaVuSans-Bold.ttf", size * _SHARPNESS)
+
+
 def _write_label(draw: ImageDraw.ImageDraw, label: Label, size: tuple[int, int], taken: list[_Edges]) -> None:
     """A label, moved to where the picture holds all of it, and below those before where they would meet."""
-    font, edge = ImageFont.load_default(size=LABEL_FONT * _SHARPNESS), round(1.5 * _SHARPNESS)
+    font, edge = _font(LABEL_FONT), round(1.5 * _SHARPNESS)
     text = " ".join(label.text.split())
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font, anchor="ls", stroke_width=edge)
     x = max(min(label.x * _SHARPNESS, size[0] - right), -left)
@@ -201,6 +234,6 @@ def _write_label(draw: ImageDraw.ImageDraw, label: Label, size: tuple[int, int],
 
 def _write_tag(draw: ImageDraw.ImageDraw, tag: Tag) -> None:
     x, y, height, padding = (at * _SHARPNESS for at in (tag.x, tag.y, TAG_HEIGHT, TAG_PADDING))
-    font = ImageFont.load_default(size=TAG_FONT * _SHARPNESS)
+    font = _font(TAG_FONT)
     draw.rectangle((x, y, x + draw.textlength(tag.text, font=font) + 2 * padding, y + height), fill=tag.colour)
     draw.text((x + padding, y + height / 2), tag.text, font=font, fill="white", anchor="lm")

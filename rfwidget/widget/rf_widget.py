@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,31 +18,60 @@ import numpy.typing as npt
 import traitlets
 from IPython.display import display
 from ipywidgets import Box, VBox, Widget
+from PIL import Image
 
 from rfwidget import _validation
 from rfwidget._progress import Progress, reporting
 from rfwidget._validation import box_inside, cell_inside, pixel_inside
 from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.estimator import ReceptiveField
-from rfwidget.image import as_array, as_model_input, as_picture, default_input, get_default_images
+from rfwidget.image import as_model_input, as_picture, get_default_images
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
-from rfwidget.widget.controls import Controls
-from rfwidget.widget.engine import Answer, Engine, Preprocess, Style, View, ViewRequest, full_gradient, nearest_cell
-from rfwidget.widget.heat import lookup_table
-from rfwidget.widget.overlay import Choice, Overlay, Query, Request
-from rfwidget.widget.page import DEFAULT_LIMIT, Exhibit, write_page
+from rfwidget.widget.controls import AUTOMATIC, controls_to_json
+from rfwidget.widget.engine import (
+    Answer,
+    Engine,
+    Features,
+    Preprocess,
+    Style,
+    View,
+    ViewRequest,
+    full_gradient,
+    nearest_cell,
+)
+from rfwidget.widget.heat import HEAT_SCALES, default_colormap, lookup_table
+from rfwidget.widget.overlay import Action, Choice, Overlay, Query, Request, Setting, Upload
+from rfwidget.widget.page import DEFAULT_LIMIT, Exhibit, page_bytes, write_page
+from rfwidget.widget.photograph import OWN_IMAGE, ArrayImage, Photograph, SampleImage, ShownImage, read_image
 from rfwidget.widget.png import paint, png_bytes
 from rfwidget.widget.saved_output import SavedOutput
-from rfwidget.widget.scene import Layer, Mark, Scene, StageLayout, build_scene, marks_over, rows_to_json
-from rfwidget.widget.worker import Lull, MainThread
+from rfwidget.widget.scene import (
+    CORNERS,
+    STAGE_SIDE,
+    Layer,
+    Mark,
+    Scene,
+    StageLayout,
+    build_scene,
+    dots_every,
+    marks_over,
+    plan_layout,
+    rows_to_json,
+)
+from rfwidget.widget.worker import Check, Lull, MainThread
 
 _SETTLED = 0.3
 """Seconds after the last click or step of a drag after which pages yet to come are told of the selected cell."""
 
 _LONGEST_WAIT = 600.0
 """Seconds to wait for a layer before a page is written."""
+
+_HEIGHTS = (120, 4000)
+"""CSS pixels that an image can be high."""
+
+_RECTANGLES = ("show_first", "show_central", "show_last")
 
 _BEYOND_ANY_GRID = Size(2**31, 2**31)
 
@@ -89,16 +118,19 @@ class RFWidget(VBox):  # type: ignore[misc]
     Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow
     keys move the selected cell. Measuring runs beside the notebook; errors appear inside the widget.
 
-    Click with Shift, or draw a box with Shift, to mark the cells that see the pixel or all of the box; Escape ends
-    that. The switch "who sees it?" does without Shift. The bars below the image are all layers: press one, or move with
-    the arrow keys, to look at it.
+    The bar holds layer, image and what can be saved; the column tells of the selected cell and shows the feature map
+    and what is drawn; ``?`` opens a sheet with all keys. Click with Shift, or draw a box with Shift, to mark the cells
+    that see the pixel or all of the box; Escape ends that. The switch "who sees it?" does without Shift. The bars below
+    the image are all layers: press one, or move with the arrow keys, to look at it.
 
     Args:
         model: a function of ``input_shape`` that builds a Keras model, a built model, or any `ReceptiveField`.
         input_shape: ``(height, width, channels)`` of the model's input; None: the image's, the model's own, or 96x96x3.
         input_layer: name of the image input; None: the model's first.
         output_layer: name of the layer to look at; None: the last one with a 2-D grid.
-        image: array ``(height, width, channels)``, or the name of a sample image; None: the sample photograph.
+        image: array or tensor ``(height, width, channels)``, channels first as well; a picture as a PIL image, the path
+            or the bytes of a file, which is cut and scaled to the model's input; or the name of a sample image. None:
+            the sample photograph.
         init_weights: use constant positive weights for the gradient maps as well.
         preprocess: called with the float32 image ``(height, width, channels)`` before it goes into the model.
         **view: any of the other traits, such as ``selected=(8, 8)`` or ``show_dots=False``.
@@ -113,15 +145,23 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     selected = traitlets.Any(None, help="The cell (x, y) whose gradient map is shown; None: none.")
     output_layer = traitlets.Any(None, help="Name of the layer; setting it measures that layer.")
-    image = traitlets.Any(None, help="Array (height, width, channels) or the name of a sample image.")
+    image = traitlets.Any(None, help="Array, picture, path of a file, or the name of a sample image.")
     channel = traitlets.Any(None, help="Output channel of the gradient maps; None: the mean of all.")
     show_heat = _Flag(True, help="Show the gradient map.")
     show_dots = _Flag(True, help="Show the centres of all receptive fields.")
-    show_rectangles = _Flag(True, help="Show the fields of the first, central and last cell.")
+    show_rectangles = _Flag(True, help="Show the fields of the first, central and last cell: all, or those below.")
+    show_first = _Flag(True, help="Show the field of the first cell.")
+    show_central = _Flag(True, help="Show the field of the central cell.")
+    show_last = _Flag(True, help="Show the field of the last cell.")
     show_naive = _Flag(False, help="Show those cells if the grid were stretched linearly over the image.")
+    show_pixels = _Flag(False, help="Show the model's own pixels instead of the photograph they were made of.")
+    spotlight = _Flag(True, help="Dim the image around the selected cell's field.")
     heat_opacity = _Fraction(0.8, help="Opacity of the gradient map, 0..1.")
-    colormap = _Checked("coolwarm", help="Name of a matplotlib colour map.")
-    signed = _Flag(True, help="Show the sign of the gradient; otherwise its magnitude.")
+    heat_scale = _Checked("sqrt", help="How magnitudes are told apart: linear, sqrt, log, or percentile of the mass.")
+    colormap = _Checked(None, help="Name of a matplotlib colour map; None: magma, and coolwarm for signs.")
+    signed = _Flag(False, help="Show the sign of the gradient; otherwise its magnitude.")
+    bands = _Checked(None, help="Three channels (r, g, b) of an image of many that are shown; None: the first three.")
+    height = _Checked(STAGE_SIDE, help="Largest height of the image on the screen, in CSS pixels.")
     query = _Checked(None, help="Pixel (x, y) or box (left, top, right, bottom) whose cells are marked; None: none.")
     asking = _Flag(False, help="Clicks and drags on the image ask which cells see it, as they do with Shift.")
     show_erf = _Flag(False, help="Outline 50 and 95 % of the effective receptive field at the selected cell.")
@@ -130,6 +170,7 @@ class RFWidget(VBox):  # type: ignore[misc]
     _PICTURE_TRAITS = (
         *("selected", "channel", "show_heat", "show_dots", "show_rectangles", "show_naive"),
         *("heat_opacity", "colormap", "signed", "query", "asking", "show_erf", "compare_layer"),
+        *("show_first", "show_central", "show_last", "show_pixels", "spotlight", "heat_scale", "bands", "height"),
     )
     """The traits that make the picture, beside the layer and the image."""
 
@@ -151,12 +192,16 @@ class RFWidget(VBox):  # type: ignore[misc]
                 f"RFWidget has no {name!r}{suggest(name, self._PICTURE_TRAITS)}; see help(RFWidget)"
             )
         self.rf = _estimator(model, init_weights)
-        self._fixed_shape = input_shape is not None
-        self._shape = _wanted_shape(input_shape, image, self.rf)
+        self._untold = {"input_shape": input_shape, "input_layer": input_layer, "init_weights": init_weights}
+        self._preprocess = preprocess
+        self._fixed_shape = input_shape is not None or _has_own_size(model)
+        self._shape = _wanted_shape(input_shape, image, self.rf, fixed=self._fixed_shape)
+        self._source: tuple[Any, ShownImage] = (None, SampleImage(get_default_images()[0]))
         self._revision = 0
         self._view: View | None = None
         self._answer: Answer | None = None
         self._survey: Survey | None = None
+        self._scene_key: Any = None
         self._follow_only = False
         self._main = MainThread()
         self._canvas = SceneCanvas()
@@ -164,6 +209,9 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._overlay.on_message(Request, self._on_request)
         self._overlay.on_message(Query, self._on_page_query)
         self._overlay.on_message(Choice, self._on_page_choice)
+        self._overlay.on_message(Setting, self._on_page_setting)
+        self._overlay.on_message(Upload, self._on_page_upload)
+        self._overlay.on_message(Action, self._on_page_action)
         self._engine = Engine(self.rf, input_layer, preprocess, self._overlay, self._main, self)
         self._saved_output = SavedOutput(self._picture, self._main)
         self._lull = Lull(self._main, _SETTLED, self._tell_selected)
@@ -177,14 +225,24 @@ class RFWidget(VBox):  # type: ignore[misc]
             _close_tree(stage)
             raise
         self.add_class("rfwidget")
-        self._controls = Controls(self, save=self._download, copy=self._copy)
-        self.children = [stage, self._controls]
+        self.children = [stage]
         self.observe(self._on_layer, "output_layer")
         self.observe(self._on_image, "image")
         self.observe(self._on_selected, "selected")
-        self.observe(self._on_style, ["channel", "colormap", "signed"])
-        self.observe(self._on_scene, ["show_dots", "show_rectangles", "show_naive"])
+        self.observe(self._on_style, ["channel", "colormap", "signed", "heat_scale", "bands"])
+        self.observe(
+            self._on_scene,
+            [
+                *(f"show_{word}" for word in CORNERS),
+                "show_dots",
+                "show_rectangles",
+                "show_naive",
+                "show_pixels",
+                "height",
+            ],
+        )
         self.observe(self._on_heat, ["show_heat", "heat_opacity"])
+        self.observe(lambda _: self._show_controls(), list(self._PICTURE_TRAITS))
         self.observe(self._on_query, "query")
         self.observe(self._on_asking, "asking")
         self.observe(self._on_show_erf, "show_erf")
@@ -196,6 +254,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             asking=self.asking,
             compare=self.compare_layer or "",
         )
+        self._show_controls()
         weakref.finalize(self, self._engine.worker.stop)
         self._show_scene()
         self._request_view()
@@ -212,6 +271,19 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._main.drain()
         answered = self._shown_answer
         return None if answered is None else full_gradient(answered)
+
+    @property
+    def view(self) -> View | None:
+        """The layer and the image on show; None until a layer has been measured."""
+        self._main.drain()
+        return self._view
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong last, in words, as the read-out has it; None if all is well."""
+        self._main.drain()
+        shown = self._overlay.error
+        return None if shown is None else str(shown["message"])
 
     @property
     def survey(self) -> Survey | None:
@@ -259,7 +331,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         layers: Sequence[str] | None = None,
         cells: int | Sequence[Sequence[int]] | None = None,
         max_bytes: int = DEFAULT_LIMIT,
-        progress: Progress | bool | None = None,
+        progress: Progress | bool = True,
     ) -> int:
         """Write one self-contained file in which a reader hovers, clicks and asks: no kernel, no network.
 
@@ -274,51 +346,85 @@ class RFWidget(VBox):  # type: ignore[misc]
             cells: how many gradient maps per layer, evenly spread over its grid; or the cells ``(x, y)``; None: up to
                 100.
             max_bytes: refuse to write a larger file.
-            progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
+            progress: called with the fraction done (0..1) and a few words; True shows a progress bar, False nothing.
 
         Returns:
             Size of the file in bytes.
+
+        An interrupt of the notebook's kernel ends the work; then nothing is written either.
 
         Raises:
             ReceptiveFieldError: if a layer or cell is unknown, a gradient or an effective field cannot be computed, or
                 the file would grow too large; then nothing is written.
         """
         file = _validation.file_path(path, "rf.html")
-        if not self.wait(_LONGEST_WAIT) or self._view is None:
-            raise ReceptiveFieldError("no layer has been measured: wait until the widget shows one, then try again")
+        self.wait(_LONGEST_WAIT)
         if self.compare_layer is not None and self._survey is None:
             self.wait(_LONGEST_WAIT, background=True)  # the other layer's field comes with those of all
-        exhibit = Exhibit(
-            view=self._view,
+        exhibit = self._exhibit(layers)
+        with reporting(progress, "page") as report:
+            return self._engine.perform(
+                lambda check: write_page(file, self.rf, exhibit, cells, max_bytes, _checked(check, report))
+            )
+
+    def _exhibit(self, layers: Sequence[str] | None) -> Exhibit:
+        """What a page shows."""
+        view = self._view
+        if view is None:
+            raise ReceptiveFieldError("no layer has been measured: wait until the widget shows one, then try again")
+        names = (view.layer,) if layers is None else tuple(_validation.series("layers", layers, "names of layers"))
+        return Exhibit(
+            view=view,
             selected=self.selected,
-            layers=(self._view.layer,)
-            if layers is None
-            else tuple(_validation.series("layers", layers, "names of layers")),
+            layers=names,
             rows=rows_to_json(self._survey) if self._survey is not None else [],
             opacity=self.heat_opacity if self.show_heat else 0.0,
-            scene_of=self._scene_of,
+            scene_of=self._whole_scene_of,
+            controls_of=self._controls_of,
             contours_of=self._engine.contours if self.show_erf else None,
             compare=self._overlay.compare,
             query=self._overlay.query,
             asking=self.asking,
+            height=self.height,
         )
-        with reporting(progress, "page") as report:
-            return self._engine.perform(lambda: write_page(file, self.rf, exhibit, cells, max_bytes, report))
 
     def code(self) -> str:
-        """The line of Python that shows this view again; ``model`` stands for the model, ``image`` for an own image."""
-        arguments = ["model"]
+        """The line of Python that shows this view again; ``model`` stands for the model, a comment names what else is
+        yours.
+        """
+        arguments, yours = ["model"], []
+        for name, value in self._untold.items():
+            if value not in (None, False):
+                arguments.append(f"{name}={_plain(value)!r}")
         if self.output_layer is not None:
             arguments.append(f"output_layer={self.output_layer!r}")
         if not isinstance(self.image, str):
             arguments.append("image=image")
+            yours.append(f"image: {self._source[1].title}")
         elif self.image != get_default_images()[0]:
             arguments.append(f"image={self.image!r}")
+        if self._preprocess is not None:
+            arguments.append("preprocess=preprocess")
+            yours.append("preprocess: your function")
         for name in self._PICTURE_TRAITS:
             value = getattr(self, name)
             if value != self.traits()[name].default_value:
-                arguments.append(f"{name}={tuple(value) if isinstance(value, tuple) else value!r}")
-        return f"RFWidget({', '.join(arguments)})"
+                arguments.append(f"{name}={_plain(value)!r}")
+        return f"RFWidget({', '.join(arguments)})" + (f"  # {'; '.join(yours)}" if yours else "")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse what is no trait: a misspelt name would otherwise do nothing, and say nothing."""
+        if name.startswith("_") or name in self._ASSIGNED or hasattr(type(self), name):
+            super().__setattr__(name, value)
+            return
+        known = ("output_layer", "image", *self._PICTURE_TRAITS)
+        raise ReceptiveFieldError(
+            f"RFWidget has no {name!r} that can be set{suggest(name, known)}; there are {', '.join(known)}. What the"
+            " constructor alone takes, such as input_layer, needs a new widget"
+        )
+
+    _ASSIGNED = ("rf", "comm", "keys")
+    """Public names that are set in constructors only, ours and those of ipywidgets."""
 
     def close(self) -> None:
         """Stop all work and free everything in the browser."""
@@ -348,18 +454,55 @@ class RFWidget(VBox):  # type: ignore[misc]
     @traitlets.validate("image")
     def _check_image(self, proposal: dict[str, Any]) -> Any:
         value = proposal["value"]
-        if isinstance(value, str):
-            default_input(GridShape(None, 1, 1, 3), value)
-            return value
-        pixels = as_array(value)
-        if self._fixed_shape:
-            as_model_input(pixels, _grid_shape(self._shape))
-        return pixels
+        if value is None:
+            return None
+        return self._take_image(value, read_image(value, self._shape[2]))
+
+    def _take_image(self, value: Any, shown: ShownImage) -> Any:
+        """What the trait holds for an image: names and paths as they are, everything else as an array."""
+        if isinstance(value, (str, Path)):
+            value = str(value)
+        elif isinstance(shown, Photograph):
+            own = shown.original.shape[:2]
+            size = own if isinstance(value, Image.Image) and not self._fixed_shape else self._shape[:2]
+            value = shown.fitted(_grid_shape((*size, 3))).pixels
+        else:
+            value = shown.pixels if isinstance(shown, ArrayImage) else value
+            if self._fixed_shape:
+                as_model_input(value, _grid_shape(self._shape))
+        self._source = (value, shown)
+        return value
 
     @traitlets.validate("colormap")
-    def _check_colormap(self, proposal: dict[str, Any]) -> str:
+    def _check_colormap(self, proposal: dict[str, Any]) -> str | None:
+        if proposal["value"] is None:
+            return None
         lookup_table(proposal["value"])
         return str(proposal["value"])
+
+    @traitlets.validate("heat_scale")
+    def _check_heat_scale(self, proposal: dict[str, Any]) -> str:
+        value = proposal["value"]
+        if not isinstance(value, str) or value not in HEAT_SCALES:
+            raise ReceptiveFieldError(
+                f"heat_scale is {_validation.brief(value)}{suggest(str(value), HEAT_SCALES)}: expected one of"
+                f" {', '.join(HEAT_SCALES)}"
+            )
+        return value
+
+    @traitlets.validate("bands")
+    def _check_bands(self, proposal: dict[str, Any]) -> tuple[int, ...] | None:
+        value = proposal["value"]
+        if value is None:
+            return None
+        numbers = tuple(_validation.series("bands", value, "three channels of the image"))
+        if len(numbers) != 3:
+            raise ReceptiveFieldError(f"bands is {_validation.brief(value)}: expected three channels, (3, 2, 1) say")
+        return tuple(_validation.whole("each of bands", number, 0, self._shape[2] - 1) for number in numbers)
+
+    @traitlets.validate("height")
+    def _check_height(self, proposal: dict[str, Any]) -> int:
+        return _validation.whole("height", proposal["value"], *_HEIGHTS)
 
     @traitlets.validate("output_layer")
     def _check_output_layer(self, proposal: dict[str, Any]) -> str | None:
@@ -405,8 +548,11 @@ class RFWidget(VBox):  # type: ignore[misc]
         if change["new"] is None:  # as in the constructor; traitlets does not ask validators about None
             self.image = get_default_images()[0]
             return
+        if self._source[0] is not change["new"]:  # a value that holds again after a refused one
+            self._take_image(change["new"], read_image(change["new"], self._shape[2]))
         if not isinstance(change["new"], str):
             self._shape = (*change["new"].shape[:2], self._shape[2])
+        self._overlay.set(notice="")
         self._request_view()
 
     def _on_style(self, _: dict[str, Any]) -> None:
@@ -473,15 +619,77 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def _on_page_choice(self, choice: Choice) -> None:
         """A page wants another layer; runs in a message handler."""
-        if self._view is not None and choice.name in self.rf.layers:
+        if any(choice.name == name for name, *_ in self._overlay.choices):
             self.output_layer = choice.name
+
+    def _on_page_setting(self, setting: Setting) -> None:
+        """A control of a page has been moved; runs in a message handler."""
+        name, value = setting
+        try:
+            if name == "image":
+                if value in get_default_images():  # and no path: pages do not read files
+                    self.image = value
+            elif name == "bands":
+                self.bands = _whole_numbers(str(value))
+            elif name in _RECTANGLES and value and not self.show_rectangles:
+                for other in _RECTANGLES:
+                    setattr(self, other, other == name)
+                self.show_rectangles = True
+            else:
+                setattr(self, name, None if value in ("", AUTOMATIC) else value)
+        except ReceptiveFieldError as error:
+            self._overlay.set(notice=str(error))
+            self._show_controls()
+        else:
+            self._overlay.set(notice="")
+
+    def _on_page_upload(self, upload: Upload) -> None:
+        """A page hands over an image file; runs in a message handler."""
+        try:
+            shown = read_image(upload.content, self._shape[2], Path(upload.name).name or OWN_IMAGE)
+            self.image = shown.fitted(_grid_shape((*self._shape[:2], 3))).pixels
+        except ReceptiveFieldError as error:
+            self._overlay.set(notice=str(error))
+            return
+        self._source = (self.image, shown)
+        self._request_view()
+
+    def _on_page_action(self, action: Action) -> None:
+        """A page wants something made; runs in a message handler."""
+        match action.name:
+            case "png":
+                self._overlay.download("receptive-field.png", self._picture()())
+            case "code":
+                self._overlay.copy(self.code())
+            case "page":
+                self._send_page()
+            case "channels" if self._view is not None:
+                self._engine.channels(self._view)
+
+    def _send_page(self) -> None:
+        """Have the standalone page of the present layer made and saved by the browser."""
+
+        def fail(words: str, _: str) -> None:
+            self._overlay.set(background="", notice=words)
+
+        def tell(fraction: float, _: str) -> None:
+            self._main.post(lambda: self._overlay.set(background="" if fraction >= 1 else f"page: {fraction:.0%}"))
+
+        def make(check: Check) -> None:
+            content = page_bytes(self.rf, exhibit, progress=_checked(check, tell))
+            self._main.post(lambda: self._overlay.download("receptive-field.html", content))
+
+        if self._view is not None:
+            exhibit = self._exhibit(None)
+            self._engine.aside(make, fail)
 
     def _request_view(self) -> None:
         """Have the present traits shown."""
         self._revision += 1
         self._overlay.set(state="busy", status="preparing", progress=0.0, error=None)
-        style = Style(self.channel, self.colormap, self.signed)
-        self._engine.show(ViewRequest(self._revision, self.output_layer, self._shape, self.image, style))
+        style = Style(self.channel, self.colormap or default_colormap(self.signed), self.signed, self.heat_scale)
+        image = self._source[1]
+        self._engine.show(ViewRequest(self._revision, self.output_layer, self._shape, image, style, self.bands))
 
     def _follow(self, **traits: Any) -> None:
         """Set public traits to what is shown already, so that nothing is asked for again.
@@ -517,7 +725,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         if self._overlay.state == "busy":
             self._overlay.set(progress=fraction, status=words)
 
-    def on_view(self, view: View, features: npt.NDArray[np.uint8]) -> None:
+    def on_view(self, view: View, features: Features, remark: str) -> None:
         """Show another layer, image or style; the selection stays where it was on the image."""
         if view.revision != self._revision:
             return
@@ -537,18 +745,29 @@ class RFWidget(VBox):  # type: ignore[misc]
             revision=view.revision,
             selected=None if cell is None else list(cell),
             layer=view.layer,
-            feature_map={"size": size, "rgba": features.tobytes()} if view.few_cells else None,
+            feature_map={"size": size, "range": [features.low, features.high], "rgba": features.rgba.tobytes()}
+            if view.few_cells
+            else None,
+            input=view.said,
+            thumbnails=None,
             label=f"Receptive fields of layer {view.layer}",
             state="ready",
-            status="" if view.few_cells else f"the feature map of {size[0]} x {size[1]} cells is too large to be shown",
+            status=remark
+            if view.few_cells
+            else f"the feature map of {size[0]} x {size[1]} cells is too large to be shown",
             progress=-1.0,
             error=None,
         )
-        self._controls.show_layers(self.rf.layers, view.channels)
+        self.on_layers(self.rf.layers)
+        self._show_controls()
         self._ask_beyond_one_cell(view)
         if cell is not None:
             self._engine.ask(view, cell)
         self._follow(output_layer=view.layer, selected=cell)  # last: observers of the user's may raise
+
+    def on_layers(self, layers: Mapping[str, Size]) -> None:
+        """Offer the layers that there are, while none is shown."""
+        self._overlay.set(choices=[[name, int(grid.w), int(grid.h)] for name, grid in layers.items()])
 
     def on_answer(self, answered: Answer) -> None:
         """Keep the newest gradient map."""
@@ -578,6 +797,12 @@ class RFWidget(VBox):  # type: ignore[misc]
             self._overlay.set(contours=contours)
             self._saved_output.renew()
 
+    def on_channels(self, view: View, channels: list[int], sheet: npt.NDArray[np.uint8]) -> None:
+        """Show the sheet of channels, unless something else is shown by now."""
+        if self._view is not None and view.revision == self._view.revision:
+            size = [sheet.shape[1], sheet.shape[0] // len(channels)]
+            self._overlay.set(thumbnails={"size": size, "channels": channels, "rgba": sheet.tobytes()})
+
     def on_background(self, words: str) -> None:
         """Say what is going on while nobody waits."""
         self._overlay.set(background=words)
@@ -588,25 +813,44 @@ class RFWidget(VBox):  # type: ignore[misc]
         scene = self._scene()
         size, layout = scene.layout.image, scene.layout
         self._canvas.show(scene)
-        self._overlay.set(image_size=[int(size.w), int(size.h)], scale=layout.scale, margin=list(layout.margin))
+        self._overlay.set(
+            image_size=[int(size.w), int(size.h)], scale=layout.scale, margin=list(layout.margin), height=self.height
+        )
+
+    def _show_controls(self) -> None:
+        if self._view is not None:
+            self._overlay.set(controls=self._controls_of(self._view))
+
+    def _controls_of(self, view: View) -> dict[str, Any]:
+        """What the controls show of a view."""
+        layout = plan_layout(view.input_shape, view.field, view.grid, self.height)
+        every = max(dots_every(axis, layout.scale) for axis in view.field)
+        name = self.image if isinstance(self.image, str) else self._source[1].title
+        return controls_to_json(self, image=name, channels=view.channels, dots_every=every, bands=view.input_shape.c)
 
     def _scene(self) -> Scene:
         view = self._view
         if view is None:
             shape = _grid_shape(self._shape)
-            pixels = default_input(shape, self.image) if isinstance(self.image, str) else self.image
-            return build_scene(as_picture(pixels), shape)
+            fitted = self._source[1].fitted(shape)
+            picture = as_picture(fitted.pixels) if fitted.photo is None else fitted.photo
+            return build_scene(picture, shape, height=self.height)
         return self._scene_of(view)
+
+    def _whole_scene_of(self, view: View) -> Scene:
+        """With all marks: a page switches them on and off itself."""
+        return build_scene(view.sharpest, view.input_shape, view.field, view.grid, naive=True, height=self.height)
 
     def _scene_of(self, view: View) -> Scene:
         return build_scene(
-            view.picture,
+            view.picture if self.show_pixels else view.sharpest,
             view.input_shape,
             view.field,
             view.grid,
             dots=self.show_dots,
-            rectangles=self.show_rectangles,
+            rectangles=[word for word in CORNERS if self.show_rectangles and getattr(self, f"show_{word}")],
             naive=self.show_naive,
+            height=self.height,
         )
 
     @property
@@ -619,7 +863,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         scene, answered, opacity = self._scene(), self._shown_answer, self.heat_opacity
         heat = answered.heat if answered is not None and self.show_heat else None
         over = self._marks_over(scene.layout)
-        return lambda: png_bytes(paint(scene, heat, over, opacity))
+        spot = answered.rect if heat is not None and answered is not None and self.spotlight else None
+        return lambda: png_bytes(paint(scene, heat, over, opacity, spot))
 
     def _marks_over(self, layout: StageLayout) -> tuple[Mark, ...]:
         """What the overlay draws in the browser."""
@@ -643,12 +888,6 @@ class RFWidget(VBox):  # type: ignore[misc]
             if self._survey is not None and row.name == self.compare_layer and not row.note:
                 return Layer(row.name, self._survey.field(row.name), row.grid)
         return None
-
-    def _download(self) -> None:
-        self._overlay.download("receptive-field.png", self._picture()())
-
-    def _copy(self) -> None:
-        self._overlay.copy(self.code())
 
     def _ipython_display_(self, **_: Any) -> None:
         """Two outputs: the live view, and the picture that is left when there is no kernel."""
@@ -676,6 +915,37 @@ def _close_parts(widget: Widget) -> None:
                 _close_tree(part)
 
 
+def _checked(check: Check, progress: Progress) -> Progress:
+    """A report of progress that also ends the work if nobody waits for it any more."""
+
+    def report(fraction: float, words: str) -> None:
+        check()
+        progress(fraction, words)
+
+    return report
+
+
+def _plain(value: Any) -> Any:
+    """Named tuples and lists as tuples, as code has them."""
+    return tuple(value) if isinstance(value, (tuple, list)) else value
+
+
+def _whole_numbers(words: str) -> list[int]:
+    """Whole numbers out of a text such as "3, 2, 1"."""
+    try:
+        return [int(word) for word in words.replace(",", " ").split()]
+    except ValueError as error:
+        raise ReceptiveFieldError(
+            f"bands is {_validation.brief(words)}: expected three numbers, 3, 2, 1 say"
+        ) from error
+
+
+def _has_own_size(model: Any) -> bool:
+    """Whether a model, as Keras has them, takes images of one size only."""
+    shape = None if isinstance(model, ReceptiveField) else getattr(model, "input_shape", None)
+    return isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:]
+
+
 def _estimator(model: Any, init_weights: bool) -> ReceptiveField:
     if isinstance(model, ReceptiveField):
         return model
@@ -685,14 +955,39 @@ def _estimator(model: Any, init_weights: bool) -> ReceptiveField:
         return TorchReceptiveField(model, init_weights=init_weights)
     from rfwidget.keras import KerasReceptiveField
 
-    return KerasReceptiveField(model, init_weights=init_weights)
+    rf = KerasReceptiveField(model, init_weights=init_weights)
+    _check_keras_model(model)
+    return rf
 
 
-def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField) -> tuple[int, ...]:
+def _check_keras_model(model: Any) -> None:
+    """Refuse at once, on the user's own line, a model that can never be measured."""
+    if getattr(model, "built", True) is False:
+        raise ReceptiveFieldError(
+            f"the model {getattr(model, 'name', '')!r} is not built: it has no layers yet. Call"
+            " model.build((None, height, width, channels)) or run it on an image first"
+        )
+    shape = getattr(model, "input_shape", None)
+    if isinstance(shape, tuple) and len(shape) == 2:
+        raise ReceptiveFieldError(
+            f"the model takes vectors {shape}: expected a model of images, (None, height, width, channels)"
+        )
+
+
+def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bool) -> tuple[int, ...]:
     """The model's input ``(h, w, c)`` that the arguments ask for."""
     own = rf.default_input_shape()
     if input_shape is None:
-        return own if image is None or isinstance(image, str) else (*as_array(image).shape[:2], own[2])
+        if image is None or isinstance(image, (str, Path, bytes, bytearray, memoryview)):
+            return own
+        if isinstance(image, Image.Image):
+            return own if fixed else (image.height, image.width, own[2])
+        shown = read_image(image, own[2])
+        if not isinstance(shown, ArrayImage):
+            return own
+        if fixed:
+            as_model_input(shown.pixels, _grid_shape(own))
+        return (*shown.pixels.shape[:2], own[2])
     given = rf.read_shape(input_shape)
     return tuple(default if side is None else side for side, default in zip(given, own, strict=True))
 

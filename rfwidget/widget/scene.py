@@ -10,7 +10,7 @@ without a kernel. Where the browser draws over the scene itself, js/view has the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,28 +78,37 @@ SceneMark = Dots | Line | Tag
 Mark = SceneMark | Diamonds | Label
 
 STAGE_SIDE = 480
-"""Longer side of the image on the screen, in CSS pixels, as far as whole zoom factors reach it."""
+"""Longer side of the image on the screen, in CSS pixels, if nothing else is asked for."""
+
+_WHOLE_ENOUGH = 0.8
+"""A whole zoom factor is taken if it gives at least this part of the size that there is room for."""
 
 DASHES: dict[str, tuple[float, ...]] = {"-": (), "--": (7, 4), "-.": (9, 4, 2, 4), ":": (2, 3)}
 """Dash patterns in CSS pixels, under matplotlib's names."""
 
 YELLOW = "#ffe14d"
-DOT_COLOUR = "limegreen"
-DOT_RADIUS = 1.6
+DOT_COLOUR = "#35e06a"
+DOT_RADIUS = 1.4
 DIAMOND = 3.5
 TAG_HEIGHT, TAG_PADDING, TAG_FONT = 16.0, 4.0, 11.0
 LABEL_FONT = 12.0
 """Sizes in CSS pixels."""
 
+_LETTER = 6.7
+"""Width of a tag's letters in CSS pixels, more or less."""
+
 
 def _with_pale_halo(colour: str, width: float, dash: tuple[float, ...]) -> Look:
-    return Look(colour, width, dash, "white", width + 2, 0.7)
+    return Look(colour, width, dash, "white", width + 2, 0.8)
 
 
-CORNERS = {word: _with_pale_halo(colour, 2, DASHES[dash]) for colour, dash, word in CORNER_STYLES}
+_SHADES = {"red": "#e5202b", "blue": "#2b4cff", "green": "#0b7f3a"}
+"""Of the named colours: white letters can be read on them, and they can be told apart on dark and on light ground."""
+
+CORNERS = {word: _with_pale_halo(_SHADES[colour], 2, DASHES[dash]) for colour, dash, word in CORNER_STYLES}
 """Looks of the rectangles of the first, central and last cell; a pale halo sets them off from any picture."""
 
-NAIVE = tuple(_with_pale_halo(colour, 1, DASHES[":"]) for colour, _, _ in CORNER_STYLES)
+NAIVE = tuple(_with_pale_halo(_SHADES[colour], 1, DASHES[":"]) for colour, _, _ in CORNER_STYLES)
 """The same cells, if the grid were stretched over the image."""
 
 SELECTED = Look("white", 2, (), "black", 4, 1.0)
@@ -112,13 +121,16 @@ CONTOUR = Look("white", 2, (), "black", 3.5, 0.8)
 SHARES = (0.5, 0.95)
 """Shares of the gradient's mass that are outlined."""
 
-_EDGE = 10.0
+_EDGE = 12.0
 """Least margin around the image in CSS pixels: room for strokes and the focus ring."""
 
-_MOST_OVERHANG = 0.3
-"""Margin for overhanging fields, as a part of the image's longer side; what is farther out is cut off."""
+_MOST_OVERHANG = 0.25
+"""Margin for overhanging fields, as a part of the image's longer side; what is farther out fades away."""
 
-_DOT_SPACING = 5.0
+FADE = 7.0
+"""CSS pixels at the stage's border over which lines fade."""
+
+_DOT_SPACING = 12.0
 """Least distance between dots in CSS pixels; denser grids show every second, third, ... cell."""
 
 _DIAMOND_SPACING = 7.0
@@ -127,8 +139,14 @@ _DIAMOND_SPACING = 7.0
 _CROSS = 5.0
 """Half the width of the cross at the selected cell's centre, in CSS pixels."""
 
-_BLEED = 2.5
+_ASIDE = 2.5
+"""CSS pixels by which the selected outline lies outside its field, beside the outline of a corner cell."""
+
+_BLEED = 5.0
 """CSS pixels around the image in which a rectangle flush with it keeps its whole line."""
+
+SPOTLIGHT = 0.45
+"""Opacity of the black that dims the image around the selected field."""
 
 _LETTERS = 14.0
 """Height of a label's line in CSS pixels."""
@@ -186,19 +204,34 @@ class Layer(NamedTuple):
     grid: Size
 
 
-def plan_layout(image: GridShape, field: FieldGeometry | None, grid: Size | None) -> StageLayout:
-    """Zoom and margins: whole zoom factors for small images, room for the fields that overhang."""
+def plan_layout(
+    image: GridShape, field: FieldGeometry | None, grid: Size | None, height: float = STAGE_SIDE
+) -> StageLayout:
+    """Zoom and margins: the image with the fields that overhang it fills a square of a given side.
+
+    Args:
+        image: the model's input.
+        field: receptive fields of all cells; None: not measured yet.
+        grid: the layer's grid.
+        height: CSS pixels of the square, but for the least margin; whole zoom factors are preferred.
+    """
     longer = max(image.w, image.h)
-    scale = float(max(1, STAGE_SIDE // longer)) if longer <= STAGE_SIDE else STAGE_SIDE / longer
     overhang = [0.0, 0.0, 0.0, 0.0]
     if field is not None and grid is not None:
         for point in corner_cells(grid):
-            rect = finite_rect(field.rect(point), image)
-            sides = (-rect.left, -rect.top, rect.right - image.w, rect.bottom - image.h)
-            overhang = [max(known, side) for known, side in zip(overhang, sides, strict=True)]
-    most = _MOST_OVERHANG * longer
-    margin = Margin(*(math.ceil(_EDGE + min(side, most) * scale) for side in overhang))
+            overhang = [max(*sides) for sides in zip(overhang, _beyond(field.rect(point), image), strict=True)]
+    sides = [min(side, _MOST_OVERHANG * longer) for side in overhang]
+    scale = height / max(sides[0] + image.w + sides[2], sides[1] + image.h + sides[3])
+    if scale >= 1 and math.floor(scale) >= _WHOLE_ENOUGH * scale:
+        scale = float(math.floor(scale))
+    margin = Margin(*(math.ceil(_EDGE + side * scale) for side in sides))
     return StageLayout(Size(image.w, image.h), scale, margin)
+
+
+def _beyond(rect: Rect, image: GridShape) -> tuple[float, float, float, float]:
+    """Pixels by which a field reaches beyond the image: left, top, right and bottom."""
+    rect = finite_rect(rect, image)
+    return -rect.left, -rect.top, rect.right - image.w, rect.bottom - image.h
 
 
 def build_scene(
@@ -208,21 +241,23 @@ def build_scene(
     grid: Size | None = None,
     *,
     dots: bool = True,
-    rectangles: bool = True,
+    rectangles: Collection[str] = tuple(CORNERS),
     naive: bool = False,
+    height: float = STAGE_SIDE,
 ) -> Scene:
     """Scene of an image and, once it is known, of the grid over it.
 
     Args:
-        picture: RGB as shown, ``(h, w, 3)``.
+        picture: RGB as shown, ``(h, w, 3)``; of any size, it fills the image.
         image: the model's input.
         field: receptive fields of all cells; None: not measured yet.
         grid: the layer's grid.
         dots: show the centres of all cells.
-        rectangles: show the fields of the first, central and last cell.
+        rectangles: which of the fields to show, of the words of `CORNERS`.
         naive: show where these would be if the grid were stretched linearly over the image.
+        height: see `plan_layout`.
     """
-    layout = plan_layout(image, field, grid)
+    layout = plan_layout(image, field, grid, height)
     marks: list[SceneMark] = []
     tags: list[SceneMark] = []
     if field is not None and grid is not None:
@@ -231,10 +266,10 @@ def build_scene(
         for point, (word, look), stretched in zip(corner_cells(grid), CORNERS.items(), NAIVE, strict=True):
             if naive:
                 marks.append(_outline_within(layout.place(naive_rect(point, image, grid)), stretched))
-            if rectangles:
+            if word in rectangles:
                 rect = layout.place(finite_rect(field.rect(point), image))
                 marks.append(_outline_within(rect, look))
-                tags.append(Tag(word, max(0.0, rect.left), max(0.0, rect.top), look.colour))
+                tags.append(_tag(f"{word}{_cut_off(field.rect(point), image)}", rect, layout, look.colour))
     return Scene(layout, picture, (*marks, *tags))
 
 
@@ -243,6 +278,50 @@ def _outline_within(rect: Rect, look: Look) -> Line:
     left, top, right, bottom = rect
     half = look.width / 2
     return Line((around(Rect(left + half, top + half, right - half, bottom - half)),), look)
+
+
+_ARROWS = ("\u2190", "\u2191", "\u2192", "\u2193")
+"""Left, up, right, down."""
+
+_DIAGONALS = {"\u2190\u2191": "\u2196", "\u2191\u2192": "\u2197", "\u2190\u2193": "\u2199", "\u2192\u2193": "\u2198"}
+
+
+def _cut_off(rect: Rect, image: GridShape) -> str:
+    """Arrows to where a field goes on beyond the stage, with the pixels by which it overhangs the image.
+
+    >>> _cut_off(Rect(-60, -60, 40, 40), GridShape(None, 100, 100, 3))
+    ' \u2196 60 px'
+    """
+    beyond = _beyond(rect, image)
+    cut = [
+        (arrow, side) for arrow, side in zip(_ARROWS, beyond, strict=True) if side > _MOST_OVERHANG * max(image[1:3])
+    ]
+    lengths = {side for _, side in cut}
+    arrows = "".join(arrow for arrow, _ in cut)
+    if len(lengths) == 1:
+        return f" {_DIAGONALS.get(arrows, arrows)} {lengths.pop():g} px"
+    return "".join(f" {arrow} {side:g}" for arrow, side in cut) + (" px" if cut else "")
+
+
+def tag_width(text: str) -> float:
+    """Width of a tag in CSS pixels, more or less: only who writes it knows its font."""
+    return 2 * TAG_PADDING + _LETTER * len(text)
+
+
+def _tag(text: str, rect: Rect, layout: StageLayout, colour: str) -> Tag:
+    """A tag in a corner of a rectangle, the left top one if that is in sight; beside one that it would hide."""
+    size, width = layout.size, tag_width(text)
+    left, top = max(rect.left, 0.0), max(rect.top, 0.0)
+    if (
+        rect.left < 0 and rect.top < 0 and rect.right <= size.w and rect.bottom <= size.h
+    ):  # its other corner is in sight
+        left, top = rect.right - width - 2, rect.bottom - TAG_HEIGHT - 2
+    elif rect.right - left < 1.5 * width or rect.bottom - top < 2 * TAG_HEIGHT:
+        top = top - TAG_HEIGHT - 2 if top >= TAG_HEIGHT + 2 else rect.bottom + 2
+    else:
+        left, top = max(left, FADE), max(top, FADE)
+    left, top = min(left, size.w - width - FADE), min(top, size.h - TAG_HEIGHT - FADE)
+    return Tag(text, max(0.0, left), max(0.0, top), colour)
 
 
 def _dots(field: FieldGeometry, image: GridShape, grid: Size, layout: StageLayout) -> npt.NDArray[np.float64]:
@@ -255,11 +334,16 @@ def _dots(field: FieldGeometry, image: GridShape, grid: Size, layout: StageLayou
         (layout.margin.left, layout.margin.top),
         strict=True,
     ):
-        every = max(1, math.ceil(_DOT_SPACING / (axis.stride * layout.scale)))
+        every = dots_every(axis, layout.scale)
         kept = centres[(every - 1) // 2 :: every]
         axes.append(edge + kept[(kept >= 0) & (kept <= pixels)] * layout.scale)
     xs, ys = np.meshgrid(*axes)
     return np.stack([xs.ravel(), ys.ravel()], axis=1)
+
+
+def dots_every(axis: AxisField, scale: float) -> int:
+    """Of how many neighbouring cells one centre is drawn."""
+    return max(1, math.ceil(_DOT_SPACING / (axis.stride * scale)))
 
 
 _DEPTHS = (Line, Diamonds, Label)
@@ -333,15 +417,20 @@ def _marked(
     """One cell: its rectangle, inside the image and where it overhangs, a cross at its centre, and a label."""
     if rect.left == rect.right:
         return ()
-    at = layout.place(finite_rect(rect, image))
+    at = _grown(layout.place(finite_rect(rect, image)), _ASIDE)
     (x, y), scale, size = centre, layout.scale, layout.size
     x, y = layout.margin.left + x * scale, layout.margin.top + y * scale
     cross = (((x - _CROSS, y), (x + _CROSS, y)), ((x, y - _CROSS), (x, y + _CROSS)))
     box, window = (around(at),), layout.place(Rect(0, 0, layout.image.w, layout.image.h))
-    window = Rect(window.left - _BLEED, window.top - _BLEED, window.right + _BLEED, window.bottom + _BLEED)
+    window = _grown(window, _BLEED)
     lines = (Line(box, outside), Line(box, inside, window), Line(cross, inside._replace(dash=())))
     base = _base_below(at.bottom, size.h) if below else _base_above(at.top)
     return (*lines, Label(label, max(at.left, 0) + 3, base)) if label else lines
+
+
+def _grown(rect: Rect, by: float) -> Rect:
+    """A rectangle with room around it."""
+    return Rect(rect.left - by, rect.top - by, rect.right + by, rect.bottom + by)
 
 
 def _base_above(edge: float) -> float:
@@ -413,8 +502,37 @@ def _row_to_json(row: LayerRow, survey: Survey) -> dict[str, Any]:
         "grid": [int(row.grid.w), int(row.grid.h)],
         "size": [side if math.isfinite(side) else None for side in row.size],
         "uniform": all(row.uniform),
+        "unproductive": all(row.unproductive),
         "field": None if row.note else survey.field(row.name).to_json(),
     }
+
+
+def marks_to_json(marks: Iterable[SceneMark]) -> list[dict[str, Any]]:
+    """The marks of a scene, as `SceneMark` in js/protocol.ts: each with the part of the picture that it belongs to."""
+    return [_mark_to_json(mark) for mark in marks]
+
+
+def _mark_to_json(mark: SceneMark) -> dict[str, Any]:
+    match mark:
+        case Dots(centres):
+            at = np.round(centres, 2).ravel().tolist()
+            return {"kind": "dots", "part": "dots", "at": at, "radius": DOT_RADIUS, "colour": DOT_COLOUR}
+        case Line(paths, look):
+            part = next((word for word, corner in CORNERS.items() if corner == look), "naive")
+            points = [[round(at, 2) for corner in path for at in corner] for path in paths]
+            return {"kind": "line", "part": part, "paths": points, **look._asdict(), "dash": list(look.dash)}
+        case Tag(text, x, y, colour):
+            part = next(word for word, corner in CORNERS.items() if corner.colour == colour)
+            size = {"width": tag_width(text), "height": TAG_HEIGHT}
+            return {
+                "kind": "tag",
+                "part": part,
+                "text": text,
+                "x": round(x, 2),
+                "y": round(y, 2),
+                **size,
+                "colour": colour,
+            }
 
 
 def rect_to_json(rect: Rect) -> list[float | None]:

@@ -28,6 +28,10 @@ _QUIET = 0.4
 """Seconds without anything urgent before an idle task begins: between the clicks of a hand, say."""
 
 
+REST = 20.0
+"""Seconds without a job after which a worker's thread ends."""
+
+
 class Urgency(IntEnum):
     """Kinds of jobs, the most urgent first."""
 
@@ -48,10 +52,20 @@ class _Job(NamedTuple):
 
 
 class Worker:
-    """A daemon thread with a one-slot mailbox per kind of job; it starts with the first job."""
+    """A daemon thread with a one-slot mailbox per kind of job.
 
-    def __init__(self, name: str) -> None:
+    It starts with a job, ends when there has been none for a while, and starts anew with the next one.
+
+    Args:
+        name: of the thread.
+        ended: called on the thread when it ends for want of jobs.
+        rest: seconds without a job after which it ends.
+    """
+
+    def __init__(self, name: str, ended: Callable[[], None] = lambda: None, rest: float = REST) -> None:
         self._name = name
+        self._ended = ended
+        self._rest = rest
         self._changed = threading.Condition()
         self._slots: dict[Urgency, _Job] = {}
         self._running: Urgency | None = None
@@ -159,8 +173,10 @@ class Worker:
             with self._changed:
                 self._running, self._stale = None, False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._stopped or bool(self._slots))
-                if self._stopped:
+                self._changed.wait_for(lambda: self._stopped or bool(self._slots), self._rest)
+                if self._stopped or not self._slots:
+                    atexit.unregister(self._end)
+                    self._thread = self._thread if self._stopped else None
                     break
                 self._running = min(self._slots)
                 job = self._slots.pop(self._running)
@@ -172,7 +188,8 @@ class Worker:
                 traceback.print_exc()
             job.over.set()
             del job  # an idle thread must keep nothing alive
-        atexit.unregister(self._end)
+        if not self._stopped:
+            self._ended()
 
 
 class IdleTasks:

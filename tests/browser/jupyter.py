@@ -249,6 +249,13 @@ def click_cell(overlay: Locator, x: int, y: int, centre: tuple[float, float], sc
     expect(overlay).to_have_attribute("data-painted", f"{x},{y}", timeout=30_000)
 
 
+def choose_layer(page: Page, name: str) -> None:
+    """Choose a layer by its name in the bar."""
+    field = page.get_by_role("combobox", name="Layer")
+    field.fill(name)
+    field.press("Enter")
+
+
 def drag_finger(page: Page, start: tuple[float, float], dx: float, dy: float) -> None:
     """Put a finger down at a place of the window, move it, and lift it; the page's context must have touch."""
     touch = page.context.new_cdp_session(page)

@@ -28,7 +28,7 @@ class StandIn:
         self.mode = "answer"
         self.requests: list[Request] = []
         picture = np.tile(np.linspace(60, 200, IMAGE.w).astype(np.uint8)[None, :, None], (IMAGE.h, 1, 3))
-        scene = build_scene(picture, IMAGE, FIELD, GRID, dots=False, rectangles=False)
+        scene = build_scene(picture, IMAGE, FIELD, GRID, dots=False, rectangles=())
         self.canvas = SceneCanvas()
         self.canvas.show(scene)
         self.overlay = Overlay(
@@ -43,7 +43,7 @@ class StandIn:
             label="Receptive fields",
             layer="layer",
             heat_opacity=1.0,
-            feature_map={"size": [32, 16], "rgba": bytes([128, 128, 128, 255] * (32 * 16))},
+            feature_map={"size": [32, 16], "range": [0.0, 1.0], "rgba": bytes([128, 128, 128, 255] * (32 * 16))},
         )
         self.overlay.on_message(Request, self._on_request)
         self.stage = Box([self.canvas.widget, self.overlay])

@@ -60,7 +60,7 @@ def same(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> bool:
 def heat_shows(overlay: Locator, x: int, y: int) -> bool:
     """Whether hiding the heat map changes the screen in the receptive field of a cell, and nowhere else."""
     page = overlay.page
-    button = page.get_by_role("button", name="gradient", exact=True)
+    button = page.get_by_role("button", name="gradient map", exact=True)
     on = screenshot(overlay)
     button.click()
     expect(overlay).not_to_have_attribute("data-painted", re.compile(""))
@@ -117,7 +117,7 @@ def test_widget_in_a_container_that_is_closed_at_first_shows_once_it_opens(lab_p
 import ipywidgets
 from rfwidget import RFWidget
 from tests.browser.patient import PatientReceptiveField
-widget = RFWidget(PatientReceptiveField(), input_shape=(40, 64, 3))
+widget = RFWidget(PatientReceptiveField(), input_shape=(40, 64, 3), spotlight=False)
 ipywidgets.{container}([ipywidgets.Label("other"), widget], titles=("other", "fields"), selected_index=0)
 """
     page = lab_page.page

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pytest
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
@@ -121,7 +120,7 @@ def test_layers_are_chosen_in_the_strip_and_in_the_list(page: Page) -> None:
     overlay = overlay_of(page)
     page.locator(".rfwidget-bar").nth(1).click()
     expect(overlay).to_have_attribute("data-grid", "60x11")
-    expect(page.locator(".rfwidget-layers")).to_have_value("tall")
+    expect(page.get_by_role("combobox", name="Layer")).to_have_value("tall")
     page.keyboard.press("ArrowLeft")
     expect(overlay).to_have_attribute("data-grid", "14x18")
     expect(page.locator(".rfwidget-bar").first).to_be_focused()
@@ -151,9 +150,9 @@ def test_shift_asks_which_cells_see_a_pixel_or_a_box(page: Page, artifacts: Path
 
 
 def test_a_finger_asks_once_that_is_switched_on(page: Page, artifacts: Path) -> None:
-    overlay, switch = overlay_of(page), page.get_by_label("who sees it?")
-    expect(switch).not_to_be_checked()
-    switch.check()
+    overlay, switch = overlay_of(page), page.get_by_role("button", name="who sees it?")
+    expect(switch).to_have_attribute("aria-pressed", "false")
+    switch.click()
     before = overlay.get_attribute("data-selected")
     overlay.scroll_into_view_if_needed()
     box = box_of(overlay)
@@ -163,32 +162,49 @@ def test_a_finger_asks_once_that_is_switched_on(page: Page, artifacts: Path) -> 
     expect(overlay).to_have_attribute("data-query", "10,10,13,20")
     expect(overlay).to_have_attribute("data-selected", before or "")
     page.screenshot(path=artifacts / f"page_switch_{scheme_of(page)}.png")
-    switch.uncheck()
+    switch.click()
     expect(overlay).not_to_have_attribute("data-query", re.compile(""))
 
 
-def test_marks_lie_on_clear_ground_and_the_photo_is_exact(page: Page) -> None:
-    overlay_of(page)
-    corner, middle = page.evaluate(
+def test_the_marks_are_drawn_over_the_photo_and_its_own_pixels_are_exact(page: Page) -> None:
+    overlay = overlay_of(page)
+    box = box_of(overlay)
+    photo = page.locator(".rfwidget-photo")
+    assert box_of(photo) == box
+    shape = "path => { const { x, y, width, height } = path.getBBox(); return [x, y, width, height]; }"
+    first = page.locator('.rfwidget-scene [data-part="first"] path').last.evaluate(shape)
+    # The line of the first field, 12 x 6 pixels from the corner behind the margin on, lies inside it.
+    assert first == pytest.approx([12 + 1, 12 + 1, 12 * SCALE - 2, 6 * SCALE - 2])
+    page_size, embedded = page.evaluate(
         """async () => {
-            const scene = document.querySelector(".rfwidget-scene");
-            await scene.decode();
-            const canvas = new OffscreenCanvas(scene.naturalWidth, scene.naturalHeight);
-            const context = canvas.getContext("2d");
-            context.drawImage(scene, 0, 0);
+            const data = JSON.parse(document.querySelector(".rfwidget-data").textContent);
+            const picture = new Image();
+            picture.src = data.pixels;
+            await picture.decode();
             const photo = document.querySelector(".rfwidget-photo");
-            return [[...context.getImageData(0, 0, 1, 1).data], [photo.naturalWidth, photo.naturalHeight]];
+            return [[picture.naturalWidth, picture.naturalHeight], [photo.naturalWidth, photo.naturalHeight]];
         }"""
     )
-    np.testing.assert_array_equal(corner, [0, 0, 0, 0])
-    assert middle == [64, 40]
+    assert page_size == [64, 40]
+    assert embedded[0] > 500
+
+
+def test_chips_switch_the_marks(page: Page) -> None:
+    overlay_of(page)
+    for name, part in (("first", "first"), ("last", "last"), ("centres", "dots"), ("naive grid", "naive")):
+        marks = page.locator(f'.rfwidget-scene [data-part="{part}"]').first
+        chip = page.get_by_role("button", name=name, exact=True)
+        before = chip.get_attribute("aria-pressed") == "true"
+        (expect(marks).to_be_visible if before else expect(marks).to_be_hidden)()
+        chip.click()
+        (expect(marks).to_be_hidden if before else expect(marks).to_be_visible)()
 
 
 def test_page_asks_from_the_start_what_the_widget_asked(asking_page: Page, artifacts: Path) -> None:
     page, overlay = asking_page, overlay_of(asking_page)
     expect(overlay).to_have_attribute("data-query", "30,20,31,21")
     expect(overlay).to_have_attribute("data-asking", "")
-    expect(page.get_by_label("who sees it?")).to_be_checked()
+    expect(page.get_by_role("button", name="who sees it?")).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".rfwidget-answer")).to_have_text("9 cells of layer wide see pixel (30, 20)")
     # The selected field is 20..32 by 16..22, its centre (26, 19); fields of "tall" are 5 x 9 pixels, 1 x 3 apart.
     compared = page.locator(".rfwidget-compared")
@@ -196,7 +212,7 @@ def test_page_asks_from_the_start_what_the_widget_asked(asking_page: Page, artif
     expect(compared.locator("text")).to_have_text("tall")
     expect(page.locator(".rfwidget-selected text")).to_have_text("wide")
     wide, high = (box_of(compared.locator("rect.rfwidget-line.rfwidget-inside"))[key] for key in ("width", "height"))
-    assert (wide, high) == pytest.approx((5 * SCALE, 9 * SCALE), abs=3)
+    assert (wide, high) == pytest.approx((5 * SCALE + 5, 9 * SCALE + 5), abs=3)  # the outline stands outside
     contours = page.locator(".rfwidget-contours")
     expect(page.locator(".rfwidget-shares text")).to_have_text(["50 %", "95 %"])
     overlay_box = box_of(overlay)

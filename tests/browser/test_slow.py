@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from tests.browser.jupyter import LabPage
+from tests.browser.jupyter import LabPage, choose_layer
 
 SHOW = "from tests.browser.patient import show\nwidget, rf = show()"
 
@@ -17,12 +17,12 @@ def show(lab_page: LabPage) -> Locator:
 
 def test_measuring_shows_progress_leaves_the_notebook_free_and_gives_way_to_another_layer(lab_page: LabPage) -> None:
     page, overlay = lab_page.page, show(lab_page)
-    page.get_by_label("Layer", exact=True).select_option(index=1)
+    choose_layer(page, "tall")
     expect(overlay).to_have_attribute("data-state", "busy")
     expect(page.get_by_role("progressbar", name="Progress")).to_have_js_property("value", 0.5)
     expect(page.locator(".rfwidget-status")).to_contain_text("half way through tall")
     lab_page.expect_in_kernel("6 * 7", "42")
-    page.get_by_label("Layer", exact=True).select_option(index=0)
+    choose_layer(page, "wide")
     expect(overlay).to_have_attribute("data-state", "ready")
     expect(overlay).to_have_attribute("data-grid", "14x18")
     expect(page.get_by_role("progressbar", name="Progress")).to_be_hidden()

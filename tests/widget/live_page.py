@@ -40,9 +40,9 @@ class LivePage:
             self.cell = [x, y]
         self.tell(kind="request", client=client, seq=seq, revision=revision, cell=[x, y])
 
-    def tell(self, **content: Any) -> None:
+    def tell(self, *buffers: bytes, **content: Any) -> None:
         """Send a custom message."""
-        tell(self._comm, content)
+        tell(self._comm, content, [memoryview(buffer) for buffer in buffers])
 
     def assign(self, state: dict[str, Any]) -> None:
         """Set synced traits, as pages of other widgets do."""

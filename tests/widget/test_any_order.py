@@ -26,13 +26,13 @@ from tests.widget.live_page import LivePage, all_ended, worker_threads
 SHAPES = [(24, 30, 3), (26, 21, 3)]
 OWN = [np.arange(h * w * 3, dtype=np.uint32).reshape(h, w, 3) % 251 for h, w, _ in SHAPES]
 CELLS = st.tuples(st.integers(0, 27), st.integers(0, 11))
-STYLES = {"channel": [None, 0, 2], "colormap": ["coolwarm", "viridis", "gray"], "signed": [True, False]}
+STYLES = {"channel": [None, 0, 2], "colormap": [None, "viridis", "gray"], "signed": [True, False]}
 SWITCHES = ["show_heat", "show_dots", "show_rectangles", "show_naive"]
 REFUSED = [
     *(("selected", value) for value in [(-1, 0), (99, 0), "ab", (0.5, 0)]),
     *(("output_layer", value) for value in ["none", 3, ""]),
     *(("channel", value) for value in [3, -1, 0.5]),
-    *(("colormap", value) for value in ["none", None]),
+    *(("colormap", value) for value in ["none", 3]),
     *(("image", value) for value in ["lena", np.zeros(3), [[None]]]),
     *(("heat_opacity", value) for value in [2, "x", float("nan")]),
     *((name, "perhaps") for name in SWITCHES),
@@ -72,7 +72,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.widget = RFWidget(self.rf)
         self.page = LivePage(self.widget)
         self.layer, self.shape = "wide", self.rf.default_input_shape()
-        self.style: dict[str, Any] = {"channel": None, "colormap": "coolwarm", "signed": True}
+        self.style: dict[str, Any] = {"channel": None, "colormap": None, "signed": False}
         self.seq = 0
         self.closed = False
         self.failing = False

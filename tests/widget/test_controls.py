@@ -1,211 +1,142 @@
-"""Uploaded files: all common kinds are read as they look, everything else is refused in words."""
+"""What the controls of a page set, and what they show."""
 
 from __future__ import annotations
 
-import io
-import random
-import struct
-import zlib
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from ipywidgets import FileUpload, Label
-from PIL import Image
 
 from rfwidget import RFWidget
-from rfwidget.errors import ReceptiveFieldError
-from rfwidget.image import MAX_PIXELS
-from rfwidget.widget.controls import Controls, read_upload
+from rfwidget.widget.controls import AUTOMATIC
 from tests.box_filter import BoxReceptiveField
-from tests.widget.live_page import LivePage, part_of
+from tests.widget.live_page import LivePage
 
-WIDTH, HEIGHT = 30, 20
-RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
-
-
-def two_halves(mode: str = "RGB") -> Image.Image:
-    """Red on the left, blue on the right."""
-    image = Image.new("RGB", (WIDTH, HEIGHT), RED)
-    image.paste(BLUE, (WIDTH // 2, 0, WIDTH, HEIGHT))
-    return image.convert(mode)
+SHAPE = (40, 64, 3)
 
 
-def as_file(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
+@pytest.fixture
+def widget() -> Iterator[RFWidget]:
+    made = RFWidget(BoxReceptiveField(), input_shape=SHAPE)
+    assert made.wait(60, background=True)
+    yield made
+    made.close()
 
 
-def assert_colour(pixels: npt.NDArray[np.uint8], x: int, y: int, colour: tuple[int, int, int]) -> None:
-    assert np.abs(pixels[y, x].astype(int) - colour).max() <= 40, (pixels[y, x], colour)
+@pytest.fixture
+def page(widget: RFWidget) -> LivePage:
+    return LivePage(widget)
 
 
 @pytest.mark.parametrize(
-    ("kind", "mode"),
+    ("name", "value"),
     [
-        *(("PNG", mode) for mode in ("RGB", "RGBA", "P")),
-        *(("JPEG", mode) for mode in ("RGB", "CMYK", "YCbCr")),
-        *((kind, "RGB") for kind in ("WEBP", "TIFF", "BMP", "PPM")),
-        *(("GIF", "P"), ("TIFF", "CMYK")),
+        *((name, False) for name in ("show_heat", "show_dots", "show_first", "show_central", "show_last", "spotlight")),
+        *((name, True) for name in ("show_naive", "show_pixels", "show_erf", "signed", "asking")),
+        *(("channel", 2), ("heat_opacity", 0.3), ("heat_scale", "log"), ("colormap", "viridis")),
+        *(("image", "rings"), ("compare_layer", "tall")),
     ],
 )
-def test_colours_of_every_common_kind_are_read(kind: str, mode: str) -> None:
-    image = two_halves()
-    pixels = read_upload(as_file(image.convert(mode), kind))
-    assert pixels.shape == (HEIGHT, WIDTH, 3)
-    assert pixels.dtype == np.uint8
-    assert_colour(pixels, 3, 10, RED)
-    assert_colour(pixels, 27, 10, BLUE)
+def test_a_control_sets_the_trait_of_its_name_and_follows_it(
+    widget: RFWidget, page: LivePage, name: str, value: Any
+) -> None:
+    page.tell(kind="set", name=name, value=value)
+    assert getattr(widget, name) == value
+    assert widget.wait(60, background=True)
+    shown = vars(page.state) | page.state.controls
+    assert shown[{"compare_layer": "compare"}.get(name, name)] == value
+    assert page.state.notice == ""
 
 
-@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
-def test_grey_of_more_than_8_bits_keeps_its_gradation(mode: str) -> None:
-    ramp = np.tile(np.linspace(0, 60000, WIDTH), (HEIGHT, 1))
-    kinds = {"I;16": np.uint16, "I": np.int32, "F": np.float32}
-    pixels = read_upload(as_file(Image.fromarray(ramp.astype(kinds[mode])), "TIFF"))
-    assert pixels[0, 0].tolist() == [0, 0, 0]
-    assert pixels[0, -1].tolist() == [255, 255, 255]
-    assert (np.diff(pixels[0, :, 0].astype(int)) > 0).all()
+def test_what_stands_for_nothing_sets_none(widget: RFWidget, page: LivePage) -> None:
+    widget.channel, widget.colormap, widget.compare_layer = 1, "viridis", "tall"
+    for name, value in (("channel", None), ("colormap", AUTOMATIC), ("compare_layer", None)):
+        page.tell(kind="set", name=name, value=value)
+        assert getattr(widget, name) is None
 
 
-def test_a_16_bit_png_is_read() -> None:
-    ramp = np.tile(np.linspace(0, 60000, WIDTH), (HEIGHT, 1)).astype(np.uint16)
-    pixels = read_upload(as_file(Image.fromarray(ramp)))
-    assert (pixels[0, 0, 0], pixels[0, -1, 0]) == (0, 255)
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_transparent_parts_lie_on_white(mode: str) -> None:
-    image = two_halves("RGBA")
-    image.putalpha(Image.fromarray(np.tile(np.arange(WIDTH) < WIDTH // 2, (HEIGHT, 1)).astype(np.uint8) * 255))
-    if mode == "P":
-        palette = image.convert("RGB").quantize(4)
-        clear = int(np.asarray(palette)[0, -1])
-        pixels = read_upload(as_file(palette, transparency=clear))
-    else:
-        pixels = read_upload(as_file(image.convert(mode)))
-    assert_colour(pixels, 27, 10, WHITE)
-    assert np.abs(pixels[10, 3].astype(int) - WHITE).max() > 100
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photograph_is_turned_as_its_camera_was_held(orientation: int) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    pixels = read_upload(as_file(two_halves(), "JPEG", exif=exif))
-    turned = orientation >= 5
-    assert pixels.shape[:2] == ((WIDTH, HEIGHT) if turned else (HEIGHT, WIDTH))
-    red_first = orientation in (1, 4, 5, 6)
-    assert_colour(pixels, 3, 3, RED if red_first else BLUE)
-    assert_colour(pixels, pixels.shape[1] - 3, pixels.shape[0] - 3, BLUE if red_first else RED)
-
-
-def test_of_an_animation_the_first_picture_is_read() -> None:
-    film = as_file(two_halves(), "GIF", save_all=True, append_images=[Image.new("RGB", (WIDTH, HEIGHT), "lime")] * 3)
-    pixels = read_upload(film)
-    assert_colour(pixels, 3, 10, RED)
-
-
-def png_that_says(width: int, height: int, data: bytes = b"") -> bytes:
-    """A PNG file with any size in its header."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
-
-
-@pytest.mark.parametrize("size", [(8192, 8193), (20_000, 20_000), (2**31 - 1, 2**31 - 1), (2**31 - 1, 1)])
-def test_a_decompression_bomb_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
-    bomb = png_that_says(*size)
-    assert len(bomb) < 100
-    assert size[0] * size[1] > MAX_PIXELS
-    with pytest.raises(ReceptiveFieldError, match="too large"):
-        read_upload(bomb)
-
-
-def test_a_bomb_in_a_text_chunk_is_refused_or_ignored() -> None:
-    plain = as_file(two_halves())
-    body = b"Comment\0\0" + zlib.compress(b"x" * 2**27, 9)
-    chunk = struct.pack(">I", len(body)) + b"zTXt" + body + struct.pack(">I", zlib.crc32(b"zTXt" + body))
-    with pytest.raises(ReceptiveFieldError, match="cannot be read"):
-        read_upload(plain[:33] + chunk + plain[33:])
+def test_one_rectangle_comes_back_alone_after_all_were_switched_off(widget: RFWidget, page: LivePage) -> None:
+    widget.show_rectangles = False
+    assert not any(page.state.controls[f"show_{word}"] for word in ("first", "central", "last"))
+    page.tell(kind="set", name="show_last", value=True)
+    shown = [page.state.controls[f"show_{word}"] for word in ("first", "central", "last")]
+    assert shown == [False, False, True]
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("name", "value", "words"),
     [
-        b"",
-        b"hello",
-        b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-        b"%PDF-1.7",
-        b"PK\x03\x04" + bytes(100),
-        bytes(1000),
-        b"\x00\x00\x01\x00\x01\x00",
+        ("channel", 3, "0..2"),
+        ("channel", "two", "None"),
+        ("colormap", "coolwarn", "did you mean 'coolwarm'"),
+        ("heat_scale", "logg", "expected one of linear, sqrt, log, percentile"),
+        ("heat_opacity", 7, "0..1"),
+        ("show_dots", "yes", "True or False"),
+        ("compare_layer", "tal", "did you mean 'tall'"),
+        ("bands", "a, b", "three numbers"),
+        ("bands", "0, 1", "three channels"),
+        ("bands", "0, 1, 3", "0..2"),
     ],
 )
-def test_what_is_no_picture_of_a_known_kind_is_refused(content: bytes) -> None:
-    with pytest.raises(ReceptiveFieldError, match="no image that can be read: expected one of PNG, JPEG"):
-        read_upload(content)
+def test_what_is_refused_is_told_and_nothing_changes(
+    widget: RFWidget, page: LivePage, name: str, value: Any, words: str
+) -> None:
+    before = getattr(widget, name)
+    page.tell(kind="set", name=name, value=value)
+    assert words in page.state.notice
+    assert getattr(widget, name) == before
+    page.tell(kind="set", name="show_naive", value=True)
+    assert page.state.notice == ""
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM"])
-def test_damaged_files_are_read_or_refused_and_never_raise_anything_else(kind: str) -> None:
-    whole = as_file(two_halves(), kind)
-    rng = random.Random(kind)  # noqa: S311 - no secret
-    damaged = [whole[: len(whole) * k // 20] for k in range(20)]
-    for _ in range(150):
-        content = bytearray(whole)
-        for _ in range(rng.randint(1, 4)):
-            content[rng.randrange(len(content))] = rng.randrange(256)
-        damaged.append(bytes(content))
-    refusals = []
-    for content in damaged:
-        try:
-            assert read_upload(content).ndim == 3
-        except ReceptiveFieldError as error:
-            refusals.append(str(error))
-    assert len(refusals) > 5
-    assert all("upload" in words or "too large" in words for words in refusals)
+@pytest.mark.parametrize("name", ["rf", "selected", "output_layer", "query", "_view", "close", "layout", "nosuch"])
+def test_a_page_sets_nothing_else(widget: RFWidget, page: LivePage, name: str) -> None:
+    before = getattr(widget, name, None)
+    page.tell(kind="set", name=name, value=None)
+    page.tell(kind="set", name=name, value="tall")
+    assert getattr(widget, name, None) == before
 
 
-def upload_to(widget: RFWidget, content: bytes) -> None:
-    """A user chooses a file."""
-    part_of(widget, FileUpload).value = (
-        {
-            "name": "file",
-            "type": "",
-            "size": len(content),
-            "content": memoryview(content),
-            "last_modified": datetime.now(UTC),
-        },
-    )
-
-
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 5000), (5000, 1)])
-def test_an_upload_of_any_proportions_fills_the_models_input(width: int, height: int) -> None:
-    widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3))
+def test_a_wrong_layer_leaves_all_layers_to_choose_from() -> None:
+    widget = RFWidget(BoxReceptiveField(), input_shape=SHAPE, output_layer="tal")
     assert widget.wait(20)
-    upload_to(widget, as_file(Image.new("RGB", (width, height), RED)))
-    assert widget.image.shape == (40, 64, 3)
+    page = LivePage(widget)
+    assert "did you mean 'tall'" in str(widget.error)
+    assert page.state.choices == [["wide", 14, 18], ["tall", 60, 11]]
+    page.tell(kind="layer", name="tall")
     assert widget.wait(20)
-    assert LivePage(widget).state.state == "ready"
+    assert (widget.error, page.state.layer) == (None, "tall")
     widget.close()
 
 
-def test_a_refused_upload_is_told_below_the_controls_and_the_next_one_works() -> None:
-    widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3))
-    assert widget.wait(20)
-    message = part_of(part_of(widget, Controls), Label)
-    upload_to(widget, b"hello")
-    assert "no image that can be read" in message.value
-    assert widget.image == "grace_hopper"
-    upload_to(widget, as_file(two_halves()))
-    assert message.value == ""
-    assert_colour(widget.image, 5, 20, RED)
-    widget.close()
+def test_centres_that_are_not_all_drawn_are_counted(widget: RFWidget, page: LivePage) -> None:
+    assert page.state.controls["dots_every"] == 1
+    widget.height = 120
+    assert page.state.controls["dots_every"] == 4  # 2 pixels apart, at 1.875 times their size
+
+
+def test_the_code_the_picture_and_the_page_are_made_for_the_browser(widget: RFWidget, page: LivePage) -> None:
+    for name in ("code", "png", "page"):
+        page.tell(kind="act", name=name)
+    assert widget.wait(60)
+    [copied] = page.got("copy")
+    assert copied["text"] == widget.code()
+    files = [
+        (content["name"], bytes(buffers[0])[:8]) for content, buffers in page.messages if buffers and "name" in content
+    ]
+    assert files == [("receptive-field.png", b"\x89PNG\r\n\x1a\n"), ("receptive-field.html", b"<!doctyp")]
+
+
+def test_a_sheet_shows_the_channels_the_strongest_first(widget: RFWidget, page: LivePage) -> None:
+    page.tell(kind="act", name="channels")
+    assert widget.wait(60)
+    sheet = page.overlay.thumbnails
+    values = widget.rf.network.feature_map(widget._view.image)
+    strength = np.abs(values).mean(axis=(0, 1))
+    assert sorted(sheet["channels"]) == [0, 1, 2]
+    assert strength[sheet["channels"]].tolist() == sorted(strength.tolist(), reverse=True)
+    assert len(sheet["rgba"]) == 3 * 4 * sheet["size"][0] * sheet["size"][1]
+    widget.output_layer = "tall"
+    assert widget.wait(60)
+    assert page.state.thumbnails is None

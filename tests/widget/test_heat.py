@@ -5,7 +5,7 @@ import pytest
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.network import Patch
-from rfwidget.widget.heat import colour_feature_map, heat_map, lookup_table
+from rfwidget.widget.heat import HEAT_SCALES, colour_feature_map, heat_map, lookup_table
 
 
 def patch_of(values: np.ndarray, left: int = 5, top: int = 3) -> Patch:
@@ -36,10 +36,10 @@ def test_channels_that_cancel_still_respond() -> None:
 
 def test_the_sign_runs_from_one_end_of_the_colours_to_the_other() -> None:
     table = lookup_table("coolwarm")
-    signed = heat_map(patch_of(np.array([[-2.0, 2.0]]))).rgba
+    signed = heat_map(patch_of(np.array([[-2.0, 2.0]])), "coolwarm", signed=True).rgba
     np.testing.assert_array_equal(signed[0, 0, :3], table[0, :3])
     np.testing.assert_array_equal(signed[0, 1, :3], table[255, :3])
-    magnitude = heat_map(patch_of(np.array([[-2.0, 2.0]])), signed=False).rgba
+    magnitude = heat_map(patch_of(np.array([[-2.0, 2.0]]))).rgba
     np.testing.assert_array_equal(magnitude[0, 0], magnitude[0, 1])
 
 
@@ -77,3 +77,52 @@ def test_overflow_in_a_feature_map_takes_the_ends_of_the_colours_and_nan_is_grey
         found = colour_feature_map(np.float32([[-most, np.inf, np.nan], [most, -np.inf, 0]]))
         np.testing.assert_array_equal(found, [[table[0], table[255], grey], [table[255], table[0], table[128]]])
         np.testing.assert_array_equal(colour_feature_map(np.float32([[np.nan]])), [[grey]])
+
+
+@pytest.mark.parametrize("scale", HEAT_SCALES)
+@pytest.mark.parametrize("signed", [True, False])
+def test_every_scale_grows_with_the_magnitude_and_ends_in_the_strongest_colour(scale: str, signed: bool) -> None:
+    strength = np.geomspace(1e-4, 1, 50)
+    rgba = heat_map(patch_of(strength[None]), "gray", signed=signed, scale=scale).rgba[0].astype(int)
+    assert (np.diff(rgba[:, 0]) >= 0).all()
+    assert rgba[-1].tolist() == [255] * 4
+    assert rgba[0, 0] <= (140 if signed else 60)
+
+
+def test_on_the_square_root_scale_a_quarter_of_the_strength_is_half_of_the_bar() -> None:
+    values = np.full((1, 400), 4.0)
+    values[0, 0] = 1
+    assert heat_map(patch_of(values), "gray").rgba[0, 0, 0] == 128
+
+
+def test_on_the_percentile_scale_the_median_of_the_mass_is_in_the_middle() -> None:
+    """A gradient that decays by half per pixel: the strongest one holds half of the mass."""
+    values = 0.5 ** np.arange(20)[None]
+    rgba = heat_map(patch_of(values), "gray", scale="percentile").rgba
+    assert rgba[0, :3, 0].tolist() == pytest.approx([255, 128, 64], abs=1)
+
+
+def test_the_bar_tells_the_values_at_its_places() -> None:
+    values = np.full((1, 400), 4.0)
+    assert heat_map(patch_of(values)).ticks == ((0.0, "0"), (0.5, "1"), (1.0, "4"))
+    signed = heat_map(patch_of(values), "coolwarm", signed=True, scale="linear").ticks
+    assert [words for _, words in signed] == ["\u22124", "\u22122", "0", "2", "4"]
+    assert [place for place, _ in signed] == [0, 0.25, 0.5, 0.75, 1]
+    assert heat_map(patch_of(np.zeros((4, 6)))).ticks == ()
+
+
+def test_the_boxes_hold_the_shares_of_the_mass_and_are_no_larger_than_they_must_be() -> None:
+    y, x = np.mgrid[:41, :61]
+    values = np.exp(-(((x - 40) / 6) ** 2) - ((y - 12) / 4) ** 2)
+    (half, small), (most, large) = heat_map(patch_of(values, left=5, top=3)).mass
+    assert (half, most) == (0.5, 0.95)
+    for share, (left, top, right, bottom) in ((half, small), (most, large)):
+        inside = values[top - 3 : bottom - 3, left - 5 : right - 5].sum() / values.sum()
+        assert share <= inside < share + 0.06
+        assert left < 45 < right
+        assert top < 15 < bottom
+    assert (small[2] - small[0]) * (small[3] - small[1]) < (large[2] - large[0]) * (large[3] - large[1]) / 2
+
+
+def test_without_a_response_there_is_no_mass() -> None:
+    assert heat_map(patch_of(np.zeros((4, 6)))).mass == ()

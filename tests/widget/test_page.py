@@ -78,7 +78,8 @@ def test_every_map_is_that_of_its_cell(widget: RFWidget, tmp_path: Path) -> None
         assert map_["rect"] == list(widget.rf.rect_at(cell))
         assert tuple(map_["box"]) == heat.box
         np.testing.assert_array_equal(np.asarray(picture(map_["picture"]).convert("RGBA")), heat.rgba)
-    np.testing.assert_array_equal(np.asarray(picture(page["photo"])), as_picture(photo))
+    np.testing.assert_array_equal(np.asarray(picture(page["pixels"])), as_picture(photo))
+    assert page["photo"].startswith("data:image/jpeg;base64,")
     assert picture(layer["features"]).size == (14, 18)
     assert [row["name"] for row in page["layers"]] == ["wide", "tall"]
 
@@ -166,7 +167,7 @@ def test_effective_fields_count_against_the_limit_and_their_failure_leaves_no_fi
 ) -> None:
     monkeypatch.setattr(engine, "contours_to_json", lambda *_: {"levels": [0] * 100_000})
     with pytest.raises(ReceptiveFieldError, match="the effective receptive field of wide already takes"):
-        asking.to_html(tmp_path / "page.html", cells=1, max_bytes=200_000)
+        asking.to_html(tmp_path / "page.html", cells=1, max_bytes=400_000)
 
     def fail(*_: Any, **__: Any) -> None:
         raise ReceptiveFieldError("the gradient is zero")
@@ -206,7 +207,7 @@ def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         ({"max_bytes": 1000}, "larger than 1000 bytes: the image already"),
-        ({"max_bytes": 60_000, "cells": 200}, r"gradient map \d+ of \d+ of layer 'wide' already takes.*cells=25"),
+        ({"max_bytes": 170_000, "cells": 200}, r"gradient map \d+ of \d+ of layer 'wide' already takes.*cells=25"),
         ({"layers": ["tal"]}, "did you mean 'tall'"),
         ({"layers": []}, "name at least one"),
         ({"cells": 0}, "at least 1"),

@@ -13,10 +13,11 @@ from PIL import Image
 from rfwidget.types import GridPoint, Rect
 from rfwidget.widget.png import paint, png_bytes
 from rfwidget.widget.scene import Label, Line, Mark, build_scene, marks_over
-from tests.widget.test_scene import CONTOURS, IMAGE, LAYOUT, OTHER, SHOWN
+from tests.widget.test_scene import CONTOURS, HEIGHT, IMAGE, LAYOUT, OTHER, SHOWN
 
 GREY, WHITE, BLACK, YELLOW = (128, 128, 128), (255, 255, 255), (0, 0, 0), (255, 225, 77)
-SCENE = build_scene(np.full((96, 160, 3), 128, np.uint8), IMAGE, SHOWN.field, SHOWN.grid, dots=False, rectangles=False)
+PLAIN = np.full((96, 160, 3), 128, np.uint8)
+SCENE = build_scene(PLAIN, IMAGE, SHOWN.field, SHOWN.grid, dots=False, rectangles=(), height=HEIGHT)
 CELL = GridPoint(10, 6)
 """Its field is 37..71 by 30..52."""
 
@@ -51,25 +52,25 @@ def test_png_file_names_its_maker_in_the_first_bytes_where_the_overlay_looks():
     assert Image.open(io.BytesIO(file)).size == (300, 200)
 
 
-def test_the_selected_rectangle_is_a_white_line_in_a_black_halo_on_its_edges() -> None:
+def test_the_selected_rectangle_is_a_white_line_in_a_black_halo_beside_its_edges() -> None:
     pixels = painted(*marks_over(LAYOUT, IMAGE, SHOWN, CELL))
     across = [GREY, *[BLACK] * 2, *[WHITE] * 4, *[BLACK] * 2, GREY]
-    for column in (x(37), x(71)):
+    for column in (x(37) - 5, x(71) + 5):
         assert colours(pixels[y(35), column - 5 : column + 5]) == across
-    for row in (y(30), y(52)):
+    for row in (y(30) - 5, y(52) + 5):
         assert colours(pixels[row - 5 : row + 5, x(45)]) == across
     assert colours(pixels[y(41), x(54) - 10 : x(54) + 10]) == [WHITE] * 20  # the cross
-    assert np.all(pixels[y(53) : y(96), x(0) : x(160)] == 128)
+    assert np.all(pixels[y(55) : y(96), x(0) : x(160)] == 128)
 
 
 def test_what_overhangs_is_dashed_in_black_on_the_white_ground() -> None:
     """Cell (0, 0) sees from column -3 on, and its upper edge is that of the image."""
     pixels = painted(*marks_over(LAYOUT, IMAGE, SHOWN, GridPoint(0, 0)))
-    left = runs(pixels[y(2) : y(20), x(-3)])
+    left = runs(pixels[y(2) : y(20), x(-3) - 5])
     assert {colour for colour, _ in left} == {BLACK, WHITE}
     assert {length for _, length in left[1:-1]} == {8}
-    assert colours(pixels[y(0) - 4 : y(0) + 4, x(15)]) == [*[BLACK] * 2, *[WHITE] * 4, *[BLACK] * 2]
-    assert np.all(pixels[:, : x(-3) - 2] == 255)  # the halo is as white as the ground
+    assert colours(pixels[y(0) - 9 : y(0) - 1, x(15)]) == [*[BLACK] * 2, *[WHITE] * 4, *[BLACK] * 2]
+    assert np.all(pixels[:, : x(-3) - 7] == 255)  # the halo is as white as the ground
 
 
 def test_the_query_is_a_box_in_short_yellow_dashes_and_its_cells_are_diamonds() -> None:
@@ -89,9 +90,9 @@ def test_the_query_is_a_box_in_short_yellow_dashes_and_its_cells_are_diamonds() 
 def test_the_other_layer_has_long_yellow_dashes_in_a_black_halo() -> None:
     pixels = painted(*marks_over(LAYOUT, IMAGE, SHOWN, CELL, other=OTHER))
     # The nearest cell sees 12..92 by 19..69.
-    along = runs(pixels[y(19), x(12) - 2 : x(90)])
+    along = runs(pixels[y(19) - 5, x(12) - 7 : x(90)])
     assert set(along[1:-1]) == {(YELLOW, 24), (BLACK, 10)}
-    assert colours(pixels[y(19) - 5 : y(19) + 5, x(12) + 10]) == [
+    assert colours(pixels[y(19) - 10 : y(19), x(12) + 5]) == [
         GREY,
         *[BLACK] * 2,
         *[YELLOW] * 4,

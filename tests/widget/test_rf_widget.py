@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import gc
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from PIL import Image
 from rfwidget import RFWidget
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.network import Patch
-from rfwidget.types import GridPoint, Rect, Size
+from rfwidget.types import GridPoint, GridShape, Rect, Size
 from rfwidget.widget import engine
 from rfwidget.widget.saved_output import SavedOutput
 from rfwidget.widget.scene import Margin, StageLayout
@@ -28,7 +30,7 @@ from tests.widget.live_page import LivePage, all_ended, worker_threads
 
 SHAPE = (40, 64, 3)
 YELLOW = (255, 225, 77)
-BARE: dict[str, Any] = {"selected": (7, 9), "show_dots": False, "show_rectangles": False}
+BARE: dict[str, Any] = {"selected": (7, 9), "show_dots": False, "show_rectangles": False, "spotlight": False}
 
 
 @pytest.fixture
@@ -311,6 +313,94 @@ def test_wrong_arguments_are_refused(arguments: dict[str, Any], words: str) -> N
         RFWidget(**{"model": BoxReceptiveField(), **arguments})
 
 
+def test_the_code_recreates_the_view_or_says_what_it_cannot_know() -> None:
+    def scaled(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return image / 255
+
+    widget = RFWidget(
+        BoxReceptiveField(), input_shape=SHAPE, init_weights=True, image=np.zeros(SHAPE), preprocess=scaled
+    )
+    assert widget.wait(20)
+    line, comment = widget.code().split("  # ")
+    assert line == (
+        "RFWidget(model, input_shape=(40, 64, 3), init_weights=True, output_layer='wide', image=image,"
+        " preprocess=preprocess, selected=(7, 9))"
+    )
+    assert comment == "image: your image; preprocess: your function"
+    widget.close()
+
+
+@pytest.mark.parametrize("name", ["sho_dots", "input_layer", "channels"])
+def test_what_is_no_trait_cannot_be_set(widget: RFWidget, name: str) -> None:
+    with pytest.raises(ReceptiveFieldError, match=f"no '{name}' that can be set"):
+        setattr(widget, name, 1)
+
+
+def test_the_first_layer_shown_is_the_last_whose_field_fits_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the image were 10 pixels wide: the fields of "wide", the end of the network, have 12; those of "tall" 5."""
+    assert [engine._fits(Size(*size), GridShape(None, 12, 6, 3)) for size in ((12, 6), (13, 6), (12, 7))] == [
+        *(True, False, False)
+    ]
+    monkeypatch.setattr(engine, "_fits", lambda size, _: size.w <= 10)
+    widget = RFWidget(BoxReceptiveField(), input_shape=SHAPE)
+    assert widget.wait(20)
+    page = LivePage(widget)
+    assert (widget.error, widget.output_layer, page.state.layer) == (None, "tall", "tall")
+    assert "up to wide, are in the strip" in page.state.status
+    widget.output_layer = "wide"
+    assert widget.wait(20)
+    assert (page.state.layer, page.state.status) == ("wide", "")
+    widget.close()
+    asked = RFWidget(BoxReceptiveField(), input_shape=SHAPE, output_layer="wide")
+    assert asked.wait(20)
+    assert asked.output_layer == "wide"
+    asked.close()
+
+
+def test_the_error_can_be_read_in_a_script() -> None:
+    widget = RFWidget(BoxReceptiveField(), output_layer="tal")
+    assert widget.wait(20)
+    assert "did you mean 'tall'" in str(widget.error)
+    widget.output_layer = "tall"
+    assert widget.wait(20)
+    assert widget.error is None
+    widget.close()
+
+
+def test_an_interrupted_page_ends_at_once_and_is_not_written(widget: RFWidget, tmp_path: Path) -> None:
+    """As the interrupt of a notebook's kernel comes: in the middle of the work, on the thread that waits."""
+    steps = []
+
+    def slow(fraction: float, _: str) -> None:
+        steps.append(fraction)
+        if len(steps) == 3:
+            _thread.interrupt_main()
+        time.sleep(0.02)
+
+    with pytest.raises(KeyboardInterrupt):
+        widget.to_html(tmp_path / "page.html", progress=slow)
+    begin = time.monotonic()
+    widget.selected = (1, 1)
+    assert widget.wait(20)
+    assert time.monotonic() - begin < 1
+    assert len(steps) < 50
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_thread_that_has_nothing_to_do_ends_and_a_click_brings_it_back() -> None:
+    others = worker_threads()
+    widget = RFWidget(BoxReceptiveField(), input_shape=SHAPE)
+    widget._engine.worker._rest = 0.05
+    assert widget.wait(20, background=True)
+    assert all_ended(worker_threads() - others)
+    page = LivePage(widget)
+    page.request(3, 4)
+    assert widget.wait(20)
+    assert widget.selected == GridPoint(3, 4)
+    np.testing.assert_array_equal(widget.gradient, widget.rf.gradient_at((3, 4)))
+    widget.close()
+
+
 def test_the_code_shows_the_view_again(widget: RFWidget) -> None:
     widget.set_trait("output_layer", "tall")
     widget.channel = 2
@@ -336,6 +426,7 @@ def test_it_prints_as_its_code_and_so_do_all_its_parts_print(widget: RFWidget) -
 def test_the_saved_picture_shows_the_heat_map_only_inside_the_field(
     widget: RFWidget, tmp_path: Path, page: LivePage
 ) -> None:
+    widget.spotlight = False
     pictures = {}
     for name, cell in (("a", (2, 3)), ("b", (10, 12))):
         widget.selected = cell
@@ -347,7 +438,7 @@ def test_the_saved_picture_shows_the_heat_map_only_inside_the_field(
     fields = np.zeros_like(differs)
     for cell in ((2, 3), (10, 12)):
         left, top, right, bottom = (round(2 * edge) for edge in layout.place(widget.rf.rect_at(cell)))
-        fields[max(0, top - 4) : bottom + 4, max(0, left - 4) : right + 4] = True
+        fields[max(0, top - 9) : bottom + 9, max(0, left - 9) : right + 9] = True  # the line stands beside the field
     assert differs[fields].any()
     assert not differs[~fields].any()
 
@@ -544,7 +635,7 @@ def test_the_picture_shows_the_layer_to_compare_with_and_both_names(bare: RFWidg
     left, top, right, bottom = changed(before, bare)
     assert top == pytest.approx(18 - 14 / 7, abs=1)  # the name of the selected one's layer stands above
     assert bottom == pytest.approx(27 + 14 / 7, abs=1)
-    assert 28 < left < 30
+    assert 27 < left < 30  # the line stands beside the field
     assert 37 < right < 40
 
 
@@ -565,7 +656,7 @@ def test_the_picture_shows_the_effective_field_at_the_selected_cell(bare: RFWidg
     bare.show_erf = True
     assert bare.wait(60, background=True)
     left, top, right, bottom = changed(before, bare)
-    assert 28 <= left < 29
+    assert 27 <= left < 29
     assert 18 - 14 / 7 < top < 19
     assert 38 < right < 46  # a label stands to the right
     assert 23 < bottom <= 24.5
@@ -577,8 +668,19 @@ def test_without_the_gradient_map_the_selected_rectangle_stays(bare: RFWidget) -
     before = picture(bare)
     bare.show_heat = False
     left, top, right, bottom = changed(before, bare)
-    assert (left, top) > (28, 18)
-    assert (right, bottom) < (40, 24)
+    assert (left, top) >= (28, 18)
+    assert (right, bottom) <= (40, 24)
+
+
+def test_the_spotlight_dims_the_picture_around_the_selected_field(bare: RFWidget) -> None:
+    before = picture(bare)
+    bare.spotlight = True
+    layout = layout_of(LivePage(bare))
+    left, top, right, bottom = (round(2 * edge) for edge in layout.place(bare.rf.rect_at((7, 9))))
+    after = picture(bare)
+    np.testing.assert_array_equal(after[top:bottom, left:right], before[top:bottom, left:right])
+    corner = (slice(40, 80), slice(40, 80))
+    np.testing.assert_allclose(after[corner], before[corner] * 0.55, atol=2)
 
 
 def test_the_saved_output_is_renewed_with_every_answer(bare: RFWidget, monkeypatch: pytest.MonkeyPatch) -> None:

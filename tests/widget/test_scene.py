@@ -19,6 +19,7 @@ from rfwidget.widget.scene import (
     QUERY,
     SELECTED,
     STAGE_SIDE,
+    TAG_HEIGHT,
     Diamonds,
     Dots,
     Label,
@@ -31,6 +32,7 @@ from rfwidget.widget.scene import (
     contours_to_json,
     marks_over,
     plan_layout,
+    tag_width,
 )
 from tests.outlines import area
 
@@ -40,7 +42,9 @@ FIELD = FieldGeometry(AxisField(1, 4, ((-3, 31),)), AxisField(1, 5, ((0, 22),)))
 PICTURE = np.zeros((96, 160, 3), np.uint8)
 SHOWN = Layer("mix", FieldGeometry(AxisField(1, 4, ((-3, 31),)), AxisField(1, 5, ((0, 22),))), Size(40, 16))
 OTHER = Layer("deep", FieldGeometry(AxisField(1, 8, ((-20, 60),)), AxisField(1, 10, ((-11, 39),))), Size(20, 10))
-LAYOUT = plan_layout(IMAGE, SHOWN.field, SHOWN.grid)
+HEIGHT = 570
+"""CSS pixels in which the image is three times as large, with what overhangs it: 3 pixels left and 27 right."""
+LAYOUT = plan_layout(IMAGE, SHOWN.field, SHOWN.grid, HEIGHT)
 CONTOURS = {
     "x": {"start": -2.0, "stride": 4.0},
     "y": {"start": 0.5, "stride": 2.5},
@@ -58,16 +62,17 @@ def of(kind: type[M], marks: Iterable[Mark]) -> list[M]:
     return [mark for mark in marks if isinstance(mark, kind)]
 
 
-def test_small_images_are_magnified_by_whole_factors_and_large_ones_fit() -> None:
-    assert plan_layout(IMAGE, None, None).scale == 3
-    assert plan_layout(GridShape(None, 96, 96, 3), None, None).scale == 5
-    assert plan_layout(GridShape(None, 300, 100, 3), None, None).scale == 1
-    large = plan_layout(GridShape(None, 1000, 2000, 3), None, None)
-    assert large.scale * 2000 == STAGE_SIDE
+def test_an_image_is_magnified_by_a_whole_factor_if_that_fills_the_room_well_and_by_any_else() -> None:
+    for side, scale in ((96, 5), (64, 7), (224, 2), (160, 3)):
+        assert plan_layout(GridShape(None, side, side // 2, 3), None, None).scale == scale
+    for side in (300, 250, 1000, 480):
+        assert plan_layout(GridShape(None, side // 2, side, 3), None, None).scale == STAGE_SIDE / side
+    assert plan_layout(GridShape(None, 96, 96, 3), None, None, height=200).scale == 2
 
 
 def test_the_margin_holds_what_overhangs() -> None:
-    layout = plan_layout(IMAGE, FIELD, GRID)
+    layout = plan_layout(IMAGE, FIELD, GRID, HEIGHT)
+    assert layout.scale == 3
     stroke = layout.margin.top
     assert layout.margin == (
         stroke + 3 * layout.scale,
@@ -77,6 +82,56 @@ def test_the_margin_holds_what_overhangs() -> None:
     )
 
 
+def test_the_image_with_all_that_overhangs_has_the_same_room_on_every_layer() -> None:
+    for reach in (0, 5, 20, 39, 5000):
+        field = FieldGeometry(AxisField(1, 4, ((-reach, 4 + reach),)), FIELD.y)
+        width, height = plan_layout(IMAGE, field, GRID, HEIGHT).size
+        assert 0.8 * HEIGHT < width <= HEIGHT + 26
+        assert height < width
+
+
+def test_overhang_is_shown_whole_up_to_a_quarter_of_the_image() -> None:
+    field = FieldGeometry(AxisField(1, 4, ((-40, 44),)), FIELD.y)
+    layout = plan_layout(IMAGE, field, GRID)
+    assert layout.margin.left - 40 * layout.scale >= 12
+
+
+@pytest.mark.parametrize(
+    ("edges", "text"),
+    [
+        ((-40, 44), "first"),
+        ((-41, 45), "first \u2190 41 px"),
+        ((-50, 34), "first \u2190 50 px"),
+    ],
+)
+def test_what_overhangs_more_is_told_with_an_arrow(edges: tuple[int, int], text: str) -> None:
+    field = FieldGeometry(AxisField(1, 4, (edges,)), FIELD.y)
+    first = of(Tag, build_scene(PICTURE, IMAGE, field, GRID).marks)[0]
+    assert first.text == text
+
+
+def test_arrows_point_to_both_sides() -> None:
+    square, far = GridShape(None, 96, 96, 3), AxisField(1, 4, ((-60, 64),))
+    scene = build_scene(np.zeros((96, 96, 3), np.uint8), square, FieldGeometry(far, far), Size(24, 24))
+    first, _, last = of(Tag, scene.marks)
+    assert (first.text, last.text) == ("first \u2196 60 px", "last \u2198 60 px")
+    scene = build_scene(PICTURE, IMAGE, FieldGeometry(far, AxisField(1, 5, ((-50, 50),))), GRID)
+    assert of(Tag, scene.marks)[0].text == "first \u2190 60 \u2191 50 px"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 3), (-1, 2), (-60, 64), (-300, 300), (0, 60)])
+def test_tags_stand_on_the_stage_and_hide_no_small_field(low: int, high: int) -> None:
+    field = FieldGeometry(AxisField(1, 4, ((low, high),)), AxisField(1, 5, ((low, high),)))
+    scene = build_scene(PICTURE, IMAGE, field, GRID)
+    size = scene.layout.size
+    for tag, point in zip(of(Tag, scene.marks), (GridPoint(0, 0), GridPoint(20, 8), GridPoint(39, 15)), strict=True):
+        assert 0 <= tag.x <= size.w - tag_width(tag.text)
+        assert 0 <= tag.y <= size.h - TAG_HEIGHT
+        rect = scene.layout.place(field.rect(point))
+        apart = tag.y + TAG_HEIGHT <= rect.top or tag.y >= rect.bottom
+        assert apart or high - low > 3
+
+
 def test_the_margin_of_a_huge_field_is_bounded() -> None:
     field = FieldGeometry(AxisField(1, 4, ((-5000, 5000),)), FIELD.y)
     layout = plan_layout(IMAGE, field, GRID)
@@ -84,7 +139,7 @@ def test_the_margin_of_a_huge_field_is_bounded() -> None:
 
 
 def test_rectangles_are_where_the_fields_are() -> None:
-    scene = build_scene(PICTURE, IMAGE, FIELD, GRID, dots=False)
+    scene = build_scene(PICTURE, IMAGE, FIELD, GRID, dots=False, height=HEIGHT)
     layout = scene.layout
     tags = of(Tag, scene.marks)
     assert [tag.text for tag in tags] == ["first", "central", "last"]
@@ -102,7 +157,7 @@ def test_rectangles_are_where_the_fields_are() -> None:
 
 
 def test_dots_are_the_centres_inside_the_image() -> None:
-    scene = build_scene(PICTURE, IMAGE, FIELD, GRID)
+    scene = build_scene(PICTURE, IMAGE, FIELD, GRID, height=HEIGHT)
     left, top = scene.layout.margin[:2]
     [dots] = of(Dots, scene.marks)
     xs = [14 + 4 * i for i in range(40) if 14 + 4 * i <= 160]
@@ -135,7 +190,7 @@ def test_an_unbounded_field_is_drawn_around_the_image(axis: str) -> None:
 
 
 def test_what_is_switched_off_is_not_there() -> None:
-    scene = build_scene(PICTURE, IMAGE, FIELD, GRID, dots=False, rectangles=False)
+    scene = build_scene(PICTURE, IMAGE, FIELD, GRID, dots=False, rectangles=())
     assert scene.marks == ()
     assert len(of(Line, build_scene(PICTURE, IMAGE, FIELD, GRID, naive=True).marks)) == 6
 
@@ -149,6 +204,12 @@ def y(pixel: float) -> float:
     return LAYOUT.margin.top + 3 * pixel
 
 
+def outside_of(rect: Rect) -> Rect:
+    """A rectangle of the image on the stage, with the room of a line around it."""
+    left, top, right, bottom = LAYOUT.place(rect)
+    return Rect(left - 2.5, top - 2.5, right + 2.5, bottom + 2.5)
+
+
 def test_without_a_cell_or_a_question_there_is_nothing() -> None:
     assert marks_over(LAYOUT, IMAGE, SHOWN, None, contours=CONTOURS, other=OTHER) == ()
 
@@ -156,7 +217,8 @@ def test_without_a_cell_or_a_question_there_is_nothing() -> None:
 def test_the_selected_cell_is_drawn_where_its_field_is() -> None:
     marks = marks_over(LAYOUT, IMAGE, SHOWN, GridPoint(10, 6))
     outside, inside, cross = of(Line, marks)
-    assert outside.paths == inside.paths == ((around(LAYOUT.place(Rect(37, 30, 71, 52)))),)
+    # Its line lies outside the field, beside that of a corner cell.
+    assert outside.paths == inside.paths == ((around(outside_of(Rect(37, 30, 71, 52)))),)
     assert (inside.look, of(Label, marks)) == (SELECTED, [])
     assert [np.mean(path, axis=0).tolist() for path in cross.paths] == [[x(54), y(41)]] * 2
 
@@ -181,11 +243,11 @@ def test_the_other_layers_nearest_cell_is_drawn_with_the_names_of_both() -> None
     marks = marks_over(LAYOUT, IMAGE, SHOWN, GridPoint(10, 6), other=OTHER)
     # The centre is (54, 41); centres of the other layer are at 20 + 8 i and 14 + 10 j.
     [line] = [line for line in of(Line, marks) if line.look is COMPARED and line.clip is not None]
-    assert line.paths == (around(LAYOUT.place(OTHER.field.rect(GridPoint(4, 3)))),)
+    assert line.paths == (around(outside_of(OTHER.field.rect(GridPoint(4, 3)))),)
     words = {label.text: label for label in of(Label, marks)}
     assert set(words) == {"mix", "deep"}
-    assert words["mix"] == Label("mix", x(37) + 3, y(30) - 5)
-    assert words["deep"] == Label("deep", x(12) + 3, y(69) + 14)
+    assert words["mix"] == Label("mix", x(37) - 2.5 + 3, y(30) - 2.5 - 5)
+    assert words["deep"] == Label("deep", x(12) - 2.5 + 3, y(69) + 2.5 + 14)
 
 
 def test_labels_stay_inside_where_the_rectangle_touches_the_stage() -> None:

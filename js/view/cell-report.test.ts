@@ -1,0 +1,35 @@
+import { expect, it } from "vitest";
+import { STATE } from "../testing.js";
+import { reportOn } from "./cell-report.js";
+
+const { field, image_size: image } = STATE;
+const PICTURE = { serial: 1, revision: 1, cell: [0, 3], box: [0, 0, 0, 0], milliseconds: 1, ticks: [] } as const;
+
+it("tells what a cell sees, by how much that overhangs, and how large it is", () => {
+  expect(reportOn([0, 0], field, null, image)).toEqual({
+    name: "(0, 0)",
+    lines: [
+      ["sees", "x \u221210 \u2013 24, y \u22125 \u2013 28", "overhangs 10 left, 5 top"],
+      ["size", "34 \u00d7 33 px", "stride 4 \u00d7 5"],
+    ],
+  });
+});
+
+it("tells in which box how much of the mass lies, as a part of the field inside the image", () => {
+  const picture = {
+    ...PICTURE,
+    rect: [-10, 10, 24, 43],
+    mass: [[0.5, [2, 12, 14, 23]]],
+    rgba: new Uint8ClampedArray(),
+  };
+  const { lines } = reportOn([0, 3], field, picture as never, image);
+  expect(lines[2]).toEqual(["50 % within", "12 \u00d7 11 px", "17 % of the area"]); // 132 of 24 x 33
+});
+
+it("tells of an unbounded field, of one of padding alone, and of none", () => {
+  const endless = { x: { cells: 1, pixels: 4, edges: null }, y: { cells: 1, pixels: 5, edges: [[0, 9]] } };
+  expect(reportOn([3, 3], endless as never, null, image).lines[0]).toEqual(["sees", "x all, y 15 \u2013 24", ""]);
+  const empty = { ...endless, x: { cells: 1, pixels: 4, edges: [[0, 0]] } };
+  expect(reportOn([3, 3], empty as never, null, image).lines).toEqual([["sees", "only padding", ""]]);
+  expect(reportOn([3, 3], null, null, image).lines).toEqual([]);
+});

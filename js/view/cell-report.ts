@@ -1,0 +1,55 @@
+/** A cell and its gradient map in words: pure functions. */
+
+import { formatNumber, rectOf } from "../geometry.js";
+import type { Box, Cell, Field, Picture, Rect } from "../protocol.js";
+import type { CellReport } from "./readout.js";
+
+/** What there is to say about a cell of a layer on an image of some size. */
+export function reportOn(cell: Cell, field: Field | null, picture: Picture | null, image: Cell): CellReport {
+  const name = `(${cell[0]}, ${cell[1]})`;
+  const rect = picture?.rect ?? (field && rectOf(field, cell));
+  if (!rect || !field) return { name, lines: [] };
+  if (rect[0] === rect[2] || rect[1] === rect[3]) return { name, lines: [["sees", "only padding", ""]] };
+  const strides = [field.x, field.y].map(({ pixels, cells }) => formatNumber(pixels / cells));
+  const stride = strides[0] === strides[1] ? strides[0] : strides.join(" \u00d7 ");
+  return {
+    name,
+    lines: [
+      ["sees", `x ${span(rect[0], rect[2])}, y ${span(rect[1], rect[3])}`, overhang(rect, image)],
+      ["size", `${length(rect[0], rect[2])} \u00d7 ${length(rect[1], rect[3])} px`, `stride ${stride}`],
+      ...(picture?.mass ?? []).map(([share, box]) => massLine(share, box, rect, image)),
+    ],
+  };
+}
+
+/** "50 % within 41 x 40 px, 28 % of the field that lies in the image". */
+function massLine(share: number, box: Box, rect: Rect, [width, height]: Cell): [string, string, string] {
+  const [left, top, right, bottom] = box;
+  const across = Math.min(rect[2], width) - Math.max(rect[0], 0);
+  const along = Math.min(rect[3], height) - Math.max(rect[1], 0);
+  const part = ((right - left) * (bottom - top)) / Math.max(across * along, 1);
+  const size = `${right - left} \u00d7 ${bottom - top} px`;
+  return [`${Math.round(share * 100)} % within`, size, `${Math.round(part * 100)} % of the area`];
+}
+
+/** By how much a field reaches beyond the image: "overhangs 12 px left, 3 px top". */
+function overhang([left, top, right, bottom]: Rect, [width, height]: Cell): string {
+  const sides: [string, number][] = [
+    ["left", -left],
+    ["top", -top],
+    ["right", right - width],
+    ["bottom", bottom - height],
+  ];
+  const out = sides
+    .filter(([, by]) => by > 0 && Number.isFinite(by))
+    .map(([side, by]) => `${formatNumber(by)} ${side}`);
+  return out.length ? `overhangs ${out.join(", ")}` : "";
+}
+
+function span(low: number, high: number): string {
+  return Number.isFinite(high - low) ? `${formatNumber(low)} \u2013 ${formatNumber(high)}` : "all";
+}
+
+function length(low: number, high: number): string {
+  return Number.isFinite(high - low) ? formatNumber(high - low) : "\u221e";
+}

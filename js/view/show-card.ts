@@ -1,0 +1,165 @@
+/** The card of what is shown: chips that are legend and switch in one, and how the gradient map is coloured. */
+
+import type { Host } from "../hosts/host.js";
+import type { Controls, Tick } from "../protocol.js";
+import { ColourBar } from "./colour-bar.js";
+import { assign, choices, html, option, say, svg } from "./dom.js";
+
+/** How a chip draws what it switches. */
+type Swatch = readonly [kind: "line" | "dot" | "heat" | "none", colour: string, dash: string];
+
+interface Chip {
+  /** The control that it sets. */
+  name: "show_heat" | "asking" | { [K in keyof Controls]: Controls[K] extends boolean ? K : never }[keyof Controls];
+  words: string;
+  title: string;
+  swatch: Swatch;
+}
+
+const NONE: Swatch = ["none", "", ""];
+
+/** Colours and dashes as in rfwidget/widget/scene.py. */
+const CHIPS: readonly Chip[] = [
+  chip("show_first", "first", "Field of the first cell, top left", ["line", "#e5202b", ""]),
+  chip("show_central", "central", "Field of the central cell", ["line", "#2b4cff", "7 4"]),
+  chip("show_last", "last", "Field of the last cell, bottom right", ["line", "#0b7f3a", "9 4 2 4"]),
+  chip("show_dots", "centres", "Centres of the receptive fields of the cells", ["dot", "#35e06a", ""]),
+  chip("show_heat", "gradient map", "d(cell) / d(image) of the selected cell", ["heat", "", ""]),
+  chip("spotlight", "spotlight", "Dim the image around the selected field"),
+  chip("show_erf", "effective", "Outlines of the effective receptive field: 50 and 95 % of the mass"),
+  chip("asking", "who sees it?", "Click a pixel or draw a box to mark the cells that see it, as with Shift"),
+  chip("show_naive", "naive grid", "The same cells if the grid were stretched over the image", [
+    "line",
+    "#e5202b",
+    "2 3",
+  ]),
+  chip("show_pixels", "model's pixels", "The image as the model gets it"),
+];
+
+const SCALES: readonly (readonly [value: string, words: string])[] = [
+  ["linear", "linear"],
+  ["sqrt", "square root"],
+  ["log", "logarithm"],
+  ["percentile", "percentile"],
+];
+
+const NO_LAYER = "no other layer";
+
+export class ShowCard {
+  readonly element: HTMLElement;
+  readonly #host: Host;
+  readonly #chips: readonly (readonly [Chip, HTMLButtonElement])[];
+  readonly #opacity = html("input", "", { type: "range", min: 0, max: 1, step: 0.05, "aria-label": "Opacity" });
+  readonly #sign = html("select", "", { "aria-label": "Sign" }, [
+    option("magnitude", "magnitude"),
+    option("signed", "signed"),
+  ]);
+  readonly #scale = html(
+    "select",
+    "",
+    { "aria-label": "Scale" },
+    SCALES.map(([value, words]) => option(words, value)),
+  );
+  readonly #colours = html("select", "", { "aria-label": "Colours" });
+  readonly #compare = html("select", "rfwidget-compare", { "aria-label": "Compare" });
+  readonly #bands = html("input", "", { type: "text", size: 8, "aria-label": "Bands" });
+  readonly #bandRow = html("label", "rfwidget-line-of", {}, [new Text("bands shown "), this.#bands]);
+  readonly #compareRow = html("label", "rfwidget-line-of", {}, [new Text("compare with "), this.#compare]);
+  readonly #styleRow: HTMLElement;
+  readonly #bar = new ColourBar(false);
+
+  constructor(host: Host, signal: AbortSignal) {
+    this.#host = host;
+    this.#chips = CHIPS.map((chip) => [chip, chipButton(chip)] as const);
+    for (const [{ name }, button] of this.#chips) {
+      const press = () => host.set(name, button.getAttribute("aria-pressed") !== "true");
+      button.addEventListener("click", press, { signal });
+    }
+    const on = (field: HTMLElement, set: () => void) => field.addEventListener("change", set, { signal });
+    this.#opacity.addEventListener("input", () => host.set("heat_opacity", Number(this.#opacity.value)), { signal });
+    on(this.#sign, () => host.set("signed", this.#sign.value === "signed"));
+    on(this.#scale, () => host.set("heat_scale", this.#scale.value));
+    on(this.#colours, () => host.set("colormap", this.#colours.value));
+    on(this.#compare, () => host.set("compare_layer", this.#compare.selectedIndex ? this.#compare.value : null));
+    on(this.#bands, () => host.set("bands", this.#bands.value));
+    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
+      html("span", "", {}, [new Text("Show")]),
+    ]);
+    const chips = html(
+      "div",
+      "rfwidget-chips",
+      {},
+      this.#chips.map(([, button]) => button),
+    );
+    this.#styleRow = html("div", "rfwidget-line-of", {}, [
+      new Text("gradient map"),
+      this.#opacity,
+      this.#sign,
+      this.#scale,
+      this.#colours,
+    ]);
+    const rows = [this.#styleRow, this.#bar.element, this.#compareRow, this.#bandRow];
+    this.element = html("div", "rfwidget-card rfwidget-show", {}, [title, chips, ...rows]);
+  }
+
+  draw(ticks: readonly Tick[]): void {
+    const host = this.#host;
+    const controls = host.get("controls");
+    this.element.hidden = !controls;
+    if (!controls) return;
+    for (const [{ name, words }, button] of this.#chips) {
+      const on = name === "show_heat" || name === "asking" ? host.get(name) : controls[name];
+      assign(button, { "aria-pressed": `${on}` });
+      if (name === "show_dots") say(button.lastElementChild ?? button, dotsInWords(controls.dots_every, words));
+      if (name === "show_heat") drawHeat(button, controls.colours);
+      button.hidden = !controls.actions && (name === "show_erf" || name === "show_pixels");
+    }
+    const opacity = `${host.get("heat_opacity")}`;
+    if (document.activeElement !== this.#opacity && this.#opacity.value !== opacity) this.#opacity.value = opacity;
+    this.#sign.value = controls.signed ? "signed" : "magnitude";
+    this.#scale.value = controls.heat_scale;
+    choices(this.#colours, controls.colormaps, controls.colormap);
+    for (const field of [this.#sign, this.#scale, this.#colours]) field.hidden = !controls.actions;
+    const names = host.get("choices").map(([name]) => name);
+    choices(this.#compare, [NO_LAYER, ...names], host.get("compare") || NO_LAYER);
+    this.#compareRow.hidden = !controls.actions || names.length < 2;
+    this.#bandRow.hidden = controls.band_count <= 3 || !controls.actions;
+    if (document.activeElement !== this.#bands) this.#bands.value = controls.bands;
+    this.#bar.show(host.get("show_heat") ? controls.colours : [], ticks);
+  }
+}
+
+function chip(name: Chip["name"], words: string, title: string, swatch = NONE): Chip {
+  return { name, words, title, swatch };
+}
+
+function chipButton({ words, title, swatch: [kind, colour, dash] }: Chip): HTMLButtonElement {
+  const attributes = { type: "button", title, "aria-pressed": "false" };
+  const button = html("button", "rfwidget-chip", attributes);
+  if (kind === "line" || kind === "dot") {
+    const shape = svg(kind === "line" ? "line" : "circle", "");
+    assign(shape, kind === "line" ? { x1: 1, y1: 5, x2: 23, y2: 5 } : { cx: 5, cy: 5, r: 3.5 });
+    assign(
+      shape,
+      kind === "line" ? { stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash } : { fill: colour },
+    );
+    const picture = svg("svg", "rfwidget-swatch", [shape]);
+    assign(picture, { width: kind === "line" ? 24 : 10, height: 10, "aria-hidden": "true" });
+    button.append(picture);
+  }
+  if (kind === "heat") button.append(html("span", "rfwidget-swatch rfwidget-heat-swatch", { "aria-hidden": "true" }));
+  button.append(html("span", "", {}, [new Text(words)]));
+  return button;
+}
+
+function drawHeat(button: HTMLElement, colours: readonly string[]): void {
+  const swatch = button.querySelector<HTMLElement>(".rfwidget-heat-swatch");
+  if (swatch) swatch.style.backgroundImage = `linear-gradient(to right, ${colours.join(", ")})`;
+}
+
+/** "every 3rd centre", where not all are drawn. */
+export function dotsInWords(every: number, all: string): string {
+  if (every < 2) return all;
+  const ending = every % 100 > 10 && every % 100 < 14 ? "th" : (["th", "st", "nd", "rd"][every % 10] ?? "th");
+  return `every ${every}${ending} centre`;
+}

@@ -1,0 +1,140 @@
+/** The bar at the top: which layer, which image, and what can be saved or opened. */
+
+import type { Host } from "../hosts/host.js";
+import type { SyncedState } from "../protocol.js";
+import { Combobox, type Entry } from "./combobox.js";
+import { assign, choices, html, say, svg } from "./dom.js";
+import { bytesOfImage } from "./upload.js";
+
+export interface ToolbarOptions {
+  /** Whether the widget fills the screen. */
+  toggleScreen: () => void;
+  help: () => void;
+  /** Something went wrong before the host could hear of it; "": all is well again. */
+  complain: (words: string) => void;
+}
+
+/** How long a button says that it has done its work, in milliseconds. */
+const CONFIRMED = 2000;
+
+export class Toolbar {
+  readonly element: HTMLElement;
+  readonly layers: Combobox;
+  readonly #host: Host;
+  readonly #options: ToolbarOptions;
+  readonly #images = html("select", "rfwidget-images", { "aria-label": "Image" });
+  readonly #file = html("input", "rfwidget-file", { type: "file", accept: "image/*", tabindex: -1, hidden: "" });
+  readonly #open: HTMLButtonElement;
+  readonly #actions: HTMLButtonElement[];
+  #choices: SyncedState["choices"] = [];
+  #entries: Entry[] = [];
+
+  constructor(host: Host, options: ToolbarOptions, signal: AbortSignal) {
+    this.#host = host;
+    this.#options = options;
+    this.layers = new Combobox("Layer", (name) => host.choose(name), signal);
+    this.#images.addEventListener("change", () => host.set("image", this.#images.value), { signal });
+    this.#open = button("Open\u2026", "Open a picture: choose a file, drop it here, or paste it", () =>
+      this.#file.click(),
+    );
+    const picked = () => {
+      const file = this.#file.files?.[0];
+      this.#file.value = ""; // the same file again is a change, too
+      if (file) void this.take(file);
+    };
+    this.#file.addEventListener("change", picked, { signal });
+    const code = button("Code", "Copy the line of Python that shows this view again", () => {
+      host.act("code");
+      confirm(code, "Copied");
+    });
+    const png = button("PNG", "Save what is shown as a picture", () => host.act("png"));
+    const page = button("Page", "Save a page that works without a kernel", () => {
+      host.act("page");
+      confirm(page, "Working\u2026");
+    });
+    this.#actions = [code, png, page];
+    const screen = button("", "Fill the screen", options.toggleScreen);
+    screen.append(icon("M1 5V1H5M9 1H13V5M13 9V13H9M5 13H1V9"));
+    const help = button("?", "Help", options.help);
+    this.element = html("div", "rfwidget-toolbar", {}, [
+      html("span", "rfwidget-name", { "aria-hidden": "true" }, [new Text("Layer")]),
+      this.layers.element,
+      html("span", "rfwidget-name", { "aria-hidden": "true" }, [new Text("Image")]),
+      this.#images,
+      this.#open,
+      this.#file,
+      html("span", "rfwidget-space"),
+      ...this.#actions,
+      screen,
+      help,
+    ]);
+  }
+
+  /** Shows a picture of the user's. */
+  async take(file: File): Promise<void> {
+    if (!this.#host.get("controls")?.actions) return;
+    this.#options.complain("");
+    try {
+      const content = await bytesOfImage(file);
+      if (!this.#host.upload(file.name, content)) throw new Error("the kernel cannot be reached: run the cell again");
+    } catch (error) {
+      this.#options.complain(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  draw(): void {
+    const host = this.#host;
+    const controls = host.get("controls");
+    if (host.get("choices") !== this.#choices) {
+      this.#choices = host.get("choices");
+      this.#entries = this.#choices.map(([name, width, height]) => ({ name, note: `${width} \u00d7 ${height}` }));
+    }
+    this.layers.show(this.#entries, host.get("layer"));
+    const alone = this.#entries.length === 0;
+    this.layers.element.hidden = alone;
+    choices(this.#images, controls?.images ?? [], controls?.image ?? "");
+    this.#images.hidden = !controls?.actions;
+    for (const [name, hidden] of [
+      [0, alone],
+      [1, !controls?.actions],
+    ] as const) {
+      const label = this.element.querySelectorAll<HTMLElement>(".rfwidget-name")[name];
+      if (label) label.hidden = hidden;
+    }
+    for (const action of [this.#open, ...this.#actions]) action.hidden = !controls?.actions;
+  }
+}
+
+function button(words: string, title: string, click: () => void): HTMLButtonElement {
+  const made = html("button", "rfwidget-button", { type: "button", title, "aria-label": labelOf(words, title) }, [
+    new Text(words),
+  ]);
+  made.addEventListener("click", click);
+  return made;
+}
+
+/** A drawing of lines, 14 by 14. */
+function icon(lines: string): SVGElement {
+  const path = svg("path", "");
+  assign(path, { d: lines, fill: "none", stroke: "currentColor", "stroke-width": 1.8 });
+  const drawing = svg("svg", "rfwidget-icon", [path]);
+  assign(drawing, { width: 14, height: 14, "aria-hidden": "true" });
+  return drawing;
+}
+
+/** A sign alone has no name that could be spoken. */
+function labelOf(words: string, title: string): string {
+  return /\w/.test(words) ? words : title;
+}
+
+/** Has a button say for a moment that it has done its work. */
+function confirm(button: HTMLButtonElement, words: string): void {
+  const before = button.getAttribute("data-words") ?? button.textContent ?? "";
+  button.setAttribute("data-words", before);
+  say(button, words);
+  button.setAttribute("aria-label", words);
+  setTimeout(() => {
+    say(button, before);
+    button.setAttribute("aria-label", before);
+  }, CONFIRMED);
+}
