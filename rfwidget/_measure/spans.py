@@ -448,9 +448,10 @@ def convolve(
         for place, size, stride, dilation in zip(places, sizes, strides, dilations, strict=True)
     ]
     if all(factor.shape[1 + channels] == 1 for plane in x.planes for factor in plane):
-        x, taps, groups = cut(x, channels, 0, 1), taps.any(axis=-2, keepdims=True), 1  # all channels are alike
+        x, groups = cut(x, channels, 0, 1), 1  # all channels are alike
+        taps = np.asarray(taps.any(axis=-2, keepdims=True), bool)
 
-    def tapped(tap: Sequence[int], first: int, last: int) -> Carried:
+    def tapped(tap: Iterable[int], first: int, last: int) -> Carried:
         """What some channels hold where a tap reads them."""
         part = cut(x, channels, first, last)
         for place, offset, stride, dilation, length in zip(places, tap, strides, dilations, lengths, strict=True):
@@ -469,7 +470,8 @@ def convolve(
         some = []
         for tap in np.argwhere(own.any(axis=-1)):
             mask, part = own[tuple(tap)], tapped(tap, first, first + inputs)
-            some.append(reduce(part if mask.all() else take(part, channels, mask.nonzero()[0]), [channels], keepdims=True))
+            part = part if mask.all() else take(part, channels, mask.nonzero()[0])
+            some.append(reduce(part, [channels], keepdims=True))
         shape = list(x.shape)
         for place, length in zip(places, lengths, strict=True):
             shape[place] = length
