@@ -774,12 +774,14 @@ def fixed(line: Line, length: int, *, mixed: bool) -> tuple[AxisField, bool]:
     # Enlarging reads the outermost cells again and again: there fields are cut off though no border was met.
     for clear in ([cell for cell in free if pairs[cell][0] > 0 and pairs[cell][1] < length], free):
         if (found := _pattern(pairs, clear, length)) is not None:
-            return found, True
+            return with_others(found, line, length), True
     return AxisField(count, length, tuple(pairs)), False
 
 
 def _pattern(pairs: Sequence[tuple[int, int]], clear: Sequence[int], length: int) -> AxisField | None:
-    """The shortest pattern that clear cells repeat at least once, if it explains what all others see."""
+    """The shortest pattern that clear cells repeat at least once, if it explains what most others see (not those that
+    look beyond a border that wraps).
+    """
     free = set(clear)
     for sign in (1, -1):
         for period in range(1, len(pairs) // 2 + 1):
@@ -791,7 +793,8 @@ def _pattern(pairs: Sequence[tuple[int, int]], clear: Sequence[int], length: int
             if window is None:
                 continue
             found = shortest(window, [pairs[window + k] for k in range(period)], pixels)
-            if all(_within(pair, found.edges_at(cell), length) for cell, pair in enumerate(pairs)):
+            explained = sum(_within(pair, found.edges_at(cell), length) for cell, pair in enumerate(pairs))
+            if 2 * explained > len(pairs):
                 return found
     return None
 

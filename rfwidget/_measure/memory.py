@@ -130,9 +130,8 @@ class Footprint(NamedTuple):
     def of(cls, shapes: Sequence[Sequence[int]], pixels: int) -> Footprint:
         """The footprint of maps of some shapes, on an image of so many pixels."""
         sizes = [math.prod(shape) for shape in shapes]
-        return cls(
-            pixels, sum(size // max(s[-1], 1) for size, s in zip(sizes, shapes, strict=True)), sum(sizes), max(sizes)
-        )
+        thin = [size // max((1, *shape[-1:])) for size, shape in zip(sizes, shapes, strict=True)]
+        return cls(pixels, sum(thin), sum(sizes), max(sizes))
 
     def check_linear(self, layer: str, images: int, sizes: tuple[int, int]) -> None:
         """Refuse to backpropagate through a linear copy, on images of that size in a batch, if memory will not do."""

@@ -462,21 +462,39 @@ def convolve(
         (x.shape[place] - (size - 1) * dilation - 1) // stride + 1
         for place, size, stride, dilation in zip(places, sizes, strides, dilations, strict=True)
     ]
-    parts = []
-    for tap in np.argwhere(taps.any(axis=(-1, -2))):
-        part = x
+    if all(factor.shape[1 + channels] == 1 for plane in x.planes for factor in plane):
+        x, groups = cut(x, channels, 0, 1), 1  # all channels are alike
+        taps = np.asarray(taps.any(axis=-2, keepdims=True), bool)
+
+    def tapped(tap: Iterable[int], first: int, last: int) -> Carried:
+        """What some channels hold where a tap reads them."""
+        part = cut(x, channels, first, last)
         for place, offset, stride, dilation, length in zip(places, tap, strides, dilations, lengths, strict=True):
-            first = int(offset) * dilation
-            part = cut(part, place, first, first + (length - 1) * stride + 1, stride)
-        mask = taps[tuple(tap)]
-        parts.append(grouped(part, channels, groups, results) if mask.all() else _mixed(part, channels, mask, groups))
-    if not parts:
+            start = int(offset) * dilation
+            part = cut(part, place, start, start + (length - 1) * stride + 1, stride)
+        return part
+
+    inputs = x.shape[channels] // groups
+    reads = np.broadcast_to(taps, (*sizes, inputs, results))
+    # Results that read the same are worked out once: masks are mostly the same for many of them.
+    told = np.concatenate([np.arange(results)[None] // (results // groups), reads.reshape(-1, results)])
+    _, shown, which = np.unique(told, axis=1, return_index=True, return_inverse=True)
+    parts = []
+    for result in shown:
+        first, own = int(told[0, result]) * inputs, reads[..., result]
+        some = []
+        for tap in np.argwhere(own.any(axis=-1)):
+            mask, part = own[tuple(tap)], tapped(tap, first, first + inputs)
+            part = part if mask.all() else take(part, channels, mask.nonzero()[0])
+            some.append(reduce(part, [channels], keepdims=True))
         shape = list(x.shape)
         for place, length in zip(places, lengths, strict=True):
             shape[place] = length
-        shape[channels] = results
-        return nowhere(shape, x)
-    return join(parts)
+        shape[channels] = 1
+        parts.append(join(some) if some else nowhere(shape, x))
+    if len(parts) == 1:
+        return broadcast(parts[0], (*parts[0].shape[:channels], results, *parts[0].shape[channels + 1 :]))
+    return take(concatenate(parts, channels), channels, which.ravel())
 
 
 def grouped(x: Carried, axis: int, groups: int, results: int) -> Carried:
@@ -488,17 +506,6 @@ def grouped(x: Carried, axis: int, groups: int, results: int) -> Carried:
     split = reduce(reshape(x, (*before, groups, count // groups, *after)), [axis + 1], keepdims=True)
     wide = broadcast(split, (*before, groups, results // groups, *after))
     return reshape(wide, (*before, results, *after))
-
-
-def _mixed(x: Carried, axis: int, mask: npt.NDArray[np.bool_], groups: int) -> Carried:
-    """As `grouped`, where some results do not depend on some channels."""
-    inputs, results = x.shape[axis] // groups, mask.shape[1] // groups
-    parts = []
-    for group in range(groups):
-        some = cut(x, axis, group * inputs, (group + 1) * inputs)
-        columns = np.broadcast_to(mask[:, group * results : (group + 1) * results], (inputs, results))
-        parts.append(mix(some, axis, columns))
-    return parts[0] if groups == 1 else concatenate(parts, axis)
 
 
 def _windowed(factor: Factor, axis: int, size: int, dilation: int, chosen: slice, results: int) -> Factor:

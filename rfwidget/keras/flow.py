@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -10,7 +11,16 @@ import keras
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.keras.domains import Domain, OpaqueError
-from rfwidget.keras.interpreter import Interpreter, Observe, Proxy, for_inference, intercepted, is_keras_own
+from rfwidget.keras.interpreter import (
+    Interpreter,
+    Observe,
+    Proxy,
+    assigned,
+    for_inference,
+    intercepted,
+    is_keras_own,
+    untouched,
+)
 from rfwidget.keras.rules import rule_for
 
 Trace = Callable[..., Any]
@@ -54,7 +64,7 @@ class Flow:
         """
         self._interpreter = Interpreter(self._apply, target=target, call=call, observe=self._observe)
         # Eager float64 is a matter for the CPU; and whatever code runs as it is must not change the model.
-        with keras.device("cpu"), keras.StatelessScope():
+        with keras.device("cpu"), untouched():
             return self._interpreter.run(model, inputs)
 
     def _flows(self, arguments: Any) -> bool:
@@ -65,7 +75,7 @@ class Flow:
             self._before(path, args, kwargs)
         if not self._flows((args, kwargs)):
             return _as_it_is(operation, args, kwargs)  # the image has no part in it
-        rule = rule_for(operation)
+        rule = None if _is_reassigned(operation) else rule_for(operation)
         if rule is None:
             return self._inside(operation, path, args, kwargs)
         try:
@@ -103,6 +113,12 @@ class Flow:
 
     def _inner(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A layer or operation met inside code that runs on proxies."""
+        if not isinstance(operation, keras.Layer):
+            leaves = keras.tree.flatten((args, kwargs))
+            if any(inspect.isfunction(leaf) or inspect.ismethod(leaf) for leaf in leaves):
+                # Branches and loops: what their functions close over is followed where all of the code is drawn.
+                raise NotImplementedError(f"{operation.name} takes functions")
+            args, kwargs = keras.tree.map_structure(_as_assigned, (args, kwargs))
         outputs = self._interpreter.apply(operation, self._unwrap(args), self._unwrap(kwargs))
         return self._wrap(outputs, _kind_of(operation))
 
@@ -126,6 +142,19 @@ def _variables_kept(layer: Any) -> AbstractContextManager[None]:
     from rfwidget.keras.tf.variables import kept
 
     return kept(layer)
+
+
+def _is_reassigned(layer: Any) -> bool:
+    """Whether code has assigned something to a layer's kernel, such as a product with a mask."""
+    if not isinstance(layer, keras.Layer):
+        return False
+    return any(_as_assigned(variable) is not variable for variable in layer.trainable_variables)
+
+
+def _as_assigned(leaf: Any) -> Any:
+    """What code has assigned to a weight; the weight itself if nothing, or only zeros, which are no mask."""
+    value = assigned(leaf) if isinstance(leaf, keras.Variable) else None
+    return leaf if value is None or not bool(keras.ops.any(value)) else value
 
 
 def _kind_of(operation: Any) -> str:

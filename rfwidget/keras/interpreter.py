@@ -22,6 +22,7 @@ from functools import cache
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from rfwidget.errors import ReceptiveFieldError
@@ -46,8 +47,28 @@ def owner(operation: Any) -> type:
 
 
 def is_keras_own(operation: Any) -> bool:
-    """Whether Keras itself defines what the operation computes."""
-    return owner(operation).__module__.startswith("keras.")
+    """Whether Keras itself defines what the operation computes, down to the methods that its ``call`` calls."""
+    return owner(operation).__module__.startswith("keras.") and not _is_overridden(operation.__class__)
+
+
+_BESIDE = frozenset(
+    {"__init__", "build", "get_config", "from_config", "compute_output_shape", "compute_output_spec", "compute_mask"}
+)
+"""Methods that say nothing about what a layer computes."""
+
+
+@cache
+def _is_overridden(kind: type) -> bool:
+    """Whether a class of a user changes a part that a layer of Keras is made of, such as ``convolution_op``."""
+    bases = kind.__mro__[: kind.__mro__.index(keras.Operation)]
+    general = {name for base in (keras.Layer, keras.Operation, keras.Model) for name in dir(base)}
+    foreign: set[str] = set()
+    for base in bases:
+        if not base.__module__.startswith("keras."):
+            foreign |= set(vars(base))
+        elif foreign & (set(vars(base)) - general - _BESIDE):
+            return True
+    return False
 
 
 def is_graph(operation: Any) -> bool:
@@ -277,6 +298,16 @@ class Proxy(keras.KerasTensor):  # type: ignore[misc]  # Keras has no types
         self.value = value
         self._refuse = refuse
 
+    # Of Keras' symbolic tensors these two compare identities; in code that runs on numbers they are comparisons.
+
+    def __eq__(self, other: object) -> Any:
+        return ops.equal(self, other) if _has_numbers(other) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return ops.not_equal(self, other) if _has_numbers(other) else NotImplemented
+
+    __hash__ = keras.KerasTensor.__hash__
+
     @property
     def shape(self) -> Any:
         """Shape of the tensor, if it may be known."""
@@ -284,8 +315,13 @@ class Proxy(keras.KerasTensor):  # type: ignore[misc]  # Keras has no types
         return super().shape
 
 
+def _has_numbers(other: object) -> bool:
+    return isinstance(other, (bool, int, float, np.ndarray, np.generic, Proxy)) or bool(ops.is_tensor(other))
+
+
 class _Local(threading.local):
     handler: Handler | None = None
+    scope: Any = None
 
 
 _local = _Local()
@@ -321,6 +357,36 @@ def call_as_keras_does(operation: Any, args: tuple[Any, ...], kwargs: dict[str, 
     if isinstance(operation, keras.Layer):
         return _layer_call(operation, *args, **kwargs)
     return operation(*args, **kwargs)
+
+
+@contextmanager
+def untouched() -> Iterator[None]:
+    """While code runs that may assign to weights: the user's model keeps those that it has."""
+    outer = _local.scope
+    with keras.StatelessScope() as scope:
+        _local.scope = scope
+        try:
+            yield
+        finally:
+            _local.scope = outer
+
+
+@contextmanager
+def forgotten() -> Iterator[None]:
+    """While code runs that may assign to weights what is worth nothing afterwards, such as tensors of its graph."""
+    assigned = None if _local.scope is None else _local.scope.state_mapping
+    before = dict(assigned or {})
+    try:
+        yield
+    finally:
+        if assigned is not None:
+            assigned.clear()
+            assigned.update(before)
+
+
+def assigned(variable: Any) -> Any:
+    """What code has assigned to a weight since it runs `untouched`; None: nothing."""
+    return None if not _local.scope or not _local.scope.state_mapping else _local.scope.get_current_value(variable)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import numpy as np
 from rfwidget._measure import spans
 from rfwidget._measure.spans import Carried
 from rfwidget.keras.domains import OpaqueError
-from rfwidget.keras.interpreter import call_as_keras_does, for_inference, intercepted
+from rfwidget.keras.interpreter import call_as_keras_does, for_inference, forgotten, intercepted
 
 
 class Tracer:
@@ -87,7 +87,8 @@ class Tracer:
 
         specs = [tf.TensorSpec(value.shape, value.dtype) for value in given]
         try:
-            drawn = draw(rebuilt, specs)
+            with forgotten():
+                drawn = draw(rebuilt, specs)
         except Exception as error:
             reason = f"its code leaves TensorFlow ({type(error).__name__})"
             return self._run_on_numbers(function, args, kwargs, interpreter, name, reason, cause=error)

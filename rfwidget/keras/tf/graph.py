@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from rfwidget.keras.interpreter import call_as_keras_does, intercepted
+from rfwidget.keras.interpreter import assigned, call_as_keras_does, intercepted
 
 _NOTED = "_rfwidget_layer_calls"
 
@@ -103,6 +103,8 @@ class _Notes:
         """A layer is called."""
         if self._inside or not any(map(is_symbolic, keras.tree.flatten((args, kwargs)))):
             return call_as_keras_does(layer, args, kwargs)
+        if any(is_symbolic(assigned(variable)) for variable in layer.variables):
+            return call_as_keras_does(layer, args, kwargs)  # its weights are part of this graph
         # Tensors from a graph around this one become its own.
         args, kwargs = keras.tree.map_structure(
             lambda leaf: tf.identity(leaf) if is_symbolic(leaf) else leaf, (args, kwargs)
