@@ -460,7 +460,7 @@ class _Axis:
 
     def margin(self, number: int) -> tuple[int, int]:
         """Cells at the first and at the last end of a grid that meet a border, in a long image."""
-        if self._long is None or number not in self._found:
+        if self._long is None or number not in self._found or number >= len(self._long.maps):
             return 0, 0
         free = np.flatnonzero(~self._long.maps[number].lines[self._axis].bordered)
         if not free.size:
