@@ -838,8 +838,8 @@ def windowed(x: Any, shift: int) -> Any:
 
 
 def swin() -> keras.Model:
-    """Patches of 4; then windows of 4x4 patches, of which each patch sees its own: from 12 pixels before it to 16 behind
-    its beginning. Windows that are moved by half see two of the others: from 20 before to 24 behind.
+    """Patches of 4; then windows of 4x4 patches, of which each sees its own: from 12 pixels before it to 16 behind
+    where it begins. Windows that are moved by half see two of the others: from 20 before to 24 behind.
     """
     image = keras.Input((64, 96, 3))
     x = windowed(layers.Conv2D(8, 4, strides=4, name="patches")(image), 0)
