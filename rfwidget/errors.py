@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -58,3 +59,18 @@ def unknown_layer(name: str, with_grid: Iterable[str]) -> ReceptiveFieldError:
     shown = ", ".join(map(repr, known if len(known) <= 12 else [*known[:6], *known[-6:]]))
     some = "" if len(known) <= 12 else f" ({len(known)} in all, the first and last six here)"
     return ReceptiveFieldError(f"no layer {name!r}; layers with a grid: {shown}{some}{suggest(name, known)}")
+
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_LONGEST = 400
+
+
+def in_words(error: object) -> str:
+    """What a framework's error says, as a part of a sentence: without colours, line breaks, and all that came with it.
+
+    >>> in_words(ValueError("In C.call().\\n\\n\\x1b[1mToo small.\\x1b[0m\\n\\nArguments received by C.call(): x"))
+    'In C.call(). Too small.'
+    """
+    text = _COLOURS.sub("", str(error)).split("Arguments received by")[0]
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -772,7 +772,10 @@ def fixed(line: Line, length: int, *, mixed: bool) -> tuple[AxisField, bool]:
         return unbounded(count, length), True
     free = [cell for cell, (low, high) in enumerate(pairs) if low != high and not line.bordered[cell]]
     # Enlarging reads the outermost cells again and again: there fields are cut off though no border was met.
-    for clear in ([cell for cell in free if pairs[cell][0] > 0 and pairs[cell][1] < length], free):
+    inside = [cell for cell in free if pairs[cell][0] > 0 and pairs[cell][1] < length]
+    # Cells that see both ends may do so around a border that wraps.
+    some = [cell for cell in free if pairs[cell][0] > 0 or pairs[cell][1] < length]
+    for clear in (inside, some, free):
         if (found := _pattern(pairs, clear, length)) is not None:
             return with_others(found, line, length), True
     return AxisField(count, length, tuple(pairs)), False

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from rfwidget._validation import brief
-from rfwidget.errors import ReceptiveFieldError, suggest
+from rfwidget.errors import ReceptiveFieldError, in_words, suggest
 from rfwidget.keras.interpreter import input_name, is_channels_first, is_graph
 from rfwidget.keras.looks import Inputs
 
@@ -53,7 +53,7 @@ def build_model(
                 model(np.zeros((1, *(n or 1 for n in own)), np.float32))
         except Exception as error:
             raise ReceptiveFieldError(
-                f"the build function raised {type(error).__name__} for input_shape={shape}: {error}. "
+                f"the build function raised {type(error).__name__} for input_shape={shape}: {in_words(error)}. "
                 "Expected a function of one parameter input_shape that returns a keras.Model"
             ) from error
     if not isinstance(model, keras.Model):

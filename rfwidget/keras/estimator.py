@@ -10,7 +10,7 @@ import keras
 
 from rfwidget import _validation
 from rfwidget._progress import Progress
-from rfwidget.errors import ReceptiveFieldError, suggest
+from rfwidget.errors import ReceptiveFieldError, in_words, suggest
 from rfwidget.estimator import ReceptiveField
 from rfwidget.keras.build import build_model, check_built, fixed_shape, read_inputs
 from rfwidget.keras.interpreter import outputs_of
@@ -168,7 +168,7 @@ def _told(model: Any, looks: ModelLooks, chosen: str, labels: Mapping[str, str])
     unknown = next((path for path in returned if looks.seen(path).marks.unknown), None)
     reason = ""
     if looks.asked.failure is not None:
-        reason = f"the model does not run to its end on this image: {looks.asked.failure}"
+        reason = f"the model does not run to its end on this image: {in_words(looks.asked.failure)}"
     elif unknown is not None:
         followed = ", ".join(sorted(looks.seen(unknown).marks.unknown))
         reason = f"what the model's output {labels[unknown]!r} sees is unknown: {followed} cannot be followed"
@@ -179,4 +179,4 @@ def _told(model: Any, looks: ModelLooks, chosen: str, labels: Mapping[str, str])
 
 def _stuck(looks: ModelLooks) -> str:
     failure = looks.asked.failure
-    return "" if failure is None else f". The model does not run to its end on this image: {failure}"
+    return "" if failure is None else f". The model does not run to its end on this image: {in_words(failure)}"

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from rfwidget.errors import ReceptiveFieldError, untrusted
+from rfwidget.errors import ReceptiveFieldError, in_words, untrusted
 
 _CODE = {
     "Lambda": "a Lambda layer, which is Python code",
@@ -128,7 +128,7 @@ def _layer(path: Path) -> SavedModelLayer:
             return SavedModelLayer(str(path), call_endpoint=endpoint, name="saved_model")
         except ValueError as error:
             failure = error
-    raise ReceptiveFieldError(f"{path} has no endpoint 'serve' or 'serving_default': {failure}") from failure
+    raise ReceptiveFieldError(f"{path} has no endpoint 'serve' or 'serving_default': {in_words(failure)}") from failure
 
 
 def _image_of(layer: SavedModelLayer) -> tuple[int | None, int | None, int | None]:

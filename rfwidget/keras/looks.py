@@ -18,7 +18,7 @@ from keras import ops
 from rfwidget._measure import spans
 from rfwidget._measure.looks import Fields, Look, Seen, measure
 from rfwidget._measure.spans import Carried
-from rfwidget.errors import SizeRefusedError
+from rfwidget.errors import SizeRefusedError, in_words
 from rfwidget.geometry import AxisField
 from rfwidget.keras.domains import NeedsFullWidth, SpanDomain
 from rfwidget.keras.flow import Flow
@@ -203,7 +203,9 @@ class ModelLooks:
             target = paths[0] if len(paths) == 1 else None
             asked = self.asked if target is None else self.look(self._inputs.lengths, target, tick)
             if target is not None and target not in asked.made and asked.failure is not None:
-                raise asked.failure
+                raise SizeRefusedError(
+                    f"the network up to {target!r} does not run on this image: {in_words(asked.failure)}"
+                ) from asked.failure
             numbers = [asked.made[path] for path in paths]
             failed = False
 
@@ -229,7 +231,8 @@ class ModelLooks:
         except Exception as error:
             look.failure = error
             if not look.maps:
-                raise SizeRefusedError(f"the network does not run on an image of {lengths}: {error}") from error
+                words = f"the network does not run on an image of {lengths}: {in_words(error)}"
+                raise SizeRefusedError(words) from error
         return look
 
     def carried(self, path: str, touched: npt.NDArray[np.bool_] | None = None) -> Carried:

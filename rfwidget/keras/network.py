@@ -19,7 +19,7 @@ from rfwidget._measure.patches import Patches
 from rfwidget._measure.spans import Carried
 from rfwidget._measure.windows import plan, whole_image
 from rfwidget._progress import Progress
-from rfwidget.errors import SizeRefusedError
+from rfwidget.errors import SizeRefusedError, in_words
 from rfwidget.geometry import EMPTY, FieldGeometry
 from rfwidget.keras import gradient as backprop
 from rfwidget.keras.domains import OpaqueError
@@ -195,11 +195,11 @@ class KerasNetwork(Network):
                 lambda run: backprop.sensitivity(run, self._linear.images(len(points), lengths), places)
             )
         except OpaqueError as error:
-            raise SizeRefusedError(f"there are no gradients for {self.output_layer!r}: {error}") from error
+            raise SizeRefusedError(f"there are no gradients for {self.output_layer!r}: {in_words(error)}") from error
         except Exception as error:  # whatever the framework raises
             raise SizeRefusedError(
                 f"the network up to {self.output_layer!r} does not run on an image of {image.w}x{image.h} pixels: "
-                f"{error}. Ask for another input_shape"
+                f"{in_words(error)}. Ask for another input_shape"
             ) from error
         return result
 

@@ -8,6 +8,7 @@ comes out may depend on everything that went in, and says that it is unknown.
 from __future__ import annotations
 
 import itertools
+import math
 import weakref
 from collections.abc import Callable, Sequence
 from types import FunctionType
@@ -20,6 +21,12 @@ from rfwidget._measure import spans
 from rfwidget._measure.spans import Carried
 from rfwidget.keras.domains import OpaqueError
 from rfwidget.keras.interpreter import call_as_keras_does, for_inference, forgotten, intercepted
+
+_MOST = 1 << 26
+"""Code is not run on more numbers than that, to see what shapes it gives."""
+
+_QUICK = 1 << 20
+"""Nor on more than that, if it failed for a reason that is mostly a shape that does not suit it."""
 
 
 class Tracer:
@@ -142,6 +149,9 @@ class Tracer:
     ) -> Any:
         """Run the code on numbers, for the shapes; layers that it calls are told what may reach them."""
         everything = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, Carried)]
+        count = sum(math.prod(leaf.shape) for leaf in everything)
+        if count > _MOST or (isinstance(cause, ValueError) and count > _QUICK):
+            raise cause or OpaqueError(f"{name}: {reason}, and it is given too many numbers to try out")
         types = itertools.cycle(_types(function, len(everything)))
         seen: dict[int, tuple[Any, Carried]] = {}
         note = f"{name}: {reason}"
@@ -149,8 +159,10 @@ class Tracer:
         def numbers_of(leaf: Any, low: float = 0.5) -> Any:
             if not isinstance(leaf, Carried):
                 return leaf
-            draw = np.random.default_rng(len(seen))
-            tensor = keras.ops.cast(draw.uniform(low, 1.5, leaf.shape), next(types))
+            drawn = np.random.default_rng(len(seen)).random(leaf.shape, np.float32)
+            drawn *= 1.5 - low
+            drawn += low
+            tensor = keras.ops.cast(drawn, next(types))
             seen[id(tensor)] = (tensor, leaf)
             return tensor
 
