@@ -97,19 +97,18 @@ def row(name: str) -> Row:
             found = rf.compute(shape)
         except ReceptiveFieldError as error:
             return Row(name, "", "", "", "", time.perf_counter() - began, str(error))
-        seconds = time.perf_counter() - began
-        local = ""
+        seconds, uniform, layer, local = time.perf_counter() - began, all(rf.uniform), rf.output_layer, ""
         if not all(map(math.isfinite, found.size)):
             try:
-                local = _size(rf.compute(shape, output_layer=rf.output_layer, ignore_global_context=True).size)
+                local = _size(rf.compute(shape, output_layer=layer, ignore_global_context=True).size)
             except ReceptiveFieldError:
                 local = "none"
     partial = any("requested size" in str(warning.message) for warning in told)
-    note = "known inside the image only" if partial else "" if all(rf.uniform) else "cells differ"
+    note = "known inside the image only" if partial else "" if uniform else "cells differ"
     stride = (
         " x ".join(f"{n:g}" for n in found.stride) if found.stride[0] != found.stride[1] else f"{found.stride[0]:g}"
     )
-    return Row(name, rf.output_layer, _size(found.size), local, stride, seconds, note)
+    return Row(name, layer, _size(found.size), local, stride, seconds, note)
 
 
 def _size(size: Size | tuple[float, ...]) -> str:

@@ -49,6 +49,9 @@ _PIXELS = 1 << 24
 _LONGEST = 1 << 17
 """No longer image is looked at, whatever is still cut off there."""
 
+_PHASES = 64
+"""Kinds of cells that are looked for without a sign of them in how maps grow."""
+
 _JOINED = 1 << 20
 """Factors of a plane with so many elements or fewer are looked at together."""
 
@@ -609,8 +612,10 @@ def repeated(line: Line, cells: int, step: int, inner: int) -> AxisField | None:
     first, end = line.first[chosen].astype(np.int64), line.end[chosen].astype(np.int64)
     empty = end <= first
     least = cells // math.gcd(cells, step)
+    longest = min(cells, len(chosen) - inner)
+    tried = {*range(least, _PHASES * least, least), *range(inner, 8 * inner, inner), cells // least * least}
     for sign in (1, -1):
-        for period in range(least, min(cells, len(chosen) - inner) + 1, least):
+        for period in sorted(p for p in tried if p <= longest and p % least == 0):
             pixels = sign * period * step // cells
             kept = ~(empty[period:] | empty[:-period])
             if not (empty[period:] == empty[:-period]).all() or not kept.any():

@@ -243,6 +243,8 @@ def places_of(carried: Carried, grown: Sequence[Carried | None], lengths: Sequen
         found = [a for a in along if a in growing] or along or growing
         if len(found) == 1:
             places.append(found[0])
+        elif found == growing and len(found) == len(lengths):
+            places.append(found[image_axis])
         elif usual is not None and (not found or usual + image_axis in found):
             places.append(usual + image_axis)
         else:
