@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -55,3 +58,28 @@ def test_measuring_needs_next_to_nothing(monkeypatch) -> None:
     rf = KerasReceptiveField(wide)
     assert rf.compute((800, 560, 3)).size == (7, 5)
     assert rf.rect_at((0, 0), clip=True) == (0, 0, 7, 5)
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "layers"),
+    [
+        ("deeplab", "inf", 17),
+        ("segformer", "inf", 74),
+        ("unet", "91", 21),
+        ("inception", "3039", 779),
+        ("wide", "7", 4),
+    ],
+)
+def test_large_models_are_measured_in_less_than_three_gibibytes(model: str, size: str, layers: int) -> None:
+    """In a process of its own with an address space of 12 GiB, of which TensorFlow itself takes some."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.keras.large_models", model],
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    *found, measured, differentiated = done.stdout.split()
+    assert found[:2] == [size, str(layers)]
+    assert int(found[2]) > 0
+    assert found[3] == "True"
+    assert float(measured) < 1
+    assert float(differentiated) < 3
