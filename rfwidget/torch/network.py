@@ -164,12 +164,7 @@ class TorchNetwork(Network):
         for note in self.notes:
             warnings.warn(note, stacklevel=4)
         if self._layer.number in fields.partial:
-            warnings.warn(
-                f"{self.output_layer!r} can only be run on images of the requested size, and its cells are not clear "
-                "enough of the borders: the receptive fields given there are the parts inside the image. Ask for a "
-                "larger input_shape, if the model can be built for it",
-                stacklevel=4,
-            )
+            warnings.warn(partial_words(self.output_layer, resizable=self.resizable), stacklevel=4)
         return FieldGeometry(*reversed(axes))
 
     def _words(self, unknown: Sequence[str]) -> str:
@@ -293,6 +288,20 @@ class TorchNetwork(Network):
 
     def _explained(self) -> Any:
         return explained(self.output_layer)
+
+
+def partial_words(layer: str, *, resizable: bool) -> str:
+    """Why only the parts of receptive fields inside the image are known."""
+    inside = "the receptive fields given there are the parts inside the image"
+    if resizable:
+        return (
+            f"the cells of {layer!r} do not repeat on any image that was looked at, or are not clear of its borders: "
+            f"{inside}"
+        )
+    return (
+        f"{layer!r} can only be run on images of the requested size, and its cells are not clear of the borders: "
+        f"{inside}. Ask for a larger input_shape, if the model can be built for it"
+    )
 
 
 class explained:  # noqa: N801 - reads as a statement
