@@ -103,7 +103,7 @@ def row(name: str) -> Row:
                 local = _size(rf.compute(shape, output_layer=layer, ignore_global_context=True).size)
             except ReceptiveFieldError:
                 local = "none"
-    partial = any("requested size" in str(warning.message) for warning in told)
+    partial = any("parts inside the image" in str(warning.message) for warning in told)
     note = "known inside the image only" if partial else "" if uniform else "cells differ"
     stride = (
         " x ".join(f"{n:g}" for n in found.stride) if found.stride[0] != found.stride[1] else f"{found.stride[0]:g}"

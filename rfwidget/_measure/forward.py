@@ -47,6 +47,20 @@ def _error(known: LayerField, layer: str) -> ReceptiveFieldError:
     return ReceptiveFieldError(known.reason) if known.reason else NoInfluenceError(backward.nothing(layer))
 
 
+def partial_words(layer: str, *, resizable: bool) -> str:
+    """Why only the parts of receptive fields inside the image are known."""
+    inside = "the receptive fields given there are the parts inside the image"
+    if resizable:
+        return (
+            f"the cells of {layer!r} do not repeat on any image that was looked at, or are not clear of its borders: "
+            f"{inside}"
+        )
+    return (
+        f"{layer!r} can only be run on images of the requested size, and its cells are not clear of the borders: "
+        f"{inside}. Ask for a larger input_shape, if the model can be built for it"
+    )
+
+
 class LayerFields(NamedTuple):
     """Receptive fields of all layers that have a grid, by name, in the order of the network; read-only.
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget._measure.forward import partial_words
 from rfwidget._measure.memory import Footprint, share
 from rfwidget._measure.patches import Patches
 from rfwidget._measure.spans import Carried
@@ -31,11 +32,6 @@ from rfwidget.types import GridPoint, GridShape, Rect, Size
 
 Floats = npt.NDArray[np.float64]
 
-_PARTIAL = (
-    "{layer!r} can only be run on images of the requested size, and its cells are not clear enough of the borders: the "
-    "receptive fields given there are the parts inside the image. Ask for a larger input_shape, if the model can be "
-    "built for it"
-)
 _UNKNOWN = (
     "what {layer!r} sees is unknown: {reasons} on the way there cannot be followed. Choose a layer before it; its "
     "gradient maps are known all the same"
@@ -107,7 +103,7 @@ class KerasNetwork(Network):
                 fields = self._looks.fields([path], tick)
             axes = fields.axes(path)
             field = None if axes is None else FieldGeometry(*reversed(axes))
-            warning = _PARTIAL.format(layer=name) if fields.partial(path) else ""
+            warning = partial_words(name, resizable=all(fields.fields.resizable)) if fields.partial(path) else ""
             found[name] = LayerField(field, Size(*reversed(fields.reads(path))), warning=warning)
         progress(1.0, "measured")
         return found

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from rfwidget._measure.forward import partial_words
 from rfwidget._measure.looks import Fields
 from rfwidget._measure.memory import check_memory
 from rfwidget._measure.patches import Patches
@@ -32,11 +33,6 @@ from rfwidget.torch.private import Private
 from rfwidget.torch.walk import dtype_of, fitted, undisturbed
 from rfwidget.types import GridPoint, GridShape, Size
 
-_PARTIAL = (
-    "{layer!r} can only be run on images of the requested size, and its cells are not clear enough of the borders: the "
-    "receptive fields given there are the parts inside the image. Ask for a larger input_shape, if the model can be "
-    "built for it"
-)
 _READS_NUMBERS = "the module's code reads numbers of the image (item()): what it does with them is not followed"
 
 _SMALLER = "ask for a smaller input_shape, or for an earlier layer"
@@ -258,7 +254,7 @@ class TorchNetwork(Network):
             warning = " ".join(
                 [
                     *([_READS_NUMBERS] if self._notes else []),
-                    *([_PARTIAL.format(layer=name)] if number in fields.partial else []),
+                    *([partial_words(name, resizable=all(fields.resizable))] if number in fields.partial else []),
                 ]
             )
             found[name] = LayerField(geometry, Size(reads[1], reads[0]), warning=warning)

@@ -89,7 +89,7 @@ def main(name: str) -> None:
     measured = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     moved = bool(ops.convert_to_numpy(rf.gradient_at(cell)).any())
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(size.w, layers, seeing, moved, (measured - before) / 2**20, (after - before) / 2**20)
+    print(size.w, layers, seeing, moved, (measured - before) / 2**20, (after - before) / 2**20)  # noqa: T201
 
 
 if __name__ == "__main__":
