@@ -31,6 +31,11 @@ def test_a_framework_needs_to_say_only_how_to_build_and_to_backpropagate(rf: Box
     assert rf.uniform == (True, True)
 
 
+def test_it_prints_what_it_has_measured(rf: BoxReceptiveField) -> None:
+    assert repr(rf) == (f"BoxReceptiveField('wide' on 'image', image 64x40, grid 14x18: {rf.rf_params})")
+    assert repr(BoxReceptiveField()) == "BoxReceptiveField(nothing measured yet: call compute())"
+
+
 def test_shapes_are_width_first(rf: BoxReceptiveField) -> None:
     assert rf.input_shape == GridShape(n=None, w=64, h=40, c=3)
     assert rf.output_shape == GridShape(n=None, w=14, h=18, c=1)

@@ -231,6 +231,12 @@ def test_columns_are_plain_and_pandas_takes_them() -> None:
     assert rows["size"][0] == (12, 6)
 
 
+def test_a_table_for_pandas_has_a_row_for_each_layer() -> None:
+    survey = box_survey()
+    pd.testing.assert_frame_equal(survey.to_dataframe(), pd.DataFrame(survey.to_dict()))
+    assert len(survey.to_dataframe()) == len(survey)
+
+
 def test_csv_reads_back(tmp_path) -> None:
     survey = box_survey()
     text = survey.to_csv(tmp_path / "survey.csv")

@@ -41,7 +41,7 @@ from rfwidget.widget.scene import (
 _Edges = tuple[float, float, float, float]
 """Left, top, right and bottom edge in picture pixels."""
 
-_SHARPNESS = 2
+SHARPNESS = 2
 """Picture pixels per CSS pixel."""
 
 _COMPRESSION = 3
@@ -66,7 +66,7 @@ def paint(
     """
     layout = scene.layout
     image = Image.new("RGBA", _size(scene), "white")
-    zoom = layout.scale * _SHARPNESS
+    zoom = layout.scale * SHARPNESS
     size = (round(layout.image.w * zoom), round(layout.image.h * zoom))
     exact = scene.picture.shape[1::-1] == tuple(layout.image)
     resampling = Image.Resampling.NEAREST if exact and zoom >= 1 else Image.Resampling.LANCZOS
@@ -86,7 +86,7 @@ def paint(
         resampling = Image.Resampling.NEAREST if zoom >= 1 else Image.Resampling.LANCZOS
         map_ = Image.fromarray(faded, "RGBA").resize((max(right - left, 1), max(bottom - top, 1)), resampling)
         pixels.alpha_composite(map_, (left, top))
-    image.paste(pixels, (round(layout.margin.left * _SHARPNESS), round(layout.margin.top * _SHARPNESS)))
+    image.paste(pixels, (round(layout.margin.left * SHARPNESS), round(layout.margin.top * SHARPNESS)))
     _draw(image, (*scene.marks, *over))
     return Image.composite(image, Image.new("RGBA", image.size, "white"), _fading(*image.size)).convert("RGB")
 
@@ -96,7 +96,7 @@ def _fading(width: int, height: int) -> Image.Image:
     ramps = []
     for length in (width, height):
         inside = np.minimum(np.arange(length) + 0.5, length - 0.5 - np.arange(length))
-        ramps.append(np.clip(inside / (FADE * _SHARPNESS), 0, 1))
+        ramps.append(np.clip(inside / (FADE * SHARPNESS), 0, 1))
     return Image.fromarray(np.rint(255 * ramps[1][:, None] * ramps[0]).astype(np.uint8), "L")
 
 
@@ -109,8 +109,8 @@ def _draw(image: Image.Image, marks: Iterable[Mark]) -> None:
                 _draw_line(image, mark)
             case Dots(centres):
                 # Pillow's discs hold the pixels at both ends.
-                reach = DOT_RADIUS * _SHARPNESS - 0.5
-                for x, y in centres * _SHARPNESS:
+                reach = DOT_RADIUS * SHARPNESS - 0.5
+                for x, y in centres * SHARPNESS:
                     draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=DOT_COLOUR)
             case Diamonds(centres):
                 for centre in centres:
@@ -124,12 +124,12 @@ def _draw(image: Image.Image, marks: Iterable[Mark]) -> None:
 def _draw_diamond(draw: ImageDraw.ImageDraw, x: float, y: float) -> None:
     for half, colour in ((DIAMOND + 0.5, "black"), (DIAMOND - 0.5, YELLOW)):
         corners = ((x - half, y), (x, y - half), (x + half, y), (x, y + half))
-        draw.polygon([(at * _SHARPNESS, down * _SHARPNESS) for at, down in corners], fill=colour)
+        draw.polygon([(at * SHARPNESS, down * SHARPNESS) for at, down in corners], fill=colour)
 
 
 def _size(scene: Scene) -> tuple[int, int]:
     size = scene.layout.size
-    return round(size.w * _SHARPNESS), round(size.h * _SHARPNESS)
+    return round(size.w * SHARPNESS), round(size.h * SHARPNESS)
 
 
 def png_bytes(image: Image.Image) -> bytes:
@@ -144,14 +144,14 @@ def png_bytes(image: Image.Image) -> bytes:
 def _draw_line(image: Image.Image, line: Line) -> None:
     """The line over its halo."""
     look = line.look
-    paths = [tuple((x * _SHARPNESS, y * _SHARPNESS) for x, y in path) for path in line.paths]
-    pieces = [piece for path in paths for piece in _dashes(path, [part * _SHARPNESS for part in look.dash])]
+    paths = [tuple((x * SHARPNESS, y * SHARPNESS) for x, y in path) for path in line.paths]
+    pieces = [piece for path in paths for piece in _dashes(path, [part * SHARPNESS for part in look.dash])]
     sheet = Rect(0, 0, *image.size)
     if line.clip is not None:
-        clip = [round(edge * _SHARPNESS) for edge in line.clip]
+        clip = [round(edge * SHARPNESS) for edge in line.clip]
         sheet = Rect(*(max(edge, 0) for edge in clip[:2]), *map(min, clip[2:], image.size))
-    _ink(image, sheet, paths, round(look.halo_width * _SHARPNESS), look.halo, look.halo_opacity)
-    _ink(image, sheet, pieces, round(look.width * _SHARPNESS), look.colour, 1.0)
+    _ink(image, sheet, paths, round(look.halo_width * SHARPNESS), look.halo, look.halo_opacity)
+    _ink(image, sheet, pieces, round(look.width * SHARPNESS), look.colour, 1.0)
 
 
 def _ink(image: Image.Image, sheet: Rect, paths: list[Path], width: int, colour: str, opacity: float) -> None:
@@ -211,29 +211,30 @@ def _dashes(path: Path, dash: list[float]) -> list[Path]:
 
 
 @lru_cache
-def _font(size: float) -> ImageFont.FreeTypeFont:
-    """Bold letters of a size in CSS pixels, arrows among them: those that come with matplotlib."""
+def font(size: float, *, bold: bool = True) -> ImageFont.FreeTypeFont:
+    """Letters of a size in CSS pixels, arrows among them: those that come with matplotlib."""
     from matplotlib import get_data_path
 
-    return ImageFont.truetype(pathlib.Path(get_data_path()) / "fonts/ttf/DejaVuSans-Bold.ttf", size * _SHARPNESS)
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(pathlib.Path(get_data_path()) / "fonts/ttf" / name, size * SHARPNESS)
 
 
 def _write_label(draw: ImageDraw.ImageDraw, label: Label, size: tuple[int, int], taken: list[_Edges]) -> None:
     """A label, moved to where the picture holds all of it, and below those before where they would meet."""
-    font, edge = _font(LABEL_FONT), round(1.5 * _SHARPNESS)
+    face, edge = font(LABEL_FONT), round(1.5 * SHARPNESS)
     text = " ".join(label.text.split())
-    left, top, right, bottom = draw.textbbox((0, 0), text, font=font, anchor="ls", stroke_width=edge)
-    x = max(min(label.x * _SHARPNESS, size[0] - right), -left)
-    y = max(min(label.y * _SHARPNESS, size[1] - bottom), -top)
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=face, anchor="ls", stroke_width=edge)
+    x = max(min(label.x * SHARPNESS, size[0] - right), -left)
+    y = max(min(label.y * SHARPNESS, size[1] - bottom), -top)
     for box in sorted(taken, key=lambda box: box[1]):
         if x + left < box[2] and box[0] < x + right and y + top < box[3] and box[1] < y + bottom:
             y = min(box[3] - top, size[1] - bottom)
     taken.append((x + left, y + top, x + right, y + bottom))
-    draw.text((x, y), text, font=font, fill="white", anchor="ls", stroke_width=edge, stroke_fill="black")
+    draw.text((x, y), text, font=face, fill="white", anchor="ls", stroke_width=edge, stroke_fill="black")
 
 
 def _write_tag(draw: ImageDraw.ImageDraw, tag: Tag) -> None:
-    x, y, height, padding = (at * _SHARPNESS for at in (tag.x, tag.y, TAG_HEIGHT, TAG_PADDING))
-    font = _font(TAG_FONT)
-    draw.rectangle((x, y, x + draw.textlength(tag.text, font=font) + 2 * padding, y + height), fill=tag.colour)
-    draw.text((x + padding, y + height / 2), tag.text, font=font, fill="white", anchor="lm")
+    x, y, height, padding = (at * SHARPNESS for at in (tag.x, tag.y, TAG_HEIGHT, TAG_PADDING))
+    face = font(TAG_FONT)
+    draw.rectangle((x, y, x + draw.textlength(tag.text, font=face) + 2 * padding, y + height), fill=tag.colour)
+    draw.text((x + padding, y + height / 2), tag.text, font=face, fill="white", anchor="lm")

@@ -60,6 +60,7 @@ from rfwidget.widget.scene import (
     plan_layout,
     rows_to_json,
 )
+from rfwidget.widget.sheet import Sheet, paint_sheet
 from rfwidget.widget.worker import Check, Lull, MainThread
 
 _SETTLED = 0.3
@@ -201,6 +202,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._view: View | None = None
         self._answer: Answer | None = None
         self._survey: Survey | None = None
+        self._features: Features | None = None
         self._scene_key: Any = None
         self._follow_only = False
         self._main = MainThread()
@@ -213,7 +215,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._overlay.on_message(Upload, self._on_page_upload)
         self._overlay.on_message(Action, self._on_page_action)
         self._engine = Engine(self.rf, input_layer, preprocess, self._overlay, self._main, self)
-        self._saved_output = SavedOutput(self._picture, self._main)
+        self._saved_output = SavedOutput(self._whole_picture, self._main)
         self._lull = Lull(self._main, _SETTLED, self._tell_selected)
         stage = Box([self._canvas.widget, self._overlay])
         stage.add_class("rfwidget-stage")
@@ -730,6 +732,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         if view.revision != self._revision:
             return
         before, self._view, self._answer = self._view, view, None
+        self._features = features
         if self.selected is None:
             cell = nearest_cell(view, None) if before is None else None
         elif before is None:
@@ -788,8 +791,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         if self._view is not None and survey.input_shape == self._view.input_shape:
             self._survey = survey
             self._overlay.set(layers=rows_to_json(survey))
-            if self.compare_layer is not None:
-                self._saved_output.renew()
+            self._saved_output.renew()
 
     def on_contours(self, view: View, contours: dict[str, Any]) -> None:
         """Show the outlines, unless something else is shown by now."""
@@ -865,6 +867,29 @@ class RFWidget(VBox):  # type: ignore[misc]
         over = self._marks_over(scene.layout)
         spot = answered.rect if heat is not None and answered is not None and self.spotlight else None
         return lambda: png_bytes(paint(scene, heat, over, opacity, spot))
+
+    def _whole_picture(self) -> Callable[[], bytes]:
+        """As `_picture`, with bar, column and strip around it, as on the screen."""
+        view, answered, features = self._view, self._shown_answer, self._features
+        scene, over, opacity = self._scene(), self._marks_over(self._scene().layout), self.heat_opacity
+        if view is None or features is None:
+            return self._picture()
+        heat = answered.heat if answered is not None and self.show_heat else None
+        spot = answered.rect if heat is not None and answered is not None and self.spotlight else None
+        sheet = Sheet(
+            layer=view.layer,
+            grid=(int(view.grid.w), int(view.grid.h)),
+            cell=self.selected,
+            rect=None if self.selected is None else view.field.rect(self.selected),
+            heat=heat,
+            colormap=view.style.colormap,
+            features=features.rgba if view.few_cells else None,
+            reach=(features.low, features.high),
+            said=view.said,
+            rows=rows_to_json(self._survey) if self._survey is not None else [],
+            image=(view.input_shape.w, view.input_shape.h),
+        )
+        return lambda: png_bytes(paint_sheet(paint(scene, heat, over, opacity, spot), sheet))
 
     def _marks_over(self, layout: StageLayout) -> tuple[Mark, ...]:
         """What the overlay draws in the browser."""

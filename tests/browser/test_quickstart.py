@@ -40,6 +40,8 @@ def test_quickstart_runs_and_clicks_show_what_the_clicked_cells_see(lab_page: La
     assert box is not None
     assert (box["width"], box["height"]) == (96 * SCALE, 96 * SCALE)
 
+    page.get_by_role("button", name="spotlight").click()  # it dims all around the fields
+    lab_page.expect_in_kernel("1", "1")
     seen = []
     for x, y in [(3, 12), (12, 3), (6, 6)]:
         click_cell(overlay, x, y, (4 * x + 17, 4 * y + 17), SCALE)
@@ -50,16 +52,16 @@ def test_quickstart_runs_and_clicks_show_what_the_clicked_cells_see(lab_page: La
         seen.append(((x, y), screenshot(lab_page, dict(box))))
 
     marks = rect_pixels(seen[1][1])  # cell (12, 3) hides none of the places looked at
-    assert has_colour(marks["first"], (255, 0, 0)), "no red line along the first cell's field"
-    assert has_colour(marks["central"], (0, 0, 255)), "no blue line along the central cell's field"
-    assert has_colour(marks["last"], (0, 128, 0)), "no green line along the last cell's field"
+    assert has_colour(marks["first"], (229, 32, 43)), "no red line along the first cell's field"
+    assert has_colour(marks["central"], (43, 76, 255)), "no blue line along the central cell's field"
+    assert has_colour(marks["last"], (11, 127, 58)), "no green line along the last cell's field"
 
     for (cell, shot), (other, other_shot) in zip(seen, seen[1:] + seen[:1], strict=True):
         changed = np.abs(shot.astype(int) - other_shot.astype(int)).max(axis=-1) > 24
         inside = np.zeros_like(changed)
         for point in (cell, other):
             left, top, right, bottom = (edge * SCALE for edge in rect_of(*point))
-            inside[max(0, top - 4) : bottom + 4, max(0, left - 4) : right + 4] = True
+            inside[max(0, top - 6) : bottom + 6, max(0, left - 6) : right + 6] = True  # the line stands beside it
             quiet = changed[top + 8 : bottom - 8, left + 8 : right - 8]
             assert quiet.mean() > 0.1, f"the heat map of cell {point} does not show"
         assert not changed[~inside].any(), f"something changed outside the fields of cells {cell} and {other}"

@@ -357,6 +357,60 @@ def test_the_first_layer_shown_is_the_last_whose_field_fits_the_image(monkeypatc
     asked.close()
 
 
+def test_models_that_can_never_be_measured_are_refused_at_once() -> None:
+    import keras
+
+    dense = keras.Sequential([keras.Input((10,)), keras.layers.Dense(3)])
+    with pytest.raises(ReceptiveFieldError, match=r"takes vectors \(None, 10\): expected a model of images"):
+        RFWidget(dense)
+    with pytest.raises(ReceptiveFieldError, match="is not built"):
+        RFWidget(keras.Sequential([keras.layers.Conv2D(3, 3)]))
+
+
+def test_numbers_of_another_size_are_refused_by_a_model_of_fixed_size_and_everything_stays() -> None:
+    import keras
+
+    model = keras.Sequential([keras.Input((24, 32, 3)), keras.layers.Conv2D(2, 3, name="only")])
+    with pytest.raises(ReceptiveFieldError, match="the image is 40x30 pixels"):
+        RFWidget(model, image=np.zeros((30, 40, 3)))
+    widget = RFWidget(model)
+    assert widget.wait(60)
+    with pytest.raises(ReceptiveFieldError, match="the image is 40x30 pixels"):
+        widget.image = np.zeros((30, 40, 3))
+    assert widget.image == "grace_hopper"
+    widget.image = Image.new("RGB", (40, 30), "red")  # a picture is fitted, as an upload is
+    assert widget.wait(60)
+    assert (widget.error, widget.image.shape) == (None, (24, 32, 3))
+    assert "40 \u00d7 30 px: scaled to 32 \u00d7 24" in LivePage(widget).state.input
+    widget.close()
+
+
+def test_the_range_of_the_values_is_told_and_a_doubtful_one_is_pointed_out() -> None:
+    for image, preprocess, words in (
+        (np.full(SHAPE, 255, np.uint8), None, "values 255 to 255 \u2013 does the model scale them?"),
+        (np.full(SHAPE, 0.5, np.float32), None, "values 0.5 to 0.5"),
+        (np.full(SHAPE, 255, np.uint8), lambda pixels: pixels / 127.5 - 1, "values 1 to 1"),
+    ):
+        widget = RFWidget(BoxReceptiveField(), image=image, preprocess=preprocess)
+        assert widget.wait(20)
+        assert LivePage(widget).state.input.endswith(f"; {words}")
+        widget.close()
+
+
+def test_of_an_image_of_many_bands_three_are_shown() -> None:
+    bands = np.zeros((40, 64, 13), np.float32)
+    bands[:, :, 7] = 1
+    widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 13), image=bands, selected=None)
+    assert widget.wait(20)
+    assert widget.view is not None
+    assert LivePage(widget).state.controls["band_count"] == 13
+    assert widget.view.picture.max() == 0
+    widget.bands = (0, 7, 12)
+    assert widget.wait(20)
+    assert widget.view.picture[3, 4].tolist() == [0, 255, 0]
+    widget.close()
+
+
 def test_the_error_can_be_read_in_a_script() -> None:
     widget = RFWidget(BoxReceptiveField(), output_layer="tal")
     assert widget.wait(20)
@@ -702,5 +756,5 @@ def test_the_saved_output_is_renewed_with_every_answer(bare: RFWidget, monkeypat
     assert renewed == ["query", "page's query", "compare", "survey", "contours", "no contours"]
     bare.compare_layer = None
     renewed.clear()
-    bare.on_survey(bare.survey)  # it shows in no picture
-    assert renewed == []
+    bare.on_survey(bare.survey)  # it shows in the strip, whatever is compared
+    assert len(renewed) == 1

@@ -1,0 +1,205 @@
+"""The widget as one picture for the time without a kernel: laid out as on the screen, painted without a browser."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from rfwidget.types import GridPoint, Rect
+from rfwidget.widget.heat import MAP_COLOURS, Heat, lookup_table
+from rfwidget.widget.png import SHARPNESS, font
+from rfwidget.widget.scene import CORNERS
+
+_PAD, _COLUMN, _BAR, _STRIP, _MAP = 14, 330, 40, 108, 146
+"""Room around text, width of the column, heights of bar and strip, side of the feature map, in CSS pixels."""
+
+_INK, _DIM, _RULE, _GROUND, _BARS, _PALE, _CHOSEN = (
+    *("#1f2328", "#5c6670", "#d8dee4", "#f6f8fa", "#98b7ea", "#d5dae1", "#1f63d6"),
+)
+
+
+class Sheet(NamedTuple):
+    """What stands around the picture.
+
+    Attributes:
+        layer: name of the layer.
+        grid: its width and height in cells.
+        cell: the selected cell; None: none.
+        rect: its receptive field; None: there is none.
+        heat: its gradient map, if it is shown.
+        colormap: of the gradient map.
+        features: the feature map, RGBA ``(h, w, 4)``; None: not shown.
+        reach: its lowest and highest value.
+        said: what the model gets, in words.
+        rows: all layers, `rfwidget.widget.scene.rows_to_json`.
+        image: width and height of the model's input in pixels.
+    """
+
+    layer: str
+    grid: tuple[int, int]
+    cell: GridPoint | None
+    rect: Rect | None
+    heat: Heat | None
+    colormap: str
+    features: npt.NDArray[np.uint8] | None
+    reach: tuple[float, float]
+    said: str
+    rows: Sequence[Mapping[str, Any]]
+    image: tuple[int, int]
+
+
+def paint_sheet(picture: Image.Image, sheet: Sheet) -> Image.Image:
+    """The picture with bar, column and strip around it.
+
+    Args:
+        picture: of the image with all marks, as `rfwidget.widget.png.paint` makes it.
+        sheet: what stands around it.
+    """
+    wide, high = picture.width / SHARPNESS, picture.height / SHARPNESS
+    body = max(high + 24, 420)
+    width, height = wide + _COLUMN, _BAR + body + (_STRIP if sheet.rows else 0)
+    whole = Image.new("RGB", (round(width * SHARPNESS), round(height * SHARPNESS)), "white")
+    pen = _Pen(ImageDraw.Draw(whole))
+    pen.box(0, 0, width, _BAR, _GROUND)
+    pen.text(_PAD, _BAR / 2, f"{sheet.layer}   {sheet.grid[0]} \u00d7 {sheet.grid[1]}", bold=True, middle=True)
+    whole.paste(picture, (0, round((_BAR + (body - 24 - high) / 2) * SHARPNESS)))
+    pen.text(_PAD, _BAR + body - 20, sheet.said, 11, _DIM, room=wide - 2 * _PAD)
+    low = _BAR + body
+    for line in ((0, _BAR, width, _BAR + 1), (wide, _BAR, wide + 1, low), (0, low, width, low + 1)):
+        pen.box(line[0], line[1], line[2], line[3], _RULE)
+    _column(whole, pen, sheet, wide + _PAD, _BAR + 10)
+    if sheet.rows:
+        _strip(pen, sheet, width, _BAR + body + 8)
+    return whole
+
+
+class _Pen:
+    """Draws in CSS pixels."""
+
+    def __init__(self, draw: ImageDraw.ImageDraw) -> None:
+        self._draw = draw
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        words: str,
+        size: float = 13,
+        colour: str = _INK,
+        *,
+        bold: bool = False,
+        middle: bool = False,
+        room: float = math.inf,
+    ) -> None:
+        """A line of text that begins at a place; cut off where there is no more room."""
+        face = font(size, bold=bold)
+        words = " ".join(words.split())
+        while words and self._draw.textlength(words, font=face) > room * SHARPNESS:
+            words = words[:-2].rstrip() + "\u2026"
+        self._draw.text((x * SHARPNESS, y * SHARPNESS), words, font=face, fill=colour, anchor="lm" if middle else "la")
+
+    def box(self, left: float, top: float, right: float, bottom: float, colour: str) -> None:
+        """A filled rectangle."""
+        edges = [round(edge * SHARPNESS) for edge in (left, top, right, bottom)]
+        if edges[2] > edges[0] and edges[3] > edges[1]:
+            self._draw.rectangle((edges[0], edges[1], edges[2] - 1, edges[3] - 1), fill=colour)
+
+
+def _column(whole: Image.Image, pen: _Pen, sheet: Sheet, x: float, y: float) -> None:
+    """The selected cell in numbers, the feature map, and what the colours mean."""
+    pen.text(x, y, "SELECTED CELL", 10, _DIM, bold=True)
+    pen.text(x, y + 17, "\u2013" if sheet.cell is None else f"({sheet.cell.x}, {sheet.cell.y})", 19, bold=True)
+    y += 46
+    for word, value in _facts(sheet):
+        pen.text(x, y, word, colour=_DIM)
+        pen.text(x + 100, y, value)
+        y += 18
+    if sheet.features is not None:
+        y += 12
+        pen.text(x, y, "FEATURE MAP", 10, _DIM, bold=True)
+        h, w = sheet.features.shape[:2]
+        zoom = _MAP / max(h, w)
+        size = (max(1, round(w * zoom * SHARPNESS)), max(1, round(h * zoom * SHARPNESS)))
+        small = Image.fromarray(sheet.features, "RGBA").convert("RGB").resize(size, Image.Resampling.NEAREST)
+        whole.paste(small, (round(x * SHARPNESS), round((y + 18) * SHARPNESS)))
+        _ramp(pen, x + w * zoom + 12, y + 18, 10, max(h * zoom, 40), MAP_COLOURS)
+        for at, limit in ((0.0, sheet.reach[1]), (1.0, sheet.reach[0])):
+            pen.text(x + w * zoom + 28, y + 18 + at * (max(h * zoom, 40) - 12), f"{limit:.3g}", 10, _DIM)
+        y += 18 + max(h * zoom, 40)
+    y += 12
+    for word, look in CORNERS.items():
+        pen.box(x, y + 6, x + 22, y + 9, look.colour)
+        pen.text(x + 28, y, word, 12)
+        x += 90
+    x -= 90 * len(CORNERS)
+    if sheet.heat is not None and sheet.heat.ticks:
+        _ramp(pen, x, y + 26, _COLUMN - 2 * _PAD, 8, sheet.colormap)
+        pen.text(x, y + 37, f"gradient map, {sheet.heat.ticks[0][1]} to {sheet.heat.ticks[-1][1]}", 10, _DIM)
+
+
+def _facts(sheet: Sheet) -> list[tuple[str, str]]:
+    if sheet.rect is None:
+        return []
+    left, top, right, bottom = sheet.rect
+    facts = [("sees", f"x {_span(left, right)}, y {_span(top, bottom)}")]
+    facts.append(("size", f"{_length(left, right)} \u00d7 {_length(top, bottom)} px"))
+    for share, box in sheet.heat.mass if sheet.heat is not None else ():
+        facts.append((f"{share:.0%} within".replace("%", " %"), f"{box[2] - box[0]} \u00d7 {box[3] - box[1]} px"))
+    return facts
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:g} \u2013 {high:g}".replace("-", "\u2212") if math.isfinite(high - low) else "all"
+
+
+def _length(low: float, high: float) -> str:
+    return f"{high - low:g}" if math.isfinite(high - low) else "\u221e"
+
+
+def _ramp(pen: _Pen, x: float, y: float, width: float, height: float, colormap: str) -> None:
+    """A bar of colours along its longer side; upright, it begins at the bottom."""
+    upright, table = height > width, lookup_table(colormap)
+    steps = 64
+    for step in range(steps):
+        red, green, blue = table[round(255 * (step + 0.5) / steps), :3].tolist()
+        colour = f"#{red:02x}{green:02x}{blue:02x}"
+        if upright:
+            pen.box(x, y + height * (1 - (step + 1) / steps), x + width, y + height * (1 - step / steps), colour)
+        else:
+            pen.box(x + width * step / steps, y, x + width * (step + 1) / steps, y + height, colour)
+
+
+def _strip(pen: _Pen, sheet: Sheet, width: float, y: float) -> None:
+    """All layers as bars on a logarithmic axis, the image as a line."""
+    pen.text(_PAD, y, "RECEPTIVE FIELD OF EVERY LAYER, IN PIXELS", 10, _DIM, bold=True)
+    side = min(sheet.image)
+    lengths = [_against(row, sheet.image) * side for row in sheet.rows]
+    top = max(2.0, side, *(length for length in lengths if math.isfinite(length))) * 1.2
+    left, right, high, base = _PAD + 22, width - 90, 60.0, y + 82
+
+    def place(length: float) -> float:
+        return high * min(1.0, math.log(max(length, 1.0)) / math.log(top))
+
+    for tick in (1, 8, 64, 512):
+        if tick <= top:
+            pen.box(left, base - place(tick), right, base - place(tick) + 0.5, _RULE)
+            pen.text(_PAD, base - place(tick) - 6, str(tick), 10, _DIM)
+    step = (right - left) / len(sheet.rows)
+    for number, (row, length) in enumerate(zip(sheet.rows, lengths, strict=True)):
+        colour = _CHOSEN if row["name"] == sheet.layer else _PALE if length > side else _BARS
+        gap = min(1.0, step / 5)
+        pen.box(left + number * step, base - place(length), left + (number + 1) * step - gap, base, colour)
+    pen.box(left, base - place(side), right, base - place(side) + 1, _INK)
+    pen.text(right + 6, base - place(side) - 7, f"image {side}", 10, _DIM)
+
+
+def _against(row: Mapping[str, Any], image: tuple[int, int]) -> float:
+    """How large a layer's field is against the image; infinite if it is unbounded, 0 if it is not known."""
+    if row["field"] is None:
+        return 0.0
+    return max(math.inf if length is None else length / side for length, side in zip(row["size"], image, strict=True))
