@@ -49,6 +49,10 @@ class Domain(ABC):
     def need_full_width(self) -> None:  # noqa: B027 - most domains have all channels
         """Refuse to go on where tensors have fewer channels than the model's."""
 
+    def is_whole(self, operation: Any, axis: int, *, covers: bool) -> bool:  # noqa: ARG002
+        """Whether a pooling is meant to cover a whole axis; ``covers``: it does so in this run."""
+        return covers
+
     @abstractmethod
     def is_value(self, leaf: Any) -> bool:
         """Whether something flows here, that is, may depend on the image; anything else is a constant."""
@@ -133,14 +137,31 @@ class SpanDomain(Domain):
         blur: let each channel of concatenated maps depend on what any of them does: much less work, and the same to
             whoever mixes all channels. NeedsFullWidth is raised where some are told from others afterwards.
         channels_first: whether maps are ``[n, c, ...]`` between layers.
+        whole: poolings that cover a whole axis at the size asked for, and so at any size.
+        learning: whether this is the run at that size, which fills in ``whole``.
     """
 
-    def __init__(self, *, blur: bool = False, channels_first: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        blur: bool = False,
+        channels_first: bool = False,
+        whole: set[tuple[int, int]] | None = None,
+        learning: bool = False,
+    ) -> None:
+        self._whole = set() if whole is None else whole
+        self._learning = learning
         self._blur = blur
         self._channels_first = channels_first
 
     def _channel_axis(self, rank: int) -> int:
         return 1 if self._channels_first and rank >= 4 else rank - 1
+
+    def is_whole(self, operation: Any, axis: int, *, covers: bool) -> bool:
+        """As it was at the size asked for."""
+        if self._learning and covers:
+            self._whole.add((id(operation), axis))
+        return (id(operation), axis) in self._whole
 
     def _check(self, x: Carried, *, kept: bool) -> None:
         """Refuse what tells blurred channels apart."""

@@ -161,6 +161,7 @@ class ModelLooks:
         self._returned = set(outputs_of(model, None))
         self._fields: dict[tuple[str, ...], LayersFields] = {}
         self.entries: dict[str, Entry] = {}
+        self._whole: set[tuple[int, int]] = set()
         self._blur = True
         try:
             self.asked = self._first_look()
@@ -262,7 +263,12 @@ class ModelLooks:
 
     @property
     def _domain(self) -> SpanDomain:
-        return SpanDomain(blur=self._blur, channels_first=self._inputs.channels_first)
+        return SpanDomain(
+            blur=self._blur,
+            channels_first=self._inputs.channels_first,
+            whole=self._whole,
+            learning=not self.entries,
+        )
 
     def _is_returned(self, path: str) -> bool:
         """Whether it is what the model returns."""

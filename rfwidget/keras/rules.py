@@ -224,11 +224,21 @@ def _transposed_window(
     return domain.transposed(x, places, sizes, strides, dilations, starts, lengths)
 
 
+_WHOLE = 4
+"""Elements of the shortest axis that one pooling window covers on purpose: a map of two by two may just be small."""
+
+
 def _pool(domain: Domain, layer: Any, x: Any, *_: Any, **__: Any) -> Any:
     places = _places(layer, len(x.shape))
     size = _each(layer.pool_size, len(places))
     strides = size if layer.strides is None else _each(layer.strides, len(places))
-    return domain.window(x, places, size, strides, (1,) * len(places), layer.padding)
+    for axis, window, stride in zip(places, size, strides, strict=True):
+        covers = window == x.shape[axis] >= _WHOLE and (layer.padding == "valid" or stride >= window)
+        if domain.is_whole(layer, axis, covers=covers):
+            x = domain.reduce(x, [axis], keepdims=True)  # global pooling, written for this size of image
+        else:
+            x = domain.window(x, [axis], [window], [stride], [1], layer.padding)
+    return x
 
 
 _KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")

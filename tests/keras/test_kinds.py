@@ -887,3 +887,27 @@ def test_decoders_and_attention(name: str) -> None:
     build, sizes = BUILDS[name]
     rows = {row.name: tuple(row.size) for row in KerasReceptiveField(build()).survey()}
     assert {layer: rows.get(layer) for layer in sizes} == sizes
+
+
+def pyramid(shape: tuple[int, int, int]) -> keras.Model:
+    """Image pooling by a window as large as the map, enlarged again, as in keras.io's DeepLabV3+."""
+    image = keras.Input(shape)
+    x = layers.Conv2D(4, (3, 5), strides=4, padding="same", name="local")(image)
+    rows, columns = x.shape[1:3]
+    pooled = layers.Conv2D(2, 1)(layers.AveragePooling2D((rows, columns))(x))
+    pooled = layers.UpSampling2D((rows, columns), interpolation="bilinear")(pooled)
+    return keras.Model(image, layers.Conv2D(2, 1)(layers.Concatenate()([x, pooled])))
+
+
+def test_a_pooling_window_as_large_as_the_map_is_global_pooling() -> None:
+    rf = KerasReceptiveField(pyramid((48, 64, 3)))
+    assert rf.compute().size == (math.inf, math.inf)
+    assert rf.compute(ignore_global_context=True).size == rf.compute(output_layer="local").size == (5, 3)
+
+
+def test_a_small_map_that_one_window_happens_to_cover_is_pooled_locally() -> None:
+    """Two convolutions of 3 and two poolings of 2, on an image of 8 pixels: 3, 4, 8, 10."""
+    image = x = keras.Input((8, 8, 1))
+    for _ in range(2):
+        x = layers.MaxPooling2D(2)(layers.Conv2D(2, 3, padding="same")(x))
+    assert KerasReceptiveField(keras.Model(image, layers.MaxPooling2D(2)(x))).compute().size == (14, 14)
