@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rfwidget.estimator import ReceptiveField
     from rfwidget.image import get_default_image, get_default_images
     from rfwidget.keras import KerasReceptiveField
+    from rfwidget.many import survey_many
     from rfwidget.torch import TorchReceptiveField
     from rfwidget.widget import RFWidget, link
 
@@ -38,6 +39,7 @@ __all__ = [
     "get_default_image",
     "get_default_images",
     "link",
+    "survey_many",
 ]
 
 _LAZY = {
@@ -48,6 +50,7 @@ _LAZY = {
     "get_default_image": "rfwidget.image",
     "get_default_images": "rfwidget.image",
     "link": "rfwidget.widget",
+    "survey_many": "rfwidget.many",
 }
 
 _FRAMEWORKS = {"KerasReceptiveField": "keras", "TorchReceptiveField": "torch"}

@@ -65,6 +65,15 @@ def seconds(name: str, value: Any) -> float:
     raise ReceptiveFieldError(f"{name} is {brief(value)}: expected a number of seconds")
 
 
+def share(name: str, value: Any) -> float | None:
+    """A share of something, more than 0 and less than 1, or None."""
+    if value is None:
+        return None
+    if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and 0 < value < 1:
+        return float(value)
+    raise ReceptiveFieldError(f"{name} is {brief(value)}: expected a share, more than 0 and less than 1, or None")
+
+
 def file_path(value: Any, example: str) -> Path:
     """The name of a file to write."""
     if isinstance(value, (str, Path)) and str(value):

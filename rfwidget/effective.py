@@ -8,9 +8,12 @@ that their theoretical fields coincide. Nothing here knows a framework.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +22,10 @@ from contourpy import contour_generator
 from rfwidget import _validation
 from rfwidget._progress import Progress
 from rfwidget._validation import cell_inside
+from rfwidget.datasets import pictures
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import AxisField, FieldGeometry
-from rfwidget.image import as_model_input, default_input, get_default_images
+from rfwidget.mass import Mass
 from rfwidget.network import Patch
 from rfwidget.plotting import Panel, plot_effective
 from rfwidget.types import GridPoint, GridShape, Rect, Size
@@ -37,6 +41,11 @@ _GRAIN = 1 / 12
 """For contours a map is smoothed over its stride, or over this part of its size."""
 
 _STEPS = 60  # at most, towards the nearest Gaussian
+
+_FIRST_LOOK, _NEXT_LOOK = 16, 1.25
+"""After how many images it is first asked whether the field is steady, and after how many times more again."""
+
+_VERSION = 1  # of saved files
 
 
 class Frame(NamedTuple):
@@ -85,6 +94,10 @@ class EffectiveField(NamedTuple):
         images: how many images were averaged.
         points: the cells that were averaged.
         overhangs: whether the field of one of these cells overhangs the image, so that the map misses a part.
+        mass: the sums that the map comes from; None if it was made from a map alone.
+
+    Fields of the same layer and cells can be added: ``a + b`` is the field of the images of both, exactly, whatever
+    the order. So can a list of them, by ``sum``.
     """
 
     map: Floats
@@ -92,6 +105,7 @@ class EffectiveField(NamedTuple):
     images: int
     points: tuple[GridPoint, ...]
     overhangs: bool
+    mass: Mass | None = None
 
     def __repr__(self) -> str:
         ratios = ", ".join(f"{fraction:.0%}: {ratio:.3g}" for fraction, ratio in self.area_ratios.items())
@@ -129,6 +143,68 @@ class EffectiveField(NamedTuple):
     def area_ratio(self, fraction: float) -> float:
         """Share of the theoretical field's area in the smallest set of pixels that holds a share of the mass."""
         return int(self.mask(fraction).sum()) / (self.size.w * self.size.h)
+
+    @property
+    def spread(self) -> dict[float, float] | None:
+        """How far each of `area_ratios` may be off, for the images are few; None for one image alone.
+
+        It is what the ratios do when an eighth of the images is left out (a jackknife, deviation and drift together).
+        More images make it smaller; that the images are others than those a model is meant for, it cannot tell.
+        """
+        spread = None if self.mass is None else area_spread(self.mass, self.size)
+        return None if spread is None else dict(zip(FRACTIONS, spread, strict=True))
+
+    def __add__(self, other: Any) -> EffectiveField:
+        if not isinstance(other, EffectiveField):
+            return NotImplemented
+        differing = [name for name in ("frames", "points") if getattr(self, name) != getattr(other, name)]
+        if differing:
+            raise ReceptiveFieldError(
+                f"these effective fields cannot be added: their {' and '.join(differing)} differ. Measure both on the "
+                "same layer, image size and points"
+            )
+        mass = self._sums() + other._sums()
+        return self._replace(map=_scaled(mass.values), images=mass.images, mass=mass)
+
+    def __radd__(self, other: Any) -> EffectiveField:
+        return self if isinstance(other, int) and other == 0 else NotImplemented  # where sum() begins
+
+    def save(self, path: str | Path) -> None:
+        """Write it to a file, an ``.npz`` of NumPy, from which `load` reads it again."""
+        mass = self._sums()
+        about = {
+            "version": _VERSION,
+            "frames": [list(frame) for frame in self.frames],
+            "images": self.images,
+            "points": [list(point) for point in self.points],
+            "overhangs": self.overhangs,
+        }
+        with _validation.file_path(path, "field.npz").open("wb") as file:
+            np.savez_compressed(file, about=json.dumps(about), high=mass.high, low=mass.low, groups=mass.groups)
+
+    @staticmethod
+    def load(path: str | Path) -> EffectiveField:
+        """Read what `save` has written; nothing in the file is run.
+
+        Raises:
+            ReceptiveFieldError: if there is no such file, or it is another.
+        """
+        file = _validation.file_path(path, "field.npz")
+        try:
+            with np.load(file, allow_pickle=False) as held:
+                about, high, low, groups = json.loads(str(held["about"])), held["high"], held["low"], held["groups"]
+            if about["version"] != _VERSION or not high.shape == low.shape == groups.shape[1:]:
+                raise ValueError(about)
+            frames = tuple(Frame(*frame) for frame in about["frames"])
+            points = tuple(GridPoint(*point) for point in about["points"])
+            mass = Mass.of(high, low, groups, about["images"])
+            return EffectiveField(
+                _scaled(mass.values), (frames[0], frames[1]), mass.images, points, about["overhangs"], mass
+            )
+        except FileNotFoundError as error:
+            raise ReceptiveFieldError(f"no such file: {str(file)!r}") from error
+        except (OSError, KeyError, TypeError, ValueError, IndexError, zipfile.BadZipFile) as error:
+            raise ReceptiveFieldError(f"{file} is no effective field: expected a file that save has written") from error
 
     def mask(self, fraction: float) -> npt.NDArray[np.bool_]:
         """That smallest set of pixels as a boolean map ``(h, w)``."""
@@ -170,6 +246,14 @@ class EffectiveField(NamedTuple):
     def _panel(self) -> Panel:
         return Panel("EffectiveField", "xy", lambda title, ax: plot_effective(self, title=title, ax=ax))
 
+    def _sums(self) -> Mass:
+        """The sums that the map comes from."""
+        if self.mass is None:
+            raise ReceptiveFieldError(
+                "this effective field was made from a map alone: take one that effective() gave, to add or save it"
+            )
+        return self.mass
+
     def _region(self, fraction: float) -> npt.NDArray[np.bool_]:
         """The pixels inside `contour`."""
         smooth = self.map
@@ -185,10 +269,8 @@ class EffectiveField(NamedTuple):
             )
         order = np.argsort(-weights, axis=None, kind="stable")
         held = np.cumsum(self.map.ravel()[order])
-        # Rounding must not cost a pixel where a share is met exactly.
-        count = int(np.searchsorted(held, fraction * held[-1] * (1 - 1e-12))) + 1
         mask = np.zeros(self.map.size, bool)
-        mask[order[:count]] = True
+        mask[order[: _count(held, fraction)]] = True
         return mask.reshape(self.map.shape)
 
 
@@ -229,31 +311,6 @@ def _smoothed(values: Floats, width: float, axis: int) -> Floats:
     return np.maximum(smooth, 0.0)
 
 
-def pick_images(images: Any, n: int | None, shape: GridShape) -> list[npt.NDArray[np.float32]]:
-    """The first ``n`` model inputs ``(h, w, c)`` of what `ReceptiveField.effective` was given; None: the samples.
-
-    Raises:
-        ReceptiveFieldError: if there is none, or one does not fit.
-    """
-    if n is not None:
-        _validation.whole("n", n, low=1)
-    if images is None:
-        given: list[Any] = [default_input(shape, name) for name in get_default_images()]
-    elif getattr(images, "ndim", None) in (2, 3):
-        given = [images]
-    else:
-        try:
-            given = list(images)
-        except TypeError as error:
-            raise ReceptiveFieldError(
-                f"images is {type(images).__name__}: expected an array (n, {shape.h}, {shape.w}, {shape.c}) or a list "
-                "of images"
-            ) from error
-    if not given:
-        raise ReceptiveFieldError("images is empty: give at least one, or None for the sample images")
-    return [as_model_input(image, shape) for image in given[:n]]
-
-
 def pick_cells(
     points: Sequence[Sequence[int]] | None, field: FieldGeometry, grid: Size, image: Size
 ) -> list[GridPoint]:
@@ -272,44 +329,120 @@ def pick_cells(
     return cells
 
 
-def average(
-    patches: Iterable[tuple[GridPoint, Patch]],
-    field: FieldGeometry,
-    image: GridShape,
-    images: int,
+class Backpropagating(Protocol):
+    """What maps are asked of; a `rfwidget.estimator.ReceptiveField`."""
+
+    @property
+    def input_shape(self) -> GridShape:
+        """Shape of the image."""
+
+    def gradient_patches(self, points: Iterable[Sequence[int]], image: Any, channel: int | None) -> Iterator[Patch]:
+        """The gradient maps of some cells."""
+
+
+def collect(
+    rf: Backpropagating,
+    images: Any,
     cells: Sequence[GridPoint],
-    layer: str,
+    frames: tuple[Frame, Frame],
+    *,
+    n: int | None,
+    channel: int | None,
+    tolerance: float | None,
     progress: Progress,
-) -> EffectiveField:
-    """The effective field from the gradient maps of some cells on some images.
+) -> Mass:
+    """The sum of the gradient maps of some cells over a data set, one image in memory after the other.
 
     Args:
-        patches: ``images`` times the cells with their gradient maps.
+        rf: the estimator.
+        images: the data set, as for `rfwidget.datasets.pictures`.
+        cells: the cells.
+        frames: where their maps lie.
+        n: use the first ``n`` images only; None: all.
+        channel: output channel; None: the mean of all.
+        tolerance: stop when no area ratio is off by more, as far as its spread tells; None: take all images.
+        progress: called with a fraction 0..1 and a few words before each map.
+    """
+    mass = Mass(frames[1].width, frames[0].width)
+    look = float(_FIRST_LOOK)
+    size = Size(frames[0].size, frames[1].size)
+    for picture in pictures(images, rf.input_shape, n):
+        mass.begin_image()
+        patches = rf.gradient_patches(cells, picture.pixels, channel)
+        for done, (cell, patch) in enumerate(zip(cells, patches, strict=True)):
+            fraction = (picture.start or 0.0) + picture.share * done / len(cells)
+            progress(fraction, f"image {mass.images}, gradient {done + 1} of {len(cells)}")
+            values = np.abs(patch.values).sum(axis=2, dtype=np.float64)
+            mass.add(values, patch.left - frames[0].at(cell.x), patch.top - frames[1].at(cell.y))
+        if tolerance is not None and mass.images >= look:
+            look = max(look + 1, look * _NEXT_LOOK)
+            if is_steady(mass, size, tolerance):
+                break
+    progress(1.0, "done")
+    return mass
+
+
+def finish(
+    mass: Mass,
+    field: FieldGeometry,
+    image: GridShape,
+    cells: Sequence[GridPoint],
+    layer: str,
+) -> EffectiveField:
+    """The effective field from the sum of all maps.
+
+    Args:
+        mass: the sum.
         field: theoretical fields of the layer.
         image: shape of the image.
-        images: how many there are.
         cells: the cells.
         layer: its name.
-        progress: called with a fraction 0..1 and a few words before each map.
 
     Raises:
-        ReceptiveFieldError: if no gradient differs from zero.
+        ReceptiveFieldError: if there was no image, or no gradient differs from zero.
     """
-    frames = (_frame(field.x, image.w), _frame(field.y, image.h))
-    total = np.zeros((frames[1].width, frames[0].width))
-    whole = images * len(cells)
-    for done, (cell, patch) in enumerate(patches):
-        progress(done / whole, f"gradient {done + 1} of {whole}")
-        mass = np.abs(patch.values).sum(axis=2, dtype=np.float64)
-        _add(total, mass, patch.left - frames[0].at(cell.x), patch.top - frames[1].at(cell.y))
-    progress(1.0, "done")
-    if not total.any():
+    if not mass.images:
+        raise ReceptiveFieldError("images is empty: give at least one, or None for the sample images")
+    values = mass.values
+    if not values.any():
         raise ReceptiveFieldError(
-            f"the gradient of {layer!r} is zero on all {images} images: dead activations, or weights "
+            f"the gradient of {layer!r} is zero on all {mass.images} images: dead activations, or weights "
             "that are all zero? Try other images, or the estimator with init_weights=True"
         )
     overhangs = any(not (_inside(field.x, cell.x, image.w) and _inside(field.y, cell.y, image.h)) for cell in cells)
-    return EffectiveField(total / total.sum(), frames, images, tuple(cells), overhangs)
+    return EffectiveField(_scaled(values), frames_of(field, image), mass.images, tuple(cells), overhangs, mass)
+
+
+def frames_of(field: FieldGeometry, image: GridShape) -> tuple[Frame, Frame]:
+    """Where the maps of a layer's cells lie, along x and along y."""
+    return (_frame(field.x, image.w), _frame(field.y, image.h))
+
+
+def is_steady(mass: Mass, size: Size, tolerance: float) -> bool:
+    """Whether no area ratio is off by more than the tolerance, as far as its spread tells."""
+    spread = area_spread(mass, size)
+    return spread is not None and max(spread) <= tolerance
+
+
+def area_spread(mass: Mass, size: Size) -> list[float] | None:
+    """How far the area of each of `FRACTIONS` may be off, as a share of the field; None: that cannot be told."""
+
+    def areas(values: Floats) -> list[float]:
+        held = np.cumsum(np.sort(values, axis=None)[::-1])
+        return [_count(held, fraction) / (size.w * size.h) for fraction in FRACTIONS]
+
+    return mass.spread(areas) if mass.values.any() else None
+
+
+def _count(held: Floats, fraction: float) -> int:
+    """How many of the heaviest pixels hold a share of the mass, from their running sum."""
+    # Rounding must not cost a pixel where a share is met exactly.
+    return int(np.searchsorted(held, fraction * held[-1] * (1 - 1e-12))) + 1
+
+
+def _scaled(values: Floats) -> Floats:
+    scaled: Floats = values / values.sum()
+    return scaled
 
 
 def central_cells(axis: AxisField, cells: int, length: int) -> list[int]:
@@ -335,13 +468,6 @@ def _frame(axis: AxisField, length: int) -> Frame:
     # Fields that differ from cell to cell lie in a box that moves by fractions of a pixel: one more pixel holds it.
     width = math.ceil(axis.size) + (not axis.uniform)
     return Frame(width, axis.offset - axis.size / 2, axis.stride, axis.size)
-
-
-def _add(total: Floats, mass: Floats, left: int, top: int) -> None:
-    """Add a map to another at a place, without what lies outside."""
-    (h, w), (mh, mw) = total.shape, mass.shape
-    rows, columns = slice(max(top, 0), min(top + mh, h)), slice(max(left, 0), min(left + mw, w))
-    total[rows, columns] += mass[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
 
 
 def moments(profile: Floats) -> tuple[float, float]:

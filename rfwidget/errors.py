@@ -30,6 +30,22 @@ class MissingFrameworkError(ModuleNotFoundError, ReceptiveFieldError):
     """
 
 
+class UntrustedFileError(ReceptiveFieldError):
+    """A file would run code when it is loaded, and nobody has said that it may."""
+
+
+def untrusted(path: object, what: str) -> UntrustedFileError:
+    """The error for a file that would run code.
+
+    Args:
+        path: of the file.
+        what: the code that it holds, in words.
+    """
+    return UntrustedFileError(
+        f"{path} is not loaded: it holds {what}. If you trust whoever made it, say so with --trust (trust=True)"
+    )
+
+
 def suggest(name: object, known: Iterable[str]) -> str:
     """The end of an "unknown name" message: ``", did you mean 'feature_grid'?"`` or nothing."""
     close = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.5) if isinstance(name, str) else []

@@ -14,19 +14,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget import _validation, measure
+from rfwidget import _validation
+from rfwidget._measure import forward
+from rfwidget._measure.checks import check
+from rfwidget._measure.forward import measure_layer, measure_layers
+from rfwidget._measure.memory import check_grid, check_memory
 from rfwidget._progress import Progress, part, reporting, silent
 from rfwidget._validation import box_inside, cell_inside, pixel_inside
-from rfwidget.effective import EffectiveField, average, pick_cells, pick_images
+from rfwidget.clusters import Job, collect_on
+from rfwidget.datasets import is_endless
+from rfwidget.effective import EffectiveField, collect, finish, frames_of, pick_cells
 from rfwidget.errors import NotComputedError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_input_shape, as_model_input, check_finite, default_input, fit_model
-from rfwidget.limits import check_grid, check_memory
-from rfwidget.measure_all import measure_layers
 from rfwidget.network import Network, Patch
 from rfwidget.plotting import Panel, on_one_scale, plot_effective, plot_gradient, plot_grid, side_by_side
 from rfwidget.survey import Survey, tabulate
 from rfwidget.types import GridPoint, GridShape, ImageShape, ReceptiveFieldDescription, Rect, Size
+from rfwidget.verification import Verification, unmeasured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,8 +152,7 @@ class ReceptiveField(ABC):
             progress=part(report, 0, 0.5),
         )
         check_grid(network.output_shape, network.output_layer, network.input_shape)
-        field = measure.measure(network, part(report, 0.5, 1))
-        network.field = field
+        field = measure_layer(network, part(report, 0.5, 1))
         self._computed = Computed(network, field)
         report(1.0, "done")
         return field.description
@@ -184,10 +188,53 @@ class ReceptiveField(ABC):
             network = build(None, progress=part(report, 0, 0.5))
 
             def alone(layer: str, told: Progress) -> FieldGeometry:
-                return measure.measure(build(layer, progress=part(told, 0, 0.5)), part(told, 0.5, 1))
+                return measure_layer(build(layer, progress=part(told, 0, 0.5)), part(told, 0.5, 1))
 
             known, notes = measure_layers(network, alone, part(report, 0.5, 1))
         return tabulate(network.layers, known, notes, network.input_shape, network.input_layer)
+
+    def verify(
+        self, layers: str | Sequence[str] | None = None, progress: Progress | bool | None = None
+    ) -> Verification:
+        """Measure layers in independent ways, and compare.
+
+        Besides `compute`'s own way these are gradients through a linear copy of the network, where the framework's wing
+        has one, and changed pixels of the real network, where it is small.
+
+        Args:
+            layers: name of a layer, names of several, or ``"all"``; None: the layer of the last ``compute``.
+            progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
+
+        Returns:
+            One check per layer; it prints as a table, and ``agree`` says whether no way contradicts another.
+
+        Raises:
+            ReceptiveFieldError: if nothing was computed before, or a layer is unknown or cannot be measured.
+        """
+        now = self.network
+        if layers is None:
+            names = [now.output_layer]
+        elif isinstance(layers, str):
+            names = list(now.layers) if layers == "all" and "all" not in now.layers else [layers]
+        else:
+            names = _validation.series("layers", layers, "names of layers")
+        shape = ImageShape(now.input_shape.w, now.input_shape.h, now.input_shape.c)
+        found = []
+        with reporting(progress, "verify") as report:
+            for number, name in enumerate(names):
+                report(number / len(names), f"checking {name}")
+                network = self._build(
+                    self.read_shape(shape), now.input_layer, name, ignore_global_context=False, progress=silent
+                )
+                try:
+                    field = measure_layer(network, silent)
+                except ReceptiveFieldError as error:
+                    if layers != "all":
+                        raise
+                    found.append(unmeasured(name, str(error)))
+                    continue
+                found.append(check(network, field))
+        return Verification(found)
 
     def effective(
         self,
@@ -196,30 +243,44 @@ class ReceptiveField(ABC):
         points: Sequence[Sequence[int]] | None = None,
         channel: int | None = None,
         progress: Progress | bool | None = None,
+        *,
+        tolerance: float | None = None,
+        client: Any = None,
     ) -> EffectiveField:
         """Where the gradient's mass really lies: the mean of abs(gradient) over images and cells.
 
+        A data set is gone through once, and no more than one batch of it is in memory.
+
         Args:
-            images: model inputs ``(n, height, width, channels)``, or any series of ``(height, width, channels)``;
-                None: the sample images.
+            images: model inputs ``(n, height, width, channels)``, any series of ``(height, width, channels)``, or a
+                data set: ``tf.data.Dataset``, ``torch.utils.data.DataLoader``, ``keras.utils.PyDataset``, a generator.
+                Its items are images or batches, alone or with labels behind; PyTorch's have their channels first.
+                None: the sample images. With a client also a bag of Dask, or its delayed values.
             n: use the first ``n`` images only; None: all.
             points: cells ``(x, y)``; None: central ones, clear of the borders where there are such cells.
             channel: output channel; None: the mean of all.
             progress: called with the fraction done (0..1) and a few words; True shows a progress bar.
+            tolerance: stop when no `EffectiveField.area_ratios` is off by more than this share of the field, as far as
+                `EffectiveField.spread` tells, 0.01 say; None: take all images.
+            client: a ``dask.distributed.Client``: the images are shared out among its workers, and each of them loads
+                the model once. Needs ``rfwidget[dask]``.
 
         Raises:
             ReceptiveFieldError: if there is no image or no cell, one does not fit, or no gradient differs from zero.
         """
+        steady = _validation.share("tolerance", tolerance)
+        if n is None and steady is None and is_endless(images):
+            raise ReceptiveFieldError("the data set never ends: say how many images to take, n=1000, or tolerance=0.01")
         with reporting(progress, "effective receptive field") as report:
-            shape = self.input_shape
-            inputs = pick_images(images, n, shape)
+            shape, index = self.input_shape, self._channel(channel)
             cells = pick_cells(points, self.field, self._grid, Size(shape.w, shape.h))
-            patches = (
-                pair
-                for image in inputs
-                for pair in zip(cells, self.gradient_patches(cells, image, channel), strict=True)
-            )
-            return average(patches, self.field, shape, len(inputs), cells, self.output_layer, report)
+            frames = frames_of(self.field, shape)
+            if client is None:
+                mass = collect(self, images, cells, frames, n=n, channel=index, tolerance=steady, progress=report)
+            else:
+                job = Job(self, cells, frames, index)
+                mass = collect_on(client, job, images, n=n, tolerance=steady, progress=report)
+            return finish(mass, self.field, shape, cells, self.output_layer)
 
     def rect_at(self, point: Sequence[int], clip: bool = False) -> Rect:
         """Receptive field of a cell.
@@ -234,7 +295,7 @@ class ReceptiveField(ABC):
             ReceptiveFieldError: if the cell is outside the grid.
         """
         cell = self._cell(point)
-        return measure.visible_rect(self.network, cell) if _validation.flag("clip", clip) else self.field.rect(cell)
+        return self.network.visible(cell) if _validation.flag("clip", clip) else self.field.rect(cell)
 
     def cells_seeing(self, pixel: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold a pixel.
@@ -248,7 +309,7 @@ class ReceptiveField(ABC):
         Raises:
             ReceptiveFieldError: if the pixel is outside the image.
         """
-        return measure.cells_seeing(self.network, pixel_inside(pixel, Size(self.input_shape.w, self.input_shape.h)))
+        return forward.cells_seeing(self.network, pixel_inside(pixel, Size(self.input_shape.w, self.input_shape.h)))
 
     def cells_covering(self, box: Sequence[float]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold all of a box of the image: those that see a whole object.
@@ -263,7 +324,7 @@ class ReceptiveField(ABC):
             ReceptiveFieldError: if the box is not inside the image.
         """
         inside = box_inside(box, Size(self.input_shape.w, self.input_shape.h))
-        return measure.cells_covering(self.network, inside)
+        return forward.cells_covering(self.network, inside)
 
     # What the last compute has found ----------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What `pip install rfwidget` leaves out: the frameworks, each an extra of the package."""
+"""What `pip install rfwidget` leaves out: frameworks, and what few need, each an extra of the package."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from rfwidget.errors import MissingFrameworkError
 
 
 @contextmanager
-def brought_by(extra: str, *modules: str) -> Iterator[None]:
-    """Around the imports of a wing: a framework that is not installed is an error that says which command to type.
+def brought_by(extra: str, *modules: str, what: str = "the framework") -> Iterator[None]:
+    """Around the imports of a wing, or of another extra: what is not installed is an error that says what to type.
 
     Args:
         extra: the name of the extra, as in ``pip install "rfwidget[extra]"``.
         modules: the top-level modules that the extra brings. That any other module is missing is passed on as it is.
+        what: what the reader is to install, in words.
 
     Raises:
         MissingFrameworkError: one of the modules is not installed.
@@ -25,6 +26,6 @@ def brought_by(extra: str, *modules: str) -> Iterator[None]:
         if isinstance(error, MissingFrameworkError) or error.name not in modules:
             raise
         raise MissingFrameworkError(
-            f'no module named {error.name!r}: install the framework with `pip install "rfwidget[{extra}]"`',
+            f'no module named {error.name!r}: install {what} with `pip install "rfwidget[{extra}]"`',
             name=error.name,
         ) from error

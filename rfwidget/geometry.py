@@ -99,6 +99,8 @@ class AxisField(NamedTuple):
     @property
     def _box(self) -> tuple[Fraction, Fraction]:
         """Edges, at cell 0, of the smallest box that contains every cell's field when moved by the stride."""
+        if self.cells == 1:
+            return Fraction(self.edges[0][0]), Fraction(self.edges[0][1])
         return min(low for low, _ in self._shifted), max(high for _, high in self._shifted)
 
     @property

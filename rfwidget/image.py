@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -17,6 +18,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from rfwidget._validation import brief, flag, whole
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.types import GridShape, ImageShape, Size
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+"""How the names of picture files end."""
 
 MAX_PIXELS = 2**26
 """Largest image that is drawn, read or shown: 8192 x 8192 pixels."""
@@ -196,6 +200,22 @@ def default_input(shape: GridShape, name: str = "grace_hopper") -> npt.NDArray[n
     """A sample image at the size of a model's input, ``(h, w, c)``; unusual channel counts repeat its colours."""
     picture = get_default_image(ImageShape(shape.w, shape.h, 1 if shape.c == 1 else 3), name=name)
     return picture if shape.c in (1, 3) else picture[:, :, np.arange(shape.c) % 3]
+
+
+def read_picture(path: Path) -> npt.NDArray[np.uint8]:
+    """A picture file as RGB ``(h, w, 3)``, turned as the camera was held.
+
+    Raises:
+        ReceptiveFieldError: if there is no such file, it is no picture, or it is too large.
+    """
+    try:
+        with Image.open(path) as picture:
+            check_image_size(*picture.size)
+            return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+    except FileNotFoundError as error:
+        raise ReceptiveFieldError(f"no such file: {str(path)!r}") from error
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ReceptiveFieldError(f"{path} is no picture that can be read: {error}") from error
 
 
 def fit_picture(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:

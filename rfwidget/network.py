@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._progress import Progress
-from rfwidget.geometry import FieldGeometry
-from rfwidget.types import GridPoint, GridShape, Size
+from rfwidget.geometry import FieldGeometry, rect_of_support
+from rfwidget.types import GridPoint, GridShape, Rect, Size
 
 
 class Patch(NamedTuple):
@@ -49,10 +49,14 @@ class LayerField(NamedTuple):
         field: of all its cells; None if the image does not influence the layer at all.
         reads: the smallest size among the maps that the layer reads, ``Size(1, 1)`` for the image itself; NaN where
             unknown.
+        reason: why there is no field although the image influences the layer, in a sentence.
+        warning: what is not known of the field, in a sentence.
     """
 
     field: FieldGeometry | None
     reads: Size
+    reason: str = ""
+    warning: str = ""
 
 
 class Network(ABC):
@@ -71,9 +75,6 @@ class Network(ABC):
             None where unknown code makes such a bound impossible.
         longest: longest image worth trying along an axis when ``reach`` is None.
         global_context: whether the network mixes the whole image (global pooling, attention, ...) on the way.
-        field: the receptive fields of all cells, handed over by the estimator as soon as they are measured, before the
-            first gradient; a wing may then backpropagate on a part of the image. None: unknown.
-        notes: plain sentences about what the estimator could not see through; the measurement warns with them.
     """
 
     input_layer: str
@@ -86,8 +87,6 @@ class Network(ABC):
     reach: Size | None = None
     longest: int = 2048
     global_context: bool = False
-    field: FieldGeometry | None = None
-    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def grid_size(self, image: Size) -> Size:
@@ -140,18 +139,24 @@ class Network(ABC):
                 return min(full, side + 4 * period)
         return full
 
-    def all_fields(self, progress: Progress) -> Mapping[str, LayerField]:  # noqa: ARG002
-        """Receptive fields of those layers that can be measured together, at little more than the cost of one.
+    def fields(self, layers: Sequence[str], progress: Progress) -> Mapping[str, LayerField]:  # noqa: ARG002
+        """Receptive fields of those of some layers that the network knows by a way of its own.
 
-        The layers left out are measured one at a time. This general way leaves out all of them.
+        The layers left out are measured one at a time, from sensitivities. This general way leaves out all of them.
 
         Args:
+            layers: names as in ``layers``; or the network's own layer.
             progress: called with a fraction 0..1 and a few words.
 
         Returns:
-            By the names in ``layers``; each field equals what measuring that layer alone gives.
+            By name; each field equals what measuring that layer alone gives.
         """
         return {}
+
+    def visible(self, point: GridPoint) -> Rect:
+        """First to last pixel of the real image that influences a cell; the empty rectangle if none does."""
+        image = Size(self.input_shape.w, self.input_shape.h)
+        return rect_of_support(self.sensitivity(image, [point])[0] != 0)
 
     @abstractmethod
     def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
@@ -19,6 +21,7 @@ import numpy as np
 
 from rfwidget._validation import box_inside, brief, pixel_inside
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
+from rfwidget.extras import brought_by
 from rfwidget.geometry import FieldGeometry
 from rfwidget.network import LayerField
 from rfwidget.plotting import Panel, plot_survey
@@ -49,7 +52,7 @@ class LayerRow(NamedTuple):
         exceeds_input: whether the field is larger than the image.
         unproductive: whether all that the layer reads already sees the whole image, so that looking further can add
             nothing.
-        note: why the layer could not be measured; empty if it was.
+        note: why the layer could not be measured, or what is not known of it; empty if all is.
     """
 
     name: str
@@ -145,6 +148,27 @@ class Survey(Sequence[LayerRow]):
         """Names of the layers."""
         return [row.name for row in self._rows]
 
+    def matching(self, pattern: str) -> Survey:
+        """The layers whose names fit a pattern with ``*``, ``?`` and ``[...]``, ``"*_conv1"`` say.
+
+        Raises:
+            ReceptiveFieldError: if no name does.
+        """
+        if not isinstance(pattern, str):
+            raise ReceptiveFieldError(f"pattern is {brief(pattern)}: expected names with * and ?, '*_conv1' say")
+        rows = [row for row in self._rows if fnmatchcase(row.name, pattern)]
+        if not rows:
+            raise unknown_layer(pattern, self.names)
+        return Survey(rows, self._fields, self.input_shape, self.input_layer)
+
+    def only(self, name: str) -> Survey:
+        """One layer alone.
+
+        Raises:
+            ReceptiveFieldError: if it is unknown.
+        """
+        return Survey([self[name]], self._fields, self.input_shape, self.input_layer)
+
     def field(self, name: str) -> FieldGeometry:
         """Exact receptive fields of all cells of a layer.
 
@@ -236,10 +260,8 @@ class Survey(Sequence[LayerRow]):
         Raises:
             ReceptiveFieldError: if pandas is not installed.
         """
-        try:
+        with brought_by("pandas", "pandas", what="Survey.to_dataframe"):
             import pandas as pd
-        except ImportError as error:
-            raise ReceptiveFieldError("to_dataframe needs pandas: pip install pandas, or use to_dict()") from error
         return pd.DataFrame(self.to_dict())
 
     def to_csv(self, path: str | Path | None = None) -> str:
@@ -249,9 +271,26 @@ class Survey(Sequence[LayerRow]):
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
-        if path is not None:
-            Path(path).write_text(text.getvalue(), encoding="utf-8", newline="")
-        return text.getvalue()
+        return _written(text.getvalue(), path)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The table as JSON, also written to a file if a path is given.
+
+        One object with the image and the layers, each with the columns of `to_dict`. A number that is infinite or not
+        known is null; the columns ``unbounded_x``, ``unbounded_y`` and ``note`` tell which.
+        """
+        columns = self.to_dict()
+        layers = [dict(zip(columns, map(_finite, row), strict=True)) for row in zip(*columns.values(), strict=True)]
+        shape = self.input_shape
+        image = {"layer": self.input_layer, "w": shape.w, "h": shape.h, "c": shape.c}
+        return _written(json.dumps({"image": image, "layers": layers}, indent=1, allow_nan=False) + "\n", path)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The table as a page of its own, also written to a file if a path is given."""
+        title = html.escape(_title(self))
+        head = f'<meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>{title}</title>'
+        page = f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{_as_html(self)}</body></html>\n'
+        return _written(page, path)
 
     def plot(self, ax: Axes | None = None, figsize: tuple[float, float] = (9, 5)) -> Axes:
         """Growth of the receptive field through depth, against the image size and the stride.
@@ -267,6 +306,17 @@ class Survey(Sequence[LayerRow]):
         return Panel("Survey", "y", lambda title, ax: plot_survey(self, title=title, ax=ax))
 
 
+def _written(text: str, path: str | Path | None) -> str:
+    """A text, also written to a file if a path is given."""
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8", newline="")
+    return text
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def tabulate(
     grids: Mapping[str, Size],
     known: Mapping[str, LayerField],
@@ -279,7 +329,7 @@ def tabulate(
     Args:
         grids: of all layers that have one, by name, in the order of the network.
         known: fields of the layers that could be measured.
-        notes: why a layer has no field.
+        notes: why a layer has no field, or what is not known of it.
         input_shape: the image.
         input_layer: name of the image input.
     """
@@ -289,7 +339,7 @@ def tabulate(
 
 
 def _row(name: str, grid: Size, layer: LayerField | None, note: str, image: GridShape) -> LayerRow:
-    field, reads = layer or (None, _UNKNOWN)
+    field, reads = (None, _UNKNOWN) if layer is None else (layer.field, layer.reads)
     if field is None:
         size = _UNKNOWN if layer is None else Size(0, 0)
         return LayerRow(name, size, (math.nan, math.nan), (math.nan, math.nan), grid, reads, _NO, _NO, _NO, _NO, note)
@@ -305,7 +355,13 @@ def _row(name: str, grid: Size, layer: LayerField | None, note: str, image: Grid
         uniform=(field.x.uniform, field.y.uniform),
         exceeds_input=(described.size.w > image.w, described.size.h > image.h),
         unproductive=(reads.w >= image.w, reads.h >= image.h),
+        note=note,
     )
+
+
+def in_words(row: LayerRow) -> dict[str, str]:
+    """A layer as a reader should see it: name, size, stride, offset, grid and remarks, by these words."""
+    return dict(zip(_HEADINGS, _cells(row), strict=True))
 
 
 # The table -----------------------------------------------------------------------------------------------------------

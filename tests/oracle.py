@@ -69,16 +69,21 @@ class Oracle:
         self._rng = np.random.default_rng(seed)
         self._requested = {"x": blueprint.width, "y": blueprint.height}
         self.columns, self.rows = (self._blank(axis, blueprint.image_shape) for axis in "xy")
+        self._seen: dict[tuple[int, int], Changes] = {}
         self._far = {axis: self._blank(axis, self._far_shape(axis)) for axis in "xy"}
 
     def seeing(self, x: int, y: int) -> npt.NDArray[np.bool_]:
-        """Cells ``(grid height, grid width)`` that change when one pixel gets other values; some may be missed."""
+        """Cells ``(grid height, grid width)`` that change when one pixel gets other values.
+
+        Every further question about a pixel can only add to what is known of it.
+        """
         height, width, channels = self._blueprint.image_shape
         images = self._rng.normal(size=(4, height, width, channels))
         before = self._forward(images)
         images[:, y, x] = self._rng.normal(size=(4, channels)) * _LARGE ** self._rng.uniform(size=(4, 1))
         changed: npt.NDArray[np.bool_] = (self._forward(images) != before).any(axis=(0, -1))
-        return changed
+        self._seen[x, y] = changed | self._seen.get((x, y), False)
+        return self._seen[x, y]
 
     def look(self, trials: int) -> None:
         """Gather what so many more trials show; each has weights and images of its own."""

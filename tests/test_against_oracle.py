@@ -11,7 +11,7 @@ from tests.random_networks import blueprints
 
 
 @settings(
-    max_examples=200,
+    max_examples=300,
     derandomize=True,  # the same networks in every run
     deadline=None,
     phases=[Phase.generate],  # `simplest` shrinks by layers, which hypothesis cannot

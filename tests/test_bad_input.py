@@ -211,6 +211,14 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
             ((0, 0, NAN, 4), "not inside"),
         ],
     ),
+    "verify": (
+        lambda t, v: t.rf.verify(v),
+        [
+            ("nosuch", "no layer 'nosuch'"),
+            (["wide", "nosuch"], "no layer 'nosuch'"),
+            (5, "layers is 5: expected a list of names of layers"),
+        ],
+    ),
     "read_shape": (lambda t, v: t.rf.read_shape(v), SHAPES[:3]),
     "compute shape": (lambda t, v: t.rf.compute(v), SHAPES),
     "compute small": (

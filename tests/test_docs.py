@@ -3,42 +3,98 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
+import itertools
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import pytest
+import yaml
+
+from rfwidget import __version__
+from rfwidget.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-WITH_CODE = [page for page in PAGES if "```python" in page.read_text(encoding="utf-8")]
+WITH_CODE = [page for page in PAGES if re.search(r"^```(python|console)", page.read_text(encoding="utf-8"), flags=re.M)]
 
 
-def code_of(page: Path) -> str:
-    """All Python of a page as one script; files that it includes are no part of that."""
-    return "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S))
+class Block(NamedTuple):
+    """A fenced block of a page: its language, the file that it is said to be, and what stands in it."""
+
+    language: str
+    title: str
+    text: str
 
 
-def run(source: str) -> list[tuple[str, str]]:
+def blocks_of(page: Path) -> list[Block]:
+    """The blocks of a page in order; files that it includes are no part of it."""
+    fence = r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```"
+    return [Block(*found) for found in re.findall(fence, page.read_text(encoding="utf-8"), flags=re.M | re.S)]
+
+
+def run(source: str, names: dict[str, Any] | None = None) -> list[tuple[str, str]]:
     """Run a script; what its expressions gave, and what the comment on the next or the same line says they give."""
-    names: dict[str, Any] = {"__name__": "__main__"}
+    names = {"__name__": "__main__"} if names is None else names
     lines = source.splitlines()
     pairs = []
     for statement in ast.parse(source).body:
         code = ast.unparse(statement)
+        end = statement.end_lineno or 0
+        following = lines[end] if end < len(lines) else ""
+        if isinstance(statement, ast.Try):  # what it prints stands in the comment behind
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                exec(code, names)  # noqa: S102 - our own pages
+            said = [line[2:] for line in itertools.takewhile(lambda line: line.startswith("# "), lines[end:])]
+            pairs.append((printed.getvalue().rstrip("\n"), "\n".join(said)))
+            continue
         if not isinstance(statement, ast.Expr):
             exec(code, names)  # noqa: S102 - our own pages
             continue
         value = eval(code, names)  # noqa: S307 - our own pages
-        end = statement.end_lineno or 0
-        following = lines[end] if end < len(lines) else ""
         comment = re.search(r"  # (.+)$", lines[end - 1]) or re.match(r"# (.+)$", following)
-        if comment and re.match(r"[A-Z]\w+\(|\d|\(|'", comment[1]):
+        if comment and re.match(r"[A-Z]\w+\(|\d|\(|\[|'|True$", comment[1]):
             shown = names[code[6:-1]] if re.fullmatch(r"print\(\w+\)", code) else value
             pairs.append((repr(shown) if not hasattr(shown, "item") else repr(shown.item()), comment[1]))
+    return pairs
+
+
+def run_console(text: str, environment: dict[str, str]) -> list[tuple[str, str]]:
+    """Run commands, those after ``$``; what each printed, and what the lines below say it prints.
+
+    ``rfwidget`` runs in this process; ``python`` in another.
+    """
+    pairs = []
+    status = 0
+    for command, said in re.findall(r"^\$ (.+)\n((?:(?!\$ ).*\n)*)", text, flags=re.M):
+        if command == "echo $?":
+            pairs.append((f"{status}\n", said))
+            continue
+        words, _, target = command.partition(" > ")
+        program, *arguments = shlex.split(words)
+        if program == "rfwidget":
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                status = main(arguments)
+            shown = printed.getvalue()
+        else:
+            assert program == "python", f"no test runs {command!r}"
+            done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment)
+            status, shown = done.returncode, done.stdout
+            assert status == 0, done.stdout + done.stderr
+            shown = "" if "pytest" in arguments else shown
+        if target:
+            Path(target).write_text(shown, encoding="utf-8")
+            shown = ""
+        pairs.append((re.sub(r" +$", "", shown, flags=re.M), said))
     return pairs
 
 
@@ -50,16 +106,55 @@ def test_results_in_comments_are_found() -> None:
     ]
 
 
+def test_what_commands_print_is_compared() -> None:
+    assert run_console("$ rfwidget survey tests.nets:number -q\nsaid\n$ echo $?\n2\n", {})[1] == ("2\n", "2\n")
+    assert run_console("$ rfwidget --version\n\n", {}) == [(f"rfwidget, version {__version__}\n", "\n")]
+    with pytest.raises(AssertionError, match="no test runs"):
+        run_console("$ make\n", {})
+
+
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_code_of_a_page_runs_and_gives_what_it_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])  # of processes that a page starts
+    before = set(sys.modules)
+    names: dict[str, Any] = {"__name__": "__main__"}
     try:
-        for given, said in run(code_of(page)):
-            assert given == said
+        for language, title, text in blocks_of(page):
+            if title:
+                (tmp_path / title).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / title).write_text(text, encoding="utf-8")
+            elif language in ("python", "console"):
+                found = run(text, names) if language == "python" else run_console(text, environment)
+                for given, said in found:
+                    assert given == said
     finally:
         plt.close("all")
+        for name in set(sys.modules) - before:  # files of this page, which another may have too
+            if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+                del sys.modules[name]
+
+
+def test_the_workflow_to_copy_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    files = [block for block in blocks_of(ROOT / "docs" / "how-to" / "continuous-integration.md") if block.title]
+    for block in files:
+        if block.language == "python":
+            (tmp_path / block.title).write_text(block.text, encoding="utf-8")
+    (workflow,) = (yaml.safe_load(block.text) for block in files if block.language == "yaml")
+    commands = [step["run"] for step in workflow["jobs"]["check"]["steps"] if "run" in step]
+    assert [command.split()[0] for command in commands] == ["pip", "rfwidget", "python", "rfwidget"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for command in commands[1:]:
+        run_console(f"$ {command}\n", environment)
+        assert run_console("$ rfwidget --version\n", environment)
+    assert (tmp_path / "fields.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    sys.modules.pop("detector", None)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
+from pathlib import Path
 
 import keras
 import matplotlib as mpl
@@ -253,6 +256,121 @@ def test_the_figures_are_printed_and_the_map_is_not() -> None:
     assert "array" not in text
 
 
+def differing(count: int, seed: int = 0) -> npt.NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=(count, 32, 48, 3)).astype(np.float32)
+
+
+def relu_net() -> KerasReceptiveField:
+    """A network whose gradients depend on the image."""
+    convs = [layers.Conv2D(4, (3, 5), activation="relu") for _ in range(3)]
+    rf = KerasReceptiveField(chain((32, 48, 3), *convs))
+    rf.compute()
+    return rf
+
+
+def test_the_field_of_two_sets_is_the_sum_of_their_fields() -> None:
+    rf, images = relu_net(), differing(20)
+    whole = rf.effective(images)
+    for cut in (1, 7, 19):
+        a, b = rf.effective(images[:cut]), rf.effective(images[cut:])
+        assert not np.array_equal(a.map, b.map)
+        for both in (a + b, b + a, sum([a, b])):
+            np.testing.assert_array_equal(both.map, whole.map)
+            assert both.images == 20
+        assert (a + b).spread == pytest.approx(whole.spread)
+        np.testing.assert_array_equal(rf.effective(images[cut:][::-1]).map, b.map)
+
+
+def test_fields_of_other_cells_or_layers_cannot_be_added() -> None:
+    rf = box()
+    field = rf.effective()
+    with pytest.raises(ReceptiveFieldError, match="their points differ"):
+        field + rf.effective(points=[(0, 0)])
+    rf.compute(SHAPE, output_layer="tall")
+    with pytest.raises(ReceptiveFieldError, match="their frames"):
+        field + rf.effective(points=field.points)
+    with pytest.raises(ReceptiveFieldError, match="made from a map alone"):
+        field + field._replace(mass=None)
+    with pytest.raises(TypeError):
+        field + 1
+
+
+def test_a_saved_field_is_the_same_when_it_is_loaded(tmp_path: Path) -> None:
+    rf, images = relu_net(), differing(10)
+    field = rf.effective(images[:6])
+    field.save(tmp_path / "field.npz")
+    again = EffectiveField.load(tmp_path / "field.npz")
+    np.testing.assert_array_equal(again.map, field.map)
+    assert again[1:5] == field[1:5]
+    assert again.spread == field.spread
+    assert type(again.frames[0].start) is type(field.frames[0].start)
+    np.testing.assert_array_equal((again + rf.effective(images[6:])).map, rf.effective(images).map)
+    with pytest.raises(ReceptiveFieldError, match="made from a map alone"):
+        noisy(0).save(tmp_path / "noisy.npz")
+
+
+def test_another_file_is_no_field(tmp_path: Path) -> None:
+    (tmp_path / "text.npz").write_text("field")
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    np.savez(tmp_path / "pickled.npz", about=np.array([{}], dtype=object))
+    for name in ("text", "other", "pickled"):
+        with pytest.raises(ReceptiveFieldError, match=rf"{name}\.npz is no effective field"):
+            EffectiveField.load(tmp_path / f"{name}.npz")
+    with pytest.raises(ReceptiveFieldError, match="no such file"):
+        EffectiveField.load(tmp_path / "nowhere.npz")
+
+
+def test_measuring_stops_when_the_field_is_steady() -> None:
+    rf = relu_net()
+    taken = 0
+
+    def endless() -> Iterator[npt.NDArray[np.float32]]:
+        nonlocal taken
+        for seed in itertools.count():
+            for image in differing(10, seed):
+                taken += 1
+                yield image
+
+    rough, fine = (rf.effective(endless(), points=[(9, 9)], tolerance=tolerance) for tolerance in (0.05, 0.02))
+    for field, tolerance in ((rough, 0.05), (fine, 0.02)):
+        assert field.spread is not None
+        assert max(field.spread.values()) <= tolerance
+    assert 16 <= rough.images < fine.images < 3000
+    assert taken == rough.images + fine.images
+    steady = relu_net().effective(differing(5), tolerance=0.5)
+    assert steady.images == 5
+
+
+def test_the_spread_tells_how_far_the_ratios_are_from_those_of_many_images() -> None:
+    rf = relu_net()
+    truth = rf.effective(differing(600), points=[(9, 9)])
+    misses = []
+    for seed in range(1, 13):
+        field = rf.effective(differing(24, seed), points=[(9, 9)])
+        assert field.spread is not None
+        misses.append([(field.area_ratios[f] - truth.area_ratios[f]) / max(field.spread[f], 0.005) for f in FRACTIONS])
+    assert np.sqrt(np.mean(np.square(misses))) < 2
+
+
+def test_one_image_tells_no_spread() -> None:
+    assert box().effective(np.zeros((1, *SHAPE))).spread is None
+    assert noisy(0).spread is None
+
+
+def test_a_data_set_without_an_end_needs_one() -> None:
+    class Endless:
+        def cardinality(self) -> int:
+            return -1
+
+        def __iter__(self) -> Iterator[object]:
+            return itertools.repeat(np.zeros(SHAPE))
+
+    with pytest.raises(ReceptiveFieldError, match=r"never ends: say how many images to take, n=1000, or tol"):
+        box().effective(Endless())
+    assert box().effective(Endless(), n=3).images == 3
+    assert box().effective(Endless(), tolerance=0.1).images == 16
+
+
 def test_progress_is_told_for_every_gradient() -> None:
     told: list[float] = []
     box().effective([np.zeros(SHAPE)] * 2, points=[(0, 0), (3, 4)], progress=lambda fraction, _: told.append(fraction))
@@ -276,6 +394,9 @@ def test_what_progress_raises_ends_the_work() -> None:
         ({"images": np.zeros((2, 10, 10, 3))}, "10"),
         ({"n": 0}, "n is 0"),
         ({"n": True}, "n is True"),
+        ({"tolerance": 0}, "tolerance is 0: expected a share"),
+        ({"tolerance": "fine"}, "tolerance is 'fine'"),
+        ({"client": 5}, "client is 5: expected a dask"),
         ({"points": []}, "points is empty"),
         ({"points": [(14, 0)]}, "outside the 14x18 grid"),
         ({"channel": 7}, "channel 7"),

@@ -21,7 +21,14 @@ def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 
 def test_there_is_a_notebook_for_each_use() -> None:
-    assert set(NAMES) == {"quickstart", "any-model", "pytorch", "design-a-detector", "effective-rf"}
+    assert set(NAMES) == {
+        "quickstart",
+        "any-model",
+        "pytorch",
+        "design-a-detector",
+        "effective-rf",
+        "search-backbones",
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -160,6 +160,11 @@ widget.close()
     ]
 
 
+def test_the_wheel_brings_the_command(wheel: Path) -> None:
+    points = zipfile.ZipFile(wheel).read(f"rfwidget-{rfwidget.__version__}.dist-info/entry_points.txt").decode()
+    assert points.split() == ["[console_scripts]", "rfwidget", "=", "rfwidget.cli:main"]
+
+
 @pytest.fixture(scope="module")
 def bare(wheel: Path, request: pytest.FixtureRequest) -> Callable[[str], str]:
     """Run a script where the wheel and what pip brings with it are all there is: no framework, no Node, no checkout.
@@ -236,7 +241,11 @@ assert widget.wait(background=True)
 widget.save_png({str(tmp_path / "widget.png")!r})
 widget.to_html({str(tmp_path / "page.html")!r})
 widget.close()
+from rfwidget.cli import main
+assert main(["check", "box_filter:BoxReceptiveField", "--layer", "wide", "--size", "12x6"]) == 0
 """)
+    out, said = out.splitlines(keepends=True)
+    assert said.startswith("ok: layer 'wide'")
     assert out == "ReceptiveFieldDescription(offset=(6.0, 3.0), stride=(4.0, 2.0), size=Size(w=12, h=6))\n"
     assert (tmp_path / "widget.png").stat().st_size
     assert (tmp_path / "page.html").stat().st_size

@@ -49,7 +49,7 @@ def worst_difference(network: KerasNetwork, most: int) -> float:
     """Largest difference from the gradients of the whole image, relative to the largest value of each."""
     image, cells = noise(network), some_cells(network, most)
     shape, grid = network.input_shape, network.output_shape
-    whole = Patches(Compiled(network._real.run), shape, grid, whole_image(shape, grid))
+    whole = Patches(Compiled(network._weighted.run), shape, grid, whole_image(shape, grid))
     worst = 0.0
     for cell, patch in zip(cells, network.gradients(image, cells, None), strict=True):
         expected = whole.at(image, cell, None).values

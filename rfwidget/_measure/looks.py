@@ -10,31 +10,47 @@ Image axes are numbered in the order of arrays, and so are pairs of numbers here
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget._measure.spans import Carried, Marks
+from rfwidget._measure.spans import Carried, Plane
 from rfwidget.errors import SizeRefusedError
 from rfwidget.geometry import AxisField
 
 Ints = npt.NDArray[np.int32]
 
-# Images grow by multiples of these, which most strides divide: the first will do for nearly all networks.
-_STEPS = (192, 5040, 40320)
+# Images grow by multiples of these, which most strides divide: the first two will do for nearly all networks.
+_NEAR, _FAR = 192, 768
+_STEPS = (5040, 40320)
 
-_JOINTLY = 1 << 20
-"""Pixels of the largest image that is longer along all axes at once: margins make planes as large as maps."""
+_SEVERAL = 4
+"""Periods that a step holds at least, where it seems to suit the network."""
+
+_CHEAP = 1 << 23
+"""Numbers in all maps up to which a look is taken to be cheap: the first longer one is then much longer."""
+
+_WORK = 1 << 27
+"""Numbers in all maps of all looks of a measurement, together at most: a second or two for every 2^26."""
+
+_LOOKS = 24
+"""Looks of a measurement, at most."""
+
+_BESIDE = 1 << 22
+"""Pixels of the largest image that is longer along one axis, and not too short along the others."""
 
 _LONGEST = 1 << 17
 """No longer image is looked at, whatever is still cut off there."""
 
-
 _MOST = 1 << 24
 """Of more elements (the scores of an attention) the extent is not told."""
+
+_SMALL = 1 << 16
+"""What maps with so many numbers or fewer show is worked out when it is asked for; larger ones are not kept."""
 
 
 class Line(NamedTuple):
@@ -55,24 +71,50 @@ class Line(NamedTuple):
     turned: bool
 
 
-class Seen(NamedTuple):
+class Seen:
     """One map in a look.
+
+    Args:
+        tensor: the map.
+        places: its axes of places, one for each image axis; None: it is no grid.
+        lines: what was found out about planes that other maps share.
 
     Attributes:
         shape: of the tensor.
         grid: cells along each image axis; None: it is no grid.
-        lines: one for each image axis of a grid.
-        extents: the longest span that no border has cut along each image axis; NaN if borders were met everywhere.
         marks: what is known of the whole map.
-        nowhere: whether the image does not reach it.
     """
 
-    shape: tuple[int, ...]
-    grid: tuple[int, ...] | None
-    lines: tuple[Line, ...]
-    extents: tuple[float, ...]
-    marks: Marks
-    nowhere: bool
+    def __init__(self, tensor: Carried, places: Sequence[int] | None, lines: _Lines) -> None:
+        self.shape, self.marks = tensor.shape, tensor.marks
+        self.grid = None if places is None else tuple(tensor.shape[place] for place in places)
+        self._tensor: Carried | None = tensor
+        self._places, self._lines, self._image_axes = places, lines, tensor.image_axes
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """One for each image axis of a grid; none of a map that is not needed."""
+        if self._tensor is None or self._places is None or 0 in self.shape:
+            return ()
+        return tuple(self._lines.of(self._tensor, axis, self._places) for axis in range(len(self._places)))
+
+    @cached_property
+    def extents(self) -> tuple[float, ...]:
+        """The longest span that no border has cut along each image axis; NaN if borders were met everywhere."""
+        if self._tensor is None:
+            return (math.nan,) * self._image_axes
+        return tuple(_extent(self._tensor, axis) for axis in range(self._image_axes))
+
+    @cached_property
+    def nowhere(self) -> bool:
+        """Whether the image does not reach it."""
+        return self._tensor is not None and self._tensor.nowhere
+
+    def let_go(self, *, needed: bool) -> None:
+        """Keep the answers, if they are needed, and not the map."""
+        if needed:
+            _ = self.lines, self.extents, self.nowhere
+        self._tensor = None
 
 
 @dataclass
@@ -81,17 +123,22 @@ class Look:
 
     Attributes:
         lengths: of the image, along each image axis.
+        needed: numbers of the maps that are to be looked into (see `needed`); None: all.
         maps: everything that the image reaches, in the order in which it was made.
         made: number of the map that a layer gives, by path; the last one if it is called several times.
         reads: numbers of the maps that a layer reads.
         failure: what ended the run before the end of the network.
+        work: numbers in all maps together.
     """
 
     lengths: tuple[int, ...]
+    needed: Collection[int] | None = None
     maps: list[Seen] = field(default_factory=list)
     made: dict[str, int] = field(default_factory=dict)
     reads: dict[str, tuple[int, ...]] = field(default_factory=dict)
     failure: Exception | None = None
+    work: int = 0
+    _lines: _Lines = field(default_factory=lambda: _Lines())
 
     def add(self, tensor: Carried, places: Sequence[int] | None) -> int:
         """Take down a map.
@@ -103,12 +150,39 @@ class Look:
         Returns:
             Its number.
         """
-        axes = range(len(self.lengths))
-        grid = None if places is None else tuple(tensor.shape[place] for place in places)
-        lines = () if places is None or 0 in tensor.shape else tuple(_line(tensor, a, places) for a in axes)
-        extents = tuple(_extent(tensor, axis) for axis in axes)
-        self.maps.append(Seen(tensor.shape, grid, lines, extents, tensor.marks, tensor.nowhere))
-        return len(self.maps) - 1
+        number, seen = len(self.maps), Seen(tensor, places, self._lines)
+        wanted = self.needed is None or number in self.needed
+        if not wanted or tensor.size > _SMALL:
+            seen.let_go(needed=wanted)
+        self.work += tensor.size
+        self.maps.append(seen)
+        return number
+
+
+def needed(asked: Look, wanted: Iterable[int]) -> frozenset[int]:
+    """Numbers of the maps that longer looks are to look into.
+
+    Args:
+        asked: the look at the size asked for.
+        wanted: numbers of the maps whose fields are wanted.
+    """
+    return frozenset(wanted).union(*asked.reads.values())
+
+
+class _Lines:
+    """Lines of the maps of a look: layers that move nothing share their planes, and so their lines."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], tuple[Plane, Line]] = {}
+
+    def of(self, tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
+        plane = tensor.planes[image_axis]
+        if sum(factor.size for factor in plane) > _SMALL:
+            return _line(tensor, image_axis, places)
+        key = (*map(id, plane), image_axis, *places, tensor.shape[places[image_axis]])
+        if key not in self._known:
+            self._known[key] = (plane, _line(tensor, image_axis, places))  # kept alive, for their addresses tell them
+        return self._known[key][1]
 
 
 def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
@@ -150,10 +224,11 @@ class Fields(NamedTuple):
 
     Attributes:
         axes: fields of a map along each image axis, by number; None where the image does not reach it.
-        sizes: extents of every map along each image axis, grids or not; NaN where unknown.
+        sizes: extents of every map that a layer reads along each image axis, grids or not; NaN where unknown.
         period: shift of the image, along each axis, after which everything inside repeats.
-        resizable: whether the network runs on images of other sizes, along each axis.
+        resizable: whether the network does the same on images of other sizes, along each axis.
         partial: numbers of maps of which only the part inside the image is known, along some axis.
+        cut_short: whether more would be known of these if longer images did not cost too much to be looked at.
     """
 
     axes: Mapping[int, tuple[AxisField, ...] | None]
@@ -161,47 +236,107 @@ class Fields(NamedTuple):
     period: tuple[int, ...]
     resizable: tuple[bool, ...]
     partial: frozenset[int]
+    cut_short: bool = False
 
 
 def measure(look: Callable[[tuple[int, ...]], Look], asked: Look, wanted: Sequence[int]) -> Fields:
     """Receptive fields of some maps of a network, along all image axes.
 
     Args:
-        look: runs the network on an image of some lengths; SizeRefusedError where it does not run at all.
+        look: runs the network on an image of some lengths, and looks into the maps that are `needed` at least;
+            SizeRefusedError where it does not run at all.
         asked: the look at the size asked for.
         wanted: numbers of the maps, grids all of them.
     """
-    looks = _Looks(look, asked)
+    looked_into = needed(asked, wanted)
+    looks = _Looks(look, asked, looked_into)
     axes = [_Axis(looks, asked, wanted, axis) for axis in range(len(asked.lengths))]
     fields: dict[int, tuple[AxisField, ...] | None] = {}
     partial: set[int] = set()
     for number in wanted:
-        if asked.maps[number].nowhere:
+        if asked.maps[number].nowhere and not all(axis.reached(number) for axis in axes):
             fields[number] = None
             continue
         fields[number] = tuple(axis.field(number) for axis in axes)
         if any(number in axis.partial for axis in axes):
             partial.add(number)
-    sizes = [tuple(axis.size(number) for axis in axes) for number in range(len(asked.maps))]
-    return Fields(fields, sizes, tuple(a.period for a in axes), tuple(a.resizable for a in axes), frozenset(partial))
+    unknown = (math.nan,) * len(axes)
+    sizes = [
+        tuple(axis.size(number) for axis in axes) if number in looked_into else unknown
+        for number in range(len(asked.maps))
+    ]
+    resizable = tuple(a.resizable for a in axes)
+    return Fields(fields, sizes, tuple(a.period for a in axes), resizable, frozenset(partial), looks.exhausted)
 
 
 class _Looks:
-    """Looks at longer images, along all axes at once where each map has axes of its own for them."""
+    """Looks at longer images, along all axes at once where each map has axes of its own for them.
 
-    def __init__(self, look: Callable[[tuple[int, ...]], Look], asked: Look) -> None:
-        self._look, self._asked = look, asked
+    Attributes:
+        exhausted: whether a look was not made because it would have cost too much.
+    """
+
+    def __init__(self, look: Callable[[tuple[int, ...]], Look], asked: Look, needed_: frozenset[int]) -> None:
+        self._look, self._asked, self._needed = look, asked, needed_
         self._known: dict[tuple[int, ...], Look | None] = {}
         self._jointly = len(asked.lengths) > 1
+        self.exhausted = False
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Numbers of pixels to try, by whose multiples images grow."""
+        return (*sorted({first_step(self._asked.lengths, self._asked.work), _FAR}), *_STEPS)
 
     def longer(self, axis: int, more: int) -> Look | None:
         """A look at an image that is longer along an axis; None if the network does not do the same there."""
-        if self._jointly and math.prod(n + more for n in self._asked.lengths) <= _JOINTLY:
-            found = self._at(tuple(n + more for n in self._asked.lengths))
+        jointly = tuple(n + more for n in self._asked.lengths)
+        if self._jointly and self._is_affordable(jointly, self._trend()):
+            found = self._at(jointly)
             self._jointly = found is not None and all(map(_grows_apart, self._asked.maps, found.maps))
             if self._jointly:
                 return found
-        return self._at(tuple(n + more * (a == axis) for a, n in enumerate(self._asked.lengths)))
+        alone = tuple(n + more * (a == axis) for a, n in enumerate(self._asked.lengths))
+        # Across the axis the image must not be so short that all cells meet a border there.
+        beside = tuple(n if a == axis or n >= _NEAR else n + _NEAR for a, n in enumerate(alone))
+        if beside != alone and math.prod(beside) <= _BESIDE and self._is_affordable(beside, 1.0):
+            found = self._at(beside)
+            if found is not None:
+                return found
+        if not self._is_affordable(alone, 1.0):
+            self.exhausted = True
+            return None
+        return self._at(alone)
+
+    def before(self, axis: int, longer: Look) -> Look:
+        """The look that shows how maps grow along an axis towards a longer one: across it, both are as long."""
+        across = [n for a, n in enumerate(longer.lengths) if a != axis]
+        more = longer.lengths[axis] - self._asked.lengths[axis]
+        own = [n for a, n in enumerate(self._asked.lengths) if a != axis]
+        if across in (own, [n + more for n in own]):
+            return self._asked
+        lengths = tuple(self._asked.lengths[a] if a == axis else n for a, n in enumerate(longer.lengths))
+        return self._at(lengths) or self._asked
+
+    def _is_affordable(self, lengths: tuple[int, ...], trend: float) -> bool:
+        if lengths in self._known:
+            return True
+        made = [found for found in self._known.values() if found is not None]
+        expected = min(
+            one.work * max(math.prod(lengths) / math.prod(one.lengths), 1.0) ** trend for one in [self._asked, *made]
+        )
+        return len(self._known) < _LOOKS and sum(one.work for one in made) + expected <= _WORK
+
+    def _trend(self) -> float:
+        """How the work grows with the number of pixels, as a power: half of it where lines tell all."""
+        joint = [one for one in self._known.values() if one is not None and self._is_joint(one)]
+        if not joint:
+            return 1.0
+        largest = max(joint, key=lambda one: one.lengths)
+        times = math.prod(largest.lengths) / math.prod(self._asked.lengths)
+        return min(1.0, math.log(max(largest.work / max(self._asked.work, 1), 1.0)) / math.log(times))
+
+    def _is_joint(self, look: Look) -> bool:
+        return all(a != b for a, b in zip(look.lengths, self._asked.lengths, strict=True))
 
     def _at(self, lengths: tuple[int, ...]) -> Look | None:
         if lengths not in self._known:
@@ -220,7 +355,21 @@ class _Looks:
         if not same or not count:
             return None
         longer.maps = longer.maps[:count]
+        for number, seen in enumerate(longer.maps):
+            if number not in self._needed:
+                seen.let_go(needed=False)
         return longer
+
+
+def first_step(lengths: Sequence[int], work: int) -> int:
+    """Pixels by which the first longer image is longer.
+
+    Args:
+        lengths: of the image asked for.
+        work: numbers in all maps there.
+    """
+    times = math.prod(n + _FAR for n in lengths) / math.prod(lengths)
+    return _FAR if work * times <= _CHEAP else _NEAR
 
 
 def _grows_apart(before: Seen, after: Seen) -> bool:
@@ -234,12 +383,28 @@ def _grows_apart(before: Seen, after: Seen) -> bool:
     )
 
 
+class _Attempt(NamedTuple):
+    """What looks told that are longer by multiples of a step.
+
+    Attributes:
+        longest: the longest of them.
+        period: shift of the image after which everything inside repeats.
+        found: fields by number.
+        complete: whether the others are cut by borders even there; else the step is to blame.
+    """
+
+    longest: Look
+    period: int
+    found: dict[int, AxisField]
+    complete: bool
+
+
 class _Axis:
     """Everything about one image axis.
 
     Attributes:
         period: shift of the image after which everything inside repeats.
-        resizable: whether the network runs on longer images.
+        resizable: whether the network does the same on longer images, as far as the maps that are wanted go.
         partial: numbers of maps of which only the part inside the image is known.
     """
 
@@ -249,11 +414,25 @@ class _Axis:
         self.partial: set[int] = set()
         self._found: dict[int, AxisField] = {}
         self._long: Look | None = None
+        self._likely = False
         self.period = 1
-        for step in _STEPS:
-            if self._try_step(looks, wanted, step):
+        best: _Attempt | None = None
+        # A step that is no number of periods mostly shows in how maps grow; longer looks by such a step come last.
+        for step in sorted(looks.steps, key=lambda step: not self._is_likely(looks, wanted, step)):
+            attempt = self._attempt(looks, wanted, step)
+            if attempt is not None and (best is None or len(attempt.found) > len(best.found)):
+                best = attempt
+            if attempt is not None and attempt.complete:
                 break
-        self.resizable = self._long is not None
+        if best is not None:
+            self._long, self.period = best.longest, best.period
+            for number, known in best.found.items():
+                self._found[number] = with_others(known, asked.maps[number].lines[axis], self._length)
+        self.resizable = best is not None and all(n in best.found or asked.maps[n].nowhere for n in wanted)
+
+    def reached(self, number: int) -> bool:
+        """Whether the image reaches a map at a longer size: at the one asked for, all may lie in holes."""
+        return number in self._found
 
     def field(self, number: int) -> AxisField:
         """Field of a grid."""
@@ -285,48 +464,67 @@ class _Axis:
             return longer.extents[self._axis]
         return math.inf if self._axis in seen.marks.context else seen.extents[self._axis]
 
-    def _try_step(self, looks: _Looks, wanted: Sequence[int], step: int) -> bool:
-        """Whether looks that are longer by multiples of a step tell the truth."""
+    def _is_likely(self, looks: _Looks, wanted: Sequence[int], step: int) -> bool:
+        """Whether a step looks like a number of periods: all maps grow by a number of cells that suits it."""
+        if self._likely:
+            return False  # one that does is tried first
+        first = looks.longer(self._axis, step)
+        needed = max(wanted, default=-1) + 1
+        if first is None or len(first.maps) < needed:
+            return False
+        pairs = zip(looks.before(self._axis, first).maps[:needed], first.maps, strict=False)
+        grown = (cells for before, after in pairs for cells in _grown(before, after, self._axis))
+        self._likely = all(cells == 0 or math.gcd(step, cells) >= _SEVERAL for cells in grown)
+        return self._likely
+
+    def _attempt(self, looks: _Looks, wanted: Sequence[int], step: int) -> _Attempt | None:
+        """What looks tell that are longer by multiples of a step; None: there are none."""
         first = looks.longer(self._axis, step)
         if first is None:
-            return False
+            return None
         last = max(wanted, default=-1) + 1  # what comes behind does not matter
-        growth = {n: _grown(self._asked.maps[n], first.maps[n], self._axis) for n in range(min(last, len(first.maps)))}
-        periods = [step // math.gcd(step, cells) for grown in growth.values() for cells in grown]
+        base = looks.before(self._axis, first).maps
+        common = min(last, len(first.maps), len(base))
+        growth = {n: _grown(base[n], first.maps[n], self._axis) for n in range(common)}
+        periods = {step // math.gcd(step, cells) for grown in growth.values() for cells in grown}
         period = math.lcm(1, *periods)
-        open_ = [n for n in wanted if n < len(first.maps) and not self._asked.maps[n].nowhere and growth[n][-1]]
+        reached = all(n < common for n in wanted)  # else the network does not run to its end on such images
+        open_ = [n for n in wanted if n < common and not first.maps[n].nowhere and growth[n][-1]]
         found: dict[int, AxisField] = {}
-        longer, times = first, 1
+        longer, times, complete = first, 1, reached
         while True:
-            again = []
+            again, alike = [], dict[tuple[int, int], AxisField | None]()
             for number in open_:
                 line, cells = longer.maps[number].lines[self._axis], growth[number][-1]
-                known = repeated(line, cells, step, cells * period // step)
+                if (id(line), cells) not in alike:
+                    alike[id(line), cells] = repeated(line, cells, step, cells * period // step)
+                known = alike[id(line), cells]
                 if known is None and self._endless(number, longer):
                     known = one_sided(line, cells, step) or unbounded(cells, step)
                 if known is not None:
-                    found[number] = known
+                    # A mirrored grid begins at the end of the image.
+                    beyond = longer.lengths[self._axis] - self._length
+                    found[number] = moved(known, -beyond) if known.pixels < 0 else known
                 elif len(middle(line)) > 4 * cells:
-                    return False  # no border is near, and yet nothing repeats: the step is no whole number of periods
+                    complete = False  # no border is near, and yet nothing repeats: the step is no number of periods
                 else:
                     again.append(number)
             times *= 4  # a look costs less than the growth of its images
-            if not again or self._length + times * step > _LONGEST:
+            if not again or not complete or self._length + times * step > _LONGEST:
                 break
             next_look = looks.longer(self._axis, times * step)
             if next_look is None or len(next_look.maps) < len(longer.maps):
                 break
-            grown = [_grown(self._asked.maps[n], next_look.maps[n], self._axis) for n in growth]
+            base = looks.before(self._axis, next_look).maps
+            if len(base) < common:
+                break
+            grown = [_grown(base[n], next_look.maps[n], self._axis) for n in growth]
             # Of the grids alone: a look along all axes may be followed by one along this one.
             if [cells[-1] for cells in grown] != [times * growth[n][-1] for n in growth]:
-                return False
+                complete = False
+                break
             longer, open_ = next_look, again
-        if again and step != _STEPS[-1]:
-            return False
-        self._long, self.period, self._found = longer, period, {}
-        for number, known in found.items():
-            self._found[number] = with_others(known, self._asked.maps[number].lines[self._axis], self._length)
-        return True
+        return _Attempt(longer, period, found, complete)
 
     def _endless(self, number: int, longer: Look) -> bool:
         """Whether the cells in the middle of a map see what grows with the image."""
@@ -395,17 +593,17 @@ def shortest(first_cell: int, pairs: Sequence[tuple[float, float]], period: int)
         period: shift of the field over these cells, in pixels.
     """
     cells = len(pairs)
-    moved: list[tuple[float, float]] = []
+    shifted: list[tuple[float, float]] = []
     for cell in range(cells):
         place = (cell - first_cell) % cells
         shift = (first_cell + place - cell) // cells * period
         low, high = pairs[place]
-        moved.append((low - shift, high - shift) if low != high else (0, 0))
+        shifted.append((low - shift, high - shift) if low != high else (0, 0))
     for count in range(1, cells):
         pixels, rest = divmod(period * count, cells)
-        if rest == 0 and cells % count == 0 and _repeats(moved, count, pixels):
-            return AxisField(count, pixels, tuple(moved[:count]))
-    return AxisField(cells, period, tuple(moved))
+        if rest == 0 and cells % count == 0 and _repeats(shifted, count, pixels):
+            return AxisField(count, pixels, tuple(shifted[:count]))
+    return AxisField(cells, period, tuple(shifted))
 
 
 def _repeats(pairs: Sequence[tuple[float, float]], count: int, pixels: int) -> bool:
@@ -414,6 +612,12 @@ def _repeats(pairs: Sequence[tuple[float, float]], count: int, pixels: int) -> b
         pair == ((low + pixels, high + pixels) if low != high else (0, 0))
         for (low, high), pair in zip(pairs, pairs[count:], strict=False)
     )
+
+
+def moved(field: AxisField, pixels: int) -> AxisField:
+    """The field of cells that look so many pixels further along."""
+    edges = tuple((low + pixels, high + pixels) if low != high else (0, 0) for low, high in field.edges)
+    return field._replace(edges=edges)
 
 
 def unbounded(cells: int, period: int) -> AxisField:
@@ -466,10 +670,19 @@ def fixed(line: Line, length: int, *, mixed: bool) -> tuple[AxisField, bool]:
     seen = {pair for pair in pairs if pair[0] != pair[1]}
     if mixed and len(seen) == 1 and _nearly_all(next(iter(seen)), length, count):
         return unbounded(count, length), True
-    clear = [cell for cell, (low, high) in enumerate(pairs) if low != high and not line.bordered[cell]]
+    free = [cell for cell, (low, high) in enumerate(pairs) if low != high and not line.bordered[cell]]
+    # Enlarging reads the outermost cells again and again: there fields are cut off though no border was met.
+    for clear in ([cell for cell in free if pairs[cell][0] > 0 and pairs[cell][1] < length], free):
+        if (found := _pattern(pairs, clear, length)) is not None:
+            return found, True
+    return AxisField(count, length, tuple(pairs)), False
+
+
+def _pattern(pairs: Sequence[tuple[int, int]], clear: Sequence[int], length: int) -> AxisField | None:
+    """The shortest pattern that clear cells repeat at least once, if it explains what all others see."""
     free = set(clear)
     for sign in (1, -1):
-        for period in range(1, count // 2 + 1):
+        for period in range(1, len(pairs) // 2 + 1):
             run = [cell for cell in clear if cell + period in free]
             shifts = {pairs[cell + period][side] - pairs[cell][side] for cell in run for side in (0, 1)}
             if len(run) < period or len(shifts) != 1 or (pixels := int(shifts.pop())) * sign < 1:
@@ -479,8 +692,8 @@ def fixed(line: Line, length: int, *, mixed: bool) -> tuple[AxisField, bool]:
                 continue
             found = shortest(window, [pairs[window + k] for k in range(period)], pixels)
             if all(_within(pair, found.edges_at(cell), length) for cell, pair in enumerate(pairs)):
-                return found, True
-    return AxisField(count, length, tuple(pairs)), False
+                return found
+    return None
 
 
 def _nearly_all(pair: tuple[int, int], length: int, cells: int) -> bool:

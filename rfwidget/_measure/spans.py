@@ -42,16 +42,23 @@ class Marks:
         context: image axes along which elements from all over the image were mixed (global pooling, attention, ...).
         unknown: what could not be seen through on the way here, in words; spans behind it are upper bounds.
         blurred: whether each channel is said to depend on what any of them does, to save work; see `blurred`.
+        derived: whether the image leads here at all, be it through places that no element happens to see.
     """
 
     context: frozenset[int] = frozenset()
     unknown: frozenset[str] = frozenset()
     blurred: bool = False
+    derived: bool = False
 
     def __or__(self, other: Marks) -> Marks:
         if self == other:
             return self
-        return Marks(self.context | other.context, self.unknown | other.unknown, self.blurred or other.blurred)
+        return Marks(
+            self.context | other.context,
+            self.unknown | other.unknown,
+            self.blurred or other.blurred,
+            self.derived or other.derived,
+        )
 
 
 _UNMARKED = Marks()
@@ -81,9 +88,28 @@ class Carried:
         """Number of axes."""
         return len(self.shape)
 
+    @property
+    def size(self) -> int:
+        """Numbers that all planes hold."""
+        return sum(factor.size for plane in self.planes for factor in plane)
+
     def axis(self, axis: int) -> int:
         """An axis counted from the front; negative ones count from the end."""
         return axis % self.rank
+
+    @property
+    def image_axes(self) -> int:
+        """Number of axes of the image; planes behind those of their spans are touched sets."""
+        return sum(plane[0].dtype != np.bool_ for plane in self.planes)
+
+    def along(self, image_axis: int) -> list[int]:
+        """Axes that go along an image axis: in their middle, elements depend on different pixels.
+
+        Those at the ends of an axis may do so for another reason: columns beside a border may see less of the rows.
+        That does not make rows run along columns.
+        """
+        plane = self.planes[image_axis]
+        return [axis for axis in range(self.rank) if any(_differs(factor, 1 + axis) for factor in plane)]
 
     @property
     def nowhere(self) -> bool:
@@ -158,7 +184,7 @@ def image(
     if touched is not None:
         lengths = [shape[axis] if axis in places else 1 for axis in range(len(shape))]
         planes.append((np.asarray(touched, bool).reshape(len(touched), *lengths),))
-    return Carried(shape, tuple(planes), local=local)
+    return Carried(shape, tuple(planes), Marks(derived=True), local)
 
 
 def nowhere(shape: Sequence[int], like: Carried) -> Carried:
@@ -353,26 +379,32 @@ def transposed_window(
         length: how many are kept; those that no element reaches depend on nothing.
     """
     axis = x.axis(axis)
-    room = (size - 1) * dilation
-    reached = window(_spaced(x, axis, stride), axis, size, dilation=dilation, before=room, after=room)
-    return pad(reached, axis, -start, length + start - reached.shape[axis])
+    count, room = x.shape[axis], (size - 1) * dilation
+    whole = max(count - 1, 0) * stride + 1 + room
+    met = np.zeros(max(whole, start + length), bool)
+    met[(np.arange(count)[:, None] * stride + np.arange(size) * dilation).ravel()] = True
+    met = met[start : start + length]
+
+    def reached(factor: Factor) -> Factor:
+        if factor.shape[1 + axis] == 1:
+            return _kept(factor, axis, met)
+        padded = _padded(_spaced(factor, 1 + axis, stride), 1 + axis, room, room)
+        found = _windowed(padded, 1 + axis, size, dilation, slice(None), whole)
+        found = found[_along(1 + axis, slice(start, start + length))]
+        return _thinned(_padded(found, 1 + axis, 0, max(start + length - whole, 0)), 1 + axis)
+
+    return x.each(reached, (*x.shape[:axis], length, *x.shape[axis + 1 :]))
 
 
-def _spaced(x: Carried, axis: int, stride: int) -> Carried:
+def _spaced(factor: Factor, axis: int, stride: int) -> Factor:
     """The elements ``stride`` apart, with nothing between them."""
-    count = x.shape[axis]
-    if stride == 1 or count <= 1:
-        return x
-    shape = (*x.shape[:axis], (count - 1) * stride + 1, *x.shape[axis + 1 :])
-
-    def spread(factor: Factor) -> Factor:
-        lengths = list(factor.shape)
-        lengths[1 + axis] = shape[axis]
-        wide = np.broadcast_to(_void(factor, factor.ndim - 1, border=False), lengths).copy()
-        wide[_along(1 + axis, slice(None, None, stride))] = factor
-        return wide
-
-    return x.each(spread, shape)
+    if stride == 1:
+        return factor
+    lengths = list(factor.shape)
+    lengths[axis] = (lengths[axis] - 1) * stride + 1
+    wide = np.broadcast_to(_void(factor, factor.ndim - 1, border=False), lengths).copy()
+    wide[_along(axis, slice(None, None, stride))] = factor
+    return wide
 
 
 def convolve(
@@ -797,14 +829,23 @@ def _kept(factor: Factor, axis: int, kept: Any) -> Factor:
 
 
 def _padded(factor: Factor, axis: int, before: int, after: int) -> Factor:
-    """A factor that differs along an axis, with places behind the borders."""
+    """A factor with places behind the borders; whoever depends on those has met one, if spans differ along the axis."""
     if not before and not after:
         return factor
     lengths = list(factor.shape)
     lengths[axis] += before + after
-    padded = np.broadcast_to(_void(factor, factor.ndim - 1, border=True), lengths).copy()
+    padded = np.broadcast_to(_void(factor, factor.ndim - 1, border=_differs(factor, axis)), lengths).copy()
     padded[_along(axis, slice(before, lengths[axis] - after))] = factor
     return padded
+
+
+def _differs(factor: Factor, axis: int) -> bool:
+    """Whether elements in the middle of an axis depend on different pixels, where they depend on any."""
+    if factor.dtype == np.bool_ or factor.shape[axis] < 2:
+        return False
+    quarter = factor.shape[axis] // 4
+    spans = factor[:2][_along(axis, slice(quarter, factor.shape[axis] - quarter))]
+    return bool(((spans != spans.max(axis=axis, keepdims=True)) & (spans != NOWHERE)).any())
 
 
 def _thinned(factor: Factor, axis: int) -> Factor:

@@ -150,8 +150,10 @@ def plan_axis(field: AxisField, image: int, grid: int, period: int) -> AxisWindo
     >>> window.length, window.start(0), window.start(8), window.place(8), window.start(15), window.place(15)
     (36, 0, 32, 0, 60, 0)
     """
+    if field.unbounded or field.others or field.pixels < 1:  # mirrored grids, and cells that see what others do not
+        return _whole(image, grid)
     cells, rest = divmod(period * field.cells, field.pixels)
-    if field.unbounded or rest or not cells:
+    if rest or not cells:
         return _whole(image, grid)
     # Cells repeat with the period, so those of one period tell how far the farthest end is from its window's start.
     spans = [needed(field, cell) for cell in range(cells)]

@@ -4,13 +4,13 @@ import importlib
 import sys
 
 from rfwidget.extras import brought_by
-from rfwidget.keras.quiet import held_back
+from rfwidget.keras.silent_import import held_back
 
 with brought_by("tensorflow", "keras", "tensorflow"):
     if "keras" not in sys.modules:
         with held_back():
             importlib.import_module("keras")
 
-    from rfwidget.keras.receptive_field import KerasReceptiveField
+    from rfwidget.keras.estimator import KerasReceptiveField
 
 __all__ = ["KerasReceptiveField"]

@@ -12,8 +12,8 @@ import numpy as np
 
 from rfwidget._validation import brief
 from rfwidget.errors import ReceptiveFieldError, suggest
-from rfwidget.keras.graph import input_name, is_channels_first, is_graph
-from rfwidget.keras.twin import Inputs
+from rfwidget.keras.interpreter import input_name, is_channels_first, is_graph
+from rfwidget.keras.looks import Inputs
 
 SUBCLASSED_INPUT = "input"
 
@@ -113,7 +113,7 @@ def read_inputs(
         image if i == place else tuple(n or (image[k] if len(taken) == 3 else 1) for k, n in enumerate(taken))
         for i, (_, taken) in enumerate(own)
     )
-    return names, Inputs(filled, place, is_channels_first(model))
+    return names, Inputs(filled, place, is_channels_first(model), _batch(model, place))
 
 
 def _inputs(model: keras.Model) -> list[tuple[str, tuple[int | None, ...]]]:
@@ -124,6 +124,11 @@ def _inputs(model: keras.Model) -> list[tuple[str, tuple[int | None, ...]]]:
         shapes = [(*shape[1:], shape[0]) if first and len(shape) == 3 else shape for shape in shapes]
         return [(input_name(tensor), shape) for tensor, shape in zip(model.inputs, shapes, strict=True)]
     return [(SUBCLASSED_INPUT, (None, None, None))]
+
+
+def _batch(model: keras.Model, place: int) -> int | None:
+    """How many images the model takes at once; None: any number."""
+    return model.inputs[place].shape[0] if is_graph(model) else None
 
 
 def _fit(own: Sequence[int | None], asked: Sequence[int | None], name: str) -> tuple[int, int, int]:

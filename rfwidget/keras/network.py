@@ -1,7 +1,7 @@
 """A Keras model's sub-network from the image to one layer, as the estimator sees it.
 
-Built once; the probe and the real network are both run from the user's own graph, at any size, and nothing is added
-to it. The theoretical side runs in float64 through the probe, the gradient with the model's own weights.
+Its receptive fields come from looks (`rfwidget.keras.looks`), sensitivities from a linear copy in float64, gradients
+from the user's own graph with its own weights; nothing is ever added to it.
 """
 
 from __future__ import annotations
@@ -14,125 +14,191 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget._measure.memory import Footprint
 from rfwidget._measure.patches import Patches
+from rfwidget._measure.spans import Carried
 from rfwidget._measure.windows import plan, whole_image
 from rfwidget._progress import Progress
 from rfwidget.errors import SizeRefusedError
-from rfwidget.keras import all_layers
+from rfwidget.geometry import EMPTY, FieldGeometry
 from rfwidget.keras import gradient as backprop
-from rfwidget.keras.memory import Footprint
-from rfwidget.keras.period import find_period
-from rfwidget.keras.real import RealNetwork
-from rfwidget.keras.twin import Twin, ramp, selecting_images
+from rfwidget.keras.domains import OpaqueError
+from rfwidget.keras.linear import LinearModel
+from rfwidget.keras.looks import LayersFields, ModelLooks
+from rfwidget.keras.weighted import WeightedNetwork
 from rfwidget.network import LayerField, Network, Patch
-from rfwidget.types import GridPoint, GridShape, Size
+from rfwidget.types import GridPoint, GridShape, Rect, Size
 
 Floats = npt.NDArray[np.float64]
 
-_AXES = {"y": 0, "x": 1}
-
-# Images measured in one go hold at most this many numbers, so that memory stays small.
-_BATCH = 1 << 22
+_PARTIAL = (
+    "{layer!r} can only be run on images of the requested size, and its cells are not clear enough of the borders: the "
+    "receptive fields given there are the parts inside the image. Ask for a larger input_shape, if the model can be "
+    "built for it"
+)
+_UNKNOWN = (
+    "what {layer!r} sees is unknown: {reasons} on the way there cannot be followed. Choose a layer before it; its "
+    "gradient maps are known all the same"
+)
+_TURNED = (
+    "the grid of {layer!r} is turned: its cells along x follow the image along y (Permute, transpose). Choose a layer "
+    "where that has been turned back, or add Permute((2, 1, 3)) behind it"
+)
 
 
 class KerasNetwork(Network):
     """One layer of a model.
 
     Args:
-        twin: the surveyed probe of the model.
-        real: the model itself up to the layer.
+        looks: at the model, at the size asked for.
+        weighted: the model itself up to the layer.
+        linear: its linear copy up to the layer.
         input_layer: name of the image input.
         output_layer: path of the layer.
         input_shape: the image.
         labels: public names of the layers, by path.
     """
 
+    longest = 4096
+
     def __init__(
         self,
-        twin: Twin,
-        real: RealNetwork,
+        looks: ModelLooks,
+        weighted: WeightedNetwork,
+        linear: LinearModel,
         input_layer: str,
         output_layer: str,
         input_shape: GridShape,
         labels: Mapping[str, str],
     ) -> None:
-        self._twin = twin
-        self._real = real
-        entry = twin.entries[output_layer]
-        hint = entry.hint
+        self._looks, self._weighted, self._linear = looks, weighted, linear
         self._target, self._labels = output_layer, labels
+        self._paths = {label: path for path, label in labels.items()}
+        entry = looks.entries[output_layer]
         self.input_layer, self.input_shape = input_layer, input_shape
         self.output_layer = labels.get(output_layer, output_layer)
-        channels = entry.channels or self._compiled.channels
-        self.output_shape = GridShape(None, entry.width, entry.height, channels)
-        self.layers = {labels[path]: Size(e.width, e.height) for path, e in twin.layers.items()}
-        self.reach = Size(float(hint.reach[1]), float(hint.reach[0])) if hint.exact else None
-        self.global_context = any(hint.context)
-        self.resizable = hint.resizable
-        self._period = hint.period
-        if not hint.exact and hint.resizable:
-            found = find_period(twin, output_layer, (input_shape.h, input_shape.w), hint.period)
-            self._period, self.resizable = found or hint.period, found is not None
-        self.period = Size(self._period[1], self._period[0])
-        self.notes = () if hint.exact and hint.linear else twin.notes
-        self._hint = hint
-        self._footprint = Footprint.of(twin.entries, output_layer, input_shape.h, input_shape.w, input_shape.c)
+        self.output_shape = _shape(entry.grid, entry.channels)
+        self.layers = {labels[path]: _size(entry.grid) for path, entry in looks.layers.items()}
+        self.global_context = bool(looks.seen(output_layer).marks.context)
+        self._footprint = Footprint.of(
+            [seen.shape for seen in looks.asked.maps[: entry.number + 1]], input_shape.h * input_shape.w
+        )
+
+    # -- receptive fields ---------------------------------------------------------------------------------------------
+
+    def fields(self, layers: Sequence[str], progress: Progress) -> Mapping[str, LayerField]:
+        """Of all layers, from the same looks."""
+        paths = {name: self._paths.get(name, name) for name in layers}
+        reasons = {name: self._reason(path) for name, path in paths.items()}
+        known = [path for name, path in paths.items() if not reasons[name]]
+
+        def tick() -> None:
+            progress(0.5, "looking at larger images")
+
+        progress(0.0, "measuring")
+        together = self._looks.fields(known, tick) if known else None
+        found = {}
+        for name, path in paths.items():
+            if reasons[name] or together is None:
+                found[name] = LayerField(None, Size(math.nan, math.nan), reasons[name])
+                continue
+            fields = together
+            if together.cut_short and together.partial(path):
+                fields = self._looks.fields([path], tick)
+            axes = fields.axes(path)
+            field = None if axes is None else FieldGeometry(*reversed(axes))
+            warning = _PARTIAL.format(layer=name) if fields.partial(path) else ""
+            found[name] = LayerField(field, Size(*reversed(fields.reads(path))), warning=warning)
+        progress(1.0, "measured")
+        return found
+
+    def _reason(self, path: str) -> str:
+        """Why a layer can have no field; empty if it can."""
+        seen = self._looks.seen(path)
+        name = self._labels.get(path, path)
+        if seen.marks.unknown:
+            return _UNKNOWN.format(layer=name, reasons=", ".join(sorted(seen.marks.unknown)))
+        if any(line.turned for line in seen.lines):
+            return _TURNED.format(layer=name)
+        return ""
+
+    def visible(self, point: GridPoint) -> Rect:
+        """From the spans of all cells at the size asked for."""
+        edges = []
+        for axis in (1, 0):
+            first, end = (np.broadcast_to(part, self._cells.shape) for part in self._cells.spans(axis))
+            edges.append((int(first[0, point.y, point.x, 0]), int(end[0, point.y, point.x, 0])))
+        (left, right), (top, bottom) = edges
+        return Rect(left, top, right, bottom) if right and bottom else EMPTY
+
+    def response(self, masks: npt.NDArray[np.bool_]) -> Floats:
+        """One where a cell depends on some marked pixel, holes of dilation and strides included."""
+        self._footprint.check_touched(self.output_layer, len(masks))
+        touched = self._looks.carried(self._target, masks).touched
+        result: Floats = touched[:, 0, ..., 0].astype(np.float64)
+        return result
+
+    @cached_property
+    def _cells(self) -> Carried:
+        return self._looks.carried(self._target)
+
+    @cached_property
+    def _fields(self) -> LayersFields | None:
+        """What is known of the layer; None: its field is unknown."""
+        return None if self._reason(self._target) else self._looks.fields([self._target], lambda: None)
+
+    @property
+    def _field(self) -> FieldGeometry | None:
+        axes = None if self._fields is None else self._fields.axes(self._target)
+        return None if axes is None else FieldGeometry(*reversed(axes))
+
+    # -- the second way -----------------------------------------------------------------------------------------------
+
+    @property
+    def resizable(self) -> bool:  # type: ignore[override]
+        """Whether the model does the same on images of other sizes."""
+        return self._fields is not None and all(self._fields.fields.resizable)
+
+    @property
+    def period(self) -> Size:  # type: ignore[override]
+        """The least common multiple of all inner strides."""
+        return Size(1, 1) if self._fields is None else _size(self._fields.fields.period)
+
+    @property
+    def reach(self) -> Size | None:  # type: ignore[override]
+        """The size of the field, if it is bounded: a cell that looked further would show it by meeting a border."""
+        size = None if self._field is None else self._field.description.size
+        return None if size is None or not math.isfinite(size.w + size.h) else size
 
     def grid_size(self, image: Size) -> Size:
-        """Computed where the layer's scale is known, else by running the probe."""
-        sizes = (int(image.h), int(image.w))
-        if self._hint.exact and (cells := self._congruent_grid(sizes)) is not None:
-            return Size(cells[1], cells[0])
+        """Known at the size asked for; else by running the linear copy."""
+        if image == Size(self.input_shape.w, self.input_shape.h):
+            return Size(self.output_shape.w, self.output_shape.h)
+        lengths = (int(image.h), int(image.w))
         try:
-            outputs = backprop.evaluate(self._function(None), ramp(1, *sizes, self._twin.channels()))
+            outputs = self._linear.on_images(lambda run: backprop.evaluate(run, self._linear.images(1, lengths)))
         except Exception:  # too small for some window: whatever the framework raises then
             return Size(0, 0)
         return Size(outputs.shape[2], outputs.shape[1])
 
-    def _congruent_grid(self, sizes: tuple[int, int]) -> tuple[int, int] | None:
-        """Rows and columns at a size that differs from the requested one by whole periods."""
-        asked = (self.input_shape.h, self.input_shape.w)
-        grid = (self.output_shape.h, self.output_shape.w)
-        cells = []
-        for i in (0, 1):
-            periods, rest = divmod(sizes[i] - asked[i], self._hint.period[i])
-            if rest or periods < 0:
-                return None
-            scale = self._hint.scale[i]
-            cells.append(grid[i] if scale is None else grid[i] + int(periods * self._hint.period[i] / scale))
-        return cells[0], cells[1]
-
     def sensitivity(self, image: Size, points: Sequence[GridPoint]) -> Floats:
-        """Backpropagated through the probe, one image per point."""
-        sizes = (int(image.h), int(image.w))
-        return self._sensitivity(None, sizes, [(point.y, point.x) for point in points])
-
-    def axis_sensitivity(self, axis: str, length: int, cells: Sequence[int]) -> Floats:
-        """Backpropagated through a probe of one axis only, on images one pixel high (wide)."""
-        if not self._hint.separable:
-            return super().axis_sensitivity(axis, length, cells)
-        kept = _AXES[axis]
-        sizes = (length, 1) if kept == 0 else (1, length)
-        places = [(cell, 0) if kept == 0 else (0, cell) for cell in cells]
-        result: Floats = self._sensitivity(kept, sizes, places).sum(axis=2 - kept)
+        """Backpropagated through the linear copy, one image per point."""
+        lengths, places = (int(image.h), int(image.w)), [(point.y, point.x) for point in points]
+        self._footprint.check_linear(self.output_layer, len(points), lengths)
+        try:
+            result: Floats = self._linear.on_images(
+                lambda run: backprop.sensitivity(run, self._linear.images(len(points), lengths), places)
+            )
+        except OpaqueError as error:
+            raise SizeRefusedError(f"there are no gradients for {self.output_layer!r}: {error}") from error
+        except Exception as error:  # whatever the framework raises
+            raise SizeRefusedError(
+                f"the network up to {self.output_layer!r} does not run on an image of {image.w}x{image.h} pixels: "
+                f"{error}. Ask for another input_shape"
+            ) from error
         return result
 
-    def all_fields(self, progress: Progress) -> Mapping[str, LayerField]:
-        """By impulses, one run of the probe along each axis."""
-        size = (self.input_shape.h, self.input_shape.w)
-        fields = all_layers.all_fields(self._twin, size, progress)
-        return {self._labels.get(path, path): field for path, field in fields.items()}
-
-    def response(self, masks: npt.NDArray[np.bool_]) -> Floats:
-        """The probe's own output if it is linear, else its directional derivative."""
-        self._footprint.check_probe(self.output_layer, len(masks), masks.shape[1:], thin=self._twin.thin)
-        directions = np.repeat(masks[..., None], self._twin.channels(), axis=-1).astype(np.float64)
-        function = self._function(None)
-        if self._hint.linear:
-            result: Floats = np.abs(backprop.evaluate(function, directions)).sum(axis=-1)
-            return result
-        changes = [backprop.response(function, image, directions) for image in self._ramps(*masks.shape)]
-        return np.sum(changes, axis=0)  # type: ignore[no-any-return]
+    # -- gradients, with the model's own weights ----------------------------------------------------------------------
 
     def gradient(self, image: npt.NDArray[Any], point: GridPoint, channel: int | None) -> Patch:
         """On a window around the receptive field wherever that gives the same; compiled at the first call."""
@@ -155,12 +221,10 @@ class KerasNetwork(Network):
     def patches(self) -> Patches:
         """Gradient maps with the model's own weights."""
         image, grid = self.input_shape, self.output_shape
-        if self.field is None or not self.resizable or self.global_context:
-            window = whole_image(image, grid)
-        else:
-            window = plan(self.field, image, grid, self.period)
+        field = None if self.global_context or not self.resizable else self._field
+        window = whole_image(image, grid) if field is None else plan(field, image, grid, self.period)
         return Patches(
-            backprop.Compiled(self._real.run),
+            backprop.Compiled(self._weighted.run),
             image,
             grid,
             window,
@@ -170,37 +234,14 @@ class KerasNetwork(Network):
     @cached_property
     def _compiled(self) -> backprop.CompiledNetwork:
         shape = self.input_shape
-        return backprop.CompiledNetwork(self._real.run, (shape.h, shape.w, shape.c))
+        return backprop.CompiledNetwork(self._weighted.run, (shape.h, shape.w, shape.c))
 
-    def _function(self, axis: int | None) -> Any:
-        return self._twin.function(self._target, axis)
 
-    def _ramps(self, n: int, height: int, width: int) -> list[Floats]:
-        """Images to linearise at."""
-        if self._hint.linear:
-            return [ramp(n, height, width, self._twin.channels())]
-        return selecting_images(n, height, width, self._twin.channels())
+def _size(lengths: Sequence[int]) -> Size:
+    """Lengths in the order of arrays as width and height."""
+    return Size(*reversed(lengths))
 
-    def _sensitivity(self, axis: int | None, sizes: tuple[int, int], places: Sequence[tuple[int, int]]) -> Floats:
-        function = self._function(axis)
-        batch = max(1, _BATCH // math.prod(sizes))
-        parts = []
-        for start in range(0, len(places), batch):
-            some = places[start : start + batch]
-            if axis is None:
-                self._footprint.check_probe(self.output_layer, len(some), sizes, thin=self._twin.thin)
-            images = self._ramps(len(some), *sizes)
-            try:
-                parts.append(sum(backprop.sensitivity(function, image, some) for image in images))
-            except Exception as error:  # whatever the framework raises
-                raise SizeRefusedError(self._refusal(function, images[0], error)) from error
-        return np.concatenate(parts)
 
-    def _refusal(self, function: Any, images: Floats, error: Exception) -> str:
-        """Why there is no gradient: the network does not run, or some code in it cannot be backpropagated through."""
-        network, size = f"the network up to {self.output_layer!r}", f"{images.shape[2]}x{images.shape[1]} pixels"
-        try:
-            backprop.evaluate(function, images[:1])
-        except Exception:
-            return f"{network} does not run on an image of {size}: {error}. Ask for another input_shape"
-        return f"{network} runs but has no gradient: {error}. Choose a layer before the code that has none"
+def _shape(grid: Sequence[int], channels: int) -> GridShape:
+    size = _size(grid)
+    return GridShape(None, int(size.w), int(size.h), channels)

@@ -13,15 +13,14 @@ from PIL import Image
 from torch import nn
 
 from rfwidget import _validation as checks
-from rfwidget._progress import Progress, part, silent
+from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
-from rfwidget.estimator import Computed, ReceptiveField
+from rfwidget.estimator import ReceptiveField
 from rfwidget.image import as_input_shape, as_model_input, as_picture, check_image_size, fit_model
-from rfwidget.limits import check_grid
 from rfwidget.torch.measured import Layers
 from rfwidget.torch.network import RealModule, TorchNetwork
 from rfwidget.torch.private import check_initialised
-from rfwidget.types import GridShape, ImageShape, ReceptiveFieldDescription
+from rfwidget.types import GridShape, ImageShape
 
 _ORDER = "PyTorch's order is (channels, height, width)"
 
@@ -69,51 +68,6 @@ class TorchReceptiveField(ReceptiveField):
     def default_input_shape(self) -> tuple[int, int, int]:
         """224x224 pixels, with the channels that the module's first convolution takes."""
         return (224, 224, _first_channels(self._module) or 3)
-
-    def compute(
-        self,
-        input_shape: Sequence[int | None] | None = None,
-        input_layer: str | None = None,
-        output_layer: str | None = None,
-        *,
-        ignore_global_context: bool = False,
-        progress: Progress | None = None,
-    ) -> ReceptiveFieldDescription:
-        """Measure the receptive fields of a layer.
-
-        Args:
-            input_shape: the image, ``(channels, height, width)`` or ``(1, channels, height, width)`` as PyTorch writes
-                it, or an `rfwidget.types.ImageShape`; None: 224x224 pixels.
-            input_layer: there is only one, ``"input"``; other arguments of ``forward`` are given at the beginning.
-            output_layer: name of the layer as torchvision's feature extraction has it, ``"layer4.2.relu_2"``; None: the
-                last one with a grid.
-            ignore_global_context: measure the local path only, where global pooling, squeeze-and-excitation or
-                attention would make the receptive field unbounded.
-            progress: called with the fraction done (0..1) and a few words.
-
-        Returns:
-            Offset and stride in pixels ``(x, y)``, and size in pixels; infinite size where the receptive field grows
-            with the image.
-
-        Raises:
-            ReceptiveFieldError: if the module does not run on such an image, a layer is unknown or has no grid, or
-                something on the way to it cannot be followed. The estimator keeps its earlier result.
-        """
-        report = checks.function("progress", progress, "a fraction 0..1 and a few words") or silent
-        network = self._build(
-            None if input_shape is None else self.read_shape(input_shape),
-            checks.layer_name("input_layer", input_layer),
-            checks.layer_name("output_layer", output_layer),
-            ignore_global_context=checks.flag("ignore_global_context", ignore_global_context),
-            progress=part(report, 0, 0.5),
-        )
-        check_grid(network.output_shape, network.output_layer, network.input_shape)
-        report(0.5, "measuring")
-        field = network.measured()
-        network.field = field
-        self._computed = Computed(network, field)
-        report(1.0, "done")
-        return field.description
 
     def read_shape(self, input_shape: Any) -> tuple[int | None, int | None, int | None]:
         """As `as_torch_shape`."""

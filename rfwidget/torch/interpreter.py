@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfwidget._measure import spans
 from rfwidget._measure.spans import Carried
+from rfwidget.torch.shapes import shaped
 
 
 class NumbersNeededError(BaseException):  # not an Exception: the module's own code must not catch it
@@ -578,19 +579,11 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*_mapped(args, self._empty), **_mapped(kwargs, self._empty))
         if plan.name in ("_local_scalar_dense", "is_nonzero", "equal", "item"):
             return self._number_read(func, plan, args, kwargs)
-        inner_args, inner_kwargs = _mapped(args, self._inner), _mapped(kwargs, self._inner)
         if any(arguments.get(name) is not None for name in plan.writes) and not self._numbers:
             for name in plan.writes:
                 if not isinstance(arguments.get(name), Tracked):
                     self._check_guard(arguments.get(name))
-        try:
-            inner = func(*inner_args, **inner_kwargs)
-        except Exception as error:
-            if not self._numbers and isinstance(error, NotImplementedError):
-                self.need_numbers()
-            if not self._numbers and _has_no_meta(error):
-                self.need_numbers()
-            raise
+        inner = self._results(func, plan, args, kwargs, arguments)
         results = [leaf for leaf in _leaves(inner) if isinstance(leaf, torch.Tensor)]
         call = Call(self, plan, arguments, results)
         self.pooling = None
@@ -603,6 +596,19 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._written(func, plan, args, kwargs, arguments, each, inner)
         queue = iter(each)
         return self._wrapped(plan, inner, queue, arguments)
+
+    def _results(self, func: Any, plan: Plan, args: Any, kwargs: Any, arguments: dict[str, Any]) -> Any:
+        """What an operation gives, without numbers if they are not needed."""
+        if not self._numbers:
+            inner = shaped(plan.name, arguments)
+            if inner is not None:
+                return self._inner(arguments["self"]) if plan.writes else inner
+        try:
+            return func(*_mapped(args, self._inner), **_mapped(kwargs, self._inner))
+        except Exception as error:
+            if not self._numbers and (isinstance(error, NotImplementedError) or _has_no_meta(error)):
+                self.need_numbers()
+            raise
 
     def _wrapped(self, plan: Plan, inner: Any, queue: Any, arguments: dict[str, Any]) -> Any:
         if isinstance(inner, torch.Tensor):

@@ -15,9 +15,6 @@ from rfwidget._measure.spans import Carried
 from rfwidget.errors import SizeRefusedError
 from rfwidget.torch.walk import Walk, Walker, places_of
 
-_MORE = 192
-"""Pixels by which the image is made longer to see which axes of a map grow with it; as `looks.measure` begins."""
-
 
 class Layer(NamedTuple):
     """One layer with a grid.
@@ -74,15 +71,7 @@ class Layers:
         self._walker = Walker(module, channels, other_inputs, device, lengths, local=local, ticked=ticked)
         self._walks: dict[tuple[int, ...], Walk] = {}
         self.walk = self._walked(lengths)
-        grown = [self._walked(_longer(lengths, axis)) for axis in range(len(lengths))]
-        self._places = {
-            number: places_of(
-                carried,
-                [other.carried[number] if number < len(other.carried) else None for other in grown],
-                len(lengths),
-            )
-            for number, carried in enumerate(self.walk.carried)
-        }
+        self._places = self._all_places()
         self.all: dict[str, Layer] = {}
         for name, number in sorted(self.walk.made.items(), key=lambda pair: pair[1]):
             places = self._places[number]
@@ -107,7 +96,9 @@ class Layers:
         """Fields of some layers."""
         numbers = tuple(dict.fromkeys(self.all[name].number for name in wanted))
         if numbers not in self._fields:
-            self._fields[numbers] = looks.measure(self._look, self._look(self.lengths), numbers)
+            asked = self._look(self.lengths, None)
+            needed = looks.needed(asked, numbers)
+            self._fields[numbers] = looks.measure(lambda lengths: self._look(lengths, needed), asked, numbers)
         return self._fields[numbers]
 
     def reads(self, name: str, fields: Fields) -> list[float]:
@@ -138,14 +129,29 @@ class Layers:
         sizes = [math.prod(carried.shape) for carried in self.walk.carried[: self.all[name].number + 1]]
         return sum(sizes), max(sizes)
 
+    def _all_places(self) -> dict[int, tuple[int, ...] | None]:
+        """Axes of places of every map, from a run on a longer image: the first that `looks.measure` will ask for."""
+        work = sum(carried.size for carried in self.walk.carried)
+        more = looks.first_step(self.lengths, work)
+        together = self._walked(tuple(n + more for n in self.lengths))
+        if len(together.carried) >= len(self.walk.carried):
+            longer = [together] * len(self.lengths)
+        else:  # the module may take longer images along some axes only
+            axes = range(len(self.lengths))
+            longer = [self._walked(tuple(n + more * (a == axis) for a, n in enumerate(self.lengths))) for axis in axes]
+        return {
+            number: places_of(carried, [_at(walk.carried, number) for walk in longer], len(self.lengths))
+            for number, carried in enumerate(self.walk.carried)
+        }
+
     def _walked(self, lengths: tuple[int, ...]) -> Walk:
         if lengths not in self._walks:
             self._walks[lengths] = self._walker.run(lengths)
         return self._walks[lengths]
 
-    def _look(self, lengths: tuple[int, ...]) -> Look:
+    def _look(self, lengths: tuple[int, ...], needed: frozenset[int] | None) -> Look:
         """A run as the engine room takes it. Of runs on long images, only what a look tells is kept."""
-        look = Look(lengths)
+        look = Look(lengths, needed)
 
         def add(number: int, carried: Carried) -> None:
             places = self._places.get(number)
@@ -161,5 +167,5 @@ class Layers:
         return look
 
 
-def _longer(lengths: Sequence[int], axis: int) -> tuple[int, ...]:
-    return tuple(n + _MORE * (other == axis) for other, n in enumerate(lengths))
+def _at(maps: Sequence[Carried], number: int) -> Carried | None:
+    return maps[number] if number < len(maps) else None

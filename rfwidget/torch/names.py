@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -20,6 +20,18 @@ from rfwidget.torch.interpreter import Interpreter, Tracked
 from rfwidget.torch.private import Scripted
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+class ModuleCall(NamedTuple):
+    """A call of a module.
+
+    Attributes:
+        path: of the module.
+        number: of the call, from 0.
+    """
+
+    path: str
+    number: int
 
 
 class Paths(TorchFunctionMode):
@@ -37,6 +49,8 @@ class Paths(TorchFunctionMode):
         self._stack: list[tuple[str, bool]] = []
         self._inside = 0
         self._count: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()
+        self._called: ModuleCall | None = None
         self._busy = 0
 
     def found(self, name: str, output: Any, read: tuple[int, ...], *, whole: bool) -> None:
@@ -50,8 +64,12 @@ class Paths(TorchFunctionMode):
         """
 
     @contextmanager
-    def following(self, *, functions: bool = True) -> Iterator[None]:
-        """While the module runs; without its functions, modules alone are named."""
+    def following(self) -> Iterator[None]:
+        """While the module runs."""
+        self._stack.clear()
+        self._count.clear()
+        self._calls.clear()
+        self._inside = self._busy = 0
         with ExitStack() as stack:
             for part in self._module.modules():
                 if isinstance(part, torch.jit.ScriptModule):
@@ -62,8 +80,7 @@ class Paths(TorchFunctionMode):
                 )
                 for handle in hooks:
                     stack.callback(handle.remove)
-            if functions:
-                stack.enter_context(self)
+            stack.enter_context(self)
             yield
 
     # -- modules ------------------------------------------------------------------------------------------------------
@@ -82,12 +99,15 @@ class Paths(TorchFunctionMode):
             return
         path, leaf = self._paths.get(id(part), ""), is_leaf(part)
         if path or leaf or isinstance(part, Scripted):
+            self._called = ModuleCall(path, self._calls[path])
+            self._calls[path] += 1
             self._name(
                 path or own_name(part),
                 output,
                 numbers((args, kwargs)),
                 whole=not leaf and not isinstance(part, Scripted),
             )
+            self._called = None
 
     # -- functions ----------------------------------------------------------------------------------------------------
 
@@ -133,6 +153,7 @@ class Names(Paths):
         reads: numbers of the tensors that it reads.
         whole: names of modules that hold others.
         others: names of layers that do not depend on the image.
+        calls: the calls of modules that gave something, by the name that it goes by.
     """
 
     def __init__(self, module: nn.Module, mode: Interpreter, ticked: Callable[[], None]) -> None:
@@ -142,6 +163,7 @@ class Names(Paths):
         self.reads: dict[str, tuple[int, ...]] = {}
         self.whole: set[str] = set()
         self.others: set[str] = set()
+        self.calls: dict[str, ModuleCall] = {}
 
     def found(self, name: str, output: Any, read: tuple[int, ...], *, whole: bool) -> None:
         """Take down what a layer gives."""
@@ -151,6 +173,8 @@ class Names(Paths):
             self.others.add(name)
             return
         self.made[name] = number
+        if self._called is not None:
+            self.calls[name] = self._called
         self.reads[name] = read
         if whole:
             self.whole.add(name)
@@ -170,11 +194,14 @@ class Until(Paths):
     Args:
         module: the private copy that runs.
         target: name of the layer.
+        call: the call of a module that gives it; None: an operation in code does, or a module without a path.
     """
 
-    def __init__(self, module: nn.Module, target: str) -> None:
+    def __init__(self, module: nn.Module, target: str, call: ModuleCall | None) -> None:
         super().__init__(module)
         self._target = target
+        self._call = call if call is not None and call.path else None
+        self._parts = dict(module.named_modules())
 
     def run(self, *inputs: Any) -> torch.Tensor:
         """What the layer gives.
@@ -182,11 +209,8 @@ class Until(Paths):
         Raises:
             LookupError: if the module does not come to the layer.
         """
-        stem, _, count = self._target.rpartition("_")
-        known = set(self._paths.values())
-        modules = self._target in known or (stem in known and count.isdigit())
         try:
-            with self.following(functions=not modules):
+            with self.following() if self._call is None else self._waiting(self._call):
                 output = self._module(*inputs)
         except Reached as reached:
             output = reached.output
@@ -200,6 +224,23 @@ class Until(Paths):
         if made is None:
             raise LookupError(f"layer {self._target!r} gives no tensor on this image")
         return made
+
+    @contextmanager
+    def _waiting(self, call: ModuleCall) -> Iterator[None]:
+        """While one module is watched, and nothing else."""
+        left = call.number
+
+        def count(part: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG001 - a hook's signature
+            nonlocal left
+            if left == 0:
+                raise Reached(output)
+            left -= 1
+
+        handle = self._parts[call.path].register_forward_hook(count, always_call=True)
+        try:
+            yield
+        finally:
+            handle.remove()
 
     def found(self, name: str, output: Any, read: tuple[int, ...], *, whole: bool) -> None:  # noqa: ARG002
         """End the run at the layer."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import threading
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -18,13 +17,13 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from rfwidget._measure.looks import Fields
+from rfwidget._measure.memory import check_memory
 from rfwidget._measure.patches import Patches
 from rfwidget._measure.windows import plan, whole_image
 from rfwidget._progress import Progress
-from rfwidget.errors import NoInfluenceError, ReceptiveFieldError
-from rfwidget.geometry import AxisField, FieldGeometry
-from rfwidget.limits import check_memory
-from rfwidget.measure import nothing
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.geometry import FieldGeometry
 from rfwidget.network import LayerField, Network, Patch
 from rfwidget.torch.gradient import Eager
 from rfwidget.torch.measured import Layers
@@ -32,6 +31,13 @@ from rfwidget.torch.names import Until
 from rfwidget.torch.private import Private
 from rfwidget.torch.walk import dtype_of, fitted
 from rfwidget.types import GridPoint, GridShape, Size
+
+_PARTIAL = (
+    "{layer!r} can only be run on images of the requested size, and its cells are not clear enough of the borders: the "
+    "receptive fields given there are the parts inside the image. Ask for a larger input_shape, if the model can be "
+    "built for it"
+)
+_READS_NUMBERS = "the module's code reads numbers of the image (item()): what it does with them is not followed"
 
 _SMALLER = "ask for a smaller input_shape, or for an earlier layer"
 
@@ -58,14 +64,23 @@ class RealModule:
         *,
         init_weights: bool,
     ) -> None:
-        self._private = Private(module, device, own_weights=init_weights or layers.writes)
-        self._plain = init_weights
-        if init_weights:
-            make_plain(self._private.module)
+        self._module, self._own, self._plain = module, init_weights or layers.writes, init_weights
+        self._call = layers.walk.calls.get(target)
         self._target, self._layer = target, layers.all[target]
         self._others, self._asked, self._device = tuple(other_inputs), layers.lengths, device
         self._lock = threading.Lock()
         self.backend = Eager(self.run, device, dtype_of(module))
+
+    @cached_property
+    def _private(self) -> Private:
+        private = Private(self._module, self._device, own_weights=self._own)
+        if self._plain:
+            make_plain(private.module)
+        return private
+
+    @cached_property
+    def _until(self) -> Until:
+        return Until(self._private.module, self._target, self._call)
 
     def run(self, images: torch.Tensor) -> torch.Tensor:
         """Output ``[n, channels, *grid]`` for images ``[n, c, *lengths]`` of any size that the module takes."""
@@ -73,7 +88,7 @@ class RealModule:
             if not self._plain:
                 self._private.refresh()
             others = [fitted(other, self._asked, images.shape[2:], self._device) for other in self._others]
-            output = Until(self._private.module, self._target).run(images, *others)
+            output = self._until.run(images, *others)
         return output.permute(0, self._layer.channel_axis, *self._layer.places)
 
 
@@ -109,41 +124,32 @@ class TorchNetwork(Network):
         self.input_shape = GridShape(None, width, height, layers.channels)
         self.output_shape = GridShape(None, self._layer.grid[1], self._layer.grid[0], self._layer.channels)
         self.layers = {name: Size(layer.grid[1], layer.grid[0]) for name, layer in layers.shown.items()}
-        self.period = Size(1, 1)
         self.global_context = bool(layers.walk.carried[self._layer.number].marks.context)
-        self.notes = tuple(
-            "the module's code reads numbers of the image (item()): what it does with them is not followed"
-            for _ in layers.walk.notes[:1]
-        )
+        self._notes = layers.walk.notes
 
-    def measured(self) -> FieldGeometry:
-        """Fields of the layer.
+    @cached_property
+    def _fields(self) -> Fields | None:
+        """What is known of the layer; None: its field is unknown."""
+        return None if self._layers.unknown(self.output_layer) else self._layers.fields([self.output_layer])
 
-        Raises:
-            ReceptiveFieldError: if the image does not reach it, or something on the way cannot be followed.
-        """
-        if unknown := self._layers.unknown(self.output_layer):
-            raise ReceptiveFieldError(self._words(unknown))
-        fields = self._layers.fields([self.output_layer])
-        self.period = Size(fields.period[1], fields.period[0])
-        self.resizable = all(fields.resizable)
-        axes = fields.axes[self._layer.number]
-        if axes is None:
-            raise NoInfluenceError(nothing(self.output_layer))
-        for note in self.notes:
-            warnings.warn(note, stacklevel=4)
-        if self._layer.number in fields.partial:
-            warnings.warn(
-                f"{self.output_layer!r} can only be run on images of the requested size, and its cells are not clear "
-                "enough of the borders: the receptive fields given there are the parts inside the image. Ask for a "
-                "larger input_shape, if the model can be built for it",
-                stacklevel=4,
-            )
-        return FieldGeometry(*reversed(axes))
+    @property
+    def _field(self) -> FieldGeometry | None:
+        axes = None if self._fields is None else self._fields.axes[self._layer.number]
+        return None if axes is None else FieldGeometry(*reversed(axes))
 
-    def _words(self, unknown: Sequence[str]) -> str:
+    @property
+    def resizable(self) -> bool:  # type: ignore[override]
+        """Whether the module does the same on images of other sizes."""
+        return self._fields is not None and all(self._fields.resizable)
+
+    @property
+    def period(self) -> Size:  # type: ignore[override]
+        """The least common multiple of all inner strides."""
+        return Size(1, 1) if self._fields is None else Size(self._fields.period[1], self._fields.period[0])
+
+    def _words(self, layer: str, unknown: Sequence[str]) -> str:
         return (
-            f"what {self.output_layer!r} sees is unknown: {', '.join(unknown)} on the way there cannot be followed. "
+            f"what {layer!r} sees is unknown: {', '.join(unknown)} on the way there cannot be followed. "
             f"Choose a layer before it; those with a grid are {_some(list(self._layers.shown))}"
         )
 
@@ -155,7 +161,9 @@ class TorchNetwork(Network):
         """
         if image == Size(self.input_shape.w, self.input_shape.h):
             return Size(self.output_shape.w, self.output_shape.h)
-        raise ReceptiveFieldError(self._words(self._layers.unknown(self.output_layer) or ("something",)))
+        raise ReceptiveFieldError(
+            self._words(self.output_layer, self._layers.unknown(self.output_layer) or ("something",))
+        )
 
     def sensitivity(self, image: Size, points: Sequence[GridPoint]) -> npt.NDArray[np.float64]:  # noqa: ARG002
         """One where a pixel lies between the first and the last that a cell sees."""
@@ -177,20 +185,28 @@ class TorchNetwork(Network):
         """One where a cell sees some marked pixel, holes of dilation and strides included."""
         return np.asarray(self._layers.touched(self.output_layer, masks), np.float64)
 
-    def all_fields(self, progress: Progress) -> Mapping[str, LayerField]:
-        """Of all layers that can be followed, from the same looks."""
-        known = [name for name in self.layers if not self._layers.unknown(name)]
-        if not known:
-            return {}
-        progress(0.0, "measuring all layers")
-        fields = self._layers.fields(known)
+    def fields(self, layers: Sequence[str], progress: Progress) -> Mapping[str, LayerField]:
+        """Of all layers, from the same looks."""
+        progress(0.0, "measuring")
+        followed = [name for name in layers if not self._layers.unknown(name)]
+        fields = self._layers.fields(followed) if followed else None
         found = {}
-        for name in known:
-            axes = fields.axes[self._layers.all[name].number]
-            reads = self._layers.reads(name, fields)
+        for name in layers:
+            if fields is None or name not in followed:
+                reason = self._words(name, self._layers.unknown(name))
+                found[name] = LayerField(None, Size(math.nan, math.nan), reason)
+                continue
+            number = self._layers.all[name].number
+            axes, reads = fields.axes[number], self._layers.reads(name, fields)
             geometry = None if axes is None else FieldGeometry(*reversed(axes))
-            found[name] = LayerField(geometry, Size(reads[1], reads[0]))
-        progress(1.0, "measured all layers")
+            warning = " ".join(
+                [
+                    *([_READS_NUMBERS] if self._notes else []),
+                    *([_PARTIAL.format(layer=name)] if number in fields.partial else []),
+                ]
+            )
+            found[name] = LayerField(geometry, Size(reads[1], reads[0]), warning=warning)
+        progress(1.0, "measured")
         return found
 
     # -- gradients ----------------------------------------------------------------------------------------------------
@@ -220,10 +236,8 @@ class TorchNetwork(Network):
     def patches(self) -> Patches:
         """Gradient maps with the module's own weights."""
         image, grid = self.input_shape, self.output_shape
-        if self.field is None or not self.resizable or self.global_context or not _is_plain(self.field):
-            window = whole_image(image, grid)
-        else:
-            window = plan(self.field, image, grid, self.period)
+        field = None if self.global_context or not self.resizable else self._field
+        window = whole_image(image, grid) if field is None else plan(field, image, grid, self.period)
         return Patches(self._real.backend, image, grid, window, self._check)
 
     def _check(self, sizes: tuple[int, int]) -> None:
@@ -249,12 +263,6 @@ class explained:  # noqa: N801 - reads as a statement
             raise ReceptiveFieldError(
                 f"the module fails on the way to {self._layer!r}: {type(error).__name__}: {error}"
             ) from error
-
-
-def _is_plain(field: FieldGeometry) -> bool:
-    """Whether cells follow the image in its own direction."""
-    axes: tuple[AxisField, ...] = field
-    return all(axis.pixels > 0 for axis in axes)
 
 
 def _some(names: list[str]) -> str:

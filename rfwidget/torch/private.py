@@ -28,6 +28,10 @@ _HOOKS = (
 )
 
 
+_ATOMS = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size, torch.memory_format)
+_CONTAINERS = (list, tuple, set, dict, OrderedDict)
+
+
 class Scripted(nn.Module):
     """Calls a ScriptModule, which takes no hooks."""
 
@@ -49,7 +53,7 @@ class Private:
     """A module's private copy.
 
     Args:
-        module: the user's; never changed.
+        module: the user's, initialised (see `check_initialised`); never changed.
         device: where the copy computes.
         own_weights: copy the parameters as well, for code that writes to them.
 
@@ -59,7 +63,6 @@ class Private:
     """
 
     def __init__(self, module: nn.Module, device: torch.device, *, own_weights: bool = False) -> None:
-        check_initialised(module)
         self._device, self._own = device, own_weights
         self._memo: dict[int, Any] = {}
         self._parameters: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -86,6 +89,8 @@ class Private:
 
     def _value(self, value: Any) -> Any:
         """The private copy of anything that a module holds."""
+        if type(value) in _ATOMS:
+            return value
         known = self._memo.get(id(value))
         if known is not None:
             return known
@@ -95,7 +100,9 @@ class Private:
             made = self._scripted(value)
         elif isinstance(value, nn.Module):
             return self._module(value)
-        elif type(value) in (list, tuple, set, dict) or isinstance(value, (dict, list)):
+        elif type(value) in _CONTAINERS and not value:
+            made = type(value)()
+        elif type(value) in _CONTAINERS or isinstance(value, (dict, list)):
             return self._container(value)
         elif isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)):
             return value
@@ -115,8 +122,9 @@ class Private:
             return made
         made = object.__new__(type(module))
         self._memo[id(module)] = made
+        own = made.__dict__
         for name, value in vars(module).items():
-            made.__dict__[name] = OrderedDict() if name in _HOOKS else self._value(value)
+            own[name] = OrderedDict() if name in _HOOKS else self._value(value)
         made.__dict__["_compiled_call_impl"] = None
         return made
 

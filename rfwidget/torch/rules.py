@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rfwidget._measure import spans
+from rfwidget._measure.places import masked
 from rfwidget._measure.spans import Carried
 from rfwidget.torch import rules_moves, rules_products, rules_windows
 from rfwidget.torch.table import RULES, axes_of, required, rule
@@ -50,24 +51,6 @@ def product(call: Any) -> Carried:
         if call.carried(name) is None and hasattr(other, "dtype"):
             result = masked(result, call.nonzero(name))
     return result
-
-
-def masked(x: Carried, kept: Any) -> Carried:
-    """A tensor that depends on nothing where a constant mask is False; None: no mask."""
-    if kept is None:
-        return x
-    kept = np.asarray(kept, bool)
-    kept = kept.reshape((1,) * (x.rank - kept.ndim) + kept.shape)
-    axes = [axis for axis in range(x.rank) if kept.shape[axis] > 1 and bool((kept != kept.take([0], axis)).any())]
-    if not axes:
-        return x if kept.all() else spans.nowhere(x.shape, x)
-    if len(axes) == 1:
-        axis = axes[0]
-        line = np.moveaxis(kept, axis, -1).reshape(-1, kept.shape[axis])[0]
-        return spans.take(x, axis, np.where(line, np.arange(x.shape[axis]), -1))
-    whole = np.broadcast_to(kept, x.shape)
-    flat = np.where(whole, np.arange(math.prod(x.shape)).reshape(x.shape), -1)
-    return spans.scatter([x], x.shape, flat)
 
 
 @rule("where")

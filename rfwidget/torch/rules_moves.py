@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from rfwidget._measure import spans
+from rfwidget._measure.places import gathered, masked, replaced
 from rfwidget._measure.spans import Carried
 from rfwidget.torch.table import axes_of, each_of, required, rule
 
@@ -155,13 +156,7 @@ def as_strided(call: Any) -> Carried:
     for axis, (length, stride) in enumerate(zip(call.shape, call["stride"], strict=True)):
         line = np.arange(length) * int(stride)
         places = places + line.reshape([-1 if other == axis else 1 for other in range(len(call.shape))])
-    return _gather_flat(x, places)
-
-
-def _gather_flat(x: Carried, places: Any) -> Carried:
-    """Elements by their numbers in the order of C."""
-    flat = spans.reshape(x, (-1,))
-    return spans.reshape(spans.take(flat, 0, np.asarray(places).ravel()), places.shape)
+    return gathered(x, places)
 
 
 # -- order -------------------------------------------------------------------------------------------------------------
@@ -201,7 +196,7 @@ def roll(call: Any) -> Carried:
     shifts, dims = each_of(call["shifts"], 1), each_of(call["dims"], 1)
     if not dims:
         places = np.roll(np.arange(math.prod(x.shape)), shifts[0]).reshape(x.shape)
-        return _gather_flat(x, places)
+        return gathered(x, places)
     for shift, axis in zip(shifts, dims, strict=True):
         x = spans.take(x, axis, np.roll(np.arange(x.shape[x.axis(axis)]), shift))
     return x
@@ -254,12 +249,7 @@ def triangle(call: Any) -> Carried:
     """Nothing is left on one side of a diagonal."""
     x, k = call.carried("self"), int(call["diagonal"] or 0)
     cut = np.tril if call.name.startswith("tril") else np.triu
-    return _masked(x, cut(np.ones(x.shape[-2:], bool), k))
-
-
-def _masked(x: Carried, kept: Any) -> Carried:
-    flat = np.where(np.broadcast_to(kept, x.shape), np.arange(math.prod(x.shape)).reshape(x.shape), -1)
-    return spans.scatter([x], x.shape, flat)
+    return masked(x, cut(np.ones(x.shape[-2:], bool), k))
 
 
 # -- padding -----------------------------------------------------------------------------------------------------------
@@ -336,7 +326,7 @@ def index(call: Any) -> Carried:
             return spans.reshape(taken, call.shape)
     key = tuple(slice(None) if one is None else one for one in arrays)
     places = np.arange(math.prod(x.shape)).reshape(x.shape)[key]
-    return _gather_flat(x, places.reshape(call.shape))
+    return gathered(x, places.reshape(call.shape))
 
 
 def _looked_up(x: Carried, given: list[Any], call: Any) -> Carried:
@@ -370,7 +360,7 @@ def gather(call: Any) -> Carried:
     numbers = call.constant("index").cpu().numpy()
     places = np.indices(numbers.shape, sparse=True)
     key = tuple(numbers if other == axis else places[other] for other in range(x.rank))
-    return _gather_flat(x, np.arange(math.prod(x.shape)).reshape(x.shape)[key])
+    return gathered(x, np.arange(math.prod(x.shape)).reshape(x.shape)[key])
 
 
 @rule("take")
@@ -380,7 +370,7 @@ def take(call: Any) -> Carried:
     if x is None or call.carried("index") is not None:
         return spans.everything(call.all_carried(), call.shape)
     del like
-    return _gather_flat(x, call.constant("index").cpu().numpy())
+    return gathered(x, call.constant("index").cpu().numpy())
 
 
 @rule("embedding")
@@ -423,14 +413,7 @@ def view_scatter(call: Any) -> Carried:
         places = numbers.diagonal(int(call["offset"] or 0), int(call["dim1"] or 0), int(call["dim2"])).numpy()
     else:
         return spans.everything([x, source], call.shape, call.name)
-    return _replaced(x, places, source)
-
-
-def _replaced(x: Carried, places: Any, source: Carried) -> Carried:
-    order = np.arange(math.prod(x.shape))
-    order[places.ravel()] = len(order) + np.arange(places.size)
-    both = spans.concatenate([spans.reshape(x, (-1,)), spans.reshape(source, (-1,))], 0)
-    return spans.reshape(spans.take(both, 0, order), x.shape)
+    return replaced(x, places, source)
 
 
 @rule("index_put", "_unsafe_index_put", "_index_put_impl")
@@ -447,7 +430,7 @@ def index_put(call: Any) -> Carried:
     values = spans.broadcast(values, places.shape)
     if call["accumulate"]:
         return spans.join([x, spans.scatter([values], x.shape, places)])
-    return _replaced(x, places, values)
+    return replaced(x, places, values)
 
 
 @rule("scatter", "scatter_add", "scatter_reduce", "_scatter_reduce")
@@ -473,7 +456,7 @@ def scatter(call: Any) -> Carried:
     adds = call.name.startswith(("scatter_add", "scatter_reduce")) or (call.has("reduce") and call["reduce"])
     if adds:
         return spans.join([x, spans.scatter([values], x.shape, flat)])
-    return _replaced(x, flat, values)
+    return replaced(x, flat, values)
 
 
 @rule("index_add", "index_copy", "index_fill", "index_reduce")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._measure import spans
+from rfwidget._measure.places import transposed
 from rfwidget._measure.spans import Carried
 from rfwidget.torch.table import each_of, required, rule
 
@@ -75,44 +76,22 @@ def _transposed(
 ) -> Carried:
     count = len(kernel) - 2
     if nonzero is None:
-        x = channels_mixed(x, groups, shape[1])
-        for place in range(count):
-            x = spans.transposed_window(
-                x,
-                2 + place,
-                kernel[2 + place],
-                stride=strides[place],
-                dilation=dilations[place],
-                start=paddings[place],
-                length=shape[2 + place],
-            )
-        return x
-    # With holes in the kernel: the elements apart, then an ordinary convolution with the kernel turned round.
-    borders = []
-    for place in range(count):
-        length = (x.shape[2 + place] - 1) * strides[place] + 1
-        x = spans.transposed_window(x, 2 + place, 1, stride=strides[place], length=length)
-        before = (kernel[2 + place] - 1) * dilations[place] - paddings[place]
-        after = shape[2 + place] + (kernel[2 + place] - 1) * dilations[place] - length - before
-        borders.append((before, after))
-    turned = np.flip(nonzero, axis=tuple(range(2, 2 + count)))
-    # (channels in, channels out of a group, ...) -> (..., channels in of a group, channels out)
-    grouped = turned.reshape(groups, kernel[0] // groups, *kernel[1:])
-    taps = np.moveaxis(grouped, (1, 0, 2), (-3, -2, -1)).reshape(*kernel[2:], kernel[0] // groups, -1)
-    return spans.convolve(
-        x, range(2, 2 + count), 1, taps, strides=[1] * count, dilations=dilations, paddings=borders, groups=groups
+        taps = np.ones((*kernel[2:], 1, shape[1]), bool)
+    else:
+        # (channels in, channels out of a group, ...) -> (..., channels in of a group, channels out)
+        grouped = nonzero.reshape(groups, kernel[0] // groups, *kernel[1:])
+        taps = np.moveaxis(grouped, (1, 0, 2), (-3, -2, -1)).reshape(*kernel[2:], kernel[0] // groups, -1)
+    return transposed(
+        x,
+        range(2, 2 + count),
+        1,
+        taps,
+        strides=strides,
+        dilations=dilations,
+        starts=paddings,
+        lengths=shape[2:],
+        groups=groups,
     )
-
-
-def channels_mixed(x: Carried, groups: int, results: int) -> Carried:
-    """Each of some results depends on all channels (axis 1) of its group."""
-    if groups == 1:
-        mixed = spans.reduce(x, [1], keepdims=True)
-        return spans.broadcast(mixed, (x.shape[0], results, *x.shape[2:]))
-    split = spans.reshape(x, (x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
-    mixed = spans.reduce(split, [2], keepdims=True)
-    wide = spans.broadcast(mixed, (x.shape[0], groups, results // groups, *x.shape[2:]))
-    return spans.reshape(wide, (x.shape[0], results, *x.shape[2:]))
 
 
 # -- pooling -----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from rfwidget.torch.interpreter import (
     TooLargeError,
     UnknownError,
 )
-from rfwidget.torch.names import Names, tensors_in
+from rfwidget.torch.names import ModuleCall, Names, tensors_in
 from rfwidget.torch.private import Private
 from rfwidget.torch.rules import RULES
 
@@ -39,6 +40,7 @@ class Walk:
         reads: numbers of the tensors that a layer reads.
         whole: paths of modules that hold others.
         others: layers that do not depend on the image.
+        calls: calls of modules that gave something, by the layer's name.
         output: numbers of what the module returned.
         failure: what ended the run before the end of the module.
         notes: what was read from the image and cannot be followed.
@@ -50,6 +52,7 @@ class Walk:
     reads: dict[str, tuple[int, ...]] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
     others: set[str] = field(default_factory=set)
+    calls: dict[str, ModuleCall] = field(default_factory=dict)
     output: tuple[int, ...] = ()
     failure: Exception | None = None
     notes: tuple[str, ...] = ()
@@ -101,6 +104,10 @@ class Walker:
         Raises:
             whatever ``ticked`` raises.
         """
+        with unhurried():
+            return self._until_followed(lengths, touched, sink)
+
+    def _until_followed(self, lengths: Sequence[int], touched: Any, sink: Callable[[int, Carried], Any] | None) -> Walk:
         while True:
             try:
                 return self._run(tuple(lengths), touched, sink)
@@ -148,8 +155,21 @@ class Walker:
         if mode.failure is not None:
             raise mode.failure
         walk.carried, walk.made, walk.reads = mode.made, names.made, names.reads
-        walk.whole, walk.others, walk.notes = names.whole, names.others, tuple(sorted(mode.notes))
+        walk.whole, walk.others, walk.calls = names.whole, names.others, names.calls
+        walk.notes = tuple(sorted(mode.notes))
         return walk
+
+
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """While no garbage is collected: it takes longer than a run, among the many objects of PyTorch."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextmanager
@@ -158,13 +178,12 @@ def undisturbed(device: torch.device) -> Iterator[None]:
     states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     default = torch.get_default_dtype()
     try:
-        with (
-            torch.inference_mode(False),
-            torch.no_grad(),
-            torch.autocast("cpu", enabled=False),
-            torch.autocast(device.type if device.type != "meta" else "cpu", enabled=False),
-        ):
-            yield
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
+            if device.type in ("cpu", "meta"):
+                yield
+            else:
+                with torch.autocast(device.type, enabled=False):
+                    yield
     finally:
         torch.random.set_rng_state(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
@@ -201,38 +220,28 @@ def fitted(value: Any, asked: Sequence[int], lengths: Sequence[int], device: tor
 
 
 def places_of(carried: Carried, grown: Sequence[Carried | None], axes: int) -> tuple[int, ...] | None:
-    """Which axes of a map are its places: those that grow with the image, or along which spans differ.
+    """Which axes of a map are its places: those that go along the image, and grow with it if any does.
 
     Args:
         carried: the map.
-        grown: the same map where the image is longer along each image axis; None if it could not be run there.
+        grown: the same map where the image is longer along each image axis, and maybe along others too; None if it
+            could not be run there.
         axes: image axes.
 
     Returns:
         One axis of the tensor for each image axis; None if it is no grid.
     """
+    if carried.rank != axes + 2:
+        return None
     places: list[int] = []
     for image_axis in range(axes):
         other = grown[image_axis]
-        if other is not None and other.rank == carried.rank:
-            found = [a for a in range(carried.rank) if other.shape[a] != carried.shape[a]]
-            if not found:
-                found = _varying(carried, image_axis) or _usual(carried, image_axis, axes)
-        else:
-            found = _varying(carried, image_axis) or _usual(carried, image_axis, axes)
-        if len(found) != 1:
+        other = carried if other is None or other.rank != carried.rank else other
+        growing = [a for a in range(carried.rank) if other.shape[a] != carried.shape[a]]
+        along = other.along(image_axis)
+        found = [a for a in along if a in growing] or along or growing
+        usual = 2 + image_axis  # (N, C, H, W), if nothing tells
+        places.append(found[0] if len(found) == 1 else usual)
+        if found and places[-1] not in found:
             return None
-        places.append(found[0])
-    if len(set(places)) != axes or carried.rank != axes + 2:
-        return None
-    return tuple(places)
-
-
-def _varying(carried: Carried, image_axis: int) -> list[int]:
-    factors = carried.planes[image_axis]
-    return [a for a in range(carried.rank) if any(f.shape[1 + a] > 1 for f in factors)]
-
-
-def _usual(carried: Carried, image_axis: int, axes: int) -> list[int]:
-    """``(N, C, H, W)``, if nothing tells."""
-    return [2 + image_axis] if carried.rank == axes + 2 else []
+    return tuple(places) if len(set(places)) == axes else None

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget._measure.memory import MAX_SHOWN_CELLS
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.estimator import ReceptiveField
 from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_picture, default_input, get_default_images
-from rfwidget.limits import MAX_SHOWN_CELLS
 from rfwidget.network import Patch
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ImageShape, Rect, Size

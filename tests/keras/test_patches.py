@@ -117,7 +117,7 @@ def test_a_whole_image_that_is_refused_is_refused_at_the_first_gradient() -> Non
             raise MemoryError
 
     planned = network.patches.window
-    patches = Patches(Compiled(network._real.run), network.input_shape, network.output_shape, planned, check)
+    patches = Patches(Compiled(network._weighted.run), network.input_shape, network.output_shape, planned, check)
     with pytest.raises(MemoryError):
         patches.at(noise(network), GridPoint(3, 4), None)
     assert asked == [planned.shape, (40, 52)]

@@ -189,3 +189,14 @@ def test_chains_of_primitives(seed: int) -> None:
         agree(x, box, touched)
         other = spans.concatenate([x, spans.cut(x, 1, 0, 1)], 1)
         agree(other, np.concatenate([box, box[:, :1]], axis=1), touched)
+
+
+def test_columns_at_a_border_that_see_fewer_rows_do_not_make_borders_of_rows_there() -> None:
+    x = spans.image((1, 1, 12, 16), (2, 3))
+    shifted = spans.cut(spans.pad(spans.pad(x, 3, 0, 1), 2, 0, 1), 3, 1, 17)
+    shifted = spans.cut(shifted, 2, 1, 13)  # its last column depends on nothing
+    both = spans.join([x, shifted])
+    assert not np.array_equal(both.spans(0)[1][0, 0, :, -1], both.spans(0)[1][0, 0, :, 0])
+    windowed_ = spans.window(spans.window(both, 3, 5, before=2, after=2), 3, 5, before=2, after=2)
+    assert not windowed_.bordered(0)[0, 0, :-1].any()
+    assert windowed_.bordered(1)[0, 0, :-1].all(axis=0).nonzero()[0].tolist() == [0, 1, 2, 3, 11, 12, 13, 14, 15]

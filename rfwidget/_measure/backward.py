@@ -1,0 +1,253 @@
+"""Measuring one layer of any `Network` from what it says of single cells (gradients, say), one axis at a time.
+
+Each axis is measured on an image long enough for the cells in its middle to see no border: their first and last
+influenced pixels are the edges of the receptive field, overhang included. The image grows by whole periods only, so
+that the padding stays what it is at the requested size. Nothing here knows a framework.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget._measure.looks import shortest, unbounded
+from rfwidget._progress import Progress
+from rfwidget.errors import NoInfluenceError, ReceptiveFieldError, SizeRefusedError
+from rfwidget.geometry import AxisField, FieldGeometry, extent
+from rfwidget.network import Network
+from rfwidget.types import GridPoint, Size
+
+
+def measure(network: Network, progress: Progress) -> FieldGeometry:
+    """Receptive fields of all cells of a network's layer.
+
+    Args:
+        network: what to measure.
+        progress: called with a fraction 0..1 and a few words; what it raises ends the measurement.
+
+    Raises:
+        ReceptiveFieldError: if the image does not influence the layer at all, or no honest number can be given.
+    """
+    progress(0.0, "measuring along x")
+    x = measure_axis(network, "x")
+    progress(0.5, "measuring along y")
+    y = measure_axis(network, "y")
+    geometry = FieldGeometry(x, y)
+    if network.reach is None:
+        _check(network, geometry)
+    progress(1.0, "measured")
+    return geometry
+
+
+def _check(network: Network, geometry: FieldGeometry) -> None:
+    """Compare with one cell on the whole image: only then is it sure that the axes can be measured one at a time."""
+    shape, grid = network.input_shape, network.output_shape
+    point = GridPoint(grid.w // 2, grid.h // 2)
+    rect = geometry.rect(point)
+    if rect.left < 0 or rect.top < 0 or rect.right > shape.w or rect.bottom > shape.h:
+        return
+    seen = network.visible(point)
+    if seen != rect:
+        warnings.warn(
+            f"measured along each axis alone, cell ({point.x}, {point.y}) of {network.output_layer!r} sees {rect}, but "
+            f"on the whole image {seen}: the axes depend on each other. rect_at(point, clip=True) is exact",
+            stacklevel=4,
+        )
+
+
+def measure_axis(network: Network, axis: str) -> AxisField:
+    """Receptive fields along one axis, ``"x"`` or ``"y"``."""
+    try:
+        return _measure_at_any_size(network, axis) if network.resizable else _measure_fixed(network, axis)
+    except SizeRefusedError:  # a size that was built in somewhere shows only when another one is tried
+        return _measure_fixed(network, axis)
+
+
+def _measure_at_any_size(network: Network, axis: str) -> AxisField:
+    start, cells_at_start = _lengths(network, axis)
+    period = int(_along(network.period, axis))
+    cells = _grid_cells(network, axis, start + period) - cells_at_start
+    if cells < 1:
+        _refuse_turned(network, axis, start + period)
+        return _measure_fixed(network, axis)
+    reach = _along(network.reach, axis) if network.reach is not None else 0.0
+    # Cells in the middle, this far from both ends, see no border of the image nor of anything inside the network.
+    length = start + period * max(0, math.ceil((4 * reach + 2 * period - start) / period))
+    seen: Edges | None = None
+    while True:
+        grid = cells_at_start + cells * ((length - start) // period)
+        if grid >= cells:
+            first = (grid - cells) // 2
+            latest = _edges(network, axis, length, range(first, first + cells))
+            if all(low == high for low, high in latest.pairs):
+                raise NoInfluenceError(nothing(network.output_layer))
+            if network.reach is not None and latest.inside:
+                return periodic(latest, period)
+            if network.reach is not None and network.global_context:
+                return unbounded(cells, period)
+            if seen is not None and latest.inside and periodic(seen, period) == periodic(latest, period):
+                return periodic(latest, period)
+            # Fields that stay as near to both borders grow with the image. (Strides may leave its last columns unseen.)
+            if (
+                seen is not None
+                and latest.margins == seen.margins
+                and (network.global_context or 2 * length > network.longest)
+            ):
+                return unbounded(cells, period)
+            seen = latest
+        if 2 * length > network.longest:
+            raise ReceptiveFieldError(
+                f"the receptive field of {network.output_layer!r} along {axis} still grows on an image of {length} "
+                "pixels, but does not fill it: no exact size can be given. Choose a layer before the operations that "
+                "look so far"
+            )
+        length += period * math.ceil(length / period)
+
+
+def _refuse_turned(network: Network, axis: str, length: int) -> None:
+    """Raise if a longer image makes the grid longer along the other axis: then nothing can be said axis by axis."""
+    shape = network.input_shape
+    before = network.grid_size(Size(shape.w, shape.h))
+    after = network.grid_size(Size(length, shape.h) if axis == "x" else Size(shape.w, length))
+    other = "y" if axis == "x" else "x"
+    if _along(after, other) > _along(before, other):
+        raise ReceptiveFieldError(
+            f"the grid of {network.output_layer!r} is turned: its cells along {other} follow the image along {axis} "
+            "(Permute, transpose). Choose a layer where that has been turned back, or add Permute((2, 1, 3)) behind it"
+        )
+
+
+def _along(size: Size, axis: str) -> float:
+    return size.w if axis == "x" else size.h
+
+
+def _grid_cells(network: Network, axis: str, length: int) -> int:
+    shape = network.input_shape
+    image = Size(length, shape.h) if axis == "x" else Size(shape.w, length)
+    return int(_along(network.grid_size(image), axis))
+
+
+def _lengths(network: Network, axis: str) -> tuple[int, int]:
+    """The requested image and its grid along an axis."""
+    image = Size(network.input_shape.w, network.input_shape.h)
+    grid = Size(network.output_shape.w, network.output_shape.h)
+    return int(_along(image, axis)), int(_along(grid, axis))
+
+
+def _edges(network: Network, axis: str, length: int, cells: Sequence[int]) -> Edges:
+    return _supports(network, axis, length, cells, network.axis_sensitivity(axis, length, cells))
+
+
+def _edges_on_image(network: Network, axis: str) -> Edges:
+    """Of all cells of the central row (column), on the real image."""
+    shape, grid = network.input_shape, network.output_shape
+    if axis == "x":
+        points = [GridPoint(cell, grid.h // 2) for cell in range(grid.w)]
+    else:
+        points = [GridPoint(grid.w // 2, cell) for cell in range(grid.h)]
+    sensitivity = network.sensitivity(Size(shape.w, shape.h), points).sum(axis=1 if axis == "x" else 2)
+    return _supports(network, axis, sensitivity.shape[1], range(len(points)), sensitivity)
+
+
+def _supports(
+    network: Network, axis: str, length: int, cells: Sequence[int], sensitivity: npt.NDArray[np.float64]
+) -> Edges:
+    if not np.isfinite(sensitivity).all():
+        raise ReceptiveFieldError(
+            f"the gradient of {network.output_layer!r} is not finite on an image of {length} pixels along {axis}: "
+            "some operation on the way overflows. Choose an earlier layer to find out which"
+        )
+    return Edges(cells[0], length, tuple(extent(row != 0) for row in sensitivity))
+
+
+def _measure_fixed(network: Network, axis: str) -> AxisField:
+    """The best that can be said when only the requested size can be run: interior cells tell the pattern."""
+    length, grid = _lengths(network, axis)
+    seen = _edges_on_image(network, axis)
+    if all(low == high for low, high in seen.pairs):
+        raise NoInfluenceError(nothing(network.output_layer))
+    # Strides may leave less than a period unseen at the borders; a field that all cells share and is farther away from
+    # them is finite (a few cells enlarged to many, say).
+    near = max(margin for margins in seen.margins for margin in margins) < _along(network.period, axis)
+    if network.global_context and (seen.fills or (seen.shared and near)):
+        return unbounded(grid, length)
+    field = interior_pattern(seen)
+    if field is not None:
+        return field
+    warnings.warn(
+        f"{network.output_layer!r} can only be run on images of the requested size, and its cells are not clear enough "
+        f"of the borders along {axis}: the receptive fields given there are the parts inside the image. Ask for a "
+        "larger input_shape, if the model can be built for it",
+        stacklevel=4,
+    )
+    return AxisField(grid, length, seen.pairs)
+
+
+def nothing(layer: str) -> str:
+    """What to say of a layer that the image does not influence."""
+    return (
+        f"the image does not influence {layer!r} at all. If only global context (pooling over the whole image, "
+        "attention) leads there, leave out ignore_global_context; else check that input_layer is the image"
+    )
+
+
+class Edges(NamedTuple):
+    """First and last edge of consecutive cells along one axis, and the image they were seen on."""
+
+    first_cell: int
+    length: int
+    pairs: tuple[tuple[float, float], ...]
+
+    @property
+    def inside(self) -> bool:
+        """Whether no field touches a border of the image."""
+        return all(low > 0 and high < self.length for low, high in self.pairs if low != high)
+
+    @property
+    def margins(self) -> tuple[tuple[float, float], ...]:
+        """How much of the image lies before and behind each field."""
+        return tuple((low, self.length - high) for low, high in self.pairs)
+
+    @property
+    def shared(self) -> bool:
+        """Whether there are several cells, and all see the same."""
+        return len(self.pairs) > 1 and len(set(self.pairs)) == 1
+
+    @property
+    def fills(self) -> bool:
+        """Whether every field covers the whole image."""
+        return all(margins == (0, 0) for margins in self.margins)
+
+
+def periodic(edges: Edges, period: int) -> AxisField:
+    """The field of all cells from that of one whole period, in its shortest form."""
+    return shortest(edges.first_cell, edges.pairs, period)
+
+
+def interior_pattern(seen: Edges) -> AxisField | None:
+    """The shortest pattern that the cells away from the borders repeat at least once and that explains all others."""
+    grid, length = len(seen.pairs), seen.length
+    clear = [cell for cell, (low, high) in enumerate(seen.pairs) if 0 < low < high < length]
+    for count in range(1, grid // 2 + 1):
+        run = [cell for cell in clear if cell + count in clear]
+        shifts = {seen.pairs[cell + count][side] - seen.pairs[cell][side] for cell in run for side in (0, 1)}
+        if len(run) < count or len(shifts) != 1 or (pixels := int(shifts.pop())) < 1:
+            continue
+        window = next((c for c in run if all(c + k in clear for k in range(count))), None)
+        if window is None:
+            continue
+        pairs = tuple(seen.pairs[window + k] for k in range(count))
+        field = periodic(Edges(window, length, pairs), pixels)
+        if all(_clip(field.edges_at(cell), length) == pair for cell, pair in enumerate(seen.pairs)):
+            return field
+    return None
+
+
+def _clip(pair: tuple[float, float], length: int) -> tuple[float, float]:
+    low, high = max(pair[0], 0), min(pair[1], length)
+    return (low, high) if low < high else (0, 0)

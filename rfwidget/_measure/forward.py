@@ -1,0 +1,123 @@
+"""Measuring layers of any `Network` as it knows best: all at once where it can, else one at a time from single cells.
+
+And which cells see some pixels, from the responses to them. Nothing here knows a framework.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget._measure import backward
+from rfwidget._progress import Progress, part
+from rfwidget.errors import NoInfluenceError, ReceptiveFieldError
+from rfwidget.geometry import FieldGeometry
+from rfwidget.network import LayerField, Network
+from rfwidget.types import Rect, Size
+
+
+def measure_layer(network: Network, progress: Progress) -> FieldGeometry:
+    """Receptive fields of all cells of a network's layer.
+
+    Args:
+        network: what to measure.
+        progress: called with a fraction 0..1 and a few words; what it raises ends the measurement.
+
+    Raises:
+        ReceptiveFieldError: if the image does not influence the layer at all, or no honest number can be given.
+    """
+    layer = network.output_layer
+    known = network.fields([layer], progress).get(layer)
+    if known is None:
+        return backward.measure(network, progress)
+    if known.field is None:
+        raise _error(known, layer)
+    if known.warning:
+        warnings.warn(known.warning, stacklevel=4)
+    progress(1.0, "measured")
+    return known.field
+
+
+def _error(known: LayerField, layer: str) -> ReceptiveFieldError:
+    return ReceptiveFieldError(known.reason) if known.reason else NoInfluenceError(backward.nothing(layer))
+
+
+class LayerFields(NamedTuple):
+    """Receptive fields of all layers that have a grid, by name, in the order of the network; read-only.
+
+    Attributes:
+        known: of the layers that could be measured; the field is None where the image does not influence a layer.
+        notes: why a layer has no field, and what is not known of one, in words.
+    """
+
+    known: Mapping[str, LayerField]
+    notes: Mapping[str, str]
+
+
+def measure_layers(
+    network: Network, measure_alone: Callable[[str, Progress], FieldGeometry], progress: Progress
+) -> LayerFields:
+    """Receptive fields of all layers that have a grid.
+
+    Args:
+        network: from the image to any layer.
+        measure_alone: gives the fields of one layer by name and tells its progress, or raises ReceptiveFieldError.
+        progress: called with a fraction 0..1 and a few words.
+    """
+    together = network.fields(list(network.layers), part(progress, 0, 0.9))
+    known: dict[str, LayerField] = {}
+    notes: dict[str, str] = {}
+    before = Size(1, 1)
+    for place, name in enumerate(network.layers):
+        if name in together:
+            found = together[name]
+            if found.field is not None or not found.reason:
+                known[name] = found
+            if note := (str(_error(found, name)) if found.field is None else found.warning):
+                notes[name] = note
+        else:
+            begin, end = (0.9 * count / len(network.layers) for count in (place, place + 1))
+            progress(begin, f"measuring {name}")
+            try:
+                # Where nothing tells what a layer reads, it is taken to be the layer before.
+                known[name] = LayerField(measure_alone(name, part(progress, begin, end)), before)
+            except NoInfluenceError as error:
+                known[name], notes[name] = LayerField(None, before), str(error)
+            except ReceptiveFieldError as error:
+                notes[name] = str(error)
+        if name in known and (field := known[name].field) is not None:
+            before = field.description.size
+    progress(1.0, "surveyed")
+    return LayerFields(MappingProxyType(known), MappingProxyType(notes))
+
+
+def cells_seeing(network: Network, pixel: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Cells ``[y, x]`` that a pixel ``(x, y)`` of the image influences; those that look past it, through the holes of
+    a dilated kernel say, are not among them.
+    """
+    x, y = pixel
+    mask = np.zeros((1, network.input_shape.h, network.input_shape.w), bool)
+    mask[0, y, x] = True
+    seeing: npt.NDArray[np.bool_] = network.response(mask)[0] != 0
+    return seeing
+
+
+def cells_covering(network: Network, box: Rect) -> npt.NDArray[np.bool_]:
+    """Cells ``[y, x]`` whose visible rectangle holds all of a box of the image, given in whole pixels.
+
+    A cell's rectangle holds the box if the cell sees something at or left of its first column, at or right of its last,
+    at or above its first row and at or below its last: four responses answer for all cells at once.
+    """
+    left, top, right, bottom = (int(edge) for edge in box)
+    masks = np.zeros((4, network.input_shape.h, network.input_shape.w), bool)
+    masks[0, :, : left + 1] = True
+    masks[1, :, right - 1 :] = True
+    masks[2, : top + 1] = True
+    masks[3, bottom - 1 :] = True
+    covering: npt.NDArray[np.bool_] = np.all(network.response(masks) != 0, axis=0)
+    return covering

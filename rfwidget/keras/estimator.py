@@ -1,0 +1,182 @@
+"""`KerasReceptiveField`: the abstract estimator for Keras models."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+
+from rfwidget import _validation
+from rfwidget._progress import Progress
+from rfwidget.errors import ReceptiveFieldError, suggest
+from rfwidget.estimator import ReceptiveField
+from rfwidget.keras.build import build_model, check_built, fixed_shape, read_inputs
+from rfwidget.keras.interpreter import outputs_of
+from rfwidget.keras.linear import LinearModel
+from rfwidget.keras.looks import Inputs, ModelLooks
+from rfwidget.keras.network import KerasNetwork
+from rfwidget.keras.weighted import WeightedNetwork
+from rfwidget.types import GridShape, ImageShape
+
+
+class _Built(NamedTuple):
+    """One model, as given (no shape) or as built for one shape of the image."""
+
+    model: keras.Model
+    shape: tuple[int | None, ...] | None
+    looks: dict[tuple[Inputs, bool], ModelLooks]
+
+
+class KerasReceptiveField(ReceptiveField):
+    """Exact receptive fields of a Keras model's layers.
+
+    Args:
+        model: a function of one parameter ``input_shape`` that builds the model, or a built `keras.Model`. The model
+            is never changed. The function is called again only for another shape.
+        init_weights: let gradient maps use constant positive kernels and zero biases instead of the model's weights.
+
+    Raises:
+        ReceptiveFieldError: if ``model`` is neither.
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((32, 48, 3)), keras.layers.Conv2D(8, (3, 5), strides=2)])
+    >>> rf = KerasReceptiveField(model)
+    >>> rf.compute()
+    ReceptiveFieldDescription(offset=(2.5, 1.5), stride=(2.0, 2.0), size=Size(w=5, h=3))
+    """
+
+    def __init__(self, model: keras.Model | Callable[[Any], keras.Model], init_weights: bool = False) -> None:
+        if not callable(model):
+            raise ReceptiveFieldError(
+                f"model is {_validation.brief(model)}: expected a function of one parameter input_shape that returns a "
+                "keras.Model, or a built keras.Model"
+            )
+        super().__init__()
+        self._model = model
+        self._init_weights = _validation.flag("init_weights", init_weights)
+        self._policy = keras.config.dtype_policy()
+        self._built: _Built | None = None
+        # Automatic names change from build to build; those of the first one stay valid, by position.
+        self._input_names: list[str] = []
+        self._first_names: tuple[list[str], list[str]] | None = None
+
+    def default_input_shape(self) -> tuple[int, int, int]:
+        """The model's own image shape, with 96x96x3 where it leaves it open."""
+        default = super().default_input_shape()
+        return fixed_shape(self._model, default) if isinstance(self._model, keras.Model) else default
+
+    def _build(
+        self,
+        input_shape: Sequence[int | None] | None,
+        input_layer: str | None,
+        output_layer: str | None,
+        *,
+        ignore_global_context: bool,
+        progress: Progress,
+    ) -> KerasNetwork:
+        if isinstance(input_shape, ImageShape):
+            input_shape = (input_shape.h, input_shape.w, input_shape.c)
+        shape = None if input_shape is None else tuple(input_shape)
+        progress(0.0, "building the model")
+        built = self._model_for(shape)
+        names, inputs = read_inputs(
+            built.model, shape, input_layer, first_names=self._input_names, default=super().default_input_shape()
+        )
+        progress(0.3, "reading the model")
+        looks = built.looks.get((inputs, ignore_global_context))
+        if looks is None:
+            looks = ModelLooks(built.model, inputs, local=ignore_global_context)
+            built.looks[inputs, ignore_global_context] = looks
+        current = ([path for path, entry in looks.entries.items() if entry.is_layer], looks.others)
+        first = self._first_names or current
+        labels = {**_by_position(current[0], first[0]), **_by_position(current[1], first[1])}
+        target = _choose(built.model, looks, output_layer, labels)
+        progress(0.8, "reading the layer")
+        entry = looks.entries[target]
+        reached = looks.interpreted(target), entry.call, entry.output
+        weighted = WeightedNetwork(built.model, inputs, *reached, init_weights=self._init_weights)
+        linear = LinearModel(built.model, inputs, *reached, local=ignore_global_context)
+        height, width, channels = inputs.shapes[inputs.image]
+        network = KerasNetwork(
+            looks, weighted, linear, names[inputs.image], target, GridShape(None, width, height, channels), labels
+        )
+        self._built, self._input_names = built, self._input_names or names
+        self._first_names = first
+        return network
+
+    def _model_for(self, shape: tuple[int | None, ...] | None) -> _Built:
+        """The model; a build function runs again only for another shape."""
+        if isinstance(self._model, keras.Model):
+            return self._built or _Built(check_built(self._model), None, {})
+        shape = shape or self.default_input_shape()
+        if self._built is not None and self._built.shape == shape:
+            return self._built
+        return _Built(build_model(self._model, shape, self._policy), shape, {})
+
+
+def _by_position(current: Sequence[str], first: Sequence[str]) -> dict[str, str]:
+    """For each name the one it had in the first build, if that had as many."""
+    return dict(zip(current, first if len(first) == len(current) else current, strict=True))
+
+
+def _choose(model: Any, looks: ModelLooks, wanted: str | None, labels: Mapping[str, str]) -> str:
+    """Path of the layer to measure."""
+    if wanted is None:
+        return _default(model, looks, labels)
+    paths = {label: path for path, label in labels.items()}
+    if wanted in paths or wanted in looks.entries:
+        return paths.get(wanted, wanted)
+    output = looks.symbols.get(str(wanted))
+    if output is not None and len(output.shape) != 4:
+        problem = f"layer {wanted!r} gives {tuple(output.shape)}, which is no two-dimensional grid"
+    elif output is not None:
+        problem = f"layer {wanted!r} gives no grid on this image, or does not depend on it"
+    else:
+        problem = f"no layer {wanted!r}"
+    known = [labels[path] for path in looks.layers]
+    some = known if len(known) <= 30 else [*known[:10], "...", *known[-10:]]
+    grids = f"layers with a grid: {', '.join(some)}" if known else "no layer of the model has one"
+    raise ReceptiveFieldError(
+        f"{problem}; {grids}{suggest(str(wanted), known)}{_stuck(looks)}"
+    ) from looks.asked.failure
+
+
+def _default(model: Any, looks: ModelLooks, labels: Mapping[str, str]) -> str:
+    """What the model returns, if that is a grid; else the last layer with one. It must be possible to measure it."""
+    layers = [path for path in looks.layers if looks.is_measurable(path)]
+    returned = [path for path in outputs_of(model, looks.whole) if path in layers]
+    # Of grids that only hold numbers for the whole image (a classifier's 1x1) nobody asks what they see.
+    for some in (returned, layers[::-1]):
+        for path in some:
+            if not looks.is_number(path):
+                return _told(model, looks, path, labels)
+    if layers:
+        return layers[-1]
+    if looks.layers:
+        return list(looks.layers)[-1]
+    raise ReceptiveFieldError(
+        "the model has no layer with a two-dimensional grid: expected some output (batch, height, width, channels)"
+        f"{_stuck(looks)}"
+    ) from looks.asked.failure
+
+
+def _told(model: Any, looks: ModelLooks, chosen: str, labels: Mapping[str, str]) -> str:
+    """The layer chosen, with a warning where it is not the model's own output for a reason that is no choice."""
+    returned = [path for path in outputs_of(model, looks.whole) if path in looks.layers]
+    unknown = next((path for path in returned if looks.seen(path).marks.unknown), None)
+    reason = ""
+    if looks.asked.failure is not None:
+        reason = f"the model does not run to its end on this image: {looks.asked.failure}"
+    elif unknown is not None:
+        followed = ", ".join(sorted(looks.seen(unknown).marks.unknown))
+        reason = f"what the model's output {labels[unknown]!r} sees is unknown: {followed} cannot be followed"
+    if reason:
+        warnings.warn(f"{reason}. {labels[chosen]!r}, a layer before that, is measured instead", stacklevel=6)
+    return chosen
+
+
+def _stuck(looks: ModelLooks) -> str:
+    failure = looks.asked.failure
+    return "" if failure is None else f". The model does not run to its end on this image: {failure}"

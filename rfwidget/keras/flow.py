@@ -1,0 +1,141 @@
+"""A model run over a domain: every operation by its rule, and code without a rule looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.keras.domains import Domain, OpaqueError
+from rfwidget.keras.interpreter import Interpreter, Observe, Proxy, for_inference, intercepted, is_keras_own
+from rfwidget.keras.rules import rule_for
+
+Trace = Callable[..., Any]
+"""Called with a function, its arguments, and an observer ``(operation, path, outputs)`` of the layers inside; gives its
+outputs, or raises OpaqueError."""
+
+Before = Callable[[str, tuple[Any, ...], dict[str, Any]], None]
+
+
+class Flow:
+    """Runs models over a domain.
+
+    Args:
+        domain: what flows.
+        observe: told of every operation and nested model after it ran, as by `Interpreter`.
+        before: told of every operation before it runs, with its path and arguments; what it raises ends the run.
+        trace: follows code that does not speak to Keras; None: such code is opaque.
+    """
+
+    def __init__(
+        self,
+        domain: Domain,
+        observe: Observe | None = None,
+        before: Before | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self._domain = domain
+        self._observe = observe
+        self._before = before
+        self._trace = trace
+        self._interpreter: Interpreter
+
+    def calls(self, path: str) -> int:
+        """How often a layer has been called so far."""
+        return self._interpreter.calls(path)
+
+    def run(self, model: Any, inputs: Sequence[Any], target: str | None = None, call: int = 1) -> Any:
+        """Output of the layer ``target`` (of the model, if None) for the flat list of the model's inputs.
+
+        Of the calls of that layer, the one with that number counts.
+        """
+        self._interpreter = Interpreter(self._apply, target=target, call=call, observe=self._observe)
+        # Eager float64 is a matter for the CPU; and whatever code runs as it is must not change the model.
+        with keras.device("cpu"), keras.StatelessScope():
+            return self._interpreter.run(model, inputs)
+
+    def _flows(self, arguments: Any) -> bool:
+        return any(self._domain.is_value(leaf) for leaf in keras.tree.flatten(arguments))
+
+    def _apply(self, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._before is not None:
+            self._before(path, args, kwargs)
+        if not self._flows((args, kwargs)):
+            return _as_it_is(operation, args, kwargs)  # the image has no part in it
+        rule = rule_for(operation)
+        if rule is None:
+            return self._inside(operation, path, args, kwargs)
+        try:
+            outputs = rule(self._domain, operation, *args, **kwargs)
+        except NotImplementedError:  # a rule for most such layers, but not for this one
+            return self._inside(operation, path, args, kwargs)
+        function = getattr(operation, "activation", None) if isinstance(operation, keras.Layer) else None
+        return outputs if _is_pointwise(function) else self._code(function, path, (outputs,), {})
+
+    def _inside(self, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """An operation whose code must be run to know what it does."""
+        if not isinstance(operation, keras.Layer):
+            return self._traced(operation.call, operation.name, args, kwargs)
+        return self._code(operation.call, path, args, for_inference(operation, kwargs), operation)
+
+    def _code(self, function: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any], layer: Any = None) -> Any:
+        """Code that speaks to Keras is followed call by call; any other by what its framework makes of it."""
+        try:
+            with self._interpreter.in_code(path), intercepted(self._inner):
+                return self._unwrap(function(*self._wrap(args), **self._wrap(kwargs)))
+        except (ReceptiveFieldError, OpaqueError):
+            raise
+        except Exception:
+            with self._interpreter.in_code(path):
+                return self._traced(function, path or "the model", args, kwargs, layer)
+
+    def _traced(
+        self, function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], layer: Any = None
+    ) -> Any:
+        if self._trace is None:
+            kind = type(layer).__name__ if layer is not None else getattr(function, "__name__", "code")
+            raise OpaqueError(f"{name} ({kind}) runs code that numbers cannot be followed through")
+        return self._trace(function, args, kwargs, self._interpreter, name)
+
+    def _inner(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A layer or operation met inside code that runs on proxies."""
+        outputs = self._interpreter.apply(operation, self._unwrap(args), self._unwrap(kwargs))
+        return self._wrap(outputs, _kind_of(operation))
+
+    def _wrap(self, structure: Any, dtype: str = "float32") -> Any:
+        return keras.tree.map_structure(
+            lambda leaf: Proxy(leaf, self._refuse_shape, dtype) if self._domain.is_value(leaf) else leaf, structure
+        )
+
+    def _unwrap(self, structure: Any) -> Any:
+        return keras.tree.map_structure(lambda leaf: leaf.value if isinstance(leaf, Proxy) else leaf, structure)
+
+    def _refuse_shape(self) -> None:
+        """Shapes of thin tensors are not those of the model."""
+        self._domain.need_full_width()
+
+
+def _kind_of(operation: Any) -> str:
+    """The type of numbers that an operation gives, as far as code asks for it."""
+    name = type(operation).__name__
+    if name in {"Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual", "LogicalNot", "LogicalAnd"}:
+        return "bool"
+    if name in {"Argmax", "Argmin", "Argsort"}:
+        return "int32"
+    return str(keras.backend.standardize_dtype(operation.dtype)) if name == "Cast" else "float32"
+
+
+def _as_it_is(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The operation itself, on what does not come from the image."""
+    if not isinstance(operation, keras.Layer):
+        return operation.call(*args, **kwargs)
+    return operation.call(*args, **for_inference(operation, kwargs))
+
+
+def _is_pointwise(function: Any) -> bool:
+    """Whether an activation is one of Keras' own: each of them acts on a cell alone."""
+    if function is None or getattr(function, "__module__", "").startswith("keras."):
+        return True
+    return isinstance(function, keras.Layer) and is_keras_own(function) and rule_for(function) is not None

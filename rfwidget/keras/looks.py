@@ -1,0 +1,451 @@
+"""Looks at a Keras model: what the cells of all its layers see, at any size of the image.
+
+The first look, at the size asked for, also tells which layers there are, so that asking for another one costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from rfwidget._measure import spans
+from rfwidget._measure.looks import Fields, Look, Seen, measure
+from rfwidget._measure.spans import Carried
+from rfwidget.errors import SizeRefusedError
+from rfwidget.geometry import AxisField
+from rfwidget.keras.domains import NeedsFullWidth, SpanDomain
+from rfwidget.keras.flow import Flow
+from rfwidget.keras.interpreter import SEPARATOR, is_graph, outputs_of, symbolic_outputs
+from rfwidget.keras.trace import Tracer
+
+Tick = Callable[[], None]
+"""Called often while the work goes on; what it raises ends it."""
+
+
+class Inputs(NamedTuple):
+    """How the inputs of a model are fed.
+
+    Attributes:
+        shapes: shape of every input at the requested size, without the batch; maps have their channels last here.
+        image: position of the image among them.
+        channels_first: whether the model takes maps with their channels first.
+        batch: images that the model takes at once; None: any number.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
+    image: int
+    channels_first: bool = False
+    batch: int | None = None
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Lengths of the image along its axes."""
+        return self.shapes[self.image][:-1]
+
+    def like(self, position: int, lengths: Sequence[int]) -> tuple[int, ...]:
+        """Shape of another input that goes with an image of some lengths: maps are enlarged or cut as it is."""
+        shape = self.shapes[position]
+        if len(shape) != len(self.lengths) + 1:
+            return shape
+        return (*(n * new // old for n, new, old in zip(shape, lengths, self.lengths, strict=False)), shape[-1])
+
+    def to_model(self, tensor: Any) -> Any:
+        """A map with its channels last in the model's own layout."""
+        rank = len(tensor.shape)
+        return ops.transpose(tensor, (0, rank - 1, *range(1, rank - 1))) if self._turns(rank) else tensor
+
+    def from_model(self, tensor: Any) -> Any:
+        """A map in the model's own layout with its channels last."""
+        rank = len(tensor.shape)
+        return ops.transpose(tensor, (0, *range(2, rank), 1)) if self._turns(rank) else tensor
+
+    def _turns(self, rank: int) -> bool:
+        return self.channels_first and rank == len(self.lengths) + 2
+
+    def places(self, rank: int) -> tuple[int, ...] | None:
+        """Axes of places of a map in the model's own layout; None: it is no map."""
+        if rank != len(self.lengths) + 2:
+            return None
+        return tuple(range(2, rank)) if self.channels_first else tuple(range(1, rank - 1))
+
+    def channels(self, rank: int) -> int:
+        """Axis of the channels of a map in the model's own layout."""
+        return 1 if self._turns(rank) else rank - 1
+
+
+class Entry(NamedTuple):
+    """What one layer gives at the size asked for.
+
+    Attributes:
+        number: of its map in the look.
+        grid: cells along each image axis.
+        channels: of the map.
+        call: which of the layer's calls it is: the last one that the image reaches.
+        output: which of the layer's outputs it is.
+        is_layer: False for a bare operation, and for what a model's own code returns.
+        offered: whether it counts as a layer: it is one; or the model returns it and it is not what the last layer
+            gave; or there is no layer at all.
+    """
+
+    number: int
+    grid: tuple[int, ...]
+    channels: int
+    call: int
+    output: int
+    is_layer: bool
+    offered: bool
+
+
+class LayersFields(NamedTuple):
+    """Receptive fields of some layers.
+
+    Attributes:
+        asked: the look at the size asked for that they go with.
+        fields: by the numbers of the maps in it.
+        cut_short: whether the model failed at another size, so that layers behind that may be known better alone.
+    """
+
+    asked: Look
+    fields: Fields
+    cut_short: bool
+
+    def axes(self, path: str) -> tuple[AxisField, ...] | None:
+        """Fields of a layer along each image axis; None if the image does not reach it."""
+        return self.fields.axes[self.asked.made[path]]
+
+    def partial(self, path: str) -> bool:
+        """Whether only the part inside the image is known, along some axis."""
+        return self.asked.made[path] in self.fields.partial
+
+    def reads(self, path: str) -> list[float]:
+        """Smallest size along each axis among the maps that a layer reads, those without the image apart; NaN where
+        it cannot be told.
+        """
+        read = [n for n in self.asked.reads.get(path, ()) if not self.asked.maps[n].nowhere]
+        along = ([self.fields.sizes[n][axis] for n in read] for axis in range(len(self.asked.lengths)))
+        return [math.nan if not sizes or any(map(math.isnan, sizes)) else min(sizes) for sizes in along]
+
+
+class ModelLooks:
+    """Looks at one model.
+
+    Args:
+        model: the user's model, only read.
+        inputs: how it is fed.
+        local: leave out global context.
+
+    Attributes:
+        entries: what has a grid, by path, in the order of the last calls.
+        whole: path of what the model's own code returns, the name of the model; None: it has a graph, or no such grid.
+        asked: the look at the size asked for.
+        symbols: symbolic outputs of the model's operations, by path.
+    """
+
+    def __init__(self, model: Any, inputs: Inputs, *, local: bool) -> None:
+        self._model = model
+        self._inputs = inputs
+        self._local = local
+        self.symbols = symbolic_outputs(model)
+        self.whole: str | None = None
+        self._returned = set(outputs_of(model, None))
+        self._fields: dict[tuple[str, ...], LayersFields] = {}
+        self.entries: dict[str, Entry] = {}
+        self._blur = True
+        try:
+            self.asked = self._first_look()
+        except NeedsFullWidth:
+            self._blur = False
+            self.asked = self._first_look()
+
+    @property
+    def layers(self) -> dict[str, Entry]:
+        """The entries that count as layers."""
+        return {path: entry for path, entry in self.entries.items() if entry.offered}
+
+    @property
+    def others(self) -> list[str]:
+        """Paths of what is no layer but may count as one, if not on this image then on another."""
+        found = {path: entry for path, entry in self.entries.items() if not entry.is_layer}
+        return [path for path, entry in found.items() if entry.offered or self._is_returned(path)]
+
+    def seen(self, path: str) -> Seen:
+        """The map of a layer at the size asked for."""
+        return self.asked.maps[self.entries[path].number]
+
+    def is_measurable(self, path: str) -> bool:
+        """Whether something can be said of a layer's cells: it can be followed, and the image reaches it."""
+        seen = self.seen(path)
+        return seen.marks.derived and not seen.marks.unknown and not any(line.turned for line in seen.lines)
+
+    def is_number(self, path: str) -> bool:
+        """Whether a layer is one cell that was pooled from all over the image."""
+        seen = self.seen(path)
+        return math.prod(seen.grid or ()) == 1 and len(seen.marks.context) == len(self._inputs.lengths)
+
+    def fields(self, paths: Sequence[str], tick: Tick) -> LayersFields:
+        """Receptive fields of some layers at the size asked for, along all image axes.
+
+        Of one layer alone, only what it needs is run.
+        """
+        key = tuple(paths)
+        if key not in self._fields:
+            target = paths[0] if len(paths) == 1 else None
+            asked = self.asked if target is None else self.look(self._inputs.lengths, target, tick)
+            if target is not None and target not in asked.made and asked.failure is not None:
+                raise asked.failure
+            numbers = [asked.made[path] for path in paths]
+            failed = False
+
+            def look(lengths: tuple[int, ...]) -> Look:
+                nonlocal failed
+                found = self.look(lengths, target, tick)
+                failed = failed or found.failure is not None
+                return found
+
+            fields = measure(look, asked, numbers)
+            self._fields[key] = LayersFields(asked, fields, failed and target is None)
+        return self._fields[key]
+
+    def look(self, lengths: tuple[int, ...], target: str | None, tick: Tick) -> Look:
+        """A look at an image of some lengths, as far as a layer (None: to the end)."""
+        look = Look(lengths)
+        try:
+            self._run(_Recorder(look, self._inputs, tick), lengths, target=target)
+        except _Ended as ended:
+            raise ended.error from None
+        except NeedsFullWidth as error:  # not so at the size asked for: code goes another way at this one
+            raise SizeRefusedError("the model's code does not treat all sizes alike") from error
+        except Exception as error:
+            look.failure = error
+            if not look.maps:
+                raise SizeRefusedError(f"the network does not run on an image of {lengths}: {error}") from error
+        return look
+
+    def carried(self, path: str, touched: npt.NDArray[np.bool_] | None = None) -> Carried:
+        """What every cell of a layer depends on at the size asked for, its channels joined.
+
+        Args:
+            path: of the layer.
+            touched: marked sets of pixels, ``(k, *lengths)``.
+
+        Returns:
+            ``(1, *grid, 1)``.
+        """
+        outputs = self._run(None, self._inputs.lengths, target=path, touched=touched)
+        found = [leaf for leaf in keras.tree.flatten(outputs) if isinstance(leaf, Carried)]
+        tensor = found[min(self.entries[path].output, len(found) - 1)]
+        joined = spans.reduce(tensor, [self._inputs.channels(tensor.rank)], keepdims=True)
+        joined = joined if joined.shape[0] == 1 else spans.take(joined, 0, np.array([0]))
+        return self._inputs_last(joined)
+
+    def _inputs_last(self, tensor: Carried) -> Carried:
+        rank = tensor.rank
+        return spans.transpose(tensor, (0, *range(2, rank), 1)) if self._inputs.channels(rank) == 1 else tensor
+
+    def interpreted(self, target: str | None) -> str | None:
+        """What a run to a layer must look for; None: it goes to the end of the model."""
+        return None if target == self.whole else target
+
+    @property
+    def _domain(self) -> SpanDomain:
+        return SpanDomain(blur=self._blur, channels_first=self._inputs.channels_first)
+
+    def _is_returned(self, path: str) -> bool:
+        """Whether it is what the model returns."""
+        return path in self._returned or path == self.whole
+
+    def _run(
+        self,
+        recorder: _Recorder | None,
+        lengths: tuple[int, ...],
+        target: str | None = None,
+        touched: npt.NDArray[np.bool_] | None = None,
+    ) -> Any:
+        def made(operation: Any, path: str, outputs: Any) -> None:  # noqa: ARG001 - the observer's signature
+            if recorder is not None:
+                entry = self.entries.get(path)
+                leaves = keras.tree.flatten(outputs)
+                is_meant = entry is not None and (path == self.whole or flow.calls(path) == entry.call)
+                meant = leaves[entry.output] if entry is not None and is_meant else None
+                recorder.made(path, outputs, meant)
+
+        flow = Flow(self._domain, made, None if recorder is None else recorder.before, Tracer())
+        call = 1 if target is None else self.entries[target].call
+        outputs = flow.run(self._model, self._feed(lengths, touched), self.interpreted(target), call)
+        if self.whole is not None and self.interpreted(target) is None:
+            made(None, self.whole, outputs)
+        return outputs
+
+    def _feed(self, lengths: tuple[int, ...], touched: npt.NDArray[np.bool_] | None) -> list[Carried]:
+        """All inputs of the model: the image, and others that depend on no pixel."""
+        batch, first = self._inputs.batch or 1, self._inputs.channels_first
+        feeds: list[Carried] = []
+        shape = (batch, *lengths, self._inputs.shapes[self._inputs.image][-1])
+        image = spans.image(shape, range(1, len(shape) - 1), touched, local=self._local)
+        for position in range(len(self._inputs.shapes)):
+            if position == self._inputs.image:
+                tensor = image
+            else:
+                tensor = spans.nowhere((batch, *self._inputs.like(position, lengths)), image)
+            turned = first and tensor.rank == len(lengths) + 2
+            order = (0, tensor.rank - 1, *range(1, tensor.rank - 1))
+            feeds.append(spans.transpose(tensor, order) if turned else tensor)
+        return feeds
+
+    def _first_look(self) -> Look:
+        look = Look(self._inputs.lengths)
+        entries: dict[str, Entry] = {}
+        recorder = _Recorder(look, self._inputs, lambda: None)
+        latest: Carried | None = None
+        returned = _returned_places(self._model)
+
+        def made(operation: Any, path: str, outputs: Any) -> None:
+            nonlocal latest
+            is_layer = isinstance(operation, keras.Layer)
+            # Operations in code get a new name at every call; those of a graph can be found again.
+            found = is_layer or path in self.symbols or path == self.whole
+            place, tensor = self._grid_among(outputs, returned.get(path)) if found else (0, None)
+            if tensor is not None and path in entries and not tensor.marks.derived:
+                tensor = None  # an earlier call is meant, which the image reaches
+            recorder.made(path, outputs, tensor)
+            if tensor is None:
+                return
+            number = recorder.number(tensor)
+            entries.pop(path, None)  # of a layer called several times, the last call counts
+            offered = is_layer or (self._is_returned(path) and not _same(tensor, latest))
+            channels = tensor.shape[self._inputs.channels(tensor.rank)]
+            grid = look.maps[number].grid or ()
+            entries[path] = Entry(number, grid, channels, max(flow.calls(path), 1), place, is_layer, offered)
+            latest = tensor if is_layer else latest
+
+        flow = Flow(self._domain, made, recorder.before, Tracer())
+        try:
+            outputs = flow.run(self._model, self._feed(self._inputs.lengths, None))
+            if not is_graph(self._model) and str(self._model.name) not in look.made:
+                self.whole = str(self._model.name)
+                made(None, self.whole, outputs)
+                self.whole = self.whole if self.whole in entries else None
+        except Exception as error:
+            # What lies behind (a head for another size, say) need not run; the layers before it can be measured.
+            look.failure = error
+        bare = not any(entry.is_layer for entry in entries.values())
+        self.entries = {path: entry._replace(offered=bare or entry.offered) for path, entry in entries.items()}
+        return look
+
+    def _grid_among(self, outputs: Any, preferred: int | None) -> tuple[int, Carried | None]:
+        """The output that counts, of a layer with several: the one that the model returns, else the first grid."""
+        leaves = keras.tree.flatten(outputs)
+        grids = [
+            (place, leaf)
+            for place, leaf in enumerate(leaves)
+            if isinstance(leaf, Carried) and self._inputs.places(leaf.rank) is not None
+        ]
+        return next((pair for pair in grids if pair[0] == preferred), grids[0] if grids else (0, None))
+
+
+def _returned_places(model: Any) -> dict[str, int]:
+    """Which output of an operation a graph model returns, by the operation's name."""
+    if not is_graph(model):
+        return {}
+    places: dict[str, int] = {}
+    for tensor in model.outputs:
+        history = tensor._keras_history
+        places.setdefault(str(history.operation.name), int(history.tensor_index))
+    return places
+
+
+def _same(tensor: Carried, latest: Carried | None) -> bool:
+    """Whether a map is what the last layer gave, as far as the image is concerned: a pointwise end."""
+    if latest is None or tensor.shape != latest.shape:
+        return False
+    pairs = zip(tensor.planes, latest.planes, strict=True)
+    return tensor is latest or all(np.array_equal(spans.joined(a), spans.joined(b)) for a, b in pairs)
+
+
+class _Ended(BaseException):
+    """A look that its listener has ended."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+class _Recorder:
+    """Takes down all maps of one run.
+
+    Args:
+        look: takes the notes.
+        inputs: say which maps are grids.
+        tick: called before every operation; what it raises ends the run.
+    """
+
+    def __init__(self, look: Look, inputs: Inputs, tick: Tick) -> None:
+        self._look, self._inputs, self._tick = look, inputs, tick
+        # Facts about tensors live beside them, for as long as they live.
+        self._numbers: dict[int, tuple[weakref.ref[Carried], int, str]] = {}
+        self._reads: dict[str, set[int]] = {}
+        self._finished: set[str] = set()
+
+    def number(self, tensor: Carried) -> int:
+        """Number of a map; taken down when it is met first."""
+        return self._known(tensor, "")[0]
+
+    def before(self, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Take down what an operation reads, and the nested models it is in."""
+        try:
+            self._tick()
+        except BaseException as error:
+            raise _Ended(error) from None
+        for reader in self._finished.intersection(_containers(path)):
+            self._reads.pop(reader, None)  # called once more: the last call counts
+            self._finished.remove(reader)
+        for tensor in _carried((args, kwargs)):
+            number, maker = self._known(tensor, "")
+            for reader in _containers(path):
+                # What comes from inside a nested model is not read by it.
+                if not maker.startswith(reader + SEPARATOR):
+                    self._reads.setdefault(reader, set()).add(number)
+
+    def made(self, path: str, outputs: Any, meant: Any) -> None:
+        """Take down what an operation gives.
+
+        Args:
+            path: of the operation.
+            outputs: all that it gives.
+            meant: what the path stands for, if this is the call that is meant.
+        """
+        for tensor in _carried(outputs):
+            self._known(tensor, path)
+        if isinstance(meant, Carried):
+            self._look.made[path] = self.number(meant)
+            self._look.reads[path] = tuple(sorted(self._reads.get(path, ())))
+        self._finished.add(path)
+
+    def _known(self, tensor: Carried, maker: str) -> tuple[int, str]:
+        known = self._numbers.get(id(tensor))
+        if known is None or known[0]() is not tensor:
+            number = self._look.add(tensor, self._inputs.places(tensor.rank))
+            known = (weakref.ref(tensor), number, maker)
+            self._numbers[id(tensor)] = known
+        return known[1], known[2]
+
+
+def _carried(structure: Any) -> list[Carried]:
+    return [leaf for leaf in keras.tree.flatten(structure) if isinstance(leaf, Carried)]
+
+
+def _containers(path: str) -> list[str]:
+    """A layer, and the nested models it is in.
+
+    >>> _containers("backbone/conv1")
+    ['backbone', 'backbone/conv1']
+    """
+    names = path.split(SEPARATOR)
+    return [SEPARATOR.join(names[: i + 1]) for i in range(len(names))]

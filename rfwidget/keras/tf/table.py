@@ -1,0 +1,144 @@
+"""Where the rules are kept: how what tensors depend on goes through an operation of TensorFlow, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget._measure import spans
+from rfwidget._measure.spans import Carried
+from rfwidget.keras.tf.values import Constant, Flowing, UnknownError, attribute
+
+Rule = Callable[["Call"], Any]
+
+RULES: dict[str, Rule] = {}
+"""Rules by the types of operations. A rule gives one result or a list of them, each a `Carried` or a `Constant`."""
+
+EVEN: set[str] = set()
+"""Operations that tell no channel from another, so that it does not matter to them whether channels are blurred."""
+
+
+def rule(names: str, *, even: bool = False) -> Callable[[Rule], Rule]:
+    """Take a rule into the table under the types of the operations that it serves, with spaces between them."""
+
+    def keep(function: Rule) -> Rule:
+        for name in names.split():
+            RULES[name] = function
+            if even:
+                EVEN.add(name)
+        return function
+
+    return keep
+
+
+class Call:
+    """One call of an operation, as rules see it.
+
+    Attributes:
+        operation: of the graph.
+        kind: its type.
+        inputs: what it is called with.
+    """
+
+    def __init__(self, operation: Any, inputs: Sequence[Any]) -> None:
+        self.operation = operation
+        self.kind = str(operation.type)
+        self.inputs = list(inputs)
+
+    @property
+    def count(self) -> int:
+        """Number of results."""
+        return len(self.operation.outputs)
+
+    def attr(self, name: str) -> Any:
+        """An attribute."""
+        return attribute(self.operation, name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an attribute."""
+        return name in self.operation.node_def.attr
+
+    def carried(self, place: int) -> Carried | None:
+        """What an input depends on; None: on no pixel."""
+        value = self.inputs[place]
+        return value.carried if isinstance(value, Flowing) else None
+
+    def needed(self, place: int) -> Carried:
+        """What an input depends on, which may be nothing."""
+        found = self.carried(place)
+        return spans.nowhere(self.inputs[place].shape, self.like) if found is None else found
+
+    def shape(self, place: int) -> tuple[int, ...]:
+        """Shape of an input."""
+        shape: tuple[int, ...] = self.inputs[place].shape
+        return shape
+
+    @property
+    def like(self) -> Carried:
+        """Any input that depends on the image."""
+        return next(value.carried for value in self.inputs if isinstance(value, Flowing))
+
+    @property
+    def all_carried(self) -> list[Carried]:
+        """All inputs that depend on the image."""
+        return [value.carried for value in self.inputs if isinstance(value, Flowing)]
+
+    def numbers(self, place: int) -> npt.NDArray[Any]:
+        """Numbers of an input.
+
+        Raises:
+            UnknownError: if it depends on the image.
+        """
+        value = self.inputs[place]
+        if not isinstance(value, Constant):
+            raise UnknownError(f"{self.kind} with sizes or places that the image decides")
+        return value.numbers
+
+    def axes(self, place: int, rank: int) -> list[int]:
+        """Axes that an input names, counted from the front."""
+        return sorted({int(axis) % max(rank, 1) for axis in np.atleast_1d(self.numbers(place))})
+
+    def nonzero(self, place: int) -> npt.NDArray[np.bool_] | None:
+        """Where an input is not zero by construction; it broadcasts to its shape. None: everywhere."""
+        value = self.inputs[place]
+        if isinstance(value, Constant):
+            return value.nonzero
+        zero = value.mask.zero if isinstance(value, Flowing) and value.mask is not None else None
+        return None if zero is None else ~zero
+
+    def on(self, place: int) -> npt.NDArray[np.bool_] | None:
+        """Where an input is not as good as minus infinity; it broadcasts to its shape. None: everywhere."""
+        value = self.inputs[place]
+        off = value.mask.off if isinstance(value, Flowing) and value.mask is not None else None
+        return None if off is None else ~off
+
+    def only(self, place: int) -> Carried:
+        """What an input depends on, where no other may depend on the image.
+
+        Raises:
+            UnknownError: if another does.
+        """
+        if any(isinstance(value, Flowing) for k, value in enumerate(self.inputs) if k != place):
+            raise UnknownError(f"{self.kind} with numbers that the image decides")
+        return self.needed(place)
+
+    @property
+    def static_shapes(self) -> list[tuple[int, ...] | None]:
+        """Shapes of the results as the graph has them; None: not known."""
+        shapes = [output.shape for output in self.operation.outputs]
+        return [tuple(shape.as_list()) if shape.is_fully_defined() else None for shape in shapes]
+
+    @property
+    def static_shape(self) -> tuple[int, ...]:
+        """Shape of the first result.
+
+        Raises:
+            UnknownError: if the graph does not know it.
+        """
+        shape = self.static_shapes[0]
+        if shape is None:
+            raise UnknownError(f"{self.kind} with a result of unknown shape")
+        return shape

@@ -1,0 +1,97 @@
+"""The user's network as it is, from the image to one layer: its own operations and weights, in inference mode.
+
+It runs inside Keras' stateless scope, so that no weight, seed, metric or loss of the model can change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from rfwidget.keras.interpreter import SEPARATOR, Interpreter, call_as_keras_does, for_inference, intercepted
+from rfwidget.keras.looks import Inputs
+
+
+class WeightedNetwork:
+    """The model up to a layer.
+
+    Args:
+        model: the user's model, only read.
+        inputs: how it is fed.
+        target: path of the layer; None: what the model returns.
+        call: which of its calls by code is meant.
+        output: which of the layer's outputs is meant.
+        init_weights: use constant positive kernels and zero biases instead of the model's weights.
+    """
+
+    def __init__(
+        self, model: Any, inputs: Inputs, target: str | None, call: int, output: int, *, init_weights: bool
+    ) -> None:
+        self._model = model
+        self._inputs = inputs
+        self._target, self._call, self._output = target, call, output
+        self._init_weights = init_weights
+
+    def run(self, images: Any) -> Any:
+        """Output of the layer for images ``[n, h, w, c]`` of any size that the model takes.
+
+        The other inputs of the model are ones; where they are maps, they are enlarged or cut as the image is. A model
+        that takes so many images at once gets each of them as often.
+        """
+        batch = self._inputs.batch
+        if batch is None or batch == images.shape[0]:
+            return self._at_once(images)
+        times = [batch, *(1 for _ in images.shape[1:])]
+        parts = [self._at_once(ops.tile(images[k : k + 1], times))[:1] for k in range(images.shape[0])]
+        return parts[0] if len(parts) == 1 else ops.concatenate(parts)
+
+    def _at_once(self, images: Any) -> Any:
+        lengths = tuple(images.shape[1:-1])
+        feeds = [
+            images if i == self._inputs.image else ops.ones((images.shape[0], *self._inputs.like(i, lengths)))
+            for i in range(len(self._inputs.shapes))
+        ]
+        feeds = [self._inputs.to_model(feed) for feed in feeds]
+        with keras.StatelessScope(self._replaced_weights()):
+            interpreter = Interpreter(
+                lambda *call: self._as_it_is(interpreter, *call), target=self._target, call=self._call
+            )
+            leaves = keras.tree.flatten(interpreter.run(self._model, feeds))
+            return self._inputs.from_model(leaves[self._output])
+
+    def _as_it_is(
+        self, interpreter: Interpreter, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        kwargs = for_inference(operation, kwargs)
+        if self._target is None or (path and not self._target.startswith(path + SEPARATOR)):
+            return call_as_keras_does(operation, args, kwargs)
+        with interpreter.in_code(path), intercepted(interpreter.apply):  # the layer is somewhere in this one's code
+            return call_as_keras_does(operation, args, kwargs)
+
+    def _replaced_weights(self) -> list[tuple[Any, Any]]:
+        if not self._init_weights:
+            return []
+        return [
+            (variable, ops.full(variable.shape, value, variable.dtype))
+            for variable, value in _conserving(self._model.weights)
+        ]
+
+
+def _conserving(variables: Sequence[Any]) -> list[tuple[Any, float]]:
+    """Positive values for kernels, such that a layer conserves mass, and neutral ones for what shifts and scales."""
+    values = []
+    for variable in variables:
+        name = variable.path.rsplit("/", 1)[-1]
+        if "depthwise_kernel" in name:
+            values.append((variable, 1 / math.prod(variable.shape[:-2])))
+        elif "kernel" in name:
+            values.append((variable, 1 / max(math.prod(variable.shape[:-1]), 1)))
+        elif name in {"bias", "beta", "moving_mean"}:
+            values.append((variable, 0.0))
+        elif name in {"gamma", "moving_variance"}:
+            values.append((variable, 1.0))
+    return values
