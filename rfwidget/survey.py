@@ -260,7 +260,7 @@ class Survey(Sequence[LayerRow]):
         Raises:
             ReceptiveFieldError: if pandas is not installed.
         """
-        with brought_by("pandas", "pandas", what="Survey.to_dataframe"):
+        with brought_by("pandas", "pandas", what="it"):
             import pandas as pd
         return pd.DataFrame(self.to_dict())
 
