@@ -21,6 +21,7 @@ import numpy as np
 
 from rfwidget._validation import box_inside, brief, pixel_inside
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
+from rfwidget.extras import brought_by
 from rfwidget.geometry import FieldGeometry
 from rfwidget.network import LayerField
 from rfwidget.plotting import Panel, plot_survey
@@ -259,10 +260,8 @@ class Survey(Sequence[LayerRow]):
         Raises:
             ReceptiveFieldError: if pandas is not installed.
         """
-        try:
+        with brought_by("pandas", "pandas", what="it"):
             import pandas as pd
-        except ImportError as error:
-            raise ReceptiveFieldError("to_dataframe needs pandas: pip install pandas, or use to_dict()") from error
         return pd.DataFrame(self.to_dict())
 
     def to_csv(self, path: str | Path | None = None) -> str:

@@ -159,7 +159,7 @@ def test_progress_tells_of_effective_fields_and_grows_all_the_same(asking: RFWid
     fractions = [fraction for fraction, _ in told]
     assert fractions == sorted(fractions)
     assert (fractions[0], fractions[-1]) == (0.0, 1.0)
-    assert any(words.startswith("effective receptive field of tall: gradient 2 of") for _, words in told)
+    assert any(words.startswith("effective receptive field of tall: image 1, gradient 2 of") for _, words in told)
 
 
 def test_effective_fields_count_against_the_limit_and_their_failure_leaves_no_file(
