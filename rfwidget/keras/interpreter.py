@@ -340,10 +340,15 @@ _variable = next(cls for cls in keras.Variable.__mro__ if "__mul__" in vars(cls)
 
 
 def for_inference(operation: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The keyword arguments of a call, in inference mode unless they say otherwise; some layers train by default."""
-    if "training" in _parameters(type(operation).call) and kwargs.get("training") is None:
-        return {**kwargs, "training": False}
-    return kwargs
+    """The keyword arguments of a call, in inference mode unless they say otherwise; some layers train by default.
+
+    Code may say ``training=`` to any layer: as Keras does, it is kept from those that do not ask for it.
+    """
+    if not isinstance(operation, keras.Layer):
+        return kwargs
+    if "training" not in _parameters(type(operation).call):
+        return {name: value for name, value in kwargs.items() if name != "training"}
+    return {**kwargs, "training": False} if kwargs.get("training") is None else kwargs
 
 
 @cache

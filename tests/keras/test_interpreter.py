@@ -378,3 +378,30 @@ def test_foreign_code_leaves_no_mark_on_constants_of_the_user() -> None:
     before = set(dir(constant))
     assert KerasReceptiveField(keras.Model(image, Foreign()(image))).compute().size == (5, 3)
     assert set(dir(constant)) == before
+
+
+class Scale(L.Layer):
+    """Does not ask whether it trains."""
+
+    def call(self, x: Any) -> Any:
+        return x * 2
+
+
+class Told(L.Layer):
+    """Says ``training=`` to every layer, as keras-hub's MobileNetV5 does."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conv, self.scale = L.Conv2D(2, 3), Scale()
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        return self.scale(self.conv(x, training=training), training=training)
+
+
+def test_layers_may_be_told_of_training_that_do_not_ask(recwarn: pytest.WarningsRecorder) -> None:
+    image = keras.Input(SHAPE)
+    rf = KerasReceptiveField(keras.Model(image, Told(name="told")(image)))
+    assert rf.compute(output_layer="told").size == (3, 3)
+    assert rf.verify().agree
+    assert rf.gradient_at((4, 5)).any()
+    assert not recwarn.list
