@@ -8,7 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tests.blueprints import Blueprint, Conv, Fork, Layer, Pad, Pointwise, Pool, Upsample
+from tests.blueprints import Blueprint, Conv, Fork, Layer, Pad, Pointwise, Pool, Upsample, Windows
+from tests.code_layers import Binned, Foreign, Gate, Masked, Mixed, RawConv, RawPool, Sorted
 
 FILTERS = 2
 
@@ -58,12 +59,16 @@ def _pointwise(kind: str, how: dict[str, str]) -> Any:
             return keras.layers.SpatialDropout2D(0.5, **dtype)
         case "rescale":
             return keras.layers.Rescaling(-3.0, 0.5, **dtype)
+        case "sort":
+            return Sorted(**dtype)
+        case "foreign":
+            return Foreign(**dtype)
     return getattr(keras.ops, how["activation"])
 
 
 def _apply_fork(fork: Fork, x: Any, how: dict[str, str]) -> Any:
     ends = [_apply(path, x, how) for path in fork.paths]
-    hides_zeros = fork.merge == "multiply"  # a bias keeps a factor that is all padding from hiding the others
+    hides_zeros = fork.merge in {"multiply", "gate"}  # a bias keeps a factor that is all padding from hiding the others
     if hides_zeros or (fork.merge != "concatenate" and len({end.shape[-1] for end in ends}) > 1):
         ends = [keras.layers.Conv2D(FILTERS, 1, dtype=how["dtype"])(end) for end in ends]
     merges = {
@@ -71,17 +76,22 @@ def _apply_fork(fork: Fork, x: Any, how: dict[str, str]) -> Any:
         "concatenate": keras.layers.Concatenate,
         "multiply": keras.layers.Multiply,
         "maximum": keras.layers.Maximum,
+        "gate": Gate,
     }
     return merges[fork.merge](dtype=how["dtype"])(ends)
 
 
-def _keras_layer(layer: Conv | Pool | Upsample | Pad, channels: int, how: dict[str, str]) -> keras.Layer:
+def _keras_layer(layer: Conv | Pool | Upsample | Pad | Windows, channels: int, how: dict[str, str]) -> keras.Layer:
     dtype = {"dtype": how["dtype"]}
     match layer:
         case Conv():
             kernel, stride, dilation = layer.kernel[::-1], layer.stride[::-1], layer.dilation[::-1]
             common = {**how, "strides": stride, "padding": "same" if layer.same else "valid"}
             match layer.kind:
+                case "masked":
+                    return Masked(FILTERS, kernel, stride, dilation, common["padding"], **dtype)
+                case "raw":
+                    return RawConv(FILTERS, kernel, stride, dilation, common["padding"], **dtype)
                 case "depthwise":
                     return keras.layers.DepthwiseConv2D(kernel, dilation_rate=dilation, **common)
                 case "separable":
@@ -92,6 +102,12 @@ def _keras_layer(layer: Conv | Pool | Upsample | Pad, channels: int, how: dict[s
                     groups = math.gcd(channels, FILTERS)
                     return keras.layers.Conv2D(FILTERS, kernel, dilation_rate=dilation, groups=groups, **common)
             return keras.layers.Conv2D(FILTERS, kernel, dilation_rate=dilation, **common)
+        case Windows():
+            return Mixed(layer.size[::-1], **dtype)
+        case Pool(kind="binned"):
+            return Binned(layer.kernel[::-1], **dtype)
+        case Pool(kind="raw"):
+            return RawPool(layer.kernel[::-1], layer.stride[::-1], "same" if layer.same else "valid", **dtype)
         case Pool():
             kind = keras.layers.MaxPooling2D if layer.kind == "max" else keras.layers.AveragePooling2D
             return kind(layer.kernel[::-1], layer.stride[::-1], "same" if layer.same else "valid", **dtype)

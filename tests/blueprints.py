@@ -15,7 +15,7 @@ Pair = tuple[int, int]
 
 
 class Conv(NamedTuple):
-    """A convolution: "conv", "grouped", "depthwise", "separable" or "transposed"."""
+    """A convolution: "conv", "grouped", "depthwise", "separable", "transposed"; or code: "masked", "raw"."""
 
     kind: str
     kernel: Pair
@@ -25,7 +25,7 @@ class Conv(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """A pooling: "max" or "average"."""
+    """A pooling: "max" or "average"; or code: "raw" (a maximum) or "binned" (blocks of a stride, by reshape)."""
 
     kind: str
     kernel: Pair
@@ -50,19 +50,27 @@ class Pad(NamedTuple):
 
 
 class Pointwise(NamedTuple):
-    """A layer that mixes no pixels: "normalise", "activation", "prelu", "dropout", "rescale" or "operation"."""
+    """A layer that mixes no pixels: "normalise", "activation", "prelu", "dropout", "rescale" or "operation"; or code:
+    "sort" (channels) or "foreign".
+    """
 
     kind: str
 
 
+class Windows(NamedTuple):
+    """Code in which the cells of a window all see each other, as in windowed attention; windows do not overlap."""
+
+    size: Pair
+
+
 class Fork(NamedTuple):
-    """Parallel paths from one map, merged by "add", "concatenate", "multiply" or "maximum"."""
+    """Parallel paths from one map, merged by "add", "concatenate", "multiply", "maximum" or, in code, "gate"."""
 
     merge: str
     paths: tuple[tuple[Any, ...], ...]
 
 
-Layer = Conv | Pool | Upsample | Pad | Pointwise | Fork
+Layer = Conv | Pool | Upsample | Pad | Pointwise | Windows | Fork
 
 
 class Blueprint(NamedTuple):
@@ -108,8 +116,9 @@ class Blueprint(NamedTuple):
 
 def _selects(layers: tuple[Layer, ...]) -> bool:
     return any(
-        (isinstance(layer, Pool) and layer.kind == "max")
-        or (isinstance(layer, Fork) and (layer.merge == "maximum" or any(map(_selects, layer.paths))))
+        (isinstance(layer, Pool) and layer.kind in {"max", "raw"})
+        or (isinstance(layer, Pointwise) and layer.kind == "sort")
+        or (isinstance(layer, Fork) and (layer.merge in {"maximum", "gate"} or any(map(_selects, layer.paths))))
         for layer in layers
     )
 
@@ -128,6 +137,8 @@ def grid_length(layers: tuple[Layer, ...], axis: int, length: int) -> int:
                 length *= layer.factor[axis]
             case Pad():
                 length += sum(layer[:2] if axis == 0 else layer[2:])
+            case Windows():
+                length = 0 if length % layer.size[axis] else length
             case Fork():
                 lengths = {grid_length(path, axis, length) for path in layer.paths}
                 length = lengths.pop() if len(lengths) == 1 else 0
@@ -144,6 +155,8 @@ def period(layers: tuple[Layer, ...], axis: int) -> int:
             total *= math.lcm(*(period(path, axis) for path in layer.paths))
         elif isinstance(layer, Pool) or (isinstance(layer, Conv) and layer.kind != "transposed"):
             total *= layer.stride[axis]
+        elif isinstance(layer, Windows):
+            total *= layer.size[axis]
     return total
 
 
@@ -164,6 +177,8 @@ def reach(layers: tuple[Layer, ...], axis: int, step: Fraction = Fraction(1)) ->
                 step /= layer.factor[axis]
             case Pad():
                 growth += sum(map(abs, layer[:2] if axis == 0 else layer[2:])) * step
+            case Windows():
+                growth += 2 * (layer.size[axis] - 1) * step
             case Fork():
                 ends = [reach(path, axis, step) for path in layer.paths]
                 growth += sum(more for more, _ in ends)

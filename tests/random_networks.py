@@ -20,6 +20,7 @@ from tests.blueprints import (
     Pointwise,
     Pool,
     Upsample,
+    Windows,
     fitting_length,
     grid_length,
     period,
@@ -41,7 +42,7 @@ def random_blueprint(rng: random.Random) -> Blueprint:
     """A network of 1 to 8 layers (a fork counts as one) that grows the field by less than ``MAX_REACH``."""
     layers: tuple[Layer, ...] = ()
     depth = rng.randint(1, 8)
-    makers = [*[_conv] * 4, _pool, _pool, _fork, _fork, _transposed, _upsample, _margin, _pointwise]
+    makers = [*[_conv] * 4, _pool, _pool, _fork, _fork, _transposed, _upsample, _margin, _pointwise, _windows]
     while len(layers) < depth:
         longer = (*layers, rng.choice(makers)(rng))
         if all(_fits(longer, axis) for axis in (0, 1)):
@@ -68,7 +69,7 @@ def _pair(rng: random.Random, low: int, high: int) -> Pair:
 def _conv(rng: random.Random, stride: Pair | None = None, same: bool | None = None) -> Conv:
     """Any convolution that Keras runs on a CPU: dilation only without stride, depthwise strides equal on both axes."""
     kind = rng.choice(
-        ["conv"] * 12 + ["depthwise"] * 4 + ["separable"] * 3 + ["grouped"]
+        ["conv"] * 10 + ["masked", "raw"] + ["depthwise"] * 4 + ["separable"] * 3 + ["grouped"]
     )  # Keras compiles each grouped
     if stride is None:
         stride = rng.choice([ONE, ONE, ONE, (2, 2), (2, 1), (1, 2), (3, 3), (3, 2), (1, 3)])
@@ -81,7 +82,9 @@ def _conv(rng: random.Random, stride: Pair | None = None, same: bool | None = No
 def _pool(rng: random.Random, stride: Pair | None = None, same: bool | None = None) -> Pool:
     if stride is None:
         stride = rng.choice([(2, 2), (2, 2), (2, 1), (1, 2), (3, 2), ONE])
-    kind = rng.choice(["max", "average"])
+    kind = rng.choice(["max", "max", "average", "average", "raw", "binned"])
+    if kind == "binned":
+        return Pool(kind, stride, stride) if not same else Pool("average", stride, stride, same=True)
     return Pool(kind, _pair(rng, 1, 4), stride, rng.random() < 0.5 if same is None else same)
 
 
@@ -103,8 +106,14 @@ def _margin(rng: random.Random) -> Pad:
     return Pad(*(sign * rng.randint(0, 3) for _ in range(4)))
 
 
+def _windows(rng: random.Random) -> Windows:
+    return Windows((rng.randint(1, 4), rng.randint(2, 3)))
+
+
 def _pointwise(rng: random.Random) -> Pointwise:
-    return Pointwise(rng.choice(["normalise", "activation", "prelu", "dropout", "rescale", "operation"]))
+    return Pointwise(
+        rng.choice(["normalise", "activation", "prelu", "dropout", "rescale", "operation", "sort", "foreign"])
+    )
 
 
 def _shift(rng: random.Random) -> tuple[Layer, ...]:
@@ -135,7 +144,7 @@ def _direct_path(rng: random.Random, stride: Pair) -> tuple[Layer, ...]:
 
 def _fork(rng: random.Random) -> Fork:
     """Two or three paths of one stride, or an hourglass beside a skip connection."""
-    merge = rng.choice(["add", "add", "concatenate", "concatenate", "multiply", "maximum"])
+    merge = rng.choice(["add", "add", "concatenate", "concatenate", "multiply", "maximum", "gate"])
     stride = rng.choice([ONE, ONE, (2, 2), (2, 1), (3, 2)])
     if stride == ONE or rng.random() < 0.5:
         paths = [_direct_path(rng, stride) for _ in range(rng.randint(2, 3))]
