@@ -209,15 +209,26 @@ def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
             if axis == place or length == 1:
                 continue
             if axis in places:
-                middle_third = slice(length // 3, max(length - length // 3, length // 3 + 1))
-                factor = factor[(*(slice(None),) * (1 + axis), middle_third)]
-                straight = straight and bool((factor[:2] == factor[:2].take([0], 1 + axis)).all())
+                straight = straight and _are_alike(factor, axis, _central(length, 2))
+                factor = factor[(*(slice(None),) * (1 + axis), _central(length, 1))]
             factor = factor.max(axis=1 + axis, keepdims=True)
         rows.append(np.broadcast_to(factor.reshape(3, -1), (3, tensor.shape[place])))
     low, high, bordered = np.max(rows, axis=0)
     first, end = np.where(high == NOWHERE, 0, -low), np.where(high == NOWHERE, 0, high)
     alike = bool((first == first[:1]).all() and (end == end[:1]).all())
     return Line(first, end, bordered > 0, straight, not straight and len(first) > 1 and alike)
+
+
+def _central(length: int, least: int) -> slice:
+    """The middle third of so many lines, but no fewer than some of them."""
+    first = min(length // 3, max(length - least, 0))
+    return slice(first, max(length - length // 3, first + least))
+
+
+def _are_alike(factor: npt.NDArray[Any], axis: int, some: slice) -> bool:
+    """Whether some of the lines along an axis of a map see the same."""
+    lines = factor[(slice(2), *(slice(None),) * axis, some)]
+    return bool((lines == lines.take([0], 1 + axis)).all())
 
 
 def _extent(tensor: Carried, image_axis: int) -> float:

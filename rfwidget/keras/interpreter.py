@@ -126,6 +126,25 @@ def symbolic_outputs(model: Any, prefix: str = "") -> dict[str, Any]:
     return outputs
 
 
+def needs(model: Any, path: str, other: str) -> bool:
+    """Whether a layer's output needs another operation of the model; in code, all that stands before may be needed.
+
+    Args:
+        model: holds both.
+        path: of the layer.
+        other: path of the operation.
+    """
+    head, _, rest = path.partition(SEPARATOR)
+    other_head, _, other_rest = other.partition(SEPARATOR)
+    nodes = [node for node in all_nodes(model) if node.operation.name == head] if is_graph(model) else []
+    if not nodes:
+        return True
+    if head == other_head:
+        return not rest or not other_rest or needs(nodes[-1].operation, rest, other_rest)
+    before = nodes_before([tensor for node in nodes for tensor in node.outputs], model.inputs)
+    return any(node.operation.name == other_head for node in before)
+
+
 def outputs_of(model: Any, whole: str | None) -> list[str]:
     """Paths of what a model returns, in its own order; ``whole`` is that of a model without a graph."""
     if is_graph(model):

@@ -22,7 +22,7 @@ from rfwidget.errors import SizeRefusedError, in_words
 from rfwidget.geometry import AxisField
 from rfwidget.keras.domains import NeedsFullWidth, SpanDomain
 from rfwidget.keras.flow import Flow
-from rfwidget.keras.interpreter import SEPARATOR, is_graph, outputs_of, symbolic_outputs
+from rfwidget.keras.interpreter import SEPARATOR, is_graph, needs, outputs_of, symbolic_outputs
 from rfwidget.keras.trace import Tracer
 
 Tick = Callable[[], None]
@@ -109,12 +109,10 @@ class LayersFields(NamedTuple):
     Attributes:
         asked: the look at the size asked for that they go with.
         fields: by the numbers of the maps in it.
-        cut_short: whether the model failed at another size, so that layers behind that may be known better alone.
     """
 
     asked: Look
     fields: Fields
-    cut_short: bool
 
     def axes(self, path: str) -> tuple[AxisField, ...] | None:
         """Fields of a layer along each image axis; None if the image does not reach it."""
@@ -160,6 +158,7 @@ class ModelLooks:
         self.whole: str | None = None
         self._returned = set(outputs_of(model, None))
         self._fields: dict[tuple[str, ...], LayersFields] = {}
+        self._failed: set[str] = set()  # paths of operations that do not run at some other size
         self.entries: dict[str, Entry] = {}
         self._whole: set[tuple[int, int]] = set()
         self._blur = True
@@ -208,29 +207,27 @@ class ModelLooks:
                     f"the network up to {target!r} does not run on this image: {in_words(asked.failure)}"
                 ) from asked.failure
             numbers = [asked.made[path] for path in paths]
-            failed = False
-
-            def look(lengths: tuple[int, ...]) -> Look:
-                nonlocal failed
-                found = self.look(lengths, target, tick)
-                failed = failed or found.failure is not None
-                return found
-
-            fields = measure(look, asked, numbers)
-            self._fields[key] = LayersFields(asked, fields, failed and target is None)
+            fields = measure(lambda lengths: self.look(lengths, target, tick), asked, numbers)
+            self._fields[key] = LayersFields(asked, fields)
         return self._fields[key]
+
+    def is_better_alone(self, path: str) -> bool:
+        """Whether more may be known of a layer if no other is run: what failed at other sizes is none of its own."""
+        return bool(self._failed) and not any(needs(self._model, path, failed) for failed in self._failed)
 
     def look(self, lengths: tuple[int, ...], target: str | None, tick: Tick) -> Look:
         """A look at an image of some lengths, as far as a layer (None: to the end)."""
         look = Look(lengths)
+        recorder = _Recorder(look, self._inputs, tick)
         try:
-            self._run(_Recorder(look, self._inputs, tick), lengths, target=target)
+            self._run(recorder, lengths, target=target)
         except _Ended as ended:
             raise ended.error from None
         except NeedsFullWidth as error:  # not so at the size asked for: code goes another way at this one
             raise SizeRefusedError("the model's code does not treat all sizes alike") from error
         except Exception as error:
             look.failure = error
+            self._failed.add(recorder.latest)
             if not look.maps:
                 words = f"the network does not run on an image of {lengths}: {in_words(error)}"
                 raise SizeRefusedError(words) from error
@@ -397,10 +394,14 @@ class _Recorder:
         look: takes the notes.
         inputs: say which maps are grids.
         tick: called before every operation; what it raises ends the run.
+
+    Attributes:
+        latest: path of the operation that was begun last.
     """
 
     def __init__(self, look: Look, inputs: Inputs, tick: Tick) -> None:
         self._look, self._inputs, self._tick = look, inputs, tick
+        self.latest = ""
         # Facts about tensors live beside them, for as long as they live.
         self._numbers: dict[int, tuple[weakref.ref[Carried], int, str]] = {}
         self._reads: dict[str, set[int]] = {}
@@ -412,6 +413,7 @@ class _Recorder:
 
     def before(self, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Take down what an operation reads, and the nested models it is in."""
+        self.latest = path
         try:
             self._tick()
         except BaseException as error:

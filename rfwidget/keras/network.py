@@ -99,7 +99,7 @@ class KerasNetwork(Network):
                 found[name] = LayerField(None, Size(math.nan, math.nan), reasons[name])
                 continue
             fields = together
-            if together.cut_short and together.partial(path):
+            if together.partial(path) and self._looks.is_better_alone(path):
                 fields = self._looks.fields([path], tick)
             axes = fields.axes(path)
             field = None if axes is None else FieldGeometry(*reversed(axes))

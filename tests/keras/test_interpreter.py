@@ -16,7 +16,7 @@ from keras import ops
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.keras import KerasReceptiveField
-from rfwidget.keras.interpreter import intercepted
+from rfwidget.keras.interpreter import intercepted, needs
 from tests.models import chain
 
 SHAPE = (31, 44, 3)
@@ -405,3 +405,15 @@ def test_layers_may_be_told_of_training_that_do_not_ask(recwarn: pytest.Warnings
     assert rf.verify().agree
     assert rf.gradient_at((4, 5)).any()
     assert not recwarn.list
+
+
+def test_what_a_layer_needs() -> None:
+    image = keras.Input(SHAPE)
+    x = L.Conv2D(2, 3, name="a")(image)
+    inner = keras.Model(x, [L.Conv2D(2, 3, name="c")(x), L.Conv2D(2, 3, name="d")(x)], name="inner")
+    c, d = inner(x)
+    code = Told(name="told")(L.Add(name="add")([c, d]))
+    model = keras.Model(image, [code, L.ReLU(name="beside")(x)])
+    needed = [("add", "inner/c"), ("told/scale", "told/conv"), ("told", "a")]
+    others = [("inner/c", "inner/d"), ("beside", "inner/c"), ("a", "add")]
+    assert [needs(model, *pair) for pair in needed + others] == [True] * 3 + [False] * 3
