@@ -138,7 +138,7 @@ def _last_of(backbone: Any) -> Any:
     """A backbone with the coarsest of its feature maps as its only output."""
     import keras
 
-    return keras.Model(backbone.input, list(backbone.pyramid_outputs.values())[-1])
+    return keras.Model(backbone.input, list(backbone.output.values())[-1])
 
 
 def _hgnet(variant: str, shape: tuple[int | None, int | None, int] = IMAGE, **settings: Any) -> Any:
