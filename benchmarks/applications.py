@@ -171,6 +171,8 @@ def page(results: list[dict[str, Any]]) -> str:
         "`build` is the time that Keras takes to build the model, `compute` the time of one measurement, without that",
         "build; `peak` is the largest resident memory of the process, TensorFlow and the user's model included.",
         "",
+        "Backbones of keras-hub, MTCNN and keras-tcn stand on [a page of their own](models-of-others.md).",
+        "",
         f"Written by `python -m benchmarks.applications` on {_machine()}. Times are of one run and noisy.",
         "",
         "| " + " | ".join(HEADINGS) + " |",

@@ -138,7 +138,7 @@ def _last_of(backbone: Any) -> Any:
     """A backbone with the coarsest of its feature maps as its only output."""
     import keras
 
-    return keras.Model(backbone.input, list(backbone.pyramid_outputs.values())[-1])
+    return keras.Model(backbone.input, list(backbone.output.values())[-1])
 
 
 def _hgnet(variant: str, shape: tuple[int | None, int | None, int] = IMAGE, **settings: Any) -> Any:
@@ -160,7 +160,10 @@ def _retinanet() -> Any:
 
 
 def _d_fine() -> Any:
-    return _hub(
+    """D-FINE as far as the finer map that its encoder hands to the decoder; behind that there are queries, no grids."""
+    import keras
+
+    model = _hub(
         "DFine",
         backbone=_hgnet("b0", (None, None, 3), use_learnable_affine_block=True, out_features=["stage3", "stage4"]),
         decoder_in_channels=[128, 128],
@@ -191,6 +194,7 @@ def _d_fine() -> Any:
         image_shape=(256, 256, 3),
         seed=0,
     )
+    return keras.Model(model.input, keras.tree.flatten(model.get_layer("hybrid_encoder").output)[0])
 
 
 def _vit_det(size: int, window: int = 14, everywhere: tuple[int, ...] = (2, 5, 8, 11)) -> Any:
@@ -392,8 +396,8 @@ RECIPES: dict[str, Recipe] = {
     "HGNetV2-B6": Recipe(lambda: _last_of(_hgnet("b6"))),
     "DeepLabV3+ (ResNet50)": Recipe(lambda: _deeplab([6, 12, 18]), size=INFINITE, source="global pooling in ASPP"),
     "RetinaNet FPN (ResNet50)": Recipe(_retinanet),
-    "BASNet": Recipe(_basnet),
-    "D-FINE": Recipe(_d_fine, size=INFINITE, source=ATTENTION),
+    "BASNet": Recipe(_basnet, source="none"),
+    "D-FINE encoder": Recipe(_d_fine, size=INFINITE, source=ATTENTION),
     "MiT-B0": Recipe(lambda: _mit([2, 2, 2, 2]), size=INFINITE, source=ATTENTION),
     "MiT-B2": Recipe(lambda: _mit([3, 4, 6, 3]), size=INFINITE, source=ATTENTION),
     "SegFormer-B0": Recipe(_segformer, size=INFINITE, source=ATTENTION),

@@ -241,3 +241,34 @@ def test_a_temporal_convolutional_network(padding: str) -> None:
     low = 1 - size if padding == "causal" else -(size // 2)
     assert (axis.cells, axis.pixels) == (1, 1)
     assert axis.edges_at(100) == (100 + low, 100 + low + size)
+
+
+class Gated(L.Layer):
+    """A branch that does nothing before it is trained: its weights start at zero, and code makes something of them."""
+
+    def __init__(self, product: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.product, self.conv = product, L.Conv2D(4, 3, padding="same", name="conv")
+
+    def build(self, shape: Any) -> None:
+        self.gate = self.add_weight(shape=(shape[-1],), initializer="zeros", name="gate")
+        self.built = True
+
+    def call(self, x: Any) -> Any:
+        return x + self.product(self.conv(x), self.gate)
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda x, gate: ops.einsum("nyxc,c->nyxc", x, ops.reshape(gate, (4,))),
+        lambda x, gate: ops.matmul(x, ops.expand_dims(gate, 1)),
+        lambda x, gate: ops.conv(x, ops.reshape(gate, (1, 1, 4, 1))),
+        lambda x, gate: x * ops.reshape(gate, (1, 1, 1, 4)),
+    ],
+    ids=["einsum", "matmul", "conv", "multiply"],
+)
+def test_weights_that_start_at_zero_are_no_mask(product: Any) -> None:
+    image = keras.Input((32, 48, 4))
+    rf = measured(Gated(product, name="gated")(image), image)
+    assert rf.rf_params.size == (3, 3)

@@ -17,6 +17,9 @@ from rfwidget.keras.looks import Inputs
 
 SUBCLASSED_INPUT = "input"
 
+_NARROW = 4
+"""An input of fewer pixels along an axis is no image, if there is another."""
+
 
 def check_built(model: keras.Model) -> keras.Model:
     """The model, if it has its weights.
@@ -66,7 +69,9 @@ def build_model(
 
 def fixed_shape(model: keras.Model, default: tuple[int, int, int]) -> tuple[int, int, int]:
     """Shape of the model's first image input, with ``default`` where the model leaves it open."""
-    image = next((shape for _, shape in _inputs(model) if len(shape) == 3), (None, None, None))
+    own = [shape for _, shape in _inputs(model)]
+    first = _first_image(own)
+    image = (None, None, None) if len(own[first]) != 3 else own[first]
     height, width, channels = (own or other for own, other in zip(image, default, strict=True))
     return height, width, channels
 
@@ -102,7 +107,7 @@ def read_inputs(
     else:
         place = None if input_layer is None else names.index(input_layer)
     if place is None:
-        place = next((i for i, (_, taken) in enumerate(own) if len(taken) == 3), 0)
+        place = _first_image([taken for _, taken in own])
     if len(own[place][1]) != 3:
         raise ReceptiveFieldError(
             f"input {names[place]!r} takes {own[place][1]}: expected an image (height, width, channels)"
@@ -124,6 +129,13 @@ def _inputs(model: keras.Model) -> list[tuple[str, tuple[int | None, ...]]]:
         shapes = [(*shape[1:], shape[0]) if first and len(shape) == 3 else shape for shape in shapes]
         return [(input_name(tensor), shape) for tensor, shape in zip(model.inputs, shapes, strict=True)]
     return [(SUBCLASSED_INPUT, (None, None, None))]
+
+
+def _first_image(shapes: Sequence[Sequence[int | None]]) -> int:
+    """Which input is taken for the image: the first that can be one; boxes and points have few numbers in a row."""
+    images = [i for i, shape in enumerate(shapes) if len(shape) == 3]
+    wide = [i for i in images if all(n is None or n >= _NARROW for n in shapes[i][:2])]
+    return next(iter(wide or images), 0)
 
 
 def _batch(model: keras.Model, place: int) -> int | None:

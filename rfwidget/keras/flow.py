@@ -119,6 +119,8 @@ class Flow:
                 # Branches and loops: what their functions close over is followed where all of the code is drawn.
                 raise NotImplementedError(f"{operation.name} takes functions")
             args, kwargs = keras.tree.map_structure(_as_assigned, (args, kwargs))
+            if type(operation).__name__ in _PRODUCTS:
+                args, kwargs = keras.tree.map_structure(_unless_only_zeros, (args, kwargs))
         outputs = self._interpreter.apply(operation, self._unwrap(args), self._unwrap(kwargs))
         return self._wrap(outputs, _kind_of(operation))
 
@@ -155,6 +157,15 @@ def _as_assigned(leaf: Any) -> Any:
     """What code has assigned to a weight; the weight itself if nothing, or only zeros, which are no mask."""
     value = assigned(leaf) if isinstance(leaf, keras.Variable) else None
     return leaf if value is None or not bool(keras.ops.any(value)) else value
+
+
+_PRODUCTS = {"Conv", "ConvTranspose", "DepthwiseConv", "Dot", "Einsum", "Matmul", "SeparableConv", "Tensordot"}
+
+
+def _unless_only_zeros(leaf: Any) -> Any:
+    """A factor of a product; ones for what holds zeros only: no mask, but weights before they were trained."""
+    is_weight = keras.ops.is_tensor(leaf) and "float" in keras.backend.standardize_dtype(leaf.dtype)
+    return keras.ops.ones_like(leaf) if is_weight and not bool(keras.ops.any(leaf)) else leaf
 
 
 def _kind_of(operation: Any) -> str:

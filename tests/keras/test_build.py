@@ -34,3 +34,13 @@ def test_the_build_function_runs_under_the_callers_dtype_policy_on_any_thread() 
     assert seen == ["float64"]
     assert after == ["kept"]
     assert rf.rf_params.size == (5, 3)
+
+
+def test_boxes_that_come_first_are_not_taken_for_the_image() -> None:
+    boxes, image = keras.Input((None, 2, 2), name="boxes"), keras.Input((31, 44, 3), name="images")
+    gate = keras.ops.mean(boxes, axis=(1, 2, 3), keepdims=True)
+    model = keras.Model([boxes, image], keras.layers.Conv2D(4, (3, 5))(image) * gate)
+    rf = KerasReceptiveField(model)
+    assert rf.compute().size == (5, 3)
+    assert rf.input_layer == "images"
+    assert rf.input_shape[1:] == (44, 31, 3)
