@@ -18,9 +18,9 @@ from rfwidget._measure.forward import partial_words
 from rfwidget._measure.memory import Footprint, share
 from rfwidget._measure.patches import Patches
 from rfwidget._measure.spans import Carried
-from rfwidget._measure.windows import plan, whole_image
+from rfwidget._measure.windows import Window, plan, whole_image
 from rfwidget._progress import Progress
-from rfwidget.errors import SizeRefusedError, in_words
+from rfwidget.errors import ReceptiveFieldError, SizeRefusedError, in_words
 from rfwidget.geometry import EMPTY, FieldGeometry
 from rfwidget.keras import gradient as backprop
 from rfwidget.keras.domains import OpaqueError
@@ -215,11 +215,20 @@ class KerasNetwork(Network):
 
     def feature_map(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Compiled at the first call; in parts where the whole would take much memory."""
-        if self._footprint.forward > share() and not self.patches.window.whole:
+        if self._footprint.forward > share() and self._window is not None:
             pixels = self._footprint.image * share() / self._footprint.forward
             return self.patches.values(image, pixels)
         self._footprint.check_forward(self.output_layer)
         return self._compiled.feature_map(image)
+
+    @property
+    def _window(self) -> Window | None:
+        """The window of gradients, if there is one that fits into memory, and is smaller than the image."""
+        try:
+            window = self.patches.window
+        except ReceptiveFieldError:
+            return None
+        return None if window.whole else window
 
     @cached_property
     def patches(self) -> Patches:
