@@ -37,7 +37,7 @@ def test_a_footprint_counts_the_maps_up_to_the_layer() -> None:
     ("free", "ask", "words"),
     [
         (10**4, lambda rf: rf.gradient_at((0, 0)), "Backpropagating from 'b' on"),
-        (10**5, lambda rf: rf.feature_map(), "The feature map of 'b' needs about"),
+        (10**4, lambda rf: rf.feature_map(), "The feature map of 'b' needs about"),
         (10**4, lambda rf: rf.cells_seeing((3, 3)), "Following pixels to 'b' needs"),
     ],
 )
