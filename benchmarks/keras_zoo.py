@@ -27,6 +27,7 @@ from benchmarks.applications import _machine, _pair, _peak
 TABLE = Path(__file__).resolve().parent.parent / "docs" / "models-of-others.md"
 MEMORY = 14 << 30  # bytes of address space for one model
 TIME_LIMIT = 300  # seconds for one model
+_INSIDE = " (inside the image)"
 HEADINGS = (
     "model",
     "image",
@@ -84,10 +85,13 @@ def measure(name: str) -> dict[str, Any]:
     result["peak"] = _peak()
     good = recipe.size is None or set(description.size) == {recipe.size}
     if any(description.unbounded):
-        try:
-            local = rf.compute(**asked, output_layer=rf.output_layer, ignore_global_context=True).size
-        except ReceptiveFieldError:  # nothing but global context
-            local = None
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                local = rf.compute(**asked, output_layer=rf.output_layer, ignore_global_context=True).size
+            except ReceptiveFieldError:  # nothing but global context
+                local = None
+        result["local inside"] = any("requested size" in str(warning.message) for warning in told)
         result["local"] = None if local is None else list(local)
         good = good and (recipe.local is None or set(local or ()) == {recipe.local})
     number = recipe.local if recipe.size == math.inf else recipe.size
@@ -174,9 +178,9 @@ def _row(result: dict[str, Any]) -> tuple[str, ...]:
         result["model"],
         _numbers(result["image"]),
         f"`{result['layer']}`",
-        _numbers(result["size"]) + (" (inside the image)" if result["inside"] else ""),
+        _numbers(result["size"]) + _INSIDE * result["inside"],
         _numbers(result["stride"]),
-        "" if result["local"] is None else _numbers(result["local"]),
+        "" if result["local"] is None else _numbers(result["local"]) + _INSIDE * result.get("local inside", False),
         "yes" if all(result["uniform"]) else "no",
         f"{result['build']:.1f}",
         f"{result['compute']:.1f}",
@@ -196,7 +200,8 @@ def page(results: list[dict[str, Any]]) -> str:
         "them; the transformers and the larger decoders with fewer or narrower layers than their presets. Size and",
         "stride are in pixels and alike on both axes unless two are given. *Unbounded*: it grows with the image.",
         "The local size is then that of `compute(ignore_global_context=True)`. *Inside the image*: the model runs on",
-        "images of this size only, and what its cells see is cut by the borders of it; rfwidget then says so.",
+        "images of this size only, or larger ones cost too much, and what its cells see is cut by the borders; a",
+        "warning says so then.",
         "",
         "*Expected* says where else the number comes from: published, worked out by hand from the layers, or from the",
         "other ways of `verify()`: gradients through a linear copy, and changed pixels of the real network. A bold",
