@@ -486,7 +486,12 @@ class _Axis:
         if number in self._found:
             return self._found[number]
         seen = self._asked.maps[number]
-        if self._long is not None and number < len(self._long.maps) and self._endless(number, self._long):
+        if (
+            self._long is not None
+            and number < len(self._long.maps)
+            and _has_as_many_grids(seen, self._long.maps[number])
+            and self._endless(number, self._long)
+        ):
             # A grid that does not grow, of cells that see all: pooled to a few. At this size one may have seen all
             # before.
             self._found[number] = unbounded(len(seen.lines[self._axis].first), self._length)
@@ -587,6 +592,14 @@ class _Axis:
         middle, there = len(one.first) // 2, len(other.first) // 2
         grown = (other.end[there] - other.first[there]) - (one.end[middle] - one.first[middle])
         return bool(grown >= (longer.lengths[self._axis] - self._length) // 2)
+
+
+def _has_as_many_grids(before: Seen, after: Seen) -> bool:
+    """Whether two maps hold as many grids: else something was reshaped for one size of the image, and means nothing."""
+    if before.grid is None or after.grid is None:
+        return False
+    own, other = (math.prod(seen.shape) // max(math.prod(seen.grid or ()), 1) for seen in (before, after))
+    return own == other
 
 
 def _grown(before: Seen, after: Seen, axis: int) -> list[int]:
