@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._measure import backward
+from rfwidget._measure.looks import Fields
 from rfwidget._progress import Progress, part
 from rfwidget.errors import NoInfluenceError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
@@ -47,10 +48,12 @@ def _error(known: LayerField, layer: str) -> ReceptiveFieldError:
     return ReceptiveFieldError(known.reason) if known.reason else NoInfluenceError(backward.nothing(layer))
 
 
-def partial_words(layer: str, *, resizable: bool) -> str:
+def partial_words(layer: str, fields: Fields) -> str:
     """Why only the parts of receptive fields inside the image are known."""
     inside = "the receptive fields given there are the parts inside the image"
-    if resizable:
+    if fields.cut_short:
+        return f"to see all that {layer!r} sees, images would have to be so long that it costs too much: {inside}"
+    if all(fields.resizable):
         return (
             f"the cells of {layer!r} do not repeat on any image that was looked at, or are not clear of its borders: "
             f"{inside}"

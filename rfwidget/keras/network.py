@@ -103,7 +103,7 @@ class KerasNetwork(Network):
                 fields = self._looks.fields([path], tick)
             axes = fields.axes(path)
             field = None if axes is None else FieldGeometry(*reversed(axes))
-            warning = partial_words(name, resizable=all(fields.fields.resizable)) if fields.partial(path) else ""
+            warning = partial_words(name, fields.fields) if fields.partial(path) else ""
             found[name] = LayerField(field, Size(*reversed(fields.reads(path))), warning=warning)
         progress(1.0, "measured")
         return found

@@ -254,7 +254,7 @@ class TorchNetwork(Network):
             warning = " ".join(
                 [
                     *([_READS_NUMBERS] if self._notes else []),
-                    *([partial_words(name, resizable=all(fields.resizable))] if number in fields.partial else []),
+                    *([partial_words(name, fields)] if number in fields.partial else []),
                 ]
             )
             found[name] = LayerField(geometry, Size(reads[1], reads[0]), warning=warning)
