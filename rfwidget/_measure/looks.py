@@ -40,6 +40,9 @@ _WORK = 1 << 27
 _LOOKS = 24
 """Looks of a measurement, at most."""
 
+_ACROSS = (_NEAR, 360)
+"""Pixels by which an image is longer across an axis, if that is short; some networks run at few sizes only."""
+
 _BESIDE = 1 << 22
 """Pixels of the largest image that is longer along one axis, and not too short along the others."""
 
@@ -322,10 +325,12 @@ class _Looks:
                 return found
         alone = tuple(n + more * (a == axis) for a, n in enumerate(self._asked.lengths))
         # Across the axis the image must not be so short that all cells meet a border there.
-        beside = tuple(n if a == axis or n >= _NEAR else n + _NEAR for a, n in enumerate(alone))
-        if beside != alone and math.prod(beside) <= _BESIDE and self._is_affordable(beside, 1.0):
+        for more_beside in _ACROSS:
+            beside = tuple(n if a == axis or n >= _NEAR else n + more_beside for a, n in enumerate(alone))
+            if beside == alone or math.prod(beside) > _BESIDE or not self._is_affordable(beside, 1.0):
+                break
             found = self._at(beside)
-            if found is not None:
+            if found is not None and len(found.maps) == len(self._asked.maps):
                 return found
         if not self._is_affordable(alone, 1.0):
             self.exhausted = True

@@ -52,7 +52,7 @@ def test_after_a_hundred_lives_nothing_is_left(capfd: Any) -> None:
     seen = [reference for _ in range(CYCLES) for reference in live()]
     gc.collect()
     assert sum(reference() is not None for reference in seen) == 0
-    assert alive() == ours
+    assert not alive() - ours  # what earlier tests have left may have gone meanwhile
     assert len(worker_threads()) == running
     assert len(registry) == known
     assert capfd.readouterr().err == ""
