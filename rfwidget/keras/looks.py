@@ -189,9 +189,11 @@ class ModelLooks:
         return seen.marks.derived and not seen.marks.unknown and not any(line.turned for line in seen.lines)
 
     def is_number(self, path: str) -> bool:
-        """Whether a layer is one cell that was pooled from all over the image."""
+        """Whether a layer is one cell that was pooled from all over the image, whatever its size."""
         seen = self.seen(path)
-        return math.prod(seen.grid or ()) == 1 and len(seen.marks.context) == len(self._inputs.lengths)
+        if math.prod(seen.grid or ()) != 1 or len(seen.marks.context) < len(self._inputs.lengths):
+            return False
+        return not all(self.fields([path], lambda: None).fields.resizable)
 
     def fields(self, paths: Sequence[str], tick: Tick) -> LayersFields:
         """Receptive fields of some layers at the size asked for, along all image axes.
