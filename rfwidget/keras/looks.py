@@ -189,9 +189,8 @@ class ModelLooks:
         return seen.marks.derived and not seen.marks.unknown and not any(line.turned for line in seen.lines)
 
     def is_number(self, path: str) -> bool:
-        """Whether a layer is one cell that was pooled from all over the image, whatever its size."""
-        seen = self.seen(path)
-        if math.prod(seen.grid or ()) != 1 or len(seen.marks.context) < len(self._inputs.lengths):
+        """Whether a layer is one cell for the whole image, whatever its size."""
+        if math.prod(self.seen(path).grid or ()) != 1:
             return False
         return not all(self.fields([path], lambda: None).fields.resizable)
 
