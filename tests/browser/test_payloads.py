@@ -35,7 +35,7 @@ for name in PAYLOADS:
     try:
         widget.image = name
     except ValueError as error:
-        widget.children[1].say(str(error))
+        widget._overlay.set(notice=str(error))
 """
 FAILS = "widget.output_layer = 'fails'"
 
