@@ -105,8 +105,9 @@ def test_live_view_reload_and_saved_notebook_keep_names_and_errors_as_text(watch
     expect(overlay).to_have_attribute("data-state", "ready")
     overlay.click(position={"x": 30, "y": 30})
     expect(page.locator(".rfwidget-survey").first).to_contain_text(PAYLOADS[0])
-    for bar in page.locator(".rfwidget-bar").all()[:3]:
-        bar.hover()
+    for bar in page.locator(".rfwidget-strip .rfwidget-bar").all()[:3]:  # they may be scrolled out of sight
+        for event in ("pointerover", "pointerenter", "pointermove", "mouseover"):
+            bar.dispatch_event(event)
     watched.assert_clean(page)
 
     lab_page.command("docmanager:save")
