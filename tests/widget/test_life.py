@@ -62,14 +62,15 @@ def test_memory_is_flat_over_many_lives() -> None:
     used = []
     tracemalloc.start()
     try:
-        for _ in range(2):
+        for _ in range(3):
             for _ in range(20):
                 live()
             gc.collect()
             used.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    assert used[1] - used[0] < 20 * 1_000, f"{used} bytes after 20 and 40 lives"
+    # What leaks, leaks in every life; what others fill once (caches), they fill in one of the rounds.
+    assert min(used[1] - used[0], used[2] - used[1]) < 20 * 1_000, f"{used} bytes after 20, 40 and 60 lives"
 
 
 def test_a_refused_constructor_leaves_no_thread_and_no_widget() -> None:
