@@ -133,9 +133,9 @@ class Footprint(NamedTuple):
         thin = [size // max((1, *shape[-1:])) for size, shape in zip(sizes, shapes, strict=True)]
         return cls(pixels, sum(thin), sum(sizes), max(sizes))
 
-    def check_linear(self, layer: str, images: int, sizes: tuple[int, int]) -> None:
+    def check_linear(self, layer: str, images: int, sizes: tuple[int, int], *, thin: bool) -> None:
         """Refuse to backpropagate through a linear copy, on images of that size in a batch, if memory will not do."""
-        needed = 2.0 * _DOUBLE * images * self.thin * math.prod(sizes) / self.image
+        needed = 2.0 * _DOUBLE * images * (self.thin if thin else self.full) * math.prod(sizes) / self.image
         check_memory(f"Measuring {layer!r} on {sizes[1]}x{sizes[0]} pixels", needed, _SMALLER)
 
     def check_touched(self, layer: str, sets: int) -> None:

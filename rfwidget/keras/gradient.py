@@ -1,4 +1,4 @@
-"""Backpropagation, the only module that names TensorFlow: eager through a probe, compiled through the real network."""
+"""Backpropagation by TensorFlow: eager through the linear copy, compiled through the network itself."""
 
 from __future__ import annotations
 
@@ -32,25 +32,6 @@ def sensitivity(function: Callable[[Any], Any], images: Floats, places: Sequence
         chosen = tf.gather_nd(y, [(k, *place) for k, place in enumerate(places)])
     gradient = tape.gradient(chosen, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     result: Floats = tf.reduce_sum(tf.abs(gradient), axis=-1).numpy()
-    return result
-
-
-def response(function: Callable[[Any], Any], images: Floats, directions: Floats) -> Floats:
-    """Absolute change of each output place, to first order, when the image moves in a direction.
-
-    Args:
-        function: maps ``[n, h, w, c]`` to ``[n, gh, gw, channels]``.
-        images: where to stand, ``[n, h, w, c]``.
-        directions: where to go, ``[n, h, w, c]``.
-
-    Returns:
-        ``[n, gh, gw]``.
-    """
-    x = tf.constant(images)
-    with tf.device("CPU"), tf.autodiff.ForwardAccumulator(x, tf.constant(directions)) as accumulator:
-        y = function(x)
-    change = accumulator.jvp(y, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    result: Floats = tf.reduce_sum(tf.abs(change), axis=-1).numpy()
     return result
 
 

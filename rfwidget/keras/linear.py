@@ -35,6 +35,11 @@ class LinearModel:
         self._local = local
         self._thin = True
 
+    @property
+    def thin(self) -> bool:
+        """Whether maps have one channel each; not so once channels had to be told apart."""
+        return self._thin
+
     def channels(self) -> int:
         """Channels of the images that it takes: one where channels need not be told apart."""
         return 1 if self._thin else self._inputs.shapes[self._inputs.image][-1]

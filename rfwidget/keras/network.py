@@ -185,11 +185,15 @@ class KerasNetwork(Network):
     def sensitivity(self, image: Size, points: Sequence[GridPoint]) -> Floats:
         """Backpropagated through the linear copy, one image per point."""
         lengths, places = (int(image.h), int(image.w)), [(point.y, point.x) for point in points]
-        self._footprint.check_linear(self.output_layer, len(points), lengths)
+
+        def backward(run: Any) -> Floats:
+            self._footprint.check_linear(self.output_layer, len(points), lengths, thin=self._linear.thin)
+            return backprop.sensitivity(run, self._linear.images(len(points), lengths), places)
+
         try:
-            result: Floats = self._linear.on_images(
-                lambda run: backprop.sensitivity(run, self._linear.images(len(points), lengths), places)
-            )
+            result: Floats = self._linear.on_images(backward)
+        except ReceptiveFieldError:
+            raise
         except OpaqueError as error:
             raise SizeRefusedError(f"there are no gradients for {self.output_layer!r}: {in_words(error)}") from error
         except Exception as error:  # whatever the framework raises
