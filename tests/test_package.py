@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 import rfwidget
 from rfwidget.extras import brought_by
@@ -91,6 +92,23 @@ def test_every_python_that_the_package_is_said_to_run_on_is_tested() -> None:
     assert project["requires-python"] == f">={said[0]}"
 
 
+def test_a_release_is_built_once_attested_and_published_without_a_password() -> None:
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    used = {
+        name: [step["uses"].partition("@")[0] for step in job["steps"] if "uses" in step] for name, job in jobs.items()
+    }
+    assert "actions/attest-build-provenance" in used["build"]
+    assert used["publish"] == ["actions/download-artifact", "pypa/gh-action-pypi-publish"]
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert [name for name, job in jobs.items() if any("build" in step.get("run", "") for step in job["steps"])] == [
+        "build"
+    ]
+    assert {job.get("needs") for job in jobs.values()} == {None, "build", "publish"}
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    assert "secrets." not in text
+    assert "password" not in text.replace("without a password", "")
+
+
 def test_the_lock_file_records_no_download_addresses() -> None:
     lock = (ROOT / "package-lock.json").read_text()
     assert '"resolved"' not in lock
@@ -114,6 +132,10 @@ def names_in(wheel: Path) -> set[str]:
     return set(zipfile.ZipFile(wheel).namelist())
 
 
+def contents_of(wheel: Path) -> dict[str, bytes]:
+    return {name: zipfile.ZipFile(wheel).read(name) for name in names_in(wheel)}
+
+
 def test_the_built_wheel_holds_the_overlay_and_the_type_marker(wheel: Path) -> None:
     static = {f"rfwidget/widget/static/{name}" for name in ("overlay.js", "overlay.css", "standalone.js")}
     assert static | {"rfwidget/py.typed"} <= names_in(wheel)
@@ -130,7 +152,7 @@ def test_an_sdist_builds_the_same_wheel_without_node(
         archive.extractall(tmp_path, filter="data")
     monkeypatch.setenv("PATH", str(tmp_path))
     again = build("wheel", tmp_path / sdist.name.removesuffix(".tar.gz"), tmp_path)
-    assert names_in(again) == names_in(wheel)
+    assert contents_of(again) == contents_of(wheel)
 
 
 def test_the_wheel_works_where_nothing_else_of_ours_is(wheel: Path, tmp_path: Path) -> None:
