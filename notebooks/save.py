@@ -27,6 +27,8 @@ from rfwidget import RFWidget
 for _value in list(globals().values()):
     if isinstance(_value, RFWidget):
         assert _value.wait()
+        _value.show_dots ^= True  # a picture that came between two cells is lost: ask for another
+        _value.show_dots ^= True
 await asyncio.sleep(4)  # a widget renews its picture one second after the last change
 """
 

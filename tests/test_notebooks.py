@@ -28,6 +28,7 @@ def test_there_is_a_notebook_for_each_use() -> None:
         "design-a-detector",
         "effective-rf",
         "search-backbones",
+        "trained-detector",
     }
 
 
