@@ -8,6 +8,7 @@ the stride so far.
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any
 
 import keras
@@ -73,6 +74,19 @@ def test_the_nets_of_mtcnn(windows: Any, side: int, size: int, stride: int) -> N
     if model.dense:  # small as its grid is: 3x3 cells, turned
         with pytest.raises(ReceptiveFieldError, match="is turned"):
             rf.compute((side, side, 3), output_layer="permute")
+
+
+@pytest.mark.parametrize(
+    ("stage", "shape", "layer", "size", "stride"),
+    [("P", (12, 12, 3), None, 12, 2), ("P", (96, 60, 3), None, 12, 2), ("O", (48, 48, 3), "conv4", 33, 8)],
+)
+def test_the_nets_of_mtcnn_as_trained(stage: str, shape: Any, layer: str | None, size: int, stride: int) -> None:
+    """12 pixels and a stride of 2 for P-Net are published: Zhang et al., 2016, doi.org/10.1109/LSP.2016.2603342."""
+    model = getattr(import_module("mtcnn.stages"), f"Stage{stage}Net")().model
+    description = KerasReceptiveField(model).compute(shape, output_layer=layer)
+    assert description.size == (size, size)
+    assert description.stride == (stride, stride)
+    assert description.offset == (size / 2, size / 2)
 
 
 def test_a_csp_stage_of_darknet() -> None:
