@@ -106,7 +106,7 @@ def test_frameworks_are_imported_by_their_wing_alone() -> None:
         if framework == "keras":
             assert wing(line.importer) == "keras", line
         if framework == "tensorflow":
-            speaks = ("rfwidget.keras.gradient", "rfwidget.keras.trace")
+            speaks = ("rfwidget.keras.backends.tensorflow", "rfwidget.keras.trace")
             assert line.importer in speaks or line.importer.startswith("rfwidget.keras.tf."), line
         if framework == "torch":
             assert wing(line.importer) == "torch", line

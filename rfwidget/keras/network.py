@@ -22,7 +22,7 @@ from rfwidget._measure.windows import Window, plan, whole_image
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, SizeRefusedError, in_words
 from rfwidget.geometry import EMPTY, FieldGeometry
-from rfwidget.keras import gradient as backprop
+from rfwidget.keras.backends import backend as backprop
 from rfwidget.keras.domains import OpaqueError
 from rfwidget.keras.linear import LinearModel
 from rfwidget.keras.looks import LayersFields, ModelLooks
@@ -249,7 +249,7 @@ class KerasNetwork(Network):
         )
 
     @cached_property
-    def _compiled(self) -> backprop.CompiledNetwork:
+    def _compiled(self) -> Any:
         shape = self.input_shape
         return backprop.CompiledNetwork(self._weighted.run, (shape.h, shape.w, shape.c))
 
