@@ -22,6 +22,7 @@ from rfwidget._measure.windows import Window, plan, whole_image
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, SizeRefusedError, in_words
 from rfwidget.geometry import EMPTY, FieldGeometry
+from rfwidget.keras.backends import CompiledNetwork
 from rfwidget.keras.backends import backend as backprop
 from rfwidget.keras.domains import OpaqueError
 from rfwidget.keras.linear import LinearModel
@@ -249,7 +250,7 @@ class KerasNetwork(Network):
         )
 
     @cached_property
-    def _compiled(self) -> Any:
+    def _compiled(self) -> CompiledNetwork:
         shape = self.input_shape
         return backprop.CompiledNetwork(self._weighted.run, (shape.h, shape.w, shape.c))
 

@@ -1,16 +1,66 @@
 """What Keras runs on: one small module for each backend, the only ones in this wing that name its framework.
 
-Each backpropagates by its own means and offers the same names: `sensitivity`, `evaluate`, `Compiled` and
-`CompiledNetwork`, as `rfwidget.keras.backends.tensorflow` describes them. Nothing else in the wing knows which one
-runs.
+Each backpropagates by its own means. Nothing else in the wing knows which one runs.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
-backend: Any = importlib.import_module(f"{__name__}.{keras.backend.backend()}")
+from rfwidget._measure import patches
+
+Function = Callable[[Any], Any]
+"""Maps tensors ``[n, h, w, c]`` of any size to ``[n, gh, gw, channels]``; image k does not influence output l."""
+
+Floats = npt.NDArray[np.float64]
+Singles = npt.NDArray[np.float32]
+
+
+class CompiledNetwork(Protocol):
+    """The real network forward on the whole image; weights are read at every call.
+
+    Attributes:
+        channels: of the layer.
+    """
+
+    @property
+    def channels(self) -> int:
+        """Channels of the layer."""
+
+    def feature_map(self, image: npt.NDArray[Any]) -> Singles:
+        """Output ``[gh, gw, channels]`` for an image ``[h, w, c]``."""
+
+
+class Backend(Protocol):
+    """What the module of a backend offers."""
+
+    def sensitivity(self, function: Function, images: Floats, places: Sequence[tuple[int, ...]]) -> Floats:
+        """Gradient of one output place per image.
+
+        Args:
+            function: the network, in float64, on the CPU.
+            images: ``[n, h, w, c]``.
+            places: ``(y, x)`` of the output, one for each image.
+
+        Returns:
+            ``[n, h, w]``, the absolute gradient summed over the image's channels.
+        """
+
+    def evaluate(self, function: Function, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Values of a function of images, on the CPU."""
+
+    def Compiled(self, function: Function) -> patches.Backend:  # noqa: N802 - a class in each module
+        """A network as `rfwidget._measure.patches` runs it."""
+
+    def CompiledNetwork(self, function: Function, shape: tuple[int, int, int]) -> CompiledNetwork:  # noqa: N802
+        """The network on whole images ``(h, w, c)``."""
+
+
+backend: Backend = cast(Backend, importlib.import_module(f"{__name__}.{keras.backend.backend()}"))
 """The module of the backend that Keras was imported with; it is one for the life of a process."""
