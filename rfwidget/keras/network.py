@@ -242,7 +242,7 @@ class KerasNetwork(Network):
         field = None if self.global_context or not self.resizable else self._field
         window = whole_image(image, grid) if field is None else plan(field, image, grid, self.period, self._margins)
         return Patches(
-            backprop.Compiled(self._weighted.run),
+            backprop.Compiled(self._weighted.run, self._weighted.weights),
             image,
             grid,
             window,
@@ -252,7 +252,7 @@ class KerasNetwork(Network):
     @cached_property
     def _compiled(self) -> CompiledNetwork:
         shape = self.input_shape
-        return backprop.CompiledNetwork(self._weighted.run, (shape.h, shape.w, shape.c))
+        return backprop.CompiledNetwork(self._weighted.run, (shape.h, shape.w, shape.c), self._weighted.weights)
 
 
 def _size(lengths: Sequence[int]) -> Size:

@@ -15,8 +15,12 @@ import numpy.typing as npt
 
 from rfwidget._measure import patches
 
-Function = Callable[[Any], Any]
-"""Maps tensors ``[n, h, w, c]`` of any size to ``[n, gh, gw, channels]``; image k does not influence output l."""
+Function = Callable[..., Any]
+"""Maps tensors ``[n, h, w, c]`` of any size to ``[n, gh, gw, channels]``; image k does not influence output l. Where
+there are weights it takes their values too, or reads those that they have."""
+
+Weights = Callable[[], Sequence[Any]]
+"""Gives the values of a network's weights."""
 
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
@@ -55,10 +59,12 @@ class Backend(Protocol):
     def evaluate(self, function: Function, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Values of a function of images, on the CPU."""
 
-    def Compiled(self, function: Function) -> patches.Backend:  # noqa: N802 - a class in each module
+    def Compiled(self, function: Function, weights: Weights = ...) -> patches.Backend:  # noqa: N802 - a class there
         """A network as `rfwidget._measure.patches` runs it."""
 
-    def CompiledNetwork(self, function: Function, shape: tuple[int, int, int]) -> CompiledNetwork:  # noqa: N802
+    def CompiledNetwork(  # noqa: N802
+        self, function: Function, shape: tuple[int, int, int], weights: Weights = ...
+    ) -> CompiledNetwork:
         """The network on whole images ``(h, w, c)``."""
 
 

@@ -103,9 +103,10 @@ class Compiled:
 
     Args:
         function: maps ``[n, h, w, c]`` of any size to ``[n, gh, gw, channels]``; image k must not influence output l.
+        weights: they are read by ``function`` itself.
     """
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any], weights: Any = None) -> None:  # noqa: ARG002
         self._function = function
 
     def gradient(self, shape: tuple[int, int, int, int]) -> CompiledGradient:
@@ -123,9 +124,10 @@ class CompiledNetwork:
     Args:
         function: maps an image ``[1, h, w, c]`` to the layer's output ``[1, gh, gw, channels]``.
         shape: ``(h, w, c)`` of the image.
+        weights: they are read by ``function`` itself.
     """
 
-    def __init__(self, function: Callable[[Any], Any], shape: tuple[int, int, int]) -> None:
+    def __init__(self, function: Callable[[Any], Any], shape: tuple[int, int, int], weights: Any = None) -> None:  # noqa: ARG002
         self._forward = tf.function(
             lambda image: tf.cast(function(image), tf.float32),
             input_signature=[tf.TensorSpec((1, *shape), tf.float32)],
