@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
 import keras
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._measure import patches
+from rfwidget.keras.code import Follower
 
 Function = Callable[..., Any]
 """Maps tensors ``[n, h, w, c]`` of any size to ``[n, gh, gw, channels]``; image k does not influence output l. Where
@@ -42,7 +44,19 @@ class CompiledNetwork(Protocol):
 
 
 class Backend(Protocol):
-    """What the module of a backend offers."""
+    """What the module of a backend offers.
+
+    Attributes:
+        OWN: how the names of the framework's own modules begin.
+    """
+
+    OWN: str
+
+    def follower(self) -> Follower:
+        """Follows code that does not speak to Keras over spans, for one run of a model."""
+
+    def kept(self, layer: Any) -> AbstractContextManager[None]:
+        """While code of a layer runs that may write to what Keras does not know of: it is as before afterwards."""
 
     def sensitivity(self, function: Function, images: Floats, places: Sequence[tuple[int, ...]]) -> Floats:
         """Gradient of one output place per image.

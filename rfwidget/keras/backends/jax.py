@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import jax
@@ -11,8 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget.keras.code import Follower
+
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
+
+OWN = "jax."
+"""Functions of modules with such names are the framework's own."""
 Function = Callable[..., Any]
 Weights = Callable[[], Sequence[Any]]
 
@@ -129,10 +134,22 @@ class CompiledNetwork:
     @property
     def channels(self) -> int:
         """Channels of the layer."""
-        image: Any = jax.ShapeDtypeStruct((1, *self._shape), jnp.float32)  # type: ignore[no-untyped-call]
+        image: Any = jax.ShapeDtypeStruct((1, *self._shape), jnp.float32)
         return int(jax.eval_shape(self._forward, image, self._weights()).shape[-1])
 
     def feature_map(self, image: npt.NDArray[Any]) -> Singles:
         """Output ``[gh, gw, channels]`` for an image ``[h, w, c]``."""
         result: Singles = np.asarray(self._forward(image[None].astype(np.float32), self._weights()))[0]
         return result
+
+
+def follower() -> Follower:
+    """Follows code of JAX over spans."""
+    from rfwidget.keras.jax.follow import Follower as Own
+
+    return Own()
+
+
+def kept(layer: Any) -> AbstractContextManager[None]:  # noqa: ARG001
+    """Arrays of JAX cannot be written to."""
+    return nullcontext()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
@@ -10,8 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from rfwidget.keras.code import Follower
+
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
+
+OWN = "tensorflow."
+"""Functions of modules with such names are the framework's own."""
 
 
 def sensitivity(function: Callable[[Any], Any], images: Floats, places: Sequence[tuple[int, ...]]) -> Floats:
@@ -148,3 +154,17 @@ class CompiledNetwork:
     def _traced(self) -> Any:
         """The one trace: called directly, it does not count as one of many that TensorFlow would warn about."""
         return self._forward.get_concrete_function()
+
+
+def follower() -> Follower:
+    """Follows code of TensorFlow over spans."""
+    from rfwidget.keras.tf.follow import Follower as Own
+
+    return Own()
+
+
+def kept(layer: Any) -> AbstractContextManager[None]:
+    """While code of a layer runs that may write to its variables: afterwards they are what they were."""
+    from rfwidget.keras.tf.variables import kept as own
+
+    return own(layer)

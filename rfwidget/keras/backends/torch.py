@@ -11,8 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from rfwidget.keras.code import Follower
+
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
+
+OWN = "torch."
+"""Functions of modules with such names are the framework's own."""
 Function = Callable[..., Any]
 Weights = Callable[[], Sequence[Any]]
 
@@ -132,3 +137,24 @@ class CompiledNetwork:
         """Output ``[gh, gw, channels]`` for an image ``[h, w, c]``."""
         with _undisturbed(backward=False):
             return _array(self._function(keras.ops.convert_to_tensor(image[None].astype(np.float32)))[0].float())
+
+
+def follower() -> Follower:
+    """Follows code of PyTorch over spans."""
+    from rfwidget.keras.aten.follow import Follower as Own
+
+    return Own()
+
+
+@contextmanager
+def kept(layer: Any) -> Iterator[None]:
+    """While code of a layer runs that may write to its tensors: afterwards they are what they were."""
+    with torch.no_grad():
+        before = [(own, own._version, own.detach().clone()) for own in (*layer.parameters(), *layer.buffers())]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for own, version, value in before:
+                if own._version != version:
+                    own.copy_(value)
