@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -37,8 +38,15 @@ class WeightedNetwork:
         self._init_weights = init_weights
 
     def weights(self) -> list[Any]:
-        """The model's weights as they are now, for backends that compile functions of all that they read."""
-        return [variable.value for variable in self._model.weights]
+        """Values of the model's weights now, or those in their place: for backends that compile functions of them.
+
+        (Compiled by JAX 0.10.2, some convolutions give NaN where their kernel is known to hold one number only.)
+        """
+        return [self._in_their_place.get(id(variable), variable.value) for variable in self._model.weights]
+
+    @cached_property
+    def _in_their_place(self) -> dict[int, Any]:
+        return {id(variable): value for variable, value in self._replaced_weights()}
 
     def run(self, images: Any, weights: Sequence[Any] | None = None) -> Any:
         """Output of the layer for images ``[n, h, w, c]`` of any size that the model takes.
@@ -48,7 +56,7 @@ class WeightedNetwork:
 
         Args:
             images: the images.
-            weights: values of the model's weights; None: those that they have.
+            weights: values of the model's weights, as `weights` gives them; None: they are read.
         """
         batch = self._inputs.batch
         if batch is None or batch == images.shape[0]:
@@ -64,8 +72,8 @@ class WeightedNetwork:
             for i in range(len(self._inputs.shapes))
         ]
         feeds = [self._inputs.to_model(feed) for feed in feeds]
-        given = [] if weights is None else list(zip(self._model.weights, weights, strict=True))
-        with keras.StatelessScope([*given, *self._replaced_weights()]):
+        given = self._replaced_weights() if weights is None else list(zip(self._model.weights, weights, strict=True))
+        with keras.StatelessScope(given):
             interpreter = Interpreter(
                 lambda *call: self._as_it_is(interpreter, *call), target=self._target, call=self._call
             )

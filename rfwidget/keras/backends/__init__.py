@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
 import keras
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._measure import patches
+from rfwidget.errors import ReceptiveFieldError
 from rfwidget.keras.code import Follower
 
 Function = Callable[..., Any]
@@ -82,5 +84,13 @@ class Backend(Protocol):
         """The network on whole images ``(h, w, c)``."""
 
 
-backend: Backend = cast(Backend, importlib.import_module(f"{__name__}.{keras.backend.backend()}"))
+_FOUND = keras.backend.backend()
+
+if find_spec(f"{__name__}.{_FOUND}") is None:
+    raise ReceptiveFieldError(
+        f"Keras runs on {_FOUND!r}, which does not backpropagate: set KERAS_BACKEND to tensorflow, jax or torch before "
+        "Keras is imported"
+    )
+
+backend: Backend = cast(Backend, importlib.import_module(f"{__name__}.{_FOUND}"))
 """The module of the backend that Keras was imported with; it is one for the life of a process."""

@@ -38,16 +38,16 @@ def sensitivity(function: Function, images: Floats, places: Sequence[tuple[int, 
 
     with _doubles():
         gradient = jax.jit(jax.grad(total))(images)
-        return np.asarray(jnp.sum(jnp.abs(gradient), axis=-1))
+        return np.array(jnp.sum(jnp.abs(gradient), axis=-1))
 
 
 def evaluate(function: Function, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Values of a function of images, on the CPU."""
     if images.dtype == np.float64:
         with _doubles():
-            return np.asarray(jax.jit(function)(images))
+            return np.array(jax.jit(function)(images))
     with jax.default_device(jax.local_devices(backend="cpu")[0]):
-        return np.asarray(function(jnp.asarray(images)))
+        return np.array(function(jnp.asarray(images)))
 
 
 def _none() -> Sequence[Any]:
@@ -90,7 +90,7 @@ class CompiledGradient:
             places: ``(y, x)`` of the output, one for each image; all zeros is the answer to a place that is not there.
             channels: weight of each channel.
         """
-        return np.asarray(self._backward(images, np.asarray(places, np.int32), channels, self._weights()))
+        return np.array(self._backward(images, np.asarray(places, np.int32), channels, self._weights()))
 
 
 def _call(function: Function, images: Any, values: Sequence[Any]) -> Any:
@@ -115,7 +115,7 @@ class Compiled:
 
     def evaluate(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Values for images ``[n, h, w, c]``."""
-        return np.asarray(self._forward(images, self._weights()))
+        return np.array(self._forward(images, self._weights()))
 
 
 class CompiledNetwork:
@@ -139,7 +139,7 @@ class CompiledNetwork:
 
     def feature_map(self, image: npt.NDArray[Any]) -> Singles:
         """Output ``[gh, gw, channels]`` for an image ``[h, w, c]``."""
-        result: Singles = np.asarray(self._forward(image[None].astype(np.float32), self._weights()))[0]
+        result: Singles = np.array(self._forward(image[None].astype(np.float32), self._weights()))[0]
         return result
 
 
