@@ -190,3 +190,12 @@ def box_inside(box: object, image: Size) -> Rect:
             f"box {left, top, right, bottom} is not inside the {image.w:g}x{image.h:g} image: {expected}"
         )
     return Rect(math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))
+
+
+def framework_of(model: object) -> str | None:
+    """The framework that a model comes from, without an import of any; None for functions and classes.
+
+    A Keras model that runs on PyTorch is a module of both: it is Keras' own.
+    """
+    roots = {kind.__module__.partition(".")[0].replace("tf_keras", "keras") for kind in type(model).__mro__}
+    return next((name for name in ("keras", "torch") if name in roots), None)

@@ -82,7 +82,7 @@ def estimator_of(model: Any) -> ReceptiveField:
         return model
     if isinstance(model, (str, Path)):
         return load(str(model)).rf
-    framework = _framework(model)
+    framework = _validation.framework_of(model)
     if framework == "torch":
         from rfwidget.torch import TorchReceptiveField
 
@@ -99,7 +99,7 @@ def estimator_of(model: Any) -> ReceptiveField:
         raise ReceptiveFieldError(
             f"the function that builds the model failed: {type(error).__name__}: {_first_line(error)}"
         ) from error
-    if not isinstance(made, ReceptiveField) and _framework(made) is None:
+    if not isinstance(made, ReceptiveField) and _validation.framework_of(made) is None:
         raise ReceptiveFieldError(f"the function returned {_validation.brief(made)}: expected a model")
     return estimator_of(made)
 
@@ -158,12 +158,6 @@ def _keras(model: Any) -> ReceptiveField:
 def _image(shape: tuple[int | None, int | None, int | None]) -> ImageShape | None:
     height, width, channels = shape
     return None if height is None or width is None or channels is None else ImageShape(width, height, channels)
-
-
-def _framework(model: Any) -> str | None:
-    """The framework that a model comes from, without an import of any; None for functions and classes."""
-    roots = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
-    return next((name for name in ("torch", "keras") if name in roots), None)
 
 
 def _takes_a_shape(function: Callable[..., Any]) -> bool:

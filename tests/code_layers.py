@@ -6,8 +6,9 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
+
+from tests.raw import raw
 
 Pair = tuple[int, int]
 
@@ -47,8 +48,7 @@ class RawConv(_Kernel):
     """A convolution that does not speak to Keras."""
 
     def call(self, x: Any) -> Any:
-        kernel = tf.convert_to_tensor(self.kernel)
-        return tf.nn.conv2d(x, kernel, self.stride, self.padding.upper(), dilations=self.dilation)
+        return raw.conv(x, self.kernel, self.stride, self.padding, self.dilation)
 
 
 class RawPool(keras.Layer):
@@ -56,10 +56,10 @@ class RawPool(keras.Layer):
 
     def __init__(self, kernel: Pair, stride: Pair, padding: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.size, self.stride, self.padding = kernel, stride, padding.upper()
+        self.size, self.stride, self.padding = kernel, stride, padding
 
     def call(self, x: Any) -> Any:
-        return tf.nn.max_pool2d(x, self.size, self.stride, self.padding)
+        return raw.max_pool(x, self.size, self.stride, self.padding)
 
 
 class Binned(keras.Layer):
@@ -70,11 +70,7 @@ class Binned(keras.Layer):
         self.size = size
 
     def call(self, x: Any) -> Any:
-        shape = tf.shape(x)
-        rows, columns = shape[1] // self.size[0], shape[2] // self.size[1]
-        x = x[:, : rows * self.size[0], : columns * self.size[1]]
-        x = tf.reshape(x, tf.stack([shape[0], rows, self.size[0], columns, self.size[1], shape[3]]))
-        return tf.reduce_mean(x, axis=(2, 4))
+        return raw.block_means(x, self.size)
 
     def compute_output_shape(self, shape: Any) -> Any:
         lengths = (None if n is None else n // k for n, k in zip(shape[1:3], self.size, strict=True))
@@ -102,7 +98,7 @@ class Gate(keras.Layer):
 
     def call(self, maps: Any) -> Any:
         first, *others = maps
-        return first * tf.cast(tf.add_n(others) > 0, first.dtype)
+        return raw.gate(first, others)
 
     def compute_output_shape(self, shapes: Any) -> Any:
         return shapes[0]
@@ -119,4 +115,4 @@ class Foreign(keras.Layer):
     """Acts on a cell alone, in code that does not speak to Keras."""
 
     def call(self, x: Any) -> Any:
-        return x + tf.math.softsign(x)
+        return raw.plus_softsign(x)

@@ -20,12 +20,19 @@ ROOMS = {
     "geometry": (1, {"geometry"}),
     "contract": (2, {"network"}),
     "engine room": (3, {"_measure"}),
+    "aten": (4, {"_aten"}),
     "results": (3, {"plotting", "survey", "effective", "mass", "datasets", "clusters"}),
     "estimator": (4, {"estimator", "base"}),
     **{wing: (5, {wing}) for wing in WINGS},
     "entrance": (6, {"__init__", "__main__", "cli", "loading", "many", "testing"}),
 }
 """The storey of each room, and what stands in it: modules and folders of the package."""
+
+
+BACKENDS = {"tensorflow": "tf", "jax": "jax", "torch": "aten"}
+"""What Keras may run on, and the folder of the Keras wing that follows its code."""
+
+ROOMS_OF_BACKENDS = tuple(f"rfwidget.keras.{name}" for name in BACKENDS.values())
 
 
 class Import(NamedTuple):
@@ -105,15 +112,26 @@ def test_frameworks_are_imported_by_their_wing_alone() -> None:
         framework = line.imported.split(".")[0]
         if framework == "keras":
             assert wing(line.importer) == "keras", line
-        if framework == "tensorflow":
-            speaks = ("rfwidget.keras.gradient", "rfwidget.keras.trace")
-            assert line.importer in speaks or line.importer.startswith("rfwidget.keras.tf."), line
-        if framework == "torch":
-            assert wing(line.importer) == "torch", line
+        if framework in BACKENDS:
+            speaks = (f"rfwidget.keras.backends.{framework}", f"rfwidget.keras.{BACKENDS[framework]}.")
+            # Two wings may run on PyTorch: what it makes of code is followed in one place, below both.
+            of_torch = framework == "torch" and room(line.importer) in ("torch", "aten")
+            assert of_torch or line.importer.startswith(speaks), line
         if framework in ("ipywidgets", "ipycanvas", "anywidget", "IPython"):
             assert wing(line.importer) == "widget", line
         if framework == "matplotlib" and wing(line.importer) == "core":
             assert line.importer in ("rfwidget.plotting", "rfwidget.image") or not line.always, line
+
+
+def test_nothing_else_in_the_keras_wing_knows_what_keras_runs_on() -> None:
+    own = ("backends", *BACKENDS.values())
+    for path in (PACKAGE / "keras").rglob("*.py"):
+        part = path.relative_to(PACKAGE / "keras").parts[0]
+        if part in own or part == "__init__.py":  # the entrance tells which packages are missing
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.Constant) and node.value in BACKENDS), (path, node.value)
+            assert not (isinstance(node, ast.ImportFrom) and str(node.module).startswith(ROOMS_OF_BACKENDS)), path
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

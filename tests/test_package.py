@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -39,8 +40,21 @@ def test_importing_the_package_loads_no_framework_and_itself_nothing_heavy(modul
     assert out.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("missing", ["keras", "tensorflow"])
-def test_a_wing_without_its_framework_is_an_error_that_says_what_to_type(missing: str) -> None:
+INSTEAD = ", or let Keras run on jax, which is installed: set KERAS_BACKEND=jax"
+
+
+@pytest.mark.parametrize(
+    ("missing", "backend", "extra", "instead"),
+    [
+        ("keras", "tensorflow", "tensorflow", ""),
+        ("tensorflow", "tensorflow", "tensorflow", INSTEAD),
+        ("jax", "jax", "jax", ""),
+        ("torch", "torch", "torch", ""),
+    ],
+)
+def test_a_wing_without_its_framework_is_an_error_that_says_what_to_type(
+    missing: str, backend: str, extra: str, instead: str
+) -> None:
     probe = f"""
 import sys
 from importlib.machinery import PathFinder
@@ -57,8 +71,11 @@ for ask in (lambda: rfwidget.KerasReceptiveField, lambda: rfwidget.RFWidget(obje
         assert isinstance(error, ImportError)
         print(error.name, error)
 """
-    out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
-    said = f'{missing} no module named {missing!r}: install the framework with `pip install "rfwidget[tensorflow]"`'
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=environment)
+    said = (
+        f'{missing} no module named {missing!r}: install the framework with `pip install "rfwidget[{extra}]"`{instead}'
+    )
     assert out.stdout.splitlines() == [said, said]
 
 

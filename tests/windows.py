@@ -13,7 +13,7 @@ import numpy as np
 from rfwidget._measure.patches import Patches
 from rfwidget._measure.windows import whole_image
 from rfwidget.keras import KerasReceptiveField
-from rfwidget.keras.gradient import Compiled
+from rfwidget.keras.backends import backend
 from rfwidget.keras.network import KerasNetwork
 from rfwidget.types import GridPoint
 from tests.blueprints import Blueprint, fitting_length, reach
@@ -49,7 +49,7 @@ def worst_difference(network: KerasNetwork, most: int) -> float:
     """Largest difference from the gradients of the whole image, relative to the largest value of each."""
     image, cells = noise(network), some_cells(network, most)
     shape, grid = network.input_shape, network.output_shape
-    whole = Patches(Compiled(network._weighted.run), shape, grid, whole_image(shape, grid))
+    whole = Patches(backend.Compiled(network._weighted.run), shape, grid, whole_image(shape, grid))
     worst = 0.0
     for cell, patch in zip(cells, network.gradients(image, cells, None), strict=True):
         expected = whole.at(image, cell, None).values

@@ -48,6 +48,12 @@ class KerasReceptiveField(ReceptiveField):
     """
 
     def __init__(self, model: keras.Model | Callable[[Any], keras.Model], init_weights: bool = False) -> None:
+        if not isinstance(model, keras.Model) and _is_of_another_keras(model):
+            raise ReceptiveFieldError(
+                f"model is a {type(model).__name__} of another Keras than the one that rfwidget uses, which runs on "
+                f"{keras.backend.backend()}: build it anew in a process that uses one backend from the start "
+                "(KERAS_BACKEND), and keras rather than tf_keras"
+            )
         if not callable(model):
             raise ReceptiveFieldError(
                 f"model is {_validation.brief(model)}: expected a function of one parameter input_shape that returns a "
@@ -114,6 +120,12 @@ class KerasReceptiveField(ReceptiveField):
         if self._built is not None and self._built.shape == shape:
             return self._built
         return _Built(build_model(self._model, shape, self._policy), shape, {})
+
+
+def _is_of_another_keras(model: object) -> bool:
+    """Whether it is a model, but of modules of Keras that are not those imported here."""
+    kinds = [kind for kind in type(model).__mro__ if kind.__module__.partition(".")[0] in ("keras", "tf_keras")]
+    return any(kind.__name__ == "Model" for kind in kinds)
 
 
 def _by_position(current: Sequence[str], first: Sequence[str]) -> dict[str, str]:

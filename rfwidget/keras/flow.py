@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.keras.backends import backend
 from rfwidget.keras.domains import Domain, OpaqueError
 from rfwidget.keras.interpreter import (
     Interpreter,
@@ -139,11 +140,7 @@ class Flow:
 
 def _variables_kept(layer: Any) -> AbstractContextManager[None]:
     """While code of a layer runs: it must not change what the layer holds."""
-    if layer is None or is_keras_own(layer) or keras.backend.backend() != "tensorflow":
-        return nullcontext()
-    from rfwidget.keras.tf.variables import kept
-
-    return kept(layer)
+    return nullcontext() if layer is None or is_keras_own(layer) else backend.kept(layer)
 
 
 def _is_reassigned(layer: Any) -> bool:

@@ -338,6 +338,19 @@ def _has_numbers(other: object) -> bool:
     return isinstance(other, (bool, int, float, np.ndarray, np.generic, Proxy)) or bool(ops.is_tensor(other))
 
 
+class _Scope(keras.StatelessScope):  # type: ignore[misc]
+    """A scope that tells of the weights that are read in it."""
+
+    noted: Callable[[Any, Any], None] | None = None
+
+    def get_current_value(self, variable: Any) -> Any:
+        """What was assigned to a weight; None: nothing."""
+        value = super().get_current_value(variable)
+        if self.noted is not None:
+            self.noted(variable, variable._value if value is None else value)
+        return value
+
+
 class _Local(threading.local):
     handler: Handler | None = None
     scope: Any = None
@@ -387,7 +400,7 @@ def call_as_keras_does(operation: Any, args: tuple[Any, ...], kwargs: dict[str, 
 def untouched() -> Iterator[None]:
     """While code runs that may assign to weights: the user's model keeps those that it has."""
     outer = _local.scope
-    with keras.StatelessScope() as scope:
+    with _Scope() as scope:
         _local.scope = scope
         try:
             yield
@@ -406,6 +419,17 @@ def forgotten() -> Iterator[None]:
         if assigned is not None:
             assigned.clear()
             assigned.update(before)
+
+
+@contextmanager
+def weights_read(noted: Callable[[Any, Any], None]) -> Iterator[None]:
+    """While code runs `untouched`: ``noted`` is called with every variable that it reads, and with its value."""
+    scope = _local.scope
+    outer, scope.noted = scope.noted, noted
+    try:
+        yield
+    finally:
+        scope.noted = outer
 
 
 def assigned(variable: Any) -> Any:

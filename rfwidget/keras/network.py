@@ -22,7 +22,8 @@ from rfwidget._measure.windows import Window, plan, whole_image
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, SizeRefusedError, in_words
 from rfwidget.geometry import EMPTY, FieldGeometry
-from rfwidget.keras import gradient as backprop
+from rfwidget.keras.backends import CompiledNetwork
+from rfwidget.keras.backends import backend as backprop
 from rfwidget.keras.domains import OpaqueError
 from rfwidget.keras.linear import LinearModel
 from rfwidget.keras.looks import LayersFields, ModelLooks
@@ -241,7 +242,7 @@ class KerasNetwork(Network):
         field = None if self.global_context or not self.resizable else self._field
         window = whole_image(image, grid) if field is None else plan(field, image, grid, self.period, self._margins)
         return Patches(
-            backprop.Compiled(self._weighted.run),
+            backprop.Compiled(self._weighted.run, self._weighted.weights),
             image,
             grid,
             window,
@@ -249,9 +250,9 @@ class KerasNetwork(Network):
         )
 
     @cached_property
-    def _compiled(self) -> backprop.CompiledNetwork:
+    def _compiled(self) -> CompiledNetwork:
         shape = self.input_shape
-        return backprop.CompiledNetwork(self._weighted.run, (shape.h, shape.w, shape.c))
+        return backprop.CompiledNetwork(self._weighted.run, (shape.h, shape.w, shape.c), self._weighted.weights)
 
 
 def _size(lengths: Sequence[int]) -> Size:

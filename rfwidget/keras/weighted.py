@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -36,27 +37,43 @@ class WeightedNetwork:
         self._target, self._call, self._output = target, call, output
         self._init_weights = init_weights
 
-    def run(self, images: Any) -> Any:
+    def weights(self) -> list[Any]:
+        """Values of the model's weights now, or those in their place: for backends that compile functions of them.
+
+        (Compiled by JAX 0.10.2, some convolutions give NaN where their kernel is known to hold one number only.)
+        """
+        return [self._in_their_place.get(id(variable), variable.value) for variable in self._model.weights]
+
+    @cached_property
+    def _in_their_place(self) -> dict[int, Any]:
+        return {id(variable): value for variable, value in self._replaced_weights()}
+
+    def run(self, images: Any, weights: Sequence[Any] | None = None) -> Any:
         """Output of the layer for images ``[n, h, w, c]`` of any size that the model takes.
 
         The other inputs of the model are ones; where they are maps, they are enlarged or cut as the image is. A model
         that takes so many images at once gets each of them as often.
+
+        Args:
+            images: the images.
+            weights: values of the model's weights, as `weights` gives them; None: they are read.
         """
         batch = self._inputs.batch
         if batch is None or batch == images.shape[0]:
-            return self._at_once(images)
+            return self._at_once(images, weights)
         times = [batch, *(1 for _ in images.shape[1:])]
-        parts = [self._at_once(ops.tile(images[k : k + 1], times))[:1] for k in range(images.shape[0])]
+        parts = [self._at_once(ops.tile(images[k : k + 1], times), weights)[:1] for k in range(images.shape[0])]
         return parts[0] if len(parts) == 1 else ops.concatenate(parts)
 
-    def _at_once(self, images: Any) -> Any:
+    def _at_once(self, images: Any, weights: Sequence[Any] | None) -> Any:
         lengths = tuple(images.shape[1:-1])
         feeds = [
             images if i == self._inputs.image else ops.ones((images.shape[0], *self._inputs.like(i, lengths)))
             for i in range(len(self._inputs.shapes))
         ]
         feeds = [self._inputs.to_model(feed) for feed in feeds]
-        with keras.StatelessScope(self._replaced_weights()):
+        given = self._replaced_weights() if weights is None else list(zip(self._model.weights, weights, strict=True))
+        with keras.StatelessScope(given):
             interpreter = Interpreter(
                 lambda *call: self._as_it_is(interpreter, *call), target=self._target, call=self._call
             )

@@ -238,6 +238,8 @@ def _last(layers: Layers) -> str:
 
 
 def _as_module(model: Any) -> nn.Module:
+    if checks.framework_of(model) == "keras":
+        raise ReceptiveFieldError(f"model is a Keras {type(model).__name__}: KerasReceptiveField(model) measures it")
     if not isinstance(model, nn.Module):
         if not callable(model):
             raise ReceptiveFieldError(

@@ -16,9 +16,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from rfwidget.torch.interpreter import Interpreter, Tracked
+from rfwidget._aten.interpreter import Interpreter, Tracked
+from rfwidget._aten.rules_recurrent import FUNCTIONS
 from rfwidget.torch.private import Scripted
-from rfwidget.torch.rules_recurrent import FUNCTIONS
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 

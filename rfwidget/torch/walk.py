@@ -13,10 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from rfwidget._measure import spans
-from rfwidget._measure.spans import Carried
-from rfwidget.errors import SizeRefusedError
-from rfwidget.torch.interpreter import (
+from rfwidget._aten.interpreter import (
     FullWidthNeededError,
     Interpreter,
     NumbersNeededError,
@@ -24,9 +21,12 @@ from rfwidget.torch.interpreter import (
     TooLargeError,
     UnknownError,
 )
+from rfwidget._aten.rules import RULES
+from rfwidget._measure import spans
+from rfwidget._measure.spans import Carried
+from rfwidget.errors import SizeRefusedError
 from rfwidget.torch.names import ModuleCall, Names, tensors_in
 from rfwidget.torch.private import Private
-from rfwidget.torch.rules import RULES
 
 
 @dataclass

@@ -974,7 +974,7 @@ def _has_own_size(model: Any) -> bool:
 def _estimator(model: Any, init_weights: bool) -> ReceptiveField:
     if isinstance(model, ReceptiveField):
         return model
-    if any(kind.__module__.partition(".")[0] == "torch" for kind in type(model).__mro__):
+    if _validation.framework_of(model) == "torch":
         from rfwidget.torch import TorchReceptiveField
 
         return TorchReceptiveField(model, init_weights=init_weights)

@@ -15,7 +15,7 @@ from keras import layers, ops
 
 from rfwidget._measure import memory
 from rfwidget._measure.patches import Patches
-from rfwidget.keras.gradient import Compiled
+from rfwidget.keras.backends import backend
 from rfwidget.types import GridPoint
 from tests.blueprint_models import build, randomise
 from tests.blueprints import Blueprint
@@ -118,7 +118,9 @@ def test_a_whole_image_that_is_refused_is_refused_at_the_first_gradient() -> Non
             raise MemoryError
 
     planned = network.patches.window
-    patches = Patches(Compiled(network._weighted.run), network.input_shape, network.output_shape, planned, check)
+    patches = Patches(
+        backend.Compiled(network._weighted.run), network.input_shape, network.output_shape, planned, check
+    )
     with pytest.raises(MemoryError):
         patches.at(noise(network), GridPoint(3, 4), None)
     assert asked == [planned.shape, (40, 52)]
@@ -203,8 +205,8 @@ def test_a_feature_map_that_would_take_much_memory_is_computed_in_parts(monkeypa
     image = noise(network)
     whole = network.feature_map(image)
     shapes = []
-    evaluate = Compiled.evaluate
-    monkeypatch.setattr(Compiled, "evaluate", lambda self, x: shapes.append(x.shape[1:3]) or evaluate(self, x))
+    evaluate = backend.Compiled.evaluate
+    monkeypatch.setattr(backend.Compiled, "evaluate", lambda self, x: shapes.append(x.shape[1:3]) or evaluate(self, x))
     monkeypatch.setattr(memory, "free_memory", lambda: 2 * 10**6)
     np.testing.assert_allclose(network.feature_map(image), whole, rtol=1e-4, atol=1e-5)
     assert len(set(shapes)) > 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from rfwidget.torch.interpreter import _CONSTANTS, Plan
-from rfwidget.torch.rules import RULES
+from rfwidget._aten.interpreter import _CONSTANTS, Plan
+from rfwidget._aten.rules import RULES
 
 NOT_FOLLOWED = {
     "_adaptive_avg_pool2d_backward", "_embedding_bag", "_pdist_forward", "avg_pool2d_backward", "convolution_backward",

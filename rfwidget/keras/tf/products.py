@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from rfwidget._measure import spans
-from rfwidget._measure.places import masked, mixed
+from rfwidget._measure.places import mixed
+from rfwidget._measure.products import Factor, summed
 from rfwidget._measure.spans import Carried
 from rfwidget.keras.tf.table import Call, rule
 
@@ -57,75 +56,8 @@ def einsum(call: Call) -> Carried:
 
 
 def _summed(call: Call, labels: Sequence[Sequence[Any]], result: Sequence[Any]) -> Carried:
-    flowing = [place for place in range(len(labels)) if call.carried(place) is not None]
-    lengths: dict[Any, int] = {}
-    for place, own in enumerate(labels):
-        for label, n in zip(own, call.shape(place), strict=True):
-            lengths[label] = max(lengths.get(label, 1), n)
-    shape = [lengths[label] for label in result]
-    parts = []
-    for place in flowing:
-        x = call.needed(place)
-        others = [other for other in range(len(labels)) if other != place]
-        mask = call.nonzero(others[0]) if len(others) == 1 else None
-        if mask is None or any(len(set(own)) < len(own) for own in labels):
-            parts.append(spans.contract([x], [labels[place]], result))
-            continue
-        x = spans.broadcast(x, [lengths[label] for label in labels[place]])
-        mask, there = _fitted(mask, call.shape(others[0]), labels[others[0]], lengths, labels[place])
-        parts.append(masked_product(x, labels[place], mask, there, result))
-    return spans.join(parts, shape)
-
-
-def _fitted(
-    mask: npt.NDArray[np.bool_],
-    shape: Sequence[int],
-    labels: Sequence[Any],
-    lengths: dict[Any, int],
-    others: Sequence[Any],
-) -> tuple[npt.NDArray[np.bool_], list[Any]]:
-    """A mask at the lengths of its labels, without those along which it does not differ and that the other has."""
-    mask = mask.reshape((1,) * (len(shape) - mask.ndim) + mask.shape)
-    gone = tuple(axis for axis, label in enumerate(labels) if mask.shape[axis] == 1 and label in others)
-    kept = [label for axis, label in enumerate(labels) if axis not in gone]
-    return np.broadcast_to(mask.squeeze(gone), [lengths[label] for label in kept]), kept
-
-
-def masked_product(
-    x: Carried, own: Sequence[Any], mask: npt.NDArray[np.bool_], others: Sequence[Any], result: Sequence[Any]
-) -> Carried:
-    """A tensor times a constant with zeros in it, summed over all labels that are not among those of the result.
-
-    Args:
-        x: the tensor.
-        own: labels of its axes.
-        mask: where the constant is not zero.
-        others: labels of its axes.
-        result: labels of the result; each is one of the tensor or of the constant.
-    """
-    gone = [axis for axis, label in enumerate(own) if label not in result and label not in others]
-    x, own = spans.reduce(x, gone), [label for label in own if label in result or label in others]
-    gone_there = tuple(axis for axis, label in enumerate(others) if label not in result and label not in own)
-    mask, others = np.asarray(mask.any(axis=gone_there)), [label for label in others if label in result or label in own]
-    shared = [label for label in own if label in others and label in result]
-    kept = [label for label in own if label not in others]
-    summed = [label for label in own if label not in result]
-    new = [label for label in others if label not in own]
-    x = spans.transpose(x, [own.index(label) for label in (*shared, *kept, *summed)])
-    mask = mask.transpose([others.index(label) for label in (*shared, *summed, *new)])
-    lead, middle = x.shape[: len(shared)], x.shape[len(shared) : len(shared) + len(kept)]
-    tail, count = mask.shape[len(shared) + len(summed) :], math.prod(lead)
-    flat = spans.reshape(x, (count, math.prod(middle), -1))
-    masks = mask.reshape(count, flat.shape[2], -1)
-    if masks.shape[1] == masks.shape[2] == 1:
-        product = masked(flat, masks)
-    elif (masks == masks[:1]).all():
-        product = spans.mix(flat, 2, masks[0])
-    else:
-        product = spans.concatenate([spans.mix(spans.cut(flat, 0, k, k + 1), 2, masks[k]) for k in range(count)], 0)
-    product = spans.reshape(product, (*lead, *middle, *tail))
-    order = [*shared, *kept, *new]
-    return spans.transpose(product, [order.index(label) for label in result])
+    factors = [Factor(call.carried(place), call.shape(place), call.nonzero(place)) for place in range(len(labels))]
+    return summed(factors, labels, result)
 
 
 # -- transforms --------------------------------------------------------------------------------------------------------

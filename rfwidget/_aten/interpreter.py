@@ -2,7 +2,7 @@
 
 A dispatch mode sees every `aten` operation, also inside ScriptModules. Tensors that depend on the image are `Tracked`:
 shapes come from an inner tensor without numbers (on the device "meta"), dependencies from the rules of
-`rfwidget.torch.rules`. What depends on no pixel is computed as it is. Writes in place reach all views of a tensor.
+`rfwidget._aten.rules`. What depends on no pixel is computed as it is. Writes in place reach all views of a tensor.
 
 Where the code asks for numbers (``if x.mean() > 0``), the run ends with `NumbersNeededError` and begins again with real
 numbers inside.
@@ -19,10 +19,10 @@ import numpy.typing as npt
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rfwidget._aten.rules_recurrent import layers
+from rfwidget._aten.shapes import shaped
 from rfwidget._measure import spans
 from rfwidget._measure.spans import Carried
-from rfwidget.torch.rules_recurrent import layers
-from rfwidget.torch.shapes import shaped
 
 
 class NumbersNeededError(BaseException):  # not an Exception: the module's own code must not catch it

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget._aten.table import required, rule
 from rfwidget._measure import spans
 from rfwidget._measure.spans import Carried
-from rfwidget.torch.table import required, rule
 
 
 @rule("mm", "bmm", "matmul", "mv", "dot", "vdot", "inner")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
@@ -10,8 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from rfwidget.keras.code import Follower
+
 Floats = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
+
+OWN = "tensorflow."
+"""Functions of modules with such names are the framework's own."""
 
 
 def sensitivity(function: Callable[[Any], Any], images: Floats, places: Sequence[tuple[int, ...]]) -> Floats:
@@ -103,9 +109,10 @@ class Compiled:
 
     Args:
         function: maps ``[n, h, w, c]`` of any size to ``[n, gh, gw, channels]``; image k must not influence output l.
+        weights: they are read by ``function`` itself.
     """
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any], weights: Any = None) -> None:  # noqa: ARG002
         self._function = function
 
     def gradient(self, shape: tuple[int, int, int, int]) -> CompiledGradient:
@@ -123,9 +130,10 @@ class CompiledNetwork:
     Args:
         function: maps an image ``[1, h, w, c]`` to the layer's output ``[1, gh, gw, channels]``.
         shape: ``(h, w, c)`` of the image.
+        weights: they are read by ``function`` itself.
     """
 
-    def __init__(self, function: Callable[[Any], Any], shape: tuple[int, int, int]) -> None:
+    def __init__(self, function: Callable[[Any], Any], shape: tuple[int, int, int], weights: Any = None) -> None:  # noqa: ARG002
         self._forward = tf.function(
             lambda image: tf.cast(function(image), tf.float32),
             input_signature=[tf.TensorSpec((1, *shape), tf.float32)],
@@ -146,3 +154,17 @@ class CompiledNetwork:
     def _traced(self) -> Any:
         """The one trace: called directly, it does not count as one of many that TensorFlow would warn about."""
         return self._forward.get_concrete_function()
+
+
+def follower() -> Follower:
+    """Follows code of TensorFlow over spans."""
+    from rfwidget.keras.tf.follow import Follower as Own
+
+    return Own()
+
+
+def kept(layer: Any) -> AbstractContextManager[None]:
+    """While code of a layer runs that may write to its variables: afterwards they are what they were."""
+    from rfwidget.keras.tf.variables import kept as own
+
+    return own(layer)

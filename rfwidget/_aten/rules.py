@@ -10,11 +10,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from rfwidget._aten import rules_moves, rules_products, rules_recurrent, rules_windows
+from rfwidget._aten.table import RULES, axes_of, rule
 from rfwidget._measure import spans
 from rfwidget._measure.places import masked
 from rfwidget._measure.spans import Carried
-from rfwidget.torch import rules_moves, rules_products, rules_recurrent, rules_windows
-from rfwidget.torch.table import RULES, axes_of, rule
 
 __all__ = ["RULES", "rules_moves", "rules_products", "rules_recurrent", "rules_windows"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from rfwidget._aten.table import axes_of, each_of, required, rule
 from rfwidget._measure import spans
 from rfwidget._measure.places import gathered, masked, replaced
 from rfwidget._measure.spans import Carried
-from rfwidget.torch.table import axes_of, each_of, required, rule
 
 # -- shapes ------------------------------------------------------------------------------------------------------------
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from rfwidget._aten.table import each_of, required, rule
 from rfwidget._measure import spans
 from rfwidget._measure.places import transposed
 from rfwidget._measure.spans import Carried
-from rfwidget.torch.table import each_of, required, rule
 
 # -- convolutions ------------------------------------------------------------------------------------------------------
 

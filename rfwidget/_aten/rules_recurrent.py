@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from rfwidget._aten.table import required, rule
 from rfwidget._measure import spans
 from rfwidget._measure.spans import Carried
-from rfwidget.torch.table import required, rule
 
 FUNCTIONS = ("gru", "rnn_tanh", "rnn_relu")
 """Functions of PyTorch that go through a sequence step by step, in operations of their own for every step."""

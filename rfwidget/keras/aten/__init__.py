@@ -1,0 +1,1 @@
+"""Code of PyTorch inside Keras layers, run over spans operation by operation (`rfwidget._aten`)."""
