@@ -481,10 +481,11 @@ class _Axis:
         """Cells at the first and at the last end of a grid that meet a border, in a long image."""
         if self._long is None or number not in self._found or number >= len(self._long.maps):
             return 0, 0
-        free = np.flatnonzero(~self._long.maps[number].lines[self._axis].bordered)
+        lines = self._long.maps[number].lines
+        free = np.flatnonzero(~lines[self._axis].bordered) if lines else np.empty(0)
         if not free.size:
             return 0, 0
-        return int(free[0]), len(self._long.maps[number].lines[self._axis].bordered) - 1 - int(free[-1])
+        return int(free[0]), len(lines[self._axis].bordered) - 1 - int(free[-1])
 
     def field(self, number: int) -> AxisField:
         """Field of a grid."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._measure import spans
-from rfwidget._measure.spans import Carried
+from rfwidget._measure.spans import Carried, Factor
 
 
 def gathered(x: Carried, places: npt.NDArray[Any]) -> Carried:
@@ -48,21 +48,26 @@ def masked_reduce(x: Carried, axis: int, kept: npt.NDArray[np.bool_]) -> Carried
     axis = x.axis(axis)
     kept = np.asarray(kept, bool)
     kept = kept.reshape((1,) * (x.rank - kept.ndim) + kept.shape)
-    whole = math.prod(np.broadcast_shapes(kept.shape, *(factor.shape[1:] for plane in x.planes for factor in plane)))
-    if kept.all() or whole > _LARGEST:
+    if kept.all():
         return spans.reduce(x, [axis], keepdims=True)
 
-    def reduced(factor: Any) -> Any:
+    def reduced(factor: Factor) -> Factor:
         if factor.shape[1 + axis] == 1:
             own = kept.any(axis=axis, keepdims=True)
             return factor if own.all() else np.where(own, factor, spans.nothing(factor))
-        return np.where(kept, factor, spans.nothing(factor)).max(axis=1 + axis, keepdims=True)
 
-    return x.each(reduced, [1 if other == axis else n for other, n in enumerate(x.shape)])
+        def line(place: int) -> Factor:
+            own = kept.take([place if kept.shape[axis] > 1 else 0], axis=axis)
+            return np.where(own, factor.take([place], axis=1 + axis), spans.nothing(factor))
 
+        # Line by line: all at once would take as much memory as the mask and the factor together.
+        whole = line(0)
+        for place in range(1, factor.shape[1 + axis]):
+            np.maximum(whole, line(place), out=whole)
+        return whole
 
-_LARGEST = 1 << 25
-"""Elements of masks that are worth the while."""
+    result = x.each(reduced, [1 if other == axis else n for other, n in enumerate(x.shape)])
+    return spans.with_context(x, result)
 
 
 def mixed(x: Carried, axis: int, mask: npt.NDArray[np.bool_]) -> Carried:

@@ -20,7 +20,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rfwidget._measure import spans
+from rfwidget._measure.masks import Mask, told_apart
 from rfwidget._measure.spans import Carried
+from rfwidget.torch.masks import Flags, is_lost, mask_of
 from rfwidget.torch.rules_recurrent import layers
 from rfwidget.torch.shapes import shaped
 
@@ -52,12 +54,14 @@ class Store:
         carried: what the elements of the whole tensor depend on.
         geometry: of the whole tensor, in its storage.
         version: counts the writes.
+        flags: which elements masks have made minus infinity, or zero.
     """
 
     def __init__(self, carried: Carried, inner: torch.Tensor) -> None:
         self.carried = carried
         self.geometry = Geometry.of(inner)
         self.version = 0
+        self.flags = Flags()
         self.numbers: dict[tuple[Any, ...], int] = {}
         self.keep = inner  # its storage must not be freed while its address stands for it
 
@@ -369,11 +373,32 @@ class Call:
         return value
 
     def nonzero(self, name: str) -> npt.NDArray[np.bool_] | None:
-        """Where a constant is not zero by construction; None: everywhere.
+        """Where a tensor is not zero by construction; None: everywhere.
 
         Parameters stand for numbers that are not zero; what is computed from them keeps the zeros of masks.
         """
-        return self._run.nonzero(self[name])
+        if self.carried(name) is None:
+            return self._run.nonzero(self[name])
+        known = self.mask(name)
+        return None if known is None or known.zero is None else ~known.zero
+
+    def numbers(self, name: str) -> npt.NDArray[Any] | None:
+        """Numbers of a constant, or a number itself; those that stand for parameters are none that masks are made of.
+
+        Returns:
+            None where it is no such constant.
+        """
+        return self._run.numbers(self[name])
+
+    def mask(self, name: str) -> Mask | None:
+        """What is known of the elements of an argument besides what they depend on."""
+        value = self[name]
+        return value.store.flags.of(value.stand_in) if isinstance(value, Tracked) else None
+
+    def on(self, name: str, axis: int) -> npt.NDArray[np.bool_] | None:
+        """Where an argument is not as good as minus infinity beside others along an axis; None: everywhere."""
+        known = self.mask(name)
+        return None if known is None else told_apart(known.off, axis)
 
     def shape_of(self, name: str) -> tuple[int, ...]:
         """Of a tensor argument."""
@@ -492,6 +517,17 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         generic = getattr(tensor, "_rfwidget_generic", tensor)
         found: npt.NDArray[np.bool_] = (generic != 0).cpu().numpy()
         return None if found.all() else found
+
+    def numbers(self, value: Any) -> npt.NDArray[Any] | None:
+        """As `Call.numbers`."""
+        if isinstance(value, (int, float)):
+            return np.asarray(value)
+        if not isinstance(value, torch.Tensor) or value.is_complex() or isinstance(value, Tracked):
+            return None
+        if self._owner(value) is not None or _is_dense(value):
+            return np.where(value.isneginf().cpu().numpy(), -np.inf, 1.0)
+        numbers: npt.NDArray[Any] = self._generic(value).detach().double().cpu().numpy()
+        return numbers
 
     def _owner(self, tensor: torch.Tensor) -> torch.nn.Parameter | None:
         """The parameter that a tensor is, or is a view of."""
@@ -614,10 +650,16 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise self.failure
         carried = plan.rule(call) if plan.rule is not None else self._unknown(call)
         each = carried if isinstance(carried, list) else [carried] * len(results)
+        mask = None if plan.is_view else mask_of(call)
+        if mask is None and not plan.is_view and is_lost(call):
+            self.notes.add(f"masks that were put on what {call.name!r} reads")
         if plan.writes:
-            return self._written(func, plan, args, kwargs, arguments, each, inner)
+            return self._written(func, plan, args, kwargs, arguments, each, inner, mask)
         queue = iter(each)
-        return self._wrapped(plan, inner, queue, arguments)
+        made = self._wrapped(plan, inner, queue, arguments)
+        if mask is not None and isinstance(made, Tracked):
+            made.store.flags.note(made.stand_in, mask)
+        return made
 
     def _results(self, func: Any, plan: Plan, args: Any, kwargs: Any, arguments: dict[str, Any]) -> Any:
         """What an operation gives, without numbers if they are not needed."""
@@ -665,6 +707,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         arguments: dict[str, Any],
         each: list[Carried],
         inner: Any,
+        mask: Mask | None,
     ) -> Any:
         """An operation that writes to some arguments: they are what it returns."""
         targets = [leaf for name in plan.writes for leaf in _leaves(arguments.get(name))]
@@ -675,6 +718,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self._reshaped(func, target, args, kwargs, new)
                     continue
                 target.write(new)
+                target.store.flags.note(target.stand_in, mask)
                 self._number(target, new)
                 for observer in self._observers:
                     observer(plan.name, target)

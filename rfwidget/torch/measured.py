@@ -139,8 +139,14 @@ class Layers:
         more = looks.first_step(self.lengths, work)
         together = self._walked(tuple(n + more for n in self.lengths))
         self._loose = together.failure is None is self.walk.failure and len(together.carried) != len(self.walk.carried)
-        if self._loose:  # code that loops over the image
-            return {n: self._own_places(carried) for n, carried in enumerate(self.walk.carried)}
+        if self._loose:  # code that loops over the image: maps can be compared where layers of the same name give them
+            places = {n: self._own_places(carried) for n, carried in enumerate(self.walk.carried)}
+            for name, number in self.walk.made.items():
+                if name in together.made:
+                    own, other = self.walk.carried[number], together.carried[together.made[name]]
+                    places[number] = places_of(own, [other] * len(self.lengths), self.lengths)
+                    self._grows[number] = other.shape != own.shape
+            return places
         if len(together.carried) >= len(self.walk.carried):
             longer = [together] * len(self.lengths)
         else:  # the module may take longer images along some axes only
@@ -169,7 +175,8 @@ class Layers:
         look = Look(lengths, None if self._loose else needed)
 
         def add(number: int, carried: Carried) -> None:
-            places = self._own_places(carried) if self._loose else self._places.get(number)
+            own = self._loose and lengths != self.lengths
+            places = self._own_places(carried) if own else self._places.get(number)
             look.add(carried, places if places is not None and max(places) < carried.rank else None)
 
         walk = self._walks.get(lengths) or self._walker.run(lengths, sink=add)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rfwidget._measure import spans
-from rfwidget._measure.places import masked
+from rfwidget._measure.places import masked, masked_reduce
 from rfwidget._measure.spans import Carried
 from rfwidget.torch import rules_moves, rules_products, rules_recurrent, rules_windows
 from rfwidget.torch.table import RULES, axes_of, rule
@@ -114,8 +114,19 @@ def reduction(call: Any) -> Any:
     return [spans.reshape(reduced, shape) for shape in call.results]
 
 
+@rule("_softmax", "_log_softmax", "_safe_softmax", "softmax", "log_softmax")
+def softmax(call: Any) -> Carried:
+    """Every result depends on all elements along an axis, but for those that a mask makes nothing of."""
+    x, axis = call.carried("self"), int(call["dim"])
+    on = call.on("self", axis) if x.rank else None
+    if on is None:
+        return around(x, [axis]) if x.rank else x
+    mixed = spans.broadcast(masked_reduce(x, axis, on), x.shape)
+    return spans.join([x, mixed]) if x.local or "log" in call.name else mixed
+
+
 @rule(
-    "_softmax", "_log_softmax", "_safe_softmax", "softmax", "log_softmax", "sort", "argsort", "topk", "msort", "renorm",
+    "sort", "argsort", "topk", "msort", "renorm",
     "cosine_similarity",
 )  # fmt: skip
 def along_axis(call: Any) -> list[Carried]:
