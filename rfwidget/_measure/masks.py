@@ -73,6 +73,51 @@ def told_apart(off: Bools | None, axis: int) -> Bools | None:
     return None if off is None else ~off | off.all(axis=axis, keepdims=True)
 
 
+def masked_reduce(x: Carried, axis: int, on: Bools) -> Carried:
+    """As `spans.reduce` along one axis, which stays with length 1, without the elements that are not on."""
+    axis = x.axis(axis)
+    on = on.reshape((1,) * (x.rank - on.ndim) + on.shape)
+    if on.all():
+        return spans.reduce(x, [axis], keepdims=True)
+    cut = _cut(on, axis - x.rank)
+
+    def reduced(factor: Factor) -> Factor:
+        if factor.shape[1 + axis] == 1:
+            some = on.any(axis=axis, keepdims=True)
+            return factor if some.all() else np.where(some, factor, spans.nothing(factor))
+
+        def line(place: int) -> Factor:
+            own = on.take([place if on.shape[axis] > 1 else 0], axis=axis)
+            return np.where(own, factor.take([place], axis=1 + axis), spans.nothing(factor))
+
+        # Line by line: all at once would take as much memory as the mask and the factor together.
+        found = line(0)
+        for place in range(1, factor.shape[1 + axis]):
+            np.maximum(found, line(place), out=found)
+        return _bordered(found, factor.max(axis=1 + axis, keepdims=True), cut)
+
+    result = x.each(reduced, [1 if other == axis else n for other, n in enumerate(x.shape)])
+    return spans.with_context(x, result)
+
+
+def _cut(on: Bools, axis: int) -> Bools:
+    """Lines along an axis, -1 or -2, that lack what others in their place have: they have met a border.
+
+    Which windows of a shifted attention lack something depends on where they lie. What all lack is no border: so it is
+    where a query sees all keys before it.
+    """
+    lead = tuple(range(on.ndim - 2))
+    found: Bools = (~on & on.any(axis=lead, keepdims=True)).any(axis=axis, keepdims=True)
+    return found
+
+
+def _bordered(result: Factor, whole: Factor, cut: Bools) -> Factor:
+    """A result in which those elements are marked as having met a border that see less than the whole along an axis."""
+    if cut.any() and result.dtype != np.bool_:
+        result[2] |= cut & (result[:2] != whole[:2]).any(axis=0)
+    return result
+
+
 def weighted_sum(x: Carried, on: Bools) -> Carried:
     """A product with weights of which some are zero by construction, summed over them.
 
@@ -111,4 +156,4 @@ def _summed(factor: Factor, on: Bools) -> Factor:
         chosen = some_off[start : start + block]
         kept = np.where(flat[chosen][None, :, :, None], own[:, chosen // count], spans.nothing(factor))
         result[:, chosen] = kept.max(axis=-2)
-    return result.reshape(rows, *lead, count, n)
+    return _bordered(result.reshape(rows, *lead, count, n), whole, _cut(on, -1))

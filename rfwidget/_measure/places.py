@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._measure import spans
-from rfwidget._measure.spans import Carried, Factor
+from rfwidget._measure.spans import Carried
 
 
 def gathered(x: Carried, places: npt.NDArray[Any]) -> Carried:
@@ -41,33 +41,6 @@ def masked(x: Carried, kept: npt.NDArray[np.bool_] | None) -> Carried:
         return spans.take(x, axis, np.where(line, np.arange(x.shape[axis]), -1))
     whole = np.broadcast_to(kept, x.shape)
     return spans.scatter([x], x.shape, np.where(whole, np.arange(math.prod(x.shape)).reshape(x.shape), -1))
-
-
-def masked_reduce(x: Carried, axis: int, kept: npt.NDArray[np.bool_]) -> Carried:
-    """As `spans.reduce` along one axis, which stays with length 1, without the elements where a mask is False."""
-    axis = x.axis(axis)
-    kept = np.asarray(kept, bool)
-    kept = kept.reshape((1,) * (x.rank - kept.ndim) + kept.shape)
-    if kept.all():
-        return spans.reduce(x, [axis], keepdims=True)
-
-    def reduced(factor: Factor) -> Factor:
-        if factor.shape[1 + axis] == 1:
-            own = kept.any(axis=axis, keepdims=True)
-            return factor if own.all() else np.where(own, factor, spans.nothing(factor))
-
-        def line(place: int) -> Factor:
-            own = kept.take([place if kept.shape[axis] > 1 else 0], axis=axis)
-            return np.where(own, factor.take([place], axis=1 + axis), spans.nothing(factor))
-
-        # Line by line: all at once would take as much memory as the mask and the factor together.
-        whole = line(0)
-        for place in range(1, factor.shape[1 + axis]):
-            np.maximum(whole, line(place), out=whole)
-        return whole
-
-    result = x.each(reduced, [1 if other == axis else n for other, n in enumerate(x.shape)])
-    return spans.with_context(x, result)
 
 
 def mixed(x: Carried, axis: int, mask: npt.NDArray[np.bool_]) -> Carried:

@@ -172,7 +172,7 @@ class Layers:
 
     def _look(self, lengths: tuple[int, ...], needed: frozenset[int] | None) -> Look:
         """A run as the engine room takes it. Of runs on long images, only what a look tells is kept."""
-        look = Look(lengths, None if self._loose else needed)
+        look = Look(lengths, spare=looks.SPARE) if self._loose else Look(lengths, needed)
 
         def add(number: int, carried: Carried) -> None:
             own = self._loose and lengths != self.lengths
@@ -183,6 +183,11 @@ class Layers:
         if lengths in self._walks:
             for number, carried in enumerate(walk.carried):
                 add(number, carried)
+        if self._loose:
+            for name in walk.made.keys() & self.walk.made.keys():
+                seen, places = look.maps[walk.made[name]], self._places[self.walk.made[name]]
+                if places is not None and max(places) < len(seen.shape):
+                    seen.place(places)
         if walk.failure is not None and len(walk.carried) <= 1:
             raise SizeRefusedError(str(walk.failure)) from walk.failure
         look.failure, look.made, look.reads = walk.failure, dict(walk.made), dict(walk.reads)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rfwidget._measure import spans
-from rfwidget._measure.places import masked, masked_reduce
+from rfwidget._measure.masks import masked_reduce
+from rfwidget._measure.places import masked
 from rfwidget._measure.spans import Carried
 from rfwidget.torch import rules_moves, rules_products, rules_recurrent, rules_windows
 from rfwidget.torch.table import RULES, axes_of, rule

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 
 from rfwidget._measure import spans
-from rfwidget._measure.masks import LOW, told_apart, weighted_sum
-from rfwidget._measure.places import masked, masked_reduce
+from rfwidget._measure.masks import LOW, masked_reduce, told_apart, weighted_sum
+from rfwidget._measure.places import masked
 from rfwidget._measure.spans import Carried
 from rfwidget.torch.table import required, rule
 
