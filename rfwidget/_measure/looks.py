@@ -339,6 +339,7 @@ class _Looks:
 
     Attributes:
         exhausted: whether a look was not made because it would have cost too much.
+        suited: a step that told all along an axis; None: not known yet. It is tried first along the others.
     """
 
     def __init__(self, look: Callable[[tuple[int, ...]], Look], asked: Look, needed_: frozenset[int]) -> None:
@@ -346,11 +347,13 @@ class _Looks:
         self._known: dict[tuple[int, ...], Look | None] = {}
         self._jointly = len(asked.lengths) > 1
         self.exhausted = False
+        self.suited: int | None = None
 
     @property
     def steps(self) -> tuple[int, ...]:
         """Numbers of pixels to try, by whose multiples images grow."""
-        return (*sorted({first_step(self._asked.lengths, self._asked.work), _FAR}), *_STEPS)
+        steps = (*sorted({first_step(self._asked.lengths, self._asked.work), _FAR}), *_STEPS)
+        return steps if self.suited is None else (self.suited, *(step for step in steps if step != self.suited))
 
     def longer(self, axis: int, more: int) -> Look | None:
         """A look at an image that is longer along an axis; None if the network does not do the same there."""
@@ -506,6 +509,7 @@ class _Axis:
             if attempt is not None and (best is None or len(attempt.found) > len(best.found)):
                 best = attempt
             if attempt is not None and attempt.complete:
+                looks.suited = step
                 break
         if best is not None:
             self._long, self.period = best.longest, best.period
@@ -611,7 +615,7 @@ class _Axis:
                     complete = False  # no border is near, and yet nothing repeats: the step is no number of periods
                 else:
                     again.append(number)
-            times *= 4  # a look costs less than the growth of its images
+            times *= 4 if longer.fresh < _CHEAP else 2  # cheap looks cost less than the growth of their images
             # Where code loops over the image, a look at a much longer one takes too long.
             if not again or not complete or longer.looping or self._length + times * step > _LONGEST:
                 break

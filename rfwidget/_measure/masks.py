@@ -107,8 +107,8 @@ def _cut(on: Bools, axis: int) -> Bools:
     where a query sees all keys before it.
     """
     lead = tuple(range(on.ndim - 2))
-    found: Bools = (~on & on.any(axis=lead, keepdims=True)).any(axis=axis, keepdims=True)
-    return found
+    others = np.asarray(on.any(axis=lead, keepdims=True))
+    return np.asarray((~on & others).any(axis=axis, keepdims=True))
 
 
 def _bordered(result: Factor, whole: Factor, cut: Bools) -> Factor:
@@ -139,7 +139,7 @@ def weighted_sum(x: Carried, on: Bools) -> Carried:
 
 def _summed(factor: Factor, on: Bools) -> Factor:
     if factor.shape[-2] == 1:
-        some = on.any(axis=-1)[..., None]
+        some = np.asarray(on.any(axis=-1, keepdims=True))
         return factor if some.all() else np.where(some, factor, spans.nothing(factor))
     whole: Factor = factor.max(axis=-2, keepdims=True)
     if on.all():

@@ -437,7 +437,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Attributes:
         made: what is kept of every tensor that depends on the image as it was when it was made, in order.
         failure: what must be done differently: an exception to be raised whatever the module's code made of it.
-        notes: what was read from the image and cannot be followed, in words.
+        notes: what is not followed though it may matter, in words.
     """
 
     def __init__(
@@ -636,7 +636,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if plan.name in _CONSTANTS:
             return func(*_mapped(args, self._empty), **_mapped(kwargs, self._empty))
         if plan.name in ("_local_scalar_dense", "is_nonzero", "equal", "item"):
-            return self._number_read(func, plan, args, kwargs)
+            return self._number_read(func, args, kwargs)
         if any(arguments.get(name) is not None for name in plan.writes) and not self._numbers:
             for name in plan.writes:
                 if not isinstance(arguments.get(name), Tracked):
@@ -652,7 +652,9 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         each = carried if isinstance(carried, list) else [carried] * len(results)
         mask = None if plan.is_view else mask_of(call)
         if mask is None and not plan.is_view and is_lost(call):
-            self.notes.add(f"masks that were put on what {call.name!r} reads")
+            self.notes.add(
+                f"a mask of attention is not followed through {call.name!r}: cells may see less than is said"
+            )
         if plan.writes:
             return self._written(func, plan, args, kwargs, arguments, each, inner, mask)
         queue = iter(each)
@@ -762,11 +764,11 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=self._device)
         return value
 
-    def _number_read(self, func: Any, plan: Plan, args: Any, kwargs: Any) -> Any:
+    def _number_read(self, func: Any, args: Any, kwargs: Any) -> Any:
         self.need_numbers()
         result = func(*_mapped(args, self._inner), **_mapped(kwargs, self._inner))
         if not isinstance(result, bool):
-            self.notes.add(plan.name)
+            self.notes.add(_READS_NUMBERS)
         return result
 
     def _unknown(self, call: Call) -> Any:
@@ -812,6 +814,8 @@ def _keeps_channels(plan: Plan, call: Call) -> bool:
         return len(call.shape) <= 2 or sum(n > 1 for n in call.shape_of("self")) <= 1
     return plan.name in _EVEN or plan.pointwise
 
+
+_READS_NUMBERS = "the module's code reads numbers of the image (item()): what it does with them is not followed"
 
 _MOST = 1 << 26
 """Numbers that tell what all tensors of a run depend on that are kept."""

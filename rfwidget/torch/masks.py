@@ -62,7 +62,7 @@ def mask_of(call: Any) -> Mask | None:
         return _chosen(call)
     if name in ("mul", "div"):
         return _times(call)
-    known = call.mask("self" if call.has("self") else "input")
+    known: Mask | None = call.mask("self" if call.has("self") else "input")
     if known is None:
         return None
     if name in ("_softmax", "_safe_softmax", "softmax"):
@@ -81,7 +81,8 @@ def mask_of(call: Any) -> Mask | None:
 
 def _added(call: Any) -> Mask | None:
     """Scores and a constant, or scores and scores."""
-    names, factor = ("self", "other"), call["alpha"]
+    names: tuple[str, ...] = ("self", "other")
+    factor = call["alpha"]
     if call.name in ("baddbmm", "addmm"):
         names, factor = ("self",), 1
         if call["beta"] != 1:

@@ -33,8 +33,6 @@ from rfwidget.torch.private import Private
 from rfwidget.torch.walk import dtype_of, fitted, undisturbed
 from rfwidget.types import GridPoint, GridShape, Size
 
-_READS_NUMBERS = "the module's code reads numbers of the image (item()): what it does with them is not followed"
-
 _SMALLER = "ask for a smaller input_shape, or for an earlier layer"
 
 
@@ -253,7 +251,7 @@ class TorchNetwork(Network):
             geometry = None if axes is None else FieldGeometry(*reversed(axes))
             warning = " ".join(
                 [
-                    *([_READS_NUMBERS] if self._notes else []),
+                    *self._notes,
                     *([partial_words(name, fields)] if number in fields.partial else []),
                 ]
             )

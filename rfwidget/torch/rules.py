@@ -111,7 +111,8 @@ def reduction(call: Any) -> Any:
         return pointwise(call)  # maximum of two tensors
     x = call.carried("self")
     axes = axes_of(call["dim"] if call.has("dim") else None, x.rank)
-    reduced = spans.reduce(x, axes, keepdims=True)
+    on = call.on("self", axes[0] - x.rank) if call.name in ("amax", "max", "logsumexp") and len(axes) == 1 else None
+    reduced = spans.reduce(x, axes, keepdims=True) if on is None else masked_reduce(x, axes[0], on)
     return [spans.reshape(reduced, shape) for shape in call.results]
 
 

@@ -77,7 +77,9 @@ def _times(rows: Carried, own: npt.NDArray[np.bool_] | None, weights: npt.NDArra
     if weights is None:
         return spans.reduce(rows, [-1], keepdims=True) if own is None else masked_reduce(rows, -1, own)
     rows = masked(rows, own)
-    return spans.mix(rows, -1, weights) if weights.ndim == 2 else _turned(weighted_sum(_turned(rows), _flipped(weights)))
+    if weights.ndim == 2:
+        return spans.mix(rows, -1, weights)
+    return _turned(weighted_sum(_turned(rows), weights.swapaxes(-1, -2)))
 
 
 def _turned(x: Carried) -> Carried:

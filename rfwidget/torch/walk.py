@@ -43,7 +43,7 @@ class Walk:
         calls: calls of modules that gave something, by the layer's name.
         output: numbers of what the module returned.
         failure: what ended the run before the end of the module.
-        notes: what was read from the image and cannot be followed.
+        notes: what is not followed though it may matter, in words.
     """
 
     lengths: tuple[int, ...]
