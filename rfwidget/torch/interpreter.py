@@ -352,7 +352,7 @@ class Call:
 
     def all_carried(self) -> list[Carried]:
         """Of all tensors among the arguments that depend on the image."""
-        found = (self._run.carried_of(leaf) for leaf in _leaves(self._read()))
+        found = (self._run.carried_of(leaf) for leaf in leaves(self._read()))
         return [carried for carried in found if carried is not None]
 
     def _read(self) -> list[Any]:
@@ -365,7 +365,7 @@ class Call:
 
     def like(self) -> Carried:
         """Any tensor that depends on the image."""
-        return next(c for c in map(self._run.carried_of, _leaves(self._arguments)) if c is not None)
+        return next(c for c in map(self._run.carried_of, leaves(self._arguments)) if c is not None)
 
     def constant(self, name: str) -> torch.Tensor:
         """A tensor argument that does not depend on the image, with its numbers."""
@@ -588,9 +588,9 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operation."""
         kwargs = kwargs or {}
-        plan = _plan(func, self._rules)
+        plan = plan_of(func, self._rules)
         arguments = {**dict(zip(plan.arguments, args, strict=False)), **kwargs}
-        tensors = [leaf for leaf in _leaves(arguments) if isinstance(leaf, torch.Tensor)]
+        tensors = [leaf for leaf in leaves(arguments) if isinstance(leaf, torch.Tensor)]
         if not any(self._depends(tensor) for tensor in tensors):
             return self._constant(func, plan, args, kwargs, arguments, tensors)
         if plan.rule is None and not plan.writes:
@@ -624,16 +624,16 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def _check_guard(self, target: Any) -> None:
-        for leaf in _leaves(target):
+        for leaf in leaves(target):
             if isinstance(leaf, torch.Tensor) and _address(leaf) in self._guarded:
                 self.failure = OwnWeightsNeededError()
                 raise self.failure
 
     def _followed(self, func: Any, plan: Plan, args: Any, kwargs: Any, arguments: dict[str, Any]) -> Any:
         """An operation on the image."""
-        if plan.is_view and not any(isinstance(leaf, Tracked) for leaf in _leaves(arguments)):
+        if plan.is_view and not any(isinstance(leaf, Tracked) for leaf in leaves(arguments)):
             return func(*args, **kwargs)  # a view of what was a constant, and still looks like one
-        if plan.name in _CONSTANTS:
+        if plan.name in CONSTANTS:
             return func(*_mapped(args, self._empty), **_mapped(kwargs, self._empty))
         if plan.name in ("_local_scalar_dense", "is_nonzero", "equal", "item"):
             return self._number_read(func, args, kwargs)
@@ -642,7 +642,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 if not isinstance(arguments.get(name), Tracked):
                     self._check_guard(arguments.get(name))
         inner = self._results(func, plan, args, kwargs, arguments)
-        results = [leaf for leaf in _leaves(inner) if isinstance(leaf, torch.Tensor)]
+        results = [leaf for leaf in leaves(inner) if isinstance(leaf, torch.Tensor)]
         call = Call(self, plan, arguments, results)
         self.pooling = None
         if self.blur and not _keeps_channels(plan, call) and any(c.marks.blurred for c in call.all_carried()):
@@ -695,7 +695,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _shared(self, inner: torch.Tensor, arguments: dict[str, Any]) -> Store | None:
         """The store of the argument that a result is a view of."""
         address = _address(inner)
-        for leaf in _leaves(arguments):
+        for leaf in leaves(arguments):
             if isinstance(leaf, Tracked) and _address(leaf.stand_in) == address:
                 return leaf.store
         return None
@@ -712,7 +712,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         mask: Mask | None,
     ) -> Any:
         """An operation that writes to some arguments: they are what it returns."""
-        targets = [leaf for name in plan.writes for leaf in _leaves(arguments.get(name))]
+        targets = [leaf for name in plan.writes for leaf in leaves(arguments.get(name))]
         targets = [target for target in targets if isinstance(target, torch.Tensor)]
         for target, new in zip(targets, each, strict=False):
             if isinstance(target, Tracked):
@@ -781,8 +781,8 @@ _KEEP = {"clone", "_to_copy", "contiguous", "detach", "lift_fresh", "view", "_un
 _KEEP |= {"expand", "slice", "select", "unsqueeze", "squeeze", "split", "cat", "stack", "alias", "neg"}
 
 # Operations that take only the shape of a tensor.
-_CONSTANTS = {f"{name}_like" for name in ("zeros", "ones", "empty", "full", "rand", "randn", "randint")}
-_CONSTANTS |= {f"new_{name}" for name in ("zeros", "ones", "empty", "full", "empty_strided")}
+CONSTANTS = {f"{name}_like" for name in ("zeros", "ones", "empty", "full", "rand", "randn", "randint")}
+CONSTANTS |= {f"new_{name}" for name in ("zeros", "ones", "empty", "full", "empty_strided")}
 
 # Operations that tell no channel from another.
 _EVEN = {
@@ -823,19 +823,20 @@ _MOST = 1 << 26
 _PLANS: dict[Any, Plan] = {}
 
 
-def _plan(func: Any, rules: dict[str, Rule]) -> Plan:
+def plan_of(func: Any, rules: dict[str, Rule]) -> Plan:
+    """What is to be known of an operation."""
     plan = _PLANS.get(func)
     if plan is None:
         plan = _PLANS[func] = Plan(func, rules)
     return plan
 
 
-def _leaves(value: Any) -> list[Any]:
+def leaves(value: Any) -> list[Any]:
     """What nested arguments hold."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
-        return [leaf for part in value for leaf in _leaves(part)]
+        return [leaf for part in value for leaf in leaves(part)]
     return [value]
 
 
