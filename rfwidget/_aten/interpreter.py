@@ -19,9 +19,11 @@ import numpy.typing as npt
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rfwidget._aten.masks import Flags, is_lost, mask_of
 from rfwidget._aten.rules_recurrent import layers
 from rfwidget._aten.shapes import shaped
 from rfwidget._measure import spans
+from rfwidget._measure.masks import Mask, told_apart
 from rfwidget._measure.spans import Carried
 
 
@@ -52,12 +54,14 @@ class Store:
         carried: what the elements of the whole tensor depend on.
         geometry: of the whole tensor, in its storage.
         version: counts the writes.
+        flags: which elements masks have made minus infinity, or zero.
     """
 
     def __init__(self, carried: Carried, inner: torch.Tensor) -> None:
         self.carried = carried
         self.geometry = Geometry.of(inner)
         self.version = 0
+        self.flags = Flags()
         self.numbers: dict[tuple[Any, ...], int] = {}
         self.keep = inner  # its storage must not be freed while its address stands for it
 
@@ -348,7 +352,7 @@ class Call:
 
     def all_carried(self) -> list[Carried]:
         """Of all tensors among the arguments that depend on the image."""
-        found = (self._run.carried_of(leaf) for leaf in _leaves(self._read()))
+        found = (self._run.carried_of(leaf) for leaf in leaves(self._read()))
         return [carried for carried in found if carried is not None]
 
     def _read(self) -> list[Any]:
@@ -361,7 +365,7 @@ class Call:
 
     def like(self) -> Carried:
         """Any tensor that depends on the image."""
-        return next(c for c in map(self._run.carried_of, _leaves(self._arguments)) if c is not None)
+        return next(c for c in map(self._run.carried_of, leaves(self._arguments)) if c is not None)
 
     def constant(self, name: str) -> torch.Tensor:
         """A tensor argument that does not depend on the image, with its numbers."""
@@ -369,11 +373,32 @@ class Call:
         return value
 
     def nonzero(self, name: str) -> npt.NDArray[np.bool_] | None:
-        """Where a constant is not zero by construction; None: everywhere.
+        """Where a tensor is not zero by construction; None: everywhere.
 
         Parameters stand for numbers that are not zero; what is computed from them keeps the zeros of masks.
         """
-        return self._run.nonzero(self[name])
+        if self.carried(name) is None:
+            return self._run.nonzero(self[name])
+        known = self.mask(name)
+        return None if known is None or known.zero is None else ~known.zero
+
+    def numbers(self, name: str) -> npt.NDArray[Any] | None:
+        """Numbers of a constant, or a number itself; those that stand for parameters are none that masks are made of.
+
+        Returns:
+            None where it is no such constant.
+        """
+        return self._run.numbers(self[name])
+
+    def mask(self, name: str) -> Mask | None:
+        """What is known of the elements of an argument besides what they depend on."""
+        value = self[name]
+        return value.store.flags.of(value.stand_in) if isinstance(value, Tracked) else None
+
+    def on(self, name: str, axis: int) -> npt.NDArray[np.bool_] | None:
+        """Where an argument is not as good as minus infinity beside others along an axis; None: everywhere."""
+        known = self.mask(name)
+        return None if known is None else told_apart(known.off, axis)
 
     def shape_of(self, name: str) -> tuple[int, ...]:
         """Of a tensor argument."""
@@ -412,7 +437,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Attributes:
         made: what is kept of every tensor that depends on the image as it was when it was made, in order.
         failure: what must be done differently: an exception to be raised whatever the module's code made of it.
-        notes: what was read from the image and cannot be followed, in words.
+        notes: what is not followed though it may matter, in words.
     """
 
     def __init__(
@@ -493,6 +518,17 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         found: npt.NDArray[np.bool_] = (generic != 0).cpu().numpy()
         return None if found.all() else found
 
+    def numbers(self, value: Any) -> npt.NDArray[Any] | None:
+        """As `Call.numbers`."""
+        if isinstance(value, (int, float)):
+            return np.asarray(value)
+        if not isinstance(value, torch.Tensor) or value.is_complex() or isinstance(value, Tracked):
+            return None
+        if self._owner(value) is not None or _is_dense(value):
+            return np.where(value.isneginf().cpu().numpy(), -np.inf, 1.0)
+        numbers: npt.NDArray[Any] = self._generic(value).detach().double().cpu().numpy()
+        return numbers
+
     def _owner(self, tensor: torch.Tensor) -> torch.nn.Parameter | None:
         """The parameter that a tensor is, or is a view of."""
         owner = self._guarded.get(_address(tensor))
@@ -552,9 +588,9 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operation."""
         kwargs = kwargs or {}
-        plan = _plan(func, self._rules)
+        plan = plan_of(func, self._rules)
         arguments = {**dict(zip(plan.arguments, args, strict=False)), **kwargs}
-        tensors = [leaf for leaf in _leaves(arguments) if isinstance(leaf, torch.Tensor)]
+        tensors = [leaf for leaf in leaves(arguments) if isinstance(leaf, torch.Tensor)]
         if not any(self._depends(tensor) for tensor in tensors):
             return self._constant(func, plan, args, kwargs, arguments, tensors)
         if plan.rule is None and not plan.writes:
@@ -588,25 +624,25 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def _check_guard(self, target: Any) -> None:
-        for leaf in _leaves(target):
+        for leaf in leaves(target):
             if isinstance(leaf, torch.Tensor) and _address(leaf) in self._guarded:
                 self.failure = OwnWeightsNeededError()
                 raise self.failure
 
     def _followed(self, func: Any, plan: Plan, args: Any, kwargs: Any, arguments: dict[str, Any]) -> Any:
         """An operation on the image."""
-        if plan.is_view and not any(isinstance(leaf, Tracked) for leaf in _leaves(arguments)):
+        if plan.is_view and not any(isinstance(leaf, Tracked) for leaf in leaves(arguments)):
             return func(*args, **kwargs)  # a view of what was a constant, and still looks like one
-        if plan.name in _CONSTANTS:
+        if plan.name in CONSTANTS:
             return func(*_mapped(args, self._empty), **_mapped(kwargs, self._empty))
         if plan.name in ("_local_scalar_dense", "is_nonzero", "equal", "item"):
-            return self._number_read(func, plan, args, kwargs)
+            return self._number_read(func, args, kwargs)
         if any(arguments.get(name) is not None for name in plan.writes) and not self._numbers:
             for name in plan.writes:
                 if not isinstance(arguments.get(name), Tracked):
                     self._check_guard(arguments.get(name))
         inner = self._results(func, plan, args, kwargs, arguments)
-        results = [leaf for leaf in _leaves(inner) if isinstance(leaf, torch.Tensor)]
+        results = [leaf for leaf in leaves(inner) if isinstance(leaf, torch.Tensor)]
         call = Call(self, plan, arguments, results)
         self.pooling = None
         if self.blur and not _keeps_channels(plan, call) and any(c.marks.blurred for c in call.all_carried()):
@@ -614,10 +650,18 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise self.failure
         carried = plan.rule(call) if plan.rule is not None else self._unknown(call)
         each = carried if isinstance(carried, list) else [carried] * len(results)
+        mask = None if plan.is_view else mask_of(call)
+        if mask is None and not plan.is_view and is_lost(call):
+            self.notes.add(
+                f"a mask of attention is not followed through {call.name!r}: cells may see less than is said"
+            )
         if plan.writes:
-            return self._written(func, plan, args, kwargs, arguments, each, inner)
+            return self._written(func, plan, args, kwargs, arguments, each, inner, mask)
         queue = iter(each)
-        return self._wrapped(plan, inner, queue, arguments)
+        made = self._wrapped(plan, inner, queue, arguments)
+        if mask is not None and isinstance(made, Tracked):
+            made.store.flags.note(made.stand_in, mask)
+        return made
 
     def _results(self, func: Any, plan: Plan, args: Any, kwargs: Any, arguments: dict[str, Any]) -> Any:
         """What an operation gives, without numbers if they are not needed."""
@@ -651,7 +695,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _shared(self, inner: torch.Tensor, arguments: dict[str, Any]) -> Store | None:
         """The store of the argument that a result is a view of."""
         address = _address(inner)
-        for leaf in _leaves(arguments):
+        for leaf in leaves(arguments):
             if isinstance(leaf, Tracked) and _address(leaf.stand_in) == address:
                 return leaf.store
         return None
@@ -665,9 +709,10 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         arguments: dict[str, Any],
         each: list[Carried],
         inner: Any,
+        mask: Mask | None,
     ) -> Any:
         """An operation that writes to some arguments: they are what it returns."""
-        targets = [leaf for name in plan.writes for leaf in _leaves(arguments.get(name))]
+        targets = [leaf for name in plan.writes for leaf in leaves(arguments.get(name))]
         targets = [target for target in targets if isinstance(target, torch.Tensor)]
         for target, new in zip(targets, each, strict=False):
             if isinstance(target, Tracked):
@@ -675,6 +720,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self._reshaped(func, target, args, kwargs, new)
                     continue
                 target.write(new)
+                target.store.flags.note(target.stand_in, mask)
                 self._number(target, new)
                 for observer in self._observers:
                     observer(plan.name, target)
@@ -718,11 +764,11 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=self._device)
         return value
 
-    def _number_read(self, func: Any, plan: Plan, args: Any, kwargs: Any) -> Any:
+    def _number_read(self, func: Any, args: Any, kwargs: Any) -> Any:
         self.need_numbers()
         result = func(*_mapped(args, self._inner), **_mapped(kwargs, self._inner))
         if not isinstance(result, bool):
-            self.notes.add(plan.name)
+            self.notes.add(_READS_NUMBERS)
         return result
 
     def _unknown(self, call: Call) -> Any:
@@ -735,8 +781,8 @@ _KEEP = {"clone", "_to_copy", "contiguous", "detach", "lift_fresh", "view", "_un
 _KEEP |= {"expand", "slice", "select", "unsqueeze", "squeeze", "split", "cat", "stack", "alias", "neg"}
 
 # Operations that take only the shape of a tensor.
-_CONSTANTS = {f"{name}_like" for name in ("zeros", "ones", "empty", "full", "rand", "randn", "randint")}
-_CONSTANTS |= {f"new_{name}" for name in ("zeros", "ones", "empty", "full", "empty_strided")}
+CONSTANTS = {f"{name}_like" for name in ("zeros", "ones", "empty", "full", "rand", "randn", "randint")}
+CONSTANTS |= {f"new_{name}" for name in ("zeros", "ones", "empty", "full", "empty_strided")}
 
 # Operations that tell no channel from another.
 _EVEN = {
@@ -769,25 +815,28 @@ def _keeps_channels(plan: Plan, call: Call) -> bool:
     return plan.name in _EVEN or plan.pointwise
 
 
+_READS_NUMBERS = "the module's code reads numbers of the image (item()): what it does with them is not followed"
+
 _MOST = 1 << 26
 """Numbers that tell what all tensors of a run depend on that are kept."""
 
 _PLANS: dict[Any, Plan] = {}
 
 
-def _plan(func: Any, rules: dict[str, Rule]) -> Plan:
+def plan_of(func: Any, rules: dict[str, Rule]) -> Plan:
+    """What is to be known of an operation."""
     plan = _PLANS.get(func)
     if plan is None:
         plan = _PLANS[func] = Plan(func, rules)
     return plan
 
 
-def _leaves(value: Any) -> list[Any]:
+def leaves(value: Any) -> list[Any]:
     """What nested arguments hold."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):
-        return [leaf for part in value for leaf in _leaves(part)]
+        return [leaf for part in value for leaf in leaves(part)]
     return [value]
 
 

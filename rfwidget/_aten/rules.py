@@ -13,6 +13,7 @@ from typing import Any
 from rfwidget._aten import rules_moves, rules_products, rules_recurrent, rules_windows
 from rfwidget._aten.table import RULES, axes_of, rule
 from rfwidget._measure import spans
+from rfwidget._measure.masks import masked_reduce
 from rfwidget._measure.places import masked
 from rfwidget._measure.spans import Carried
 
@@ -110,12 +111,24 @@ def reduction(call: Any) -> Any:
         return pointwise(call)  # maximum of two tensors
     x = call.carried("self")
     axes = axes_of(call["dim"] if call.has("dim") else None, x.rank)
-    reduced = spans.reduce(x, axes, keepdims=True)
+    on = call.on("self", axes[0] - x.rank) if call.name in ("amax", "max", "logsumexp") and len(axes) == 1 else None
+    reduced = spans.reduce(x, axes, keepdims=True) if on is None else masked_reduce(x, axes[0], on)
     return [spans.reshape(reduced, shape) for shape in call.results]
 
 
+@rule("_softmax", "_log_softmax", "_safe_softmax", "softmax", "log_softmax")
+def softmax(call: Any) -> Carried:
+    """Every result depends on all elements along an axis, but for those that a mask makes nothing of."""
+    x, axis = call.carried("self"), int(call["dim"])
+    on = call.on("self", axis) if x.rank else None
+    if on is None:
+        return around(x, [axis]) if x.rank else x
+    mixed = spans.broadcast(masked_reduce(x, axis, on), x.shape)
+    return spans.join([x, mixed]) if x.local or "log" in call.name else mixed
+
+
 @rule(
-    "_softmax", "_log_softmax", "_safe_softmax", "softmax", "log_softmax", "sort", "argsort", "topk", "msort", "renorm",
+    "sort", "argsort", "topk", "msort", "renorm",
     "cosine_similarity",
 )  # fmt: skip
 def along_axis(call: Any) -> list[Carried]:

@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from rfwidget._aten.table import required, rule
 from rfwidget._measure import spans
+from rfwidget._measure.masks import LOW, masked_reduce, told_apart, weighted_sum
+from rfwidget._measure.places import masked
 from rfwidget._measure.spans import Carried
 
 
@@ -24,18 +27,18 @@ def _second(call: Any) -> list[str]:
 
 
 class Factor:
-    """A factor of a product: what it depends on, or where a constant is not zero."""
+    """A factor of a product.
+
+    Attributes:
+        carried: what it depends on; None: on no pixel.
+        shape: of it.
+        nonzero: where it is not zero by construction; None: everywhere.
+    """
 
     def __init__(self, call: Any, name: str) -> None:
         self.carried: Carried | None = call.carried(name)
         self.shape = call.shape_of(name)
-        self._call, self._name = call, name
-
-    @property
-    def nonzero(self) -> npt.NDArray[np.bool_] | None:
-        """Of a constant; None: everywhere."""
-        found: npt.NDArray[np.bool_] | None = self._call.nonzero(self._name)
-        return found
+        self.nonzero: npt.NDArray[np.bool_] | None = call.nonzero(name)
 
 
 def _factors(call: Any, *names: str) -> tuple[Factor, Factor]:
@@ -47,35 +50,45 @@ def matrix_product(first: Factor, second: Factor, call: Any) -> Carried:
     """``first @ second``, over the last axis of one and the last but one of the other."""
     parts = []
     if first.carried is not None:
-        x = first.carried
-        mask = second.nonzero if second.carried is None else None
-        if mask is not None and mask.ndim == 2:
-            parts.append(spans.mix(x, -1, mask))
-        elif mask is not None and mask.ndim == 1:
-            parts.append(spans.reshape(spans.mix(x, -1, mask[:, None]), call.shape))
-        else:
-            summed = spans.reduce(x, [-1], keepdims=True)
-            parts.append(_stretched(summed, call.shape, vector=len(second.shape) == 1))
+        x, vector = first.carried, len(second.shape) == 1
+        weights = second.nonzero if second.nonzero is None or not vector else second.nonzero[:, None]
+        rows = spans.expand(x, 0) if x.rank == 1 else x
+        own = first.nonzero if first.nonzero is None or x.rank > 1 else first.nonzero[None]
+        product_ = _times(rows, own, weights)
+        product_ = spans.squeeze(product_, [-1]) if vector else product_
+        parts.append(spans.squeeze(product_, [-2 if not vector else -1]) if x.rank == 1 else product_)
     if second.carried is not None:
-        x = second.carried
-        mask = first.nonzero if first.carried is None else None
-        axis = -2 if x.rank > 1 else -1
-        if mask is not None and mask.ndim == 2 and x.rank > 1:
-            parts.append(spans.mix(x, axis, mask.T))
-        elif mask is not None and mask.ndim == 2:
-            parts.append(spans.reshape(spans.mix(x, axis, mask.T), call.shape))
-        else:
-            summed = spans.reduce(x, [axis], keepdims=x.rank > 1)
-            parts.append(spans.broadcast(summed if x.rank > 1 else _scalar(summed, call), call.shape))
+        x, vector = second.carried, len(first.shape) == 1
+        weights = first.nonzero if first.nonzero is None or not vector else first.nonzero[None]
+        columns = spans.expand(x, 1) if x.rank == 1 else x
+        own = second.nonzero if second.nonzero is None or x.rank > 1 else second.nonzero[:, None]
+        product_ = _turned(_times(_turned(columns), _flipped(own), _flipped(weights)))
+        product_ = spans.squeeze(product_, [-2]) if vector else product_
+        parts.append(spans.squeeze(product_, [-1]) if x.rank == 1 else product_)
     return spans.join(parts, call.shape)
 
 
-def _stretched(summed: Carried, shape: tuple[int, ...], *, vector: bool) -> Carried:
-    return spans.broadcast(spans.squeeze(summed, [-1]) if vector else summed, shape)
+def _times(rows: Carried, own: npt.NDArray[np.bool_] | None, weights: npt.NDArray[np.bool_] | None) -> Carried:
+    """Rows ``(*lead, m, k)`` times weights ``(*lead, k, n)``; both may be zero by construction in places.
+
+    Returns:
+        ``(*lead, m, n)``; n is 1 where all results of a row agree.
+    """
+    if weights is None:
+        return spans.reduce(rows, [-1], keepdims=True) if own is None else masked_reduce(rows, -1, own)
+    rows = masked(rows, own)
+    if weights.ndim == 2:
+        return spans.mix(rows, -1, weights)
+    return _turned(weighted_sum(_turned(rows), weights.swapaxes(-1, -2)))
 
 
-def _scalar(x: Carried, call: Any) -> Carried:
-    return spans.reshape(x, (1,) * len(call.shape))
+def _turned(x: Carried) -> Carried:
+    """With its last two axes exchanged."""
+    return spans.transpose(x, [*range(x.rank - 2), x.rank - 1, x.rank - 2])
+
+
+def _flipped(mask: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_] | None:
+    return None if mask is None else mask.swapaxes(-1, -2)
 
 
 @rule("addmm", "baddbmm", "addmv", "addbmm", "addr")
@@ -148,28 +161,36 @@ def attention(call: Any) -> list[Carried]:
     """Each query sees itself, all keys and all values; none of those that a constant mask forbids."""
     like = call.like()
     query, key, value = (required(call.carried(n), like, call.shape_of(n)) for n in ("query", "key", "value"))
-    rows, columns = query.shape[-2], key.shape[-2]
-    allowed = np.ones((rows, columns), bool)
+    count = query.shape[-2], key.shape[-2]
+    on = np.tril(np.ones(count, bool)) if call["is_causal"] else None
     bias = next((n for n in ("attn_mask", "attn_bias") if call.has(n)), None)
     other = call.carried(bias) if bias else None
-    given = call[bias] if bias and other is None else None
-    if call["is_causal"]:
-        allowed &= np.tril(np.ones((rows, columns), bool))
-    if given is not None:
-        numbers = given.cpu()
-        seen = numbers.numpy() if numbers.dtype.is_floating_point is False else (numbers.float() > -np.inf).numpy()
-        seen = seen.astype(bool).reshape(-1, *seen.shape[-2:]).any(axis=0)
-        allowed = allowed & np.broadcast_to(seen, allowed.shape)
-    queries = spans.reduce(query, [-1], keepdims=True)
+    seen = None if bias is None else _seen(call, bias)
+    if seen is not None:
+        on = seen if on is None else on & seen
     keys = spans.join([spans.reduce(key, [-1], keepdims=True), spans.reduce(value, [-1], keepdims=True)])
-    parts = [queries, spans.mix(keys, -2, allowed.T)]
+    parts = [spans.reduce(query, [-1], keepdims=True)]
+    parts.append(spans.reduce(keys, [-2], keepdims=True) if on is None else weighted_sum(keys, on))
     if other is not None:
-        parts.append(spans.reduce(other, [-1], keepdims=True))
-    seen_ = spans.join(parts)
+        parts.append(spans.reduce(other, [-1], keepdims=True) if on is None else masked_reduce(other, -1, on))
+    mixed = spans.join(parts)
     return [
-        spans.broadcast(seen_, shape) if place == 0 else _statistics(seen_, shape)
+        spans.broadcast(mixed, shape) if place == 0 else _statistics(mixed, shape)
         for place, shape in enumerate(call.results)
     ]
+
+
+def _seen(call: Any, bias: str) -> npt.NDArray[np.bool_] | None:
+    """The keys that each query sees, as an argument tells; None: all."""
+    given = call[bias]
+    if given is None:
+        return None
+    if call.carried(bias) is not None:
+        on: npt.NDArray[np.bool_] | None = call.on(bias, -1)
+        return on
+    if given.dtype == torch.bool:
+        return told_apart(~given.cpu().numpy(), -1)
+    return told_apart(call.numbers(bias) <= LOW, -1)
 
 
 def _statistics(x: Carried, shape: tuple[int, ...]) -> Carried:

@@ -10,6 +10,7 @@ Image axes are numbered in the order of arrays, and so are pairs of numbers here
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,7 +27,7 @@ Ints = npt.NDArray[np.int32]
 
 # Images grow by multiples of these, which most strides divide: the first two will do for nearly all networks.
 _NEAR, _FAR = 192, 768
-_STEPS = (5040, 40320)
+_STEPS = (1344, 5040, 40320)
 
 _SEVERAL = 4
 """Periods that a step holds at least, where it seems to suit the network."""
@@ -34,8 +35,11 @@ _SEVERAL = 4
 _CHEAP = 1 << 23
 """Numbers in all maps up to which a look is taken to be cheap: the first longer one is then much longer."""
 
-_WORK = 1 << 27
-"""Numbers in all maps of all looks of a measurement, together at most: a second or two for every 2^26."""
+_WORK = 3 << 26
+"""Numbers in all maps of all looks of a measurement, each once, at most: a second or two for every 2^26."""
+
+_RECENT = 8
+"""So many maps before one may share its numbers with it."""
 
 _LOOKS = 24
 """Looks of a measurement, at most."""
@@ -60,6 +64,13 @@ _JOINED = 1 << 20
 
 _MOST = 1 << 24
 """Of more elements (the scores of an attention) the extent is not told."""
+
+_LOOPING = 1.5
+"""Times as many maps at another size are made by code that loops over the image; windows that are shifted only where
+there are several, say, make a few more."""
+
+SPARE = 1 << 25
+"""Numbers that a look may keep until it is known which maps are needed."""
 
 _SMALL = 1 << 16
 """What maps with so many numbers or fewer show is worked out when it is asked for; larger ones are not kept."""
@@ -122,6 +133,13 @@ class Seen:
         """Whether the image does not reach it."""
         return self._tensor is not None and self._tensor.nowhere
 
+    def place(self, places: Sequence[int] | None) -> None:
+        """Say which its axes of places are, when that is known later; nothing happens once the map is gone."""
+        if self._tensor is not None and places != self._places:
+            self._places = places
+            self.grid = None if places is None else tuple(self.shape[place] for place in places)
+            self.__dict__.pop("lines", None)
+
     def let_go(self, *, needed: bool) -> None:
         """Keep the answers, if they are needed, and not the map."""
         if needed:
@@ -141,8 +159,10 @@ class Look:
         reads: numbers of the maps that a layer reads.
         failure: what ended the run before the end of the network.
         work: numbers in all maps together.
-        loose: whether maps are those of another look by the names of layers alone, for code that loops over the image
-            makes more of them.
+        fresh: those of them that no map shares with one shortly before it: what a look really costs.
+        loose: whether maps are those of another look by the names of layers alone, for the code makes more of them.
+        looping: whether it makes many more: it loops over the image.
+        spare: numbers that may be kept until it is known which maps are those of another look.
     """
 
     lengths: tuple[int, ...]
@@ -152,8 +172,12 @@ class Look:
     reads: dict[str, tuple[int, ...]] = field(default_factory=dict)
     failure: Exception | None = None
     work: int = 0
+    fresh: int = 0
     loose: bool = False
+    looping: bool = False
+    spare: int = 0
     _lines: _Lines = field(default_factory=lambda: _Lines())
+    _recent: deque[list[npt.NDArray[Any]]] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
     def add(self, tensor: Carried, places: Sequence[int] | None) -> int:
         """Take down a map.
@@ -167,11 +191,24 @@ class Look:
         """
         number, seen = len(self.maps), Seen(tensor, places, self._lines)
         wanted = self.needed is None or number in self.needed
-        if not wanted or tensor.size > _SMALL:
+        if wanted and _SMALL < tensor.size <= self.spare:
+            self.spare -= tensor.size
+        elif not wanted or tensor.size > _SMALL:
             seen.let_go(needed=wanted)
         self.work += tensor.size
+        owned = [_owner(factor) for plane in tensor.planes for factor in plane]
+        known = {id(one) for some in self._recent for one in some}
+        self.fresh += sum(one.size for one in owned if id(one) not in known)
+        self._recent.append(owned)
         self.maps.append(seen)
         return number
+
+
+def _owner(factor: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array whose memory a factor is a view of."""
+    while isinstance(factor.base, np.ndarray):
+        factor = factor.base
+    return factor
 
 
 def needed(asked: Look, wanted: Iterable[int]) -> frozenset[int]:
@@ -302,6 +339,7 @@ class _Looks:
 
     Attributes:
         exhausted: whether a look was not made because it would have cost too much.
+        suited: a step that told all along an axis; None: not known yet. It is tried first along the others.
     """
 
     def __init__(self, look: Callable[[tuple[int, ...]], Look], asked: Look, needed_: frozenset[int]) -> None:
@@ -309,11 +347,13 @@ class _Looks:
         self._known: dict[tuple[int, ...], Look | None] = {}
         self._jointly = len(asked.lengths) > 1
         self.exhausted = False
+        self.suited: int | None = None
 
     @property
     def steps(self) -> tuple[int, ...]:
         """Numbers of pixels to try, by whose multiples images grow."""
-        return (*sorted({first_step(self._asked.lengths, self._asked.work), _FAR}), *_STEPS)
+        steps = (*sorted({first_step(self._asked.lengths, self._asked.work), _FAR}), *_STEPS)
+        return steps if self.suited is None else (self.suited, *(step for step in steps if step != self.suited))
 
     def longer(self, axis: int, more: int) -> Look | None:
         """A look at an image that is longer along an axis; None if the network does not do the same there."""
@@ -352,11 +392,11 @@ class _Looks:
             return True
         made = [found for found in self._known.values() if found is not None]
         expected = min(
-            one.work * max(math.prod(lengths) / math.prod(one.lengths), 1.0) ** trend for one in [self._asked, *made]
+            one.fresh * max(math.prod(lengths) / math.prod(one.lengths), 1.0) ** trend for one in [self._asked, *made]
         )
         if math.prod(lengths) > max(_PIXELS, 4 * math.prod(self._asked.lengths)):
             return False
-        return len(self._known) < _LOOKS and sum(one.work for one in made) + expected <= _WORK
+        return len(self._known) < _LOOKS and sum(one.fresh for one in made) + expected <= _WORK
 
     def _trend(self) -> float:
         """How the work grows with the number of pixels, as a power: half of it where lines tell all."""
@@ -401,7 +441,10 @@ class _Looks:
                 maps[number], some = found, True
         if not some:
             return None
-        return Look(longer.lengths, None, maps, self._asked.made, self._asked.reads, work=longer.work, loose=True)
+        looping = len(longer.maps) > _LOOPING * len(self._asked.maps)
+        matched = Look(longer.lengths, None, maps, self._asked.made, self._asked.reads, loose=True, looping=looping)
+        matched.work, matched.fresh = longer.work, longer.fresh
+        return matched
 
 
 def first_step(lengths: Sequence[int], work: int) -> int:
@@ -466,6 +509,7 @@ class _Axis:
             if attempt is not None and (best is None or len(attempt.found) > len(best.found)):
                 best = attempt
             if attempt is not None and attempt.complete:
+                looks.suited = step
                 break
         if best is not None:
             self._long, self.period = best.longest, best.period
@@ -481,10 +525,11 @@ class _Axis:
         """Cells at the first and at the last end of a grid that meet a border, in a long image."""
         if self._long is None or number not in self._found or number >= len(self._long.maps):
             return 0, 0
-        free = np.flatnonzero(~self._long.maps[number].lines[self._axis].bordered)
+        lines = self._long.maps[number].lines
+        free = np.flatnonzero(~lines[self._axis].bordered) if lines else np.empty(0)
         if not free.size:
             return 0, 0
-        return int(free[0]), len(self._long.maps[number].lines[self._axis].bordered) - 1 - int(free[-1])
+        return int(free[0]), len(lines[self._axis].bordered) - 1 - int(free[-1])
 
     def field(self, number: int) -> AxisField:
         """Field of a grid."""
@@ -570,9 +615,9 @@ class _Axis:
                     complete = False  # no border is near, and yet nothing repeats: the step is no number of periods
                 else:
                     again.append(number)
-            times *= 4  # a look costs less than the growth of its images
+            times *= 4 if longer.fresh < _CHEAP else 2  # cheap looks cost less than the growth of their images
             # Where code loops over the image, a look at a much longer one takes too long.
-            if not again or not complete or longer.loose or self._length + times * step > _LONGEST:
+            if not again or not complete or longer.looping or self._length + times * step > _LONGEST:
                 break
             next_look = looks.longer(self._axis, times * step)
             if next_look is None or len(next_look.maps) < len(longer.maps):
@@ -582,7 +627,8 @@ class _Axis:
                 break
             grown = [_grown(base[n], next_look.maps[n], self._axis) for n in growth]
             # Of the grids alone: a look along all axes may be followed by one along this one.
-            if [cells[-1] for cells in grown] != [times * growth[n][-1] for n in growth]:
+            told = {n for n in growth if n in again or not longer.loose}
+            if any(cells[-1] != times * growth[n][-1] for n, cells in zip(growth, grown, strict=True) if n in told):
                 complete = False
                 break
             longer, open_ = next_look, again
@@ -723,7 +769,7 @@ def recurrent(line: Line, cells: int, step: int, look: Look) -> AxisField | None
     """
     chosen = slice(len(line.first) // 3, len(line.first) - len(line.first) // 3)
     first, end, length = line.first[chosen], line.end[chosen], max(line.end, default=0)
-    if not first.size or (line.bordered[chosen].any() and not look.loose):
+    if not first.size or (line.bordered[chosen].any() and not look.looping):
         return None
     if (first == 0).all() and (end == length).all():
         return unbounded(cells, step)

@@ -43,28 +43,6 @@ def masked(x: Carried, kept: npt.NDArray[np.bool_] | None) -> Carried:
     return spans.scatter([x], x.shape, np.where(whole, np.arange(math.prod(x.shape)).reshape(x.shape), -1))
 
 
-def masked_reduce(x: Carried, axis: int, kept: npt.NDArray[np.bool_]) -> Carried:
-    """As `spans.reduce` along one axis, which stays with length 1, without the elements where a mask is False."""
-    axis = x.axis(axis)
-    kept = np.asarray(kept, bool)
-    kept = kept.reshape((1,) * (x.rank - kept.ndim) + kept.shape)
-    whole = math.prod(np.broadcast_shapes(kept.shape, *(factor.shape[1:] for plane in x.planes for factor in plane)))
-    if kept.all() or whole > _LARGEST:
-        return spans.reduce(x, [axis], keepdims=True)
-
-    def reduced(factor: Any) -> Any:
-        if factor.shape[1 + axis] == 1:
-            own = kept.any(axis=axis, keepdims=True)
-            return factor if own.all() else np.where(own, factor, spans.nothing(factor))
-        return np.where(kept, factor, spans.nothing(factor)).max(axis=1 + axis, keepdims=True)
-
-    return x.each(reduced, [1 if other == axis else n for other, n in enumerate(x.shape)])
-
-
-_LARGEST = 1 << 25
-"""Elements of masks that are worth the while."""
-
-
 def mixed(x: Carried, axis: int, mask: npt.NDArray[np.bool_]) -> Carried:
     """As `spans.mix`, for masks of which each column has few elements: filters, interpolation."""
     most = int(mask.sum(axis=0).max(initial=0))

@@ -265,7 +265,7 @@ def reduce(x: Carried, axes: Iterable[int] | None = None, *, keepdims: bool = Fa
     """
     chosen = tuple(range(x.rank)) if axes is None else tuple(sorted({x.axis(axis) for axis in axes}))
     shape = tuple(1 if axis in chosen else n for axis, n in enumerate(x.shape))
-    reduced = _with_context(x, x.each(lambda factor: _reduced(factor, chosen), shape))
+    reduced = with_context(x, x.each(lambda factor: _reduced(factor, chosen), shape))
     reduced = replace(reduced, planes=tuple(_merged(plane) for plane in reduced.planes))
     return reduced if keepdims else squeeze(reduced, chosen)
 
@@ -276,7 +276,7 @@ def _reduced(factor: Factor, axes: Sequence[int]) -> Factor:
     return reduced
 
 
-def _with_context(before: Carried, after: Carried) -> Carried:
+def with_context(before: Carried, after: Carried) -> Carried:
     """A result, marked along the image axes along which all of it depends on all that there was to depend on."""
     mixed = frozenset(
         axis
@@ -771,7 +771,7 @@ def mix(x: Carried, axis: int, mask: npt.NDArray[np.bool_]) -> Carried:
             result[columns] = np.maximum(result[columns], row)
         return np.moveaxis(result, 0, 1 + axis)
 
-    return _with_context(x, x.each(mixed, shape))
+    return with_context(x, x.each(mixed, shape))
 
 
 def contract(tensors: Sequence[Carried], labels: Sequence[Sequence[Any]], result: Sequence[Any]) -> Carried:

@@ -139,8 +139,14 @@ class Layers:
         more = looks.first_step(self.lengths, work)
         together = self._walked(tuple(n + more for n in self.lengths))
         self._loose = together.failure is None is self.walk.failure and len(together.carried) != len(self.walk.carried)
-        if self._loose:  # code that loops over the image
-            return {n: self._own_places(carried) for n, carried in enumerate(self.walk.carried)}
+        if self._loose:  # code that loops over the image: maps can be compared where layers of the same name give them
+            places = {n: self._own_places(carried) for n, carried in enumerate(self.walk.carried)}
+            for name, number in self.walk.made.items():
+                if name in together.made:
+                    own, other = self.walk.carried[number], together.carried[together.made[name]]
+                    places[number] = places_of(own, [other] * len(self.lengths), self.lengths)
+                    self._grows[number] = other.shape != own.shape
+            return places
         if len(together.carried) >= len(self.walk.carried):
             longer = [together] * len(self.lengths)
         else:  # the module may take longer images along some axes only
@@ -166,16 +172,22 @@ class Layers:
 
     def _look(self, lengths: tuple[int, ...], needed: frozenset[int] | None) -> Look:
         """A run as the engine room takes it. Of runs on long images, only what a look tells is kept."""
-        look = Look(lengths, None if self._loose else needed)
+        look = Look(lengths, spare=looks.SPARE) if self._loose else Look(lengths, needed)
 
         def add(number: int, carried: Carried) -> None:
-            places = self._own_places(carried) if self._loose else self._places.get(number)
+            own = self._loose and lengths != self.lengths
+            places = self._own_places(carried) if own else self._places.get(number)
             look.add(carried, places if places is not None and max(places) < carried.rank else None)
 
         walk = self._walks.get(lengths) or self._walker.run(lengths, sink=add)
         if lengths in self._walks:
             for number, carried in enumerate(walk.carried):
                 add(number, carried)
+        if self._loose:
+            for name in walk.made.keys() & self.walk.made.keys():
+                seen, places = look.maps[walk.made[name]], self._places[self.walk.made[name]]
+                if places is not None and max(places) < len(seen.shape):
+                    seen.place(places)
         if walk.failure is not None and len(walk.carried) <= 1:
             raise SizeRefusedError(str(walk.failure)) from walk.failure
         look.failure, look.made, look.reads = walk.failure, dict(walk.made), dict(walk.reads)

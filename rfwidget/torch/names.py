@@ -8,7 +8,7 @@ others answer to their own path too, with what they return.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from rfwidget._aten.interpreter import Interpreter, Tracked
 from rfwidget._aten.rules_recurrent import FUNCTIONS
 from rfwidget.torch.private import Scripted
+from rfwidget.torch.scripted import Operations, step_by_step
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -53,6 +54,7 @@ class Paths(TorchFunctionMode):
         self._calls: Counter[str] = Counter()
         self._called: ModuleCall | None = None
         self._busy = 0
+        self._scripted = False
 
     def found(self, name: str, output: Any, read: tuple[int, ...], *, whole: bool) -> None:
         """Called with everything that a layer gives.
@@ -135,10 +137,12 @@ class Paths(TorchFunctionMode):
             self._name(self._at(name), result, before, whole=False)
         return result
 
-    def operated(self, name: str, tensor: Tracked) -> None:
+    def operated(self, name: str, tensor: torch.Tensor) -> None:
         """Note an operation that no function of Python's was seen to call: inside ScriptModules."""
         if self._stack and not self._busy and not self._inside:
+            self._scripted = True
             self._name(self._at(name.strip("_")), tensor, (), whole=False)
+            self._scripted = False
 
     def _at(self, name: str) -> str:
         path = self._stack[-1][0] if self._stack else ""
@@ -161,6 +165,7 @@ class Names(Paths):
         whole: names of modules that hold others.
         others: names of layers that do not depend on the image.
         calls: the calls of modules that gave something, by the name that it goes by.
+        scripted: names of operations inside ScriptModules, in order.
     """
 
     def __init__(self, module: nn.Module, mode: Interpreter, ticked: Callable[[], None]) -> None:
@@ -171,6 +176,7 @@ class Names(Paths):
         self.whole: set[str] = set()
         self.others: set[str] = set()
         self.calls: dict[str, ModuleCall] = {}
+        self.scripted: list[str] = []
 
     def found(self, name: str, output: Any, read: tuple[int, ...], *, whole: bool) -> None:
         """Take down what a layer gives."""
@@ -180,6 +186,8 @@ class Names(Paths):
             self.others.add(name)
             return
         self.made[name] = number
+        if self._scripted:
+            self.scripted.append(name)
         if self._called is not None:
             self.calls[name] = self._called
         self.reads[name] = read
@@ -206,13 +214,17 @@ class Until(Paths):
         module: the private copy that runs.
         target: name of the layer.
         call: the call of a module that gives it; None: an operation in code does, or a module without a path.
+        scripted: names of operations inside ScriptModules, in order, as they were when it was measured.
     """
 
-    def __init__(self, module: nn.Module, target: str, call: ModuleCall | None) -> None:
+    def __init__(self, module: nn.Module, target: str, call: ModuleCall | None, scripted: Sequence[str] = ()) -> None:
         super().__init__(module)
         self._target = target
         self._call = call if call is not None and call.path else None
         self._parts = dict(module.named_modules())
+        self._before = list(scripted[: scripted.index(target) + 1]) if target in scripted else []
+        self._met: list[str] = []
+        self._given: torch.Tensor | None = None
 
     def run(self, *inputs: Any) -> torch.Tensor:
         """What the layer gives.
@@ -220,6 +232,8 @@ class Until(Paths):
         Raises:
             LookupError: if the module does not come to the layer.
         """
+        if self._before:
+            return self._inside_script(inputs)
         try:
             with self.following() if self._call is None else self._waiting(self._call):
                 output = self._module(*inputs)
@@ -227,14 +241,34 @@ class Until(Paths):
             output = reached.output
         else:
             if self._target != own_name(self._module):
-                raise LookupError(
-                    f"no gradient begins at {self._target!r}: the module does not come to it on this image, or it lies "
-                    "inside a ScriptModule, where only fields can be measured"
-                )
+                raise LookupError(f"no gradient begins at {self._target!r}: the module does not come to it here")
         made = first_tensor(output)
         if made is None:
             raise LookupError(f"layer {self._target!r} gives no tensor on this image")
         return made
+
+    def _inside_script(self, inputs: tuple[Any, ...]) -> torch.Tensor:
+        """What an operation inside a ScriptModule gives."""
+        self._met, self._given = [], None
+        try:
+            with step_by_step(), self.following(), Operations(inputs[0], self._ended, self.operated):
+                self._module(*inputs)
+        except Reached:
+            pass
+        except Exception:  # what TorchScript makes of it
+            if self._given is None:
+                raise
+        given, self._given = self._given, None
+        if given is None or self._met[: len(self._before)] != self._before:
+            raise LookupError(
+                f"no gradient begins at {self._target!r}: the ScriptModule around it does other operations when it "
+                "computes than when it was measured. Choose the ScriptModule itself, or a layer outside of it"
+            )
+        return given
+
+    def _ended(self) -> None:
+        if self._given is not None:
+            raise Reached(self._given)
 
     @contextmanager
     def _waiting(self, call: ModuleCall) -> Iterator[None]:
@@ -255,7 +289,11 @@ class Until(Paths):
 
     def found(self, name: str, output: Any, read: tuple[int, ...], *, whole: bool) -> None:  # noqa: ARG002
         """End the run at the layer."""
-        if name == self._target:
+        if self._scripted and self._before:
+            self._met.append(name)
+            if name == self._target:
+                self._given = output
+        elif name == self._target:
             raise Reached(output)
 
 

@@ -33,8 +33,6 @@ from rfwidget.torch.private import Private
 from rfwidget.torch.walk import dtype_of, fitted, undisturbed
 from rfwidget.types import GridPoint, GridShape, Size
 
-_READS_NUMBERS = "the module's code reads numbers of the image (item()): what it does with them is not followed"
-
 _SMALLER = "ask for a smaller input_shape, or for an earlier layer"
 
 
@@ -61,7 +59,7 @@ class RealModule:
         init_weights: bool,
     ) -> None:
         self._module, self._own, self._plain = module, init_weights or layers.writes, init_weights
-        self._call = layers.walk.calls.get(target)
+        self._call, self._scripted = layers.walk.calls.get(target), layers.walk.scripted
         self._target, self._layer = target, layers.all[target]
         self._others, self._asked, self._device = tuple(other_inputs), layers.lengths, device
         self._lock = threading.Lock()
@@ -78,7 +76,7 @@ class RealModule:
         """As `run`, on the CPU, with random positive weights in float64."""
         private = Private(self._module, torch.device("cpu"), own_weights=True)
         make_generic(private.module, torch.Generator().manual_seed(5))
-        until = Until(private.module, self._target, self._call)
+        until = Until(private.module, self._target, self._call, self._scripted)
 
         def run(images: torch.Tensor) -> torch.Tensor:
             others = [fitted(other, self._asked, images.shape[2:], torch.device("cpu")) for other in self._others]
@@ -88,7 +86,7 @@ class RealModule:
 
     @cached_property
     def _until(self) -> Until:
-        return Until(self._private.module, self._target, self._call)
+        return Until(self._private.module, self._target, self._call, self._scripted)
 
     def run(self, images: torch.Tensor) -> torch.Tensor:
         """Output ``[n, channels, *grid]`` for images ``[n, c, *lengths]`` of any size that the module takes."""
@@ -253,7 +251,7 @@ class TorchNetwork(Network):
             geometry = None if axes is None else FieldGeometry(*reversed(axes))
             warning = " ".join(
                 [
-                    *([_READS_NUMBERS] if self._notes else []),
+                    *self._notes,
                     *([partial_words(name, fields)] if number in fields.partial else []),
                 ]
             )

@@ -41,9 +41,10 @@ class Walk:
         whole: paths of modules that hold others.
         others: layers that do not depend on the image.
         calls: calls of modules that gave something, by the layer's name.
+        scripted: names of operations inside ScriptModules, in order.
         output: numbers of what the module returned.
         failure: what ended the run before the end of the module.
-        notes: what was read from the image and cannot be followed.
+        notes: what is not followed though it may matter, in words.
     """
 
     lengths: tuple[int, ...]
@@ -53,6 +54,7 @@ class Walk:
     whole: set[str] = field(default_factory=set)
     others: set[str] = field(default_factory=set)
     calls: dict[str, ModuleCall] = field(default_factory=dict)
+    scripted: tuple[str, ...] = ()
     output: tuple[int, ...] = ()
     failure: Exception | None = None
     notes: tuple[str, ...] = ()
@@ -156,6 +158,7 @@ class Walker:
             raise mode.failure
         walk.carried, walk.made, walk.reads = mode.made, names.made, names.reads
         walk.whole, walk.others, walk.calls = names.whole, names.others, names.calls
+        walk.scripted = tuple(names.scripted)
         walk.notes = tuple(sorted(mode.notes))
         return walk
 

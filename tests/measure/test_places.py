@@ -44,14 +44,6 @@ def test_masked_leaves_nothing_where_a_mask_is_false(kept: npt.NDArray[np.bool_]
     np.testing.assert_array_equal(low, np.where(whole, np.arange(4)[:, None], 0))
 
 
-def test_masked_reduce_reads_what_is_kept() -> None:
-    pairs = spans.join([spans.reshape(line(4), (4, 1)), spans.reshape(line(4), (1, 4))])
-    kept = np.tril(np.ones((4, 4), bool))
-    found = places.masked_reduce(pairs, 1, kept)
-    assert found.shape == (4, 1)
-    assert read_by(found) == [[0, 1], [0, 2], [0, 3], [0, 4]]
-
-
 @pytest.mark.parametrize("width", [2, 30])
 def test_mixed_reads_the_true_elements_of_each_column(width: int) -> None:
     mask = np.abs(np.arange(40)[:, None] - np.arange(0, 40, 3)) <= width // 2

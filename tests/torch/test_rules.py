@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from rfwidget._aten.interpreter import _CONSTANTS, Plan
+from rfwidget._aten.interpreter import CONSTANTS, Plan
 from rfwidget._aten.rules import RULES
 
 NOT_FOLLOWED = {
@@ -26,7 +26,7 @@ def not_followed() -> set[str]:
         for overload in packet.overloads():
             func = getattr(packet, overload)
             takes = any("Tensor" in str(argument.type) for argument in func._schema.arguments)
-            if torch.Tag.core not in func.tags or not takes or name in _BY_NUMBERS | _CONSTANTS:
+            if torch.Tag.core not in func.tags or not takes or name in _BY_NUMBERS | CONSTANTS:
                 continue
             if Plan(func, RULES).rule is None:
                 found.add(name)

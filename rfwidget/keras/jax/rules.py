@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from rfwidget._measure import spans
-from rfwidget._measure.places import masked, masked_reduce
+from rfwidget._measure.masks import masked_reduce
+from rfwidget._measure.places import masked
 from rfwidget._measure.products import Factor, summed
 from rfwidget._measure.spans import Carried
 from rfwidget.keras.jax.table import Call, rule

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._measure import spans
+from rfwidget._measure.masks import told_apart
 from rfwidget._measure.spans import Carried
 from rfwidget.keras.tf.values import Constant, Flowing, UnknownError, attribute
 
@@ -109,11 +110,14 @@ class Call:
         zero = value.mask.zero if isinstance(value, Flowing) and value.mask is not None else None
         return None if zero is None else ~zero
 
-    def on(self, place: int) -> npt.NDArray[np.bool_] | None:
-        """Where an input is not as good as minus infinity; it broadcasts to its shape. None: everywhere."""
+    def on(self, place: int, axis: int = -1) -> npt.NDArray[np.bool_] | None:
+        """Where an input is not as good as minus infinity beside others along an axis.
+
+        Returns:
+            A mask that broadcasts to its shape; None: everywhere.
+        """
         value = self.inputs[place]
-        off = value.mask.off if isinstance(value, Flowing) and value.mask is not None else None
-        return None if off is None else ~off
+        return told_apart(value.mask.off, axis) if isinstance(value, Flowing) and value.mask is not None else None
 
     def only(self, place: int) -> Carried:
         """What an input depends on, where no other may depend on the image.
