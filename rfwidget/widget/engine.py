@@ -231,7 +231,7 @@ class Engine:
         self._serial = 0
         self._survey: Survey | None = None
         self._prefetch = Prefetch(rf)
-        self.worker = Worker(name="rfwidget", ended=self._prefetch.clear)
+        self.worker = Worker(name="rfwidget", ended=self._release)
         self.background = BackgroundTasks(self, rf, self._prefetch, main, listener)
 
     def show(self, request: ViewRequest) -> None:
@@ -342,6 +342,11 @@ class Engine:
             size = ImageShape(shape.w, shape.h, shape.c)
             known = self._survey = self._rf.survey(size, self._input_layer, progress=progress)
         return known
+
+    def _release(self) -> None:
+        """Nothing has been wanted for a while: give back what the next click can make again."""
+        self._prefetch.clear()
+        self._rf.release()
 
     def _show(self, request: ViewRequest) -> None:
         try:
