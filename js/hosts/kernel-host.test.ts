@@ -460,10 +460,12 @@ it("controls are set, files handed over and things made by telling the kernel", 
   expect(host.upload("photo.jpg", content)).toBe(true);
   expect(model.buffers).toEqual([content]);
   host.act("code");
+  host.magnified(true);
   expect(model.told).toEqual([
     { kind: "set", name: "show_dots", value: false },
     { kind: "upload", name: "photo.jpg" },
     { kind: "act", name: "code" },
+    { kind: "zoom", zoomed: true },
   ]);
   model.reachable = false;
   expect(host.upload("photo.jpg", content)).toBe(false);

@@ -141,6 +141,10 @@ export class KernelHost implements Host {
     return this.#send({ kind: "upload", name }, undefined, [content]);
   }
 
+  magnified(zoomed: boolean): void {
+    this.#send({ kind: "zoom", zoomed });
+  }
+
   act(name: Action["name"]): void {
     this.#send({ kind: "act", name });
   }

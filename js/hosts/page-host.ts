@@ -106,7 +106,7 @@ export class PageHost implements Host {
   }
 
   get scene(): Scene {
-    return { photo: this.#page.photo, pixels: this.#page.pixels, marks: this.#layer.marks };
+    return { photo: this.#page.photo, pixels: this.#page.pixels };
   }
 
   get layer(): PageLayer {
@@ -139,6 +139,8 @@ export class PageHost implements Host {
   }
 
   act(): void {}
+
+  magnified(): void {}
 
   /** Shows another layer, with its own selected cell. */
   choose(name: string): void {

@@ -118,7 +118,7 @@ export class ShowCard {
     if (document.activeElement !== this.#opacity && this.#opacity.value !== opacity) this.#opacity.value = opacity;
     this.#sign.value = controls.signed ? "signed" : "magnitude";
     this.#scale.value = controls.heat_scale;
-    choices(this.#colours, controls.colormaps, controls.colormap);
+    choices(this.#colours, controls.colormaps, controls.colormap, (name) => `colours: ${name}`);
     for (const field of [this.#sign, this.#scale, this.#colours]) field.hidden = !controls.actions;
     const names = host.get("choices").map(([name]) => name);
     choices(this.#compare, [NO_LAYER, ...names], host.get("compare") || NO_LAYER);

@@ -122,7 +122,9 @@ class Patches:
             self._plan = _Compiled.of(self._backend, self._plan.window, colours)
             if self._ready is not None:
                 window = self._ready.window
-                self._ready = self._plan if window == self._plan.window else _Compiled.of(self._backend, window, colours)
+                self._ready = (
+                    self._plan if window == self._plan.window else _Compiled.of(self._backend, window, colours)
+                )
 
     def at(self, image: Image, point: GridPoint, channel: int | None) -> Patch:
         """Gradient map of a cell; of the mean of its channels if ``channel`` is None."""
