@@ -43,6 +43,9 @@ const SCALES: readonly (readonly [value: string, words: string])[] = [
   ["percentile", "percentile"],
 ];
 
+/** As `AUTOMATIC` in rfwidget/widget/controls.py. */
+const AUTOMATIC = "automatic";
+
 const NO_LAYER = "no other layer";
 
 export class ShowCard {
@@ -118,7 +121,9 @@ export class ShowCard {
     if (document.activeElement !== this.#opacity && this.#opacity.value !== opacity) this.#opacity.value = opacity;
     this.#sign.value = controls.signed ? "signed" : "magnitude";
     this.#scale.value = controls.heat_scale;
-    choices(this.#colours, controls.colormaps, controls.colormap, (name) => `colours: ${name}`);
+    choices(this.#colours, controls.colormaps, controls.colormap, (name) =>
+      name === AUTOMATIC ? "auto colours" : name,
+    );
     for (const field of [this.#sign, this.#scale, this.#colours]) field.hidden = !controls.actions;
     const names = host.get("choices").map(([name]) => name);
     choices(this.#compare, [NO_LAYER, ...names], host.get("compare") || NO_LAYER);

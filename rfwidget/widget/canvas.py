@@ -1,7 +1,8 @@
-"""A scene onto an ipycanvas MultiCanvas: picture below, heat map between, dots and lines on top; tags are the overlay's.
+"""A scene onto an ipycanvas MultiCanvas: picture below, heat map between, dots and lines on top.
 
 ipycanvas shares one manager among all canvases of a kernel, and an error while drawing through it, anywhere, silences
 them all. Ours has a manager of its own, collects the commands of one drawing, and throws them away if drawing fails.
+Tags are left to the overlay.
 """
 
 from __future__ import annotations

@@ -231,7 +231,7 @@ class Engine:
         self._serial = 0
         self._survey: Survey | None = None
         self._prefetch = Prefetch(rf)
-        self.worker = Worker(name="rfwidget", ended=self._release)
+        self.worker = Worker(name="rfwidget", ended=partial(_release, self._prefetch, rf))
         self.background = BackgroundTasks(self, rf, self._prefetch, main, listener)
 
     def show(self, request: ViewRequest) -> None:
@@ -342,11 +342,6 @@ class Engine:
             size = ImageShape(shape.w, shape.h, shape.c)
             known = self._survey = self._rf.survey(size, self._input_layer, progress=progress)
         return known
-
-    def _release(self) -> None:
-        """Nothing has been wanted for a while: give back what the next click can make again."""
-        self._prefetch.clear()
-        self._rf.release()
 
     def _show(self, request: ViewRequest) -> None:
         try:
@@ -507,6 +502,12 @@ def neighbours(cell: GridPoint, grid: Size) -> list[GridPoint]:
     x, y = cell
     around = [GridPoint(x - 1, y), GridPoint(x + 1, y), GridPoint(x, y - 1), GridPoint(x, y + 1)]
     return [point for point in around if 0 <= point.x < grid.w and 0 <= point.y < grid.h]
+
+
+def _release(prefetch: Prefetch, rf: ReceptiveField) -> None:
+    """Nothing has been wanted for a while: give back what the next click can make again."""
+    prefetch.clear()
+    rf.release()
 
 
 class BackgroundTasks:

@@ -196,8 +196,8 @@ class Overlay(anywidget.AnyWidget):
     thumbnails = t.Dict(default_value=None, allow_none=True).tag(sync=True)
     """The sheet of channels, ``{"size": [w, h], "channels": [number, ...], "rgba": bytes}``, or None."""
     marks = t.List(t.Dict(), []).tag(sync=True)
-    """What the page draws and not the canvas, as `rfwidget.widget.scene.marks_to_json`: the tags, and all marks while it
-    is zoomed."""
+    """What the page draws and not the canvas: the tags, and all marks while it is zoomed, as
+    `rfwidget.widget.scene.marks_to_json`."""
 
     def __init__(self, **traits: Any) -> None:
         self._esm = read_built("overlay.js")

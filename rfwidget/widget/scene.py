@@ -112,7 +112,7 @@ _SHADES = {"red": "#e5202b", "blue": "#2b4cff", "green": "#0b7f3a"}
 CORNERS = {word: _with_pale_halo(_SHADES[colour], 2, DASHES[dash]) for colour, dash, word in CORNER_STYLES}
 """Looks of the rectangles of the first, central and last cell; a pale halo sets them off from any picture."""
 
-NAIVE = tuple(_with_pale_halo(_SHADES[colour], 1, DASHES[":"]) for colour, _, _ in CORNER_STYLES)
+NAIVE = tuple(_with_pale_halo(_SHADES[colour], 2, DASHES[":"]) for colour, _, _ in CORNER_STYLES)
 """The same cells, if the grid were stretched over the image."""
 
 SELECTED = Look("white", 2, (), "black", 4, 1.0)
