@@ -28,6 +28,8 @@ export interface Host {
   readonly activity: Activity;
   /** The box asked about last: which cells see it? */
   readonly query: Box | null;
+  /** How many texts this page has put on the clipboard. */
+  readonly copies: number;
   /** The layers that can be shown; null: all. */
   readonly offered: ReadonlySet<string> | null;
   /** The photograph that the view has to draw itself; null: the host's canvas has it. */

@@ -483,6 +483,13 @@ describe("what only a page can do", () => {
     await open();
     model.emit("msg:custom", { kind: "copy", text: "RFWidget(model)" }, []);
     expect(written.mock.calls).toEqual([["RFWidget(model)"]]);
+    await settled();
+    expect(host.copies).toBe(1);
+    written.mockRejectedValue(new Error("not allowed"));
+    document.execCommand = vi.fn().mockReturnValue(false);
+    model.emit("msg:custom", { kind: "copy", text: "RFWidget(model)" }, []);
+    await settled();
+    expect(host.copies).toBe(1);
   });
 
   it.each([null, 3, {}, { kind: "download", name: 3 }, { kind: "copy" }, { kind: "ack", client: "a", seq: 1 }])(

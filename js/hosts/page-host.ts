@@ -72,6 +72,7 @@ const REST: Omit<SyncedState, keyof PageLayer | keyof Page> = {
 
 export class PageHost implements Host {
   readonly painted = undefined;
+  readonly copies = 0;
   readonly offered: ReadonlySet<string>;
   readonly #page: Page;
   readonly #decode: Decode;

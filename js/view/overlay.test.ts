@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Activity, Host } from "../hosts/host.js";
 import type { Box, Cell, Field, Picture, SyncedState } from "../protocol.js";
-import { placeAt, STATE } from "../testing.js";
+import { CONTROLS, placeAt, STATE } from "../testing.js";
 import { mount } from "./overlay.js";
 
 /** A host that a test moves by hand. */
@@ -14,6 +14,7 @@ class FakeHost implements Host {
   activity: Activity = { state: "ready", text: "", error: null };
   query: Box | null = null;
   offered = null;
+  copies = 0;
   scene = null;
   set = vi.fn();
   upload = vi.fn(() => true);
@@ -213,6 +214,35 @@ describe("what is shown", () => {
     host.changed();
     const words = [...element.querySelectorAll(".rfwidget-readout dt")].map(({ textContent }) => textContent);
     expect(words).toEqual(["sees", "size", "50 % within", "95 % within"]);
+  });
+
+  it("says that the line of Python is copied once it is, and not before", () => {
+    host.state.controls = { ...CONTROLS };
+    host.changed();
+    const code = [...element.querySelectorAll("button")].find(({ textContent }) => textContent === "Code");
+    host.copies = 3;
+    host.changed();
+    expect(code?.textContent).toBe("Code"); // by somebody else
+    code?.click();
+    host.changed();
+    expect([host.act.mock.calls, code?.textContent]).toEqual([[["code"]], "Code"]);
+    host.copies = 4;
+    host.changed();
+    expect(code?.textContent).toBe("Copied");
+  });
+
+  it("an old complaint about a file goes with another image", async () => {
+    host.state.controls = { ...CONTROLS };
+    host.upload.mockReturnValueOnce(false);
+    const paste = new Event("paste", { bubbles: true });
+    Object.assign(paste, { clipboardData: { files: [new File(["x"], "photo.png")] } });
+    overlay().dispatchEvent(paste);
+    await vi.waitFor(() => expect(find(".rfwidget-notice").textContent).toContain("run the cell again"));
+    host.changed();
+    expect(find(".rfwidget-notice").hidden).toBe(false);
+    host.state.revision++;
+    host.changed();
+    expect(find(".rfwidget-notice").hidden).toBe(true);
   });
 
   it("tells the host when it begins and ends to magnify, and when it goes while it does", () => {

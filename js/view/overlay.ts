@@ -82,8 +82,8 @@ class View {
   /** The box that is being drawn. */
   #draft: Box | null = null;
   #zoom: Zoom = WHOLE;
-  /** What went wrong in the page, before the host could hear of it. */
-  #complaint = "";
+  /** What went wrong in the page, before the host could hear of it, while which revision was on show. */
+  #complaint = { words: "", revision: 0 };
 
   constructor(host: Host, signal: AbortSignal) {
     this.#host = host;
@@ -195,7 +195,7 @@ class View {
   }
 
   #complain(words: string): void {
-    this.#complaint = words;
+    this.#complaint = { words, revision: this.#host.get("revision") };
     this.#report();
   }
 
@@ -385,7 +385,8 @@ class View {
       activity: activity.text,
       progress: this.#host.get("progress"),
       error: activity.error,
-      notice: this.#complaint || this.#host.get("notice"),
+      notice:
+        (this.#complaint.revision === this.#host.get("revision") && this.#complaint.words) || this.#host.get("notice"),
       input: this.#host.get("input"),
     });
   }

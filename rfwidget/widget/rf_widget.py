@@ -132,8 +132,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         input_layer: name of the image input; None: the model's first.
         output_layer: name of the layer to look at; None: the last one with a 2-D grid.
         image: array or tensor ``(height, width, channels)``, channels first as well; a picture as a PIL image, the path
-            or the bytes of a file, which is cut and scaled to the model's input; or the name of a sample image. None:
-            the sample photograph.
+            or the bytes of a file, the value of an ``ipywidgets.FileUpload``, which is cut and scaled to the model's
+            input; or the name of a sample image. None: the sample photograph.
         init_weights: use constant positive weights for the gradient maps as well.
         preprocess: called with the float32 image ``(height, width, channels)`` before it goes into the model.
         **view: any of the other traits, such as ``selected=(8, 8)`` or ``show_dots=False``.
@@ -1035,7 +1035,8 @@ def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bo
             return own
         if fixed:
             as_model_input(shown.pixels, _grid_shape(own))
-        return (*shown.pixels.shape[:2], own[2])
+        height, width, channels = shown.pixels.shape
+        return (height, width, own[2] if channels == 1 else channels)
     given = rf.read_shape(input_shape)
     return tuple(default if side is None else side for side, default in zip(given, own, strict=True))
 

@@ -398,7 +398,7 @@ def test_the_range_of_the_values_is_told_and_a_doubtful_one_is_pointed_out() -> 
 def test_of_an_image_of_many_bands_three_are_shown() -> None:
     bands = np.zeros((40, 64, 13), np.float32)
     bands[:, :, 7] = 1
-    widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 13), image=bands, selected=None)
+    widget = RFWidget(BoxReceptiveField(), image=bands, selected=None)
     assert widget.wait(20)
     assert widget.view is not None
     assert LivePage(widget).state.controls["band_count"] == 13
