@@ -142,19 +142,31 @@ function chipButton({ words, title, swatch: [kind, colour, dash] }: Chip): HTMLB
   const attributes = { type: "button", title, "aria-pressed": "false" };
   const button = html("button", "rfwidget-chip", attributes);
   if (kind === "line" || kind === "dot") {
-    const shape = svg(kind === "line" ? "line" : "circle", "");
-    assign(shape, kind === "line" ? { x1: 1, y1: 5, x2: 23, y2: 5 } : { cx: 5, cy: 5, r: 3.5 });
-    assign(
-      shape,
-      kind === "line" ? { stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash } : { fill: colour },
-    );
-    const picture = svg("svg", "rfwidget-swatch", [shape]);
+    const picture = svg("svg", "rfwidget-swatch", kind === "line" ? sample(colour, dash) : [disc(colour)]);
     assign(picture, { width: kind === "line" ? 24 : 10, height: 10, "aria-hidden": "true" });
     button.append(picture);
   }
   if (kind === "heat") button.append(html("span", "rfwidget-swatch rfwidget-heat-swatch", { "aria-hidden": "true" }));
   button.append(html("span", "", {}, [new Text(words)]));
   return button;
+}
+
+/** A line on its pale halo, as on the image: so it is seen on dark ground as well. */
+function sample(colour: string, dash: string): SVGElement[] {
+  return [
+    { stroke: "white", "stroke-width": 4.5, "stroke-opacity": 0.8 },
+    { stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash },
+  ].map((look) => {
+    const line = svg("line", "");
+    assign(line, { x1: 1, y1: 5, x2: 23, y2: 5, ...look });
+    return line;
+  });
+}
+
+function disc(colour: string): SVGElement {
+  const made = svg("circle", "");
+  assign(made, { cx: 5, cy: 5, r: 3.5, fill: colour });
+  return made;
 }
 
 function drawHeat(button: HTMLElement, colours: readonly string[]): void {
