@@ -25,7 +25,7 @@ CELLS = (
 from rfwidget import RFWidget
 
 model = keras.applications.VGG16(weights=None)
-RFWidget(model, output_layer="block4_conv2", init_weights=True)""",
+RFWidget(model, output_layer="block4_conv2", init_weights=True, preprocess=lambda image: image / 255)""",
 )
 CLICK, HOVER = (0.57, 0.41), (0.30, 0.72)
 """Places on the image, as shares of its sides."""
@@ -50,6 +50,7 @@ def photograph(lab: LabPage) -> bytes:
     code = lab.page.locator(".jp-CodeCell").nth(1).locator(".jp-InputArea-editor")
     code.scroll_into_view_if_needed()
     lab.page.evaluate("() => document.activeElement?.blur()")
+    lab.page.add_style_tag(content=".jp-cell-toolbar { display: none !important }")
     image = _box(overlay)
     lab.page.mouse.move(image["x"] + HOVER[0] * image["width"], image["y"] + HOVER[1] * image["height"])
     above, widget = _box(code), _box(lab.page.locator(".rfwidget-stage").first)

@@ -32,6 +32,9 @@ widget"""
 PAIR = """from ipywidgets import HBox
 HBox([RFWidget(model, output_layer="block3_conv1"), RFWidget(model, output_layer="block4_conv1")])"""
 
+_QUIET = "() => [...document.querySelectorAll('.rfwidget-background')].every((words) => !words.textContent)"
+"""Nothing is computed in the background any more."""
+
 State = Callable[[Page, Locator], object]
 
 
@@ -113,7 +116,8 @@ def photograph(server: Server, page: Page, states: list[str], file: Callable[[st
         page.locator(".rfwidget-strip [aria-selected=true]").first.wait_for(timeout=PATIENCE)
         for step in STATES[name]:
             step(page, overlay)
-        page.wait_for_timeout(4000 if name == "effective" else 700)
+        page.wait_for_timeout(700)
+        page.wait_for_function(_QUIET, timeout=PATIENCE)
         page.evaluate(
             """() => {
                 const widget = document.querySelector(".rfwidget-stage");

@@ -121,7 +121,17 @@ export type SceneMark = { part: string } & (
       halo_width: number;
       halo_opacity: number;
     }
-  | { kind: "tag"; text: string; x: number; y: number; width: number; height: number; colour: string }
+  | {
+      kind: "tag";
+      text: string;
+      x: number;
+      y: number;
+      width: number;
+      height: number;
+      colour: string;
+      /** The rectangle that it belongs to. */
+      of: Rect;
+    }
 );
 
 /** The synced traits of `Overlay` in rfwidget/widget/overlay.py, in the same order. */
@@ -177,6 +187,8 @@ export interface SyncedState {
   /** What the model gets of the image, in words. */
   input: string;
   thumbnails: Thumbnails | null;
+  /** What the view draws under its own marks: the tags, and while it is zoomed all that the canvas draws otherwise. */
+  marks: SceneMark[];
 }
 
 /** Browser to kernel: show this cell. */
@@ -221,7 +233,13 @@ export interface Action {
   name: "png" | "code" | "page" | "channels";
 }
 
-export type PageMessage = Request | Query | Choice | Setting | Upload | Action;
+/** Browser to kernel: whether the picture is magnified, and so the page draws what a canvas would draw too fat. */
+export interface Magnified {
+  kind: "zoom";
+  zoomed: boolean;
+}
+
+export type PageMessage = Request | Query | Choice | Setting | Upload | Action | Magnified;
 
 /** Whose request a message of the kernel speaks of; `client` is "" if the kernel drew of its own accord. */
 export interface Addressed {

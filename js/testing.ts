@@ -1,7 +1,7 @@
 /** Stand-ins for kernel, widget manager and ipycanvas, for the tests. */
 
 import type { AnyModel } from "@anywidget/types";
-import type { Action, Choice, Controls, Query, Request, Setting, SyncedState, Upload } from "./protocol.js";
+import type { Action, Choice, Controls, Magnified, Query, Request, Setting, SyncedState, Upload } from "./protocol.js";
 import type { LayerModel, StackModel } from "./view/painter.js";
 
 /** An image of 160 x 96 at three times its size, a 32 x 16 grid, fields of 34 x 33 pixels that overhang left and top. */
@@ -36,6 +36,7 @@ export const STATE: SyncedState = {
   notice: "",
   input: "",
   thumbnails: null,
+  marks: [],
 };
 
 export const CONTROLS: Controls = {
@@ -67,7 +68,7 @@ export const CONTROLS: Controls = {
 export class FakeModel {
   readonly sent: Request[] = [];
   /** What wants no answer. */
-  readonly told: (Query | Choice | Setting | Action | Omit<Upload, "content">)[] = [];
+  readonly told: (Query | Choice | Setting | Action | Magnified | Omit<Upload, "content">)[] = [];
   /** The buffers of the message sent last. */
   buffers: ArrayBuffer[] = [];
   readonly stack = new FakeStack(3);

@@ -454,6 +454,14 @@ class ReceptiveField(ABC):
         """Do now what would make the first gradient slow (compiling, say); best on a thread in the background."""
         self.network.prepare(self._pixels(image))
 
+    def release(self) -> None:
+        """Give back what can be made again: code that was compiled for gradients, copies of the model.
+
+        What has been measured stays. The next gradient is slow again, as the first one was.
+        """
+        if self._computed is not None:
+            self._computed.network.release()
+
     def feature_map(self, image: Any = None, channel: int | None = None) -> npt.NDArray[np.float32]:
         """Output of the layer for an image, ``(h, w)``: one channel, or the mean of all."""
         index = self._channel(channel)

@@ -215,6 +215,12 @@ class Network(ABC):
             image: as for `gradient`, typical of those to come.
         """
 
+    def release(self) -> None:  # noqa: B027 - a network may hold nothing of the kind
+        """Give back what can be made again (compiled code, copies of the model); what has been measured stays.
+
+        The next call that needs it makes it anew. May be called while others run: they end as they would have.
+        """
+
     @abstractmethod
     def feature_map(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Output of the layer, ``(h, w, c)``, for a model input ``(h, w, c)``."""

@@ -7,11 +7,14 @@ import { html } from "../view/dom.js";
  * Does what a message of the kernel asks for.
  *
  * Messages reach every page of a kernel; only the one that the user is looking at acts.
+ *
+ * @returns whether it has been done
  */
-export async function doBrowserAction(message: Download | Copy): Promise<void> {
-  if (!document.hasFocus()) return;
-  if (message.kind === "download") save(message.name, message.content);
-  else await copy(message.text);
+export async function doBrowserAction(message: Download | Copy): Promise<boolean> {
+  if (!document.hasFocus()) return false;
+  if (message.kind === "copy") return copy(message.text);
+  save(message.name, message.content);
+  return true;
 }
 
 function save(name: string, content: DataView): void {
@@ -24,16 +27,18 @@ function typeOf(name: string): string {
   return name.endsWith(".html") ? "text/html" : "image/png";
 }
 
-async function copy(text: string): Promise<void> {
+async function copy(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
+    return true;
   } catch {
     // Pages that are not served securely have no clipboard but this one.
     const field = html("textarea", "", { "aria-hidden": "true", style: "position: fixed; opacity: 0" });
     field.value = text;
     document.body.append(field);
     field.select();
-    document.execCommand("copy");
+    const done = document.execCommand("copy");
     field.remove();
+    return done;
   }
 }

@@ -1,6 +1,6 @@
 /** Whoever owns the state that a view shows: a kernel (kernel-host.ts), or a page with embedded pictures (page-host.ts). */
 
-import type { Action, Box, Cell, Picture, SceneMark, SyncedState } from "../protocol.js";
+import type { Action, Box, Cell, Picture, SyncedState } from "../protocol.js";
 
 /** What the host is doing. */
 export interface Activity {
@@ -9,13 +9,12 @@ export interface Activity {
   error: { message: string; details: string } | null;
 }
 
-/** Photograph and marks of the stage. */
+/** What lies under all marks. */
 export interface Scene {
   /** Address of the photograph; "" if there is none but the model's own pixels. */
   photo: string;
   /** Address of the image as the model gets it. */
   pixels: string;
-  marks: readonly SceneMark[];
 }
 
 export interface Host {
@@ -29,9 +28,11 @@ export interface Host {
   readonly activity: Activity;
   /** The box asked about last: which cells see it? */
   readonly query: Box | null;
+  /** How many texts this page has put on the clipboard. */
+  readonly copies: number;
   /** The layers that can be shown; null: all. */
   readonly offered: ReadonlySet<string> | null;
-  /** What the view itself has to draw under its own marks; null: the host's canvas has it. */
+  /** The photograph that the view has to draw itself; null: the host's canvas has it. */
   readonly scene: Scene | null;
   /** Select a cell and show its heat map. */
   request(cell: Cell): void;
@@ -43,6 +44,8 @@ export interface Host {
   set(name: string, value: boolean | number | string | null): void;
   /** Show an image file; false if nobody is there to take it. */
   upload(name: string, content: ArrayBuffer): boolean;
+  /** Tells whether the picture is magnified: lines and dots on a canvas would be magnified with it. */
+  magnified(zoomed: boolean): void;
   /** Have something made. */
   act(name: Action["name"]): void;
   /** Calls back after every change, until the signal aborts. */

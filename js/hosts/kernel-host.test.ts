@@ -460,10 +460,12 @@ it("controls are set, files handed over and things made by telling the kernel", 
   expect(host.upload("photo.jpg", content)).toBe(true);
   expect(model.buffers).toEqual([content]);
   host.act("code");
+  host.magnified(true);
   expect(model.told).toEqual([
     { kind: "set", name: "show_dots", value: false },
     { kind: "upload", name: "photo.jpg" },
     { kind: "act", name: "code" },
+    { kind: "zoom", zoomed: true },
   ]);
   model.reachable = false;
   expect(host.upload("photo.jpg", content)).toBe(false);
@@ -481,6 +483,13 @@ describe("what only a page can do", () => {
     await open();
     model.emit("msg:custom", { kind: "copy", text: "RFWidget(model)" }, []);
     expect(written.mock.calls).toEqual([["RFWidget(model)"]]);
+    await settled();
+    expect(host.copies).toBe(1);
+    written.mockRejectedValue(new Error("not allowed"));
+    document.execCommand = vi.fn().mockReturnValue(false);
+    model.emit("msg:custom", { kind: "copy", text: "RFWidget(model)" }, []);
+    await settled();
+    expect(host.copies).toBe(1);
   });
 
   it.each([null, 3, {}, { kind: "download", name: 3 }, { kind: "copy" }, { kind: "ack", client: "a", seq: 1 }])(

@@ -16,6 +16,8 @@ import {
   type Answer,
   type Box,
   type Cell,
+  type Copy,
+  type Download,
   type Failure,
   type KernelMessage,
   type PageMessage,
@@ -55,6 +57,7 @@ export class KernelHost implements Host {
   #serial = -1;
   #failure: { message: string; details: string } | null = null;
   #connected = true;
+  #copies = 0;
 
   constructor(model: AnyModel<SyncedState>) {
     this.#model = model;
@@ -141,6 +144,10 @@ export class KernelHost implements Host {
     return this.#send({ kind: "upload", name }, undefined, [content]);
   }
 
+  magnified(zoomed: boolean): void {
+    this.#send({ kind: "zoom", zoomed });
+  }
+
   act(name: Action["name"]): void {
     this.#send({ kind: "act", name });
   }
@@ -215,9 +222,19 @@ export class KernelHost implements Host {
         this.#fail(message);
         break;
       default:
-        void doBrowserAction(message);
+        void this.#act(message);
     }
     this.#watchers.notify();
+  }
+
+  async #act(message: Download | Copy): Promise<void> {
+    const done = await doBrowserAction(message);
+    if (done && message.kind === "copy") this.#copies++;
+    this.#watchers.notify();
+  }
+
+  get copies(): number {
+    return this.#copies;
   }
 
   #isMine({ client }: Addressed): boolean {

@@ -72,6 +72,7 @@ const REST: Omit<SyncedState, keyof PageLayer | keyof Page> = {
 
 export class PageHost implements Host {
   readonly painted = undefined;
+  readonly copies = 0;
   readonly offered: ReadonlySet<string>;
   readonly #page: Page;
   readonly #decode: Decode;
@@ -106,7 +107,7 @@ export class PageHost implements Host {
   }
 
   get scene(): Scene {
-    return { photo: this.#page.photo, pixels: this.#page.pixels, marks: this.#layer.marks };
+    return { photo: this.#page.photo, pixels: this.#page.pixels };
   }
 
   get layer(): PageLayer {
@@ -139,6 +140,8 @@ export class PageHost implements Host {
   }
 
   act(): void {}
+
+  magnified(): void {}
 
   /** Shows another layer, with its own selected cell. */
   choose(name: string): void {

@@ -68,6 +68,15 @@ describe("the pointer with Shift", () => {
     expect(done).not.toHaveBeenCalled();
   });
 
+  it("that a second finger joins, to zoom, is broken off", () => {
+    pointer("pointerdown", 30.5, 20.5);
+    pointer("pointerdown", 40.5, 20.5, { isPrimary: false, pointerId: 2 });
+    pointer("pointermove", 50.5, 20.5);
+    pointer("pointerup", 50.5, 20.5);
+    expect(draft).toHaveBeenLastCalledWith(null);
+    expect(done).not.toHaveBeenCalled();
+  });
+
   it.each([
     ["no Shift", { shiftKey: false }],
     ["Ctrl as well", { ctrlKey: true }],

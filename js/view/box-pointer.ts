@@ -34,8 +34,13 @@ export function trackBox(element: HTMLElement, options: BoxOptions, signal: Abor
     const [from, to] = [point(x, y), point(event.clientX, event.clientY)];
     return boxBetween(from, clicks ? from : to, image);
   };
+  const cancel = () => {
+    if (press) options.draft(null);
+    press = null;
+  };
   const down = (event: PointerEvent) => {
     const { width, height } = element.getBoundingClientRect();
+    if (!event.isPrimary) cancel(); // two fingers zoom
     if (!event.isPrimary || event.button !== 0 || !options.asks(event) || event.ctrlKey || !width || !height) return;
     press = { id: event.pointerId, x: event.clientX, y: event.clientY };
     element.setPointerCapture(event.pointerId);
@@ -52,10 +57,6 @@ export function trackBox(element: HTMLElement, options: BoxOptions, signal: Abor
     press = null;
     options.draft(null);
     options.done(box);
-  };
-  const cancel = () => {
-    if (press) options.draft(null);
-    press = null;
   };
 
   element.addEventListener("pointerdown", down, { signal });

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { STATE } from "../testing.js";
-import { reportOn } from "./cell-report.js";
+import { duration, reportOn } from "./cell-report.js";
 
 const { field, image_size: image } = STATE;
 const PICTURE = { serial: 1, revision: 1, cell: [0, 3], box: [0, 0, 0, 0], milliseconds: 1, ticks: [] } as const;
@@ -11,6 +11,8 @@ it("tells what a cell sees, by how much that overhangs, and how large it is", ()
     lines: [
       ["sees", "x \u221210 \u2013 24, y \u22125 \u2013 28", "overhangs 10 left, 5 top"],
       ["size", "34 \u00d7 33 px", "stride 4 \u00d7 5"],
+      ["50 % within", "\u2026", ""],
+      ["95 % within", "\u2026", ""],
     ],
   });
 });
@@ -32,4 +34,10 @@ it("tells of an unbounded field, of one of padding alone, and of none", () => {
   const empty = { ...endless, x: { cells: 1, pixels: 4, edges: [[0, 0]] } };
   expect(reportOn([3, 3], empty as never, null, image).lines).toEqual([["sees", "only padding", ""]]);
   expect(reportOn([3, 3], null, null, image).lines).toEqual([]);
+});
+
+it("tells durations in a few characters", () => {
+  expect([0.94, 9.96, 92.8, 999.6, 4888.9, Number.NaN].map(duration)).toEqual([
+    ...["0.9 ms", "10 ms", "93 ms", "1.0 s", "4.9 s", ""],
+  ]);
 });

@@ -17,9 +17,24 @@ export function reportOn(cell: Cell, field: Field | null, picture: Picture | nul
     lines: [
       ["sees", `x ${span(rect[0], rect[2])}, y ${span(rect[1], rect[3])}`, overhang(rect, image)],
       ["size", `${length(rect[0], rect[2])} \u00d7 ${length(rect[1], rect[3])} px`, `stride ${stride}`],
-      ...(picture?.mass ?? []).map(([share, box]) => massLine(share, box, rect, image)),
+      // The same lines before the map is there: what is below must not jump.
+      ...(picture?.mass.map(([share, box]) => massLine(share, box, rect, image)) ?? SHARES.map(noMass)),
     ],
   };
+}
+
+/** Shares of the mass that the kernel tells of, as `SHARES` in rfwidget/widget/heat.py. */
+const SHARES = [0.5, 0.95];
+
+function noMass(share: number): [string, string, string] {
+  return [`${Math.round(share * 100)} % within`, "\u2026", ""];
+}
+
+/** How long something took, in a few characters; "" if that is not known. */
+export function duration(milliseconds: number): string {
+  if (!Number.isFinite(milliseconds)) return "";
+  if (milliseconds >= 999.5) return `${(milliseconds / 1000).toFixed(1)} s`;
+  return `${milliseconds < 9.95 ? milliseconds.toFixed(1) : milliseconds.toFixed(0)} ms`;
 }
 
 /** "50 % within 41 x 40 px, 28 % of the field that lies in the image". */

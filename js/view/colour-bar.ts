@@ -17,8 +17,9 @@ export class ColourBar {
     this.element = html("div", `rfwidget-colour-bar ${kind}`, { "aria-hidden": "true" }, [this.#bar, this.#ticks]);
   }
 
+  /** Colours without ticks are those of a map that is not there yet: the bar keeps its place. */
   show(colours: readonly string[], ticks: readonly Tick[]): void {
-    this.element.hidden = colours.length === 0 || ticks.length === 0;
+    this.element.hidden = colours.length === 0;
     const shown = JSON.stringify([colours, ticks]);
     if (this.element.hidden || shown === this.#shown) return;
     this.#shown = shown;

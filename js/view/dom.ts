@@ -61,9 +61,14 @@ export function option(words: string, value = words): HTMLOptionElement {
   return html("option", "", { value }, [new Text(words)]);
 }
 
-/** Gives a list these options, and shows the chosen one; touches only what changes. */
-export function choices(list: HTMLSelectElement, names: readonly string[], chosen: string): void {
+/** Gives a list these options, in words of their own, and shows the chosen one; touches only what changes. */
+export function choices(
+  list: HTMLSelectElement,
+  names: readonly string[],
+  chosen: string,
+  words: (name: string) => string = (name) => name,
+): void {
   const same = list.options.length === names.length && names.every((name, k) => list.options[k]?.value === name);
-  if (!same) list.replaceChildren(...names.map((name) => option(name)));
+  if (!same) list.replaceChildren(...names.map((name) => option(words(name), name)));
   if (list.value !== chosen) list.value = chosen;
 }

@@ -6,7 +6,7 @@ const MOUSE = [
   ["hover", "the receptive field of the nearest cell"],
   ["click, drag", "select that cell: its gradient map is drawn"],
   ["Shift + click or drag", "mark the cells that see a pixel, or all of a box"],
-  ["Ctrl + wheel, pinch", "zoom; drag with Alt or the middle button to move"],
+  ["Ctrl + wheel, pinch", "zoom; drag with Alt, the middle button or two fingers to move"],
   ["double click", "the whole image again"],
   ["drop, paste", "look at a picture of your own"],
 ] as const;

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Activity, Host } from "../hosts/host.js";
 import type { Box, Cell, Field, Picture, SyncedState } from "../protocol.js";
-import { placeAt, STATE } from "../testing.js";
+import { CONTROLS, placeAt, STATE } from "../testing.js";
 import { mount } from "./overlay.js";
 
 /** A host that a test moves by hand. */
@@ -14,10 +14,12 @@ class FakeHost implements Host {
   activity: Activity = { state: "ready", text: "", error: null };
   query: Box | null = null;
   offered = null;
+  copies = 0;
   scene = null;
   set = vi.fn();
   upload = vi.fn(() => true);
   act = vi.fn();
+  magnified = vi.fn();
   request = vi.fn();
   ask = vi.fn();
   choose = vi.fn();
@@ -194,17 +196,94 @@ describe("a key", () => {
 describe("what is shown", () => {
   it("of the selected cell: its rectangle as the kernel told it, and the time it took", () => {
     host.selected = [20, 5];
-    const picture = { cell: [20, 5], rect: [0, 0, 10, 20], milliseconds: 12.34, box: [0, 0, 0, 0] };
+    const picture = { cell: [20, 5], rect: [0, 0, 10, 20], milliseconds: 12.34, box: [0, 0, 0, 0], mass: [] };
     host.picture = { ...picture, serial: 1, revision: 1, rgba: new Uint8ClampedArray() } as unknown as Picture;
     host.changed();
     // The outline stands outside the field, beside that of a corner cell.
     expect(numbers(".rfwidget-selected rect.rfwidget-overhang")).toEqual([40 - 2.5, 20 - 2.5, 30 + 5, 60 + 5]);
     expect(readout()).toBe("cell (20, 5): x 0 to 10, y 0 to 20, 10 \u00d7 20 px");
-    expect(find(".rfwidget-detail").textContent).toBe("12.3 ms");
+    expect(find(".rfwidget-detail").textContent).toBe("12 ms");
     expect(find(".rfwidget-cell").textContent).toBe("(20, 5)");
     expect(find(".rfwidget-readout dl").textContent).toBe(
       "seesx 0 \u2013 10, y 0 \u2013 20size10 \u00d7 20 pxstride 4 \u00d7 5",
     );
+  });
+
+  it("of a cell whose map is not there yet keeps the lines that are to come", () => {
+    host.selected = [20, 5];
+    host.changed();
+    const words = [...element.querySelectorAll(".rfwidget-readout dt")].map(({ textContent }) => textContent);
+    expect(words).toEqual(["sees", "size", "50 % within", "95 % within"]);
+  });
+
+  it("says that the line of Python is copied once it is, and not before", () => {
+    host.state.controls = { ...CONTROLS };
+    host.changed();
+    const code = [...element.querySelectorAll("button")].find(({ textContent }) => textContent === "Code");
+    host.copies = 3;
+    host.changed();
+    expect(code?.textContent).toBe("Code"); // by somebody else
+    code?.click();
+    host.changed();
+    expect([host.act.mock.calls, code?.textContent]).toEqual([[["code"]], "Code"]);
+    host.copies = 4;
+    host.changed();
+    expect(code?.textContent).toBe("Copied");
+  });
+
+  it("an old complaint about a file goes with another image", async () => {
+    host.state.controls = { ...CONTROLS };
+    host.upload.mockReturnValueOnce(false);
+    const paste = new Event("paste", { bubbles: true });
+    Object.assign(paste, { clipboardData: { files: [new File(["x"], "photo.png")] } });
+    overlay().dispatchEvent(paste);
+    await vi.waitFor(() => expect(find(".rfwidget-notice").textContent).toContain("run the cell again"));
+    host.changed();
+    expect(find(".rfwidget-notice").hidden).toBe(false);
+    host.state.revision++;
+    host.changed();
+    expect(find(".rfwidget-notice").hidden).toBe(true);
+  });
+
+  it("tells the host when it begins and ends to magnify, and when it goes while it does", () => {
+    press("+");
+    press("+");
+    press("0");
+    press("-");
+    expect(host.magnified.mock.calls).toEqual([[true], [false]]);
+    press("+");
+    life.abort();
+    expect(host.magnified.mock.calls.slice(2)).toEqual([[true], [false]]);
+  });
+
+  it("has the host's marks, magnified with the image, under those of cells, and tags over all", () => {
+    host.state.marks = [
+      {
+        kind: "tag",
+        part: "first",
+        text: "first",
+        x: 4,
+        y: 2,
+        width: 40,
+        height: 16,
+        colour: "red",
+        of: [4, 2, 90, 80],
+      },
+      { kind: "dots", part: "dots", at: [50, 30], radius: 1, colour: "green" },
+    ];
+    host.changed();
+    const sheets = [...find(".rfwidget-all").children].map((child) => child.getAttribute("class"));
+    const order = [
+      "rfwidget-marks rfwidget-scene",
+      "rfwidget-marks",
+      "rfwidget-marks rfwidget-tags",
+      "rfwidget-overlay",
+    ];
+    const places = order.map((name) => sheets.lastIndexOf(name));
+    expect(places).toEqual([...places].sort((one, other) => one - other));
+    expect(places).not.toContain(-1);
+    expect(find(".rfwidget-tags").textContent).toBe("first");
+    expect(find(".rfwidget-scene path").getAttribute("d")).toMatch(/^M49 30a1 1/);
   });
 
   it("of an unbounded field reaches beyond the stage", () => {

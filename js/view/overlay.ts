@@ -21,7 +21,7 @@ import {
 import type { Host } from "../hosts/host.js";
 import type { Box, Cell, Picture } from "../protocol.js";
 import { trackBox } from "./box-pointer.js";
-import { reportOn } from "./cell-report.js";
+import { duration, reportOn } from "./cell-report.js";
 import { ContourMarks } from "./contours.js";
 import { assign, html, place, toggle } from "./dom.js";
 import { FeatureMapView } from "./feature-map.js";
@@ -82,8 +82,8 @@ class View {
   /** The box that is being drawn. */
   #draft: Box | null = null;
   #zoom: Zoom = WHOLE;
-  /** What went wrong in the page, before the host could hear of it. */
-  #complaint = "";
+  /** What went wrong in the page, before the host could hear of it, while which revision was on show. */
+  #complaint = { words: "", revision: 0 };
 
   constructor(host: Host, signal: AbortSignal) {
     this.#host = host;
@@ -112,9 +112,9 @@ class View {
     this.#strip = new LayerStrip((name) => host.choose(name), signal);
     const drawings = [this.#contours, this.#marks, this.#found].map(({ element }) => element);
     drawings.push(this.#contours.labels);
-    const own = host.painted === undefined ? [this.#photo.element, this.#heat.element, this.#scene.element] : [];
-    const canvas = own.length ? [] : [this.#heat.element];
-    this.#sheet = html("div", "rfwidget-all", {}, [...own, ...canvas, ...drawings, this.#root]);
+    const photo = host.scene ? [this.#photo.element] : [];
+    const under = [...photo, this.#heat.element, this.#scene.element];
+    this.#sheet = html("div", "rfwidget-all", {}, [...under, ...drawings, this.#scene.tags, this.#root]);
     this.#area = html("div", "rfwidget-area", {}, [this.#sheet]);
     const column = html("div", "rfwidget-column", {}, [this.#readout.element, this.#map.element, this.#show.element]);
     const parts = [
@@ -154,6 +154,9 @@ class View {
       this.element.contains(target);
     shieldKeys(isField, (event) => this.#fieldKey(event), signal);
     takeFiles(this.element, (file) => void this.#toolbar.take(file), signal);
+    signal.addEventListener("abort", () => {
+      if (this.#zoom.factor > 1) host.magnified(false);
+    });
     this.#watchSize(signal);
     host.watch(() => this.#update(), signal);
     this.#update();
@@ -192,7 +195,7 @@ class View {
   }
 
   #complain(words: string): void {
-    this.#complaint = words;
+    this.#complaint = { words, revision: this.#host.get("revision") };
     this.#report();
   }
 
@@ -242,7 +245,9 @@ class View {
   }
 
   #zoomTo(zoom: Zoom): void {
+    const [before, zoomed] = [this.#zoom.factor > 1, zoom.factor > 1];
     this.#zoom = zoom;
+    if (zoomed !== before) this.#host.magnified(zoomed);
     this.#update();
   }
 
@@ -326,12 +331,12 @@ class View {
   /** What the page shows itself, where no canvas does. */
   #drawScene(stage: Stage): void {
     const scene = this.#host.scene;
-    if (!scene) return;
     const controls = this.#host.get("controls");
+    const isOn = (part: string) => controls?.[`show_${part}` as "show_dots"] ?? true;
+    this.#scene.draw(this.#host.get("marks"), stageOf(this.#host), stage, isOn);
+    if (!scene) return;
     const exact = !scene.photo || (controls?.show_pixels ?? false);
     this.#photo.draw(exact ? scene.pixels : scene.photo, exact, stage);
-    const isOn = (part: string) => controls?.[`show_${part}` as "show_dots"] ?? true;
-    this.#scene.draw(scene.marks, stageOf(this.#host), stage, isOn);
   }
 
   #drawMarks(): void {
@@ -375,12 +380,13 @@ class View {
       cell: selected && reportOn(selected, this.#host.get("field"), picture, this.#host.get("image_size")),
       hovered: this.#hovered ? this.#describe(this.#hovered, null) : "",
       selected: selected ? this.#describe(selected, picture) : "",
-      detail: picture && Number.isFinite(picture.milliseconds) ? `${picture.milliseconds.toFixed(1)} ms` : "",
+      detail: picture ? duration(picture.milliseconds) : "",
       answer: asked ? this.#words(asked.box, asked.cells, this.#host.get("layer"), this.#host.get("layers")) : "",
       activity: activity.text,
       progress: this.#host.get("progress"),
       error: activity.error,
-      notice: this.#complaint || this.#host.get("notice"),
+      notice:
+        (this.#complaint.revision === this.#host.get("revision") && this.#complaint.words) || this.#host.get("notice"),
       input: this.#host.get("input"),
     });
   }

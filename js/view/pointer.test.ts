@@ -136,6 +136,14 @@ describe("a finger", () => {
     expect([...press.mock.calls, ...scrub.mock.calls]).toEqual([]);
   });
 
+  it("joined by another one, to zoom, neither scrubs nor selects", () => {
+    pointer("pointerdown", [20, 5], touch);
+    pointer("pointerdown", [25, 5], { ...touch, isPrimary: false, pointerId: 2 });
+    pointer("pointermove", [10, 5], touch);
+    pointer("pointerup", [10, 5], touch);
+    expect([...press.mock.calls, ...scrub.mock.calls]).toEqual([]);
+  });
+
   it("that is lifted far up from where it was put down selects nothing", () => {
     pointer("pointerdown", [20, 5], touch);
     pointer("pointerup", [20, 9], touch);

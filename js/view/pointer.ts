@@ -3,7 +3,7 @@
  *
  * Moving hovers; pressing selects; pressing and moving scrubs, also beyond the element's border. A finger that moves up
  * or down scrolls the page (`touch-action: pan-y` in overlay.css), one that moves sideways scrubs, and a tap selects;
- * so a finger selects only when it has moved or is lifted. The wheel is left alone.
+ * so a finger selects only when it has moved or is lifted. Two fingers and the wheel are left alone.
  *
  * Only the plain main button counts, and of that only what is not meant to ask which cells see a pixel (box-pointer.ts).
  */
@@ -59,6 +59,7 @@ export function trackPointer(element: HTMLElement, options: PointerOptions, sign
   };
 
   const down = (event: PointerEvent) => {
+    if (!event.isPrimary) pressed = null; // two fingers zoom
     if (!event.isPrimary || event.button !== 0 || event.ctrlKey || !selects(event)) return;
     const touch = event.pointerType === "touch";
     pressed = { id: event.pointerId, x: event.clientX, y: event.clientY, cell: null, scrubs: !touch };

@@ -43,6 +43,9 @@ const SCALES: readonly (readonly [value: string, words: string])[] = [
   ["percentile", "percentile"],
 ];
 
+/** As `AUTOMATIC` in rfwidget/widget/controls.py. */
+const AUTOMATIC = "automatic";
+
 const NO_LAYER = "no other layer";
 
 export class ShowCard {
@@ -118,7 +121,9 @@ export class ShowCard {
     if (document.activeElement !== this.#opacity && this.#opacity.value !== opacity) this.#opacity.value = opacity;
     this.#sign.value = controls.signed ? "signed" : "magnitude";
     this.#scale.value = controls.heat_scale;
-    choices(this.#colours, controls.colormaps, controls.colormap);
+    choices(this.#colours, controls.colormaps, controls.colormap, (name) =>
+      name === AUTOMATIC ? "auto colours" : name,
+    );
     for (const field of [this.#sign, this.#scale, this.#colours]) field.hidden = !controls.actions;
     const names = host.get("choices").map(([name]) => name);
     choices(this.#compare, [NO_LAYER, ...names], host.get("compare") || NO_LAYER);
@@ -137,19 +142,31 @@ function chipButton({ words, title, swatch: [kind, colour, dash] }: Chip): HTMLB
   const attributes = { type: "button", title, "aria-pressed": "false" };
   const button = html("button", "rfwidget-chip", attributes);
   if (kind === "line" || kind === "dot") {
-    const shape = svg(kind === "line" ? "line" : "circle", "");
-    assign(shape, kind === "line" ? { x1: 1, y1: 5, x2: 23, y2: 5 } : { cx: 5, cy: 5, r: 3.5 });
-    assign(
-      shape,
-      kind === "line" ? { stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash } : { fill: colour },
-    );
-    const picture = svg("svg", "rfwidget-swatch", [shape]);
+    const picture = svg("svg", "rfwidget-swatch", kind === "line" ? sample(colour, dash) : [disc(colour)]);
     assign(picture, { width: kind === "line" ? 24 : 10, height: 10, "aria-hidden": "true" });
     button.append(picture);
   }
   if (kind === "heat") button.append(html("span", "rfwidget-swatch rfwidget-heat-swatch", { "aria-hidden": "true" }));
   button.append(html("span", "", {}, [new Text(words)]));
   return button;
+}
+
+/** A line on its pale halo, as on the image: so it is seen on dark ground as well. */
+function sample(colour: string, dash: string): SVGElement[] {
+  return [
+    { stroke: "white", "stroke-width": 4.5, "stroke-opacity": 0.8 },
+    { stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash },
+  ].map((look) => {
+    const line = svg("line", "");
+    assign(line, { x1: 1, y1: 5, x2: 23, y2: 5, ...look });
+    return line;
+  });
+}
+
+function disc(colour: string): SVGElement {
+  const made = svg("circle", "");
+  assign(made, { cx: 5, cy: 5, r: 3.5, fill: colour });
+  return made;
 }
 
 function drawHeat(button: HTMLElement, colours: readonly string[]): void {

@@ -189,7 +189,7 @@ describe("the caption", () => {
 
   it("counts the cells that see what was asked about", () => {
     strip.draw({ ...STATE, query: [0, 0, 1, 1] });
-    expect(caption()).toMatch(/; 48 see the marked box$/); // columns 0, 1, 2, all 16 rows
+    expect(caption()).toMatch(/; 48 see what is marked$/); // columns 0, 1, 2, all 16 rows
   });
 });
 

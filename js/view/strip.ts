@@ -128,7 +128,7 @@ export class LayerStrip {
   #describe(row: LayerRow): string {
     const { query, image } = this.#state;
     const seeing = query && row.field ? countOf(covering(row.field, row.grid, query)) : null;
-    return inWords(row, image) + (seeing === null ? "" : `; ${seeing} see${seeing === 1 ? "s" : ""} the marked box`);
+    return inWords(row, image) + (seeing === null ? "" : `; ${seeing} see${seeing === 1 ? "s" : ""} what is marked`);
   }
 
   #hover(index: number | null): void {

@@ -26,6 +26,9 @@ export class Toolbar {
   readonly #file = html("input", "rfwidget-file", { type: "file", accept: "image/*", tabindex: -1, hidden: "" });
   readonly #open: HTMLButtonElement;
   readonly #actions: HTMLButtonElement[];
+  readonly #code: HTMLButtonElement;
+  /** How many texts had been copied when the line of Python was asked for; null: it has not been. */
+  #copies: number | null = null;
   #choices: SyncedState["choices"] = [];
   #entries: Entry[] = [];
 
@@ -44,9 +47,10 @@ export class Toolbar {
     };
     this.#file.addEventListener("change", picked, { signal });
     const code = button("Code", "Copy the line of Python that shows this view again", () => {
+      this.#copies = host.copies;
       host.act("code");
-      confirm(code, "Copied");
     });
+    this.#code = code;
     const png = button("PNG", "Save what is shown as a picture", () => host.act("png"));
     const page = button("Page", "Save a page that works without a kernel", () => {
       host.act("page");
@@ -88,6 +92,10 @@ export class Toolbar {
     if (host.get("choices") !== this.#choices) {
       this.#choices = host.get("choices");
       this.#entries = this.#choices.map(([name, width, height]) => ({ name, note: `${width} \u00d7 ${height}` }));
+    }
+    if (this.#copies !== null && host.copies > this.#copies) {
+      this.#copies = null;
+      confirm(this.#code, "Copied");
     }
     this.layers.show(this.#entries, host.get("layer"));
     const alone = this.#entries.length === 0;

@@ -59,11 +59,12 @@ export function trackZoom(element: HTMLElement, options: ZoomOptions, signal: Ab
   };
   let hand: { id: number; x: number; y: number } | null = null;
   const fingers = new Map<number, PointerEvent>();
-  let span = 0;
+  /** How far apart two fingers were, and the place between them. */
+  let pinched: { wide: number; clientX: number; clientY: number } | null = null;
   const down = (event: PointerEvent) => {
     if (event.pointerType === "touch") {
       fingers.set(event.pointerId, event);
-      span = 0;
+      pinched = null;
       return;
     }
     if (event.button !== 1 && !(event.button === 0 && event.altKey)) return;
@@ -86,12 +87,15 @@ export function trackZoom(element: HTMLElement, options: ZoomOptions, signal: Ab
     if (!one || !other) return;
     const wide = Math.hypot(one.clientX - other.clientX, one.clientY - other.clientY);
     const middle = { clientX: (one.clientX + other.clientX) / 2, clientY: (one.clientY + other.clientY) / 2 };
-    if (span && wide) options.zoom(wide / span, at(middle));
-    span = wide;
+    if (pinched?.wide && wide) {
+      options.zoom(wide / pinched.wide, at(pinched));
+      options.pan(middle.clientX - pinched.clientX, middle.clientY - pinched.clientY);
+    }
+    pinched = { wide, ...middle };
   };
   const up = (event: PointerEvent) => {
     fingers.delete(event.pointerId);
-    span = 0;
+    pinched = null;
     if (hand?.id === event.pointerId) hand = null;
   };
   element.addEventListener("wheel", wheel, { signal, passive: false });

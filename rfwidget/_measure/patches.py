@@ -115,6 +115,17 @@ class Patches:
         if self.traces == 0:
             self.at(image, GridPoint(0, 0), None)
 
+    def release(self) -> None:
+        """Forget what has been compiled; whether windows will do stays known."""
+        with self._lock:
+            colours = self._image.c
+            self._plan = _Compiled.of(self._backend, self._plan.window, colours)
+            if self._ready is not None:
+                window = self._ready.window
+                self._ready = (
+                    self._plan if window == self._plan.window else _Compiled.of(self._backend, window, colours)
+                )
+
     def at(self, image: Image, point: GridPoint, channel: int | None) -> Patch:
         """Gradient map of a cell; of the mean of its channels if ``channel`` is None."""
         ready = self._checked(image)

@@ -218,6 +218,12 @@ class KerasNetwork(Network):
         """Compile the gradient, and see whether windows will do."""
         self.patches.prepare(image)
 
+    def release(self) -> None:
+        """Forget what has been compiled."""
+        if "patches" in self.__dict__:
+            self.patches.release()
+        self.__dict__.pop("_compiled", None)
+
     def feature_map(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Compiled at the first call; in parts where the whole would take much memory."""
         if self._footprint.forward > share() and self._window is not None:

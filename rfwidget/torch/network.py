@@ -88,6 +88,12 @@ class RealModule:
     def _until(self) -> Until:
         return Until(self._private.module, self._target, self._call, self._scripted)
 
+    def release(self) -> None:
+        """Forget the private copy; the next run makes another."""
+        with self._lock:
+            for made in ("_private", "_until"):
+                self.__dict__.pop(made, None)
+
     def run(self, images: torch.Tensor) -> torch.Tensor:
         """Output ``[n, channels, *grid]`` for images ``[n, c, *lengths]`` of any size that the module takes."""
         with self._lock:
@@ -273,6 +279,10 @@ class TorchNetwork(Network):
     def prepare(self, image: npt.NDArray[Any]) -> None:
         """See whether windows will do."""
         self.patches.prepare(image)
+
+    def release(self) -> None:
+        """Forget the private copy of the module."""
+        self._real.release()
 
     def feature_map(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The module as it is."""

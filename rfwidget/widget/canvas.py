@@ -1,7 +1,8 @@
-"""A scene onto an ipycanvas MultiCanvas: picture below, heat map between, marks on top.
+"""A scene onto an ipycanvas MultiCanvas: picture below, heat map between, dots and lines on top.
 
 ipycanvas shares one manager among all canvases of a kernel, and an error while drawing through it, anywhere, silences
 them all. Ours has a manager of its own, collects the commands of one drawing, and throws them away if drawing fails.
+Tags are left to the overlay.
 """
 
 from __future__ import annotations
@@ -21,16 +22,11 @@ from rfwidget.types import Size
 from rfwidget.widget.scene import (
     DOT_COLOUR,
     DOT_RADIUS,
-    TAG_FONT,
-    TAG_HEIGHT,
-    TAG_PADDING,
     Dots,
     Line,
     Look,
     Path,
     Scene,
-    Tag,
-    tag_width,
 )
 
 PICTURE, HEAT, MARKS = range(3)
@@ -163,8 +159,6 @@ def _marks(layer: Canvas, scene: Scene) -> None:
             case Line(paths, look):
                 for path in paths:
                     _stroke(layer, path, look)
-            case Tag():
-                _tag(layer, mark)
 
 
 def _stroke(layer: Canvas, path: Path, look: Look) -> None:
@@ -180,12 +174,3 @@ def _stroke(layer: Canvas, path: Path, look: Look) -> None:
     layer.line_width = look.width
     layer.stroke_polygon(corners)
     layer.set_line_dash([])
-
-
-def _tag(layer: Canvas, tag: Tag) -> None:
-    layer.fill_style = tag.colour
-    layer.fill_rect(tag.x, tag.y, tag_width(tag.text), TAG_HEIGHT)
-    layer.fill_style = "white"
-    layer.font = f"600 {TAG_FONT:g}px sans-serif"
-    layer.text_baseline = "middle"
-    layer.fill_text(tag.text, tag.x + TAG_PADDING, tag.y + TAG_HEIGHT / 2 + 0.5)

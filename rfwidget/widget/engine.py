@@ -231,7 +231,7 @@ class Engine:
         self._serial = 0
         self._survey: Survey | None = None
         self._prefetch = Prefetch(rf)
-        self.worker = Worker(name="rfwidget", ended=self._prefetch.clear)
+        self.worker = Worker(name="rfwidget", ended=partial(_release, self._prefetch, rf))
         self.background = BackgroundTasks(self, rf, self._prefetch, main, listener)
 
     def show(self, request: ViewRequest) -> None:
@@ -502,6 +502,12 @@ def neighbours(cell: GridPoint, grid: Size) -> list[GridPoint]:
     x, y = cell
     around = [GridPoint(x - 1, y), GridPoint(x + 1, y), GridPoint(x, y - 1), GridPoint(x, y + 1)]
     return [point for point in around if 0 <= point.x < grid.w and 0 <= point.y < grid.h]
+
+
+def _release(prefetch: Prefetch, rf: ReceptiveField) -> None:
+    """Nothing has been wanted for a while: give back what the next click can make again."""
+    prefetch.clear()
+    rf.release()
 
 
 class BackgroundTasks:

@@ -107,7 +107,13 @@ class Action(NamedTuple):
     name: str
 
 
-PageMessage = Request | Query | Choice | Setting | Upload | Action
+class Magnified(NamedTuple):
+    """Whether a page magnifies the picture: then it draws itself what a canvas would draw too fat."""
+
+    zoomed: bool
+
+
+PageMessage = Request | Query | Choice | Setting | Upload | Action | Magnified
 """What a page can say."""
 
 SETTABLE = (
@@ -123,7 +129,7 @@ ACTIONS = ("png", "code", "page", "channels")
 _LONGEST_TEXT = 1000
 """Characters of a text that a page sends."""
 
-M = TypeVar("M", Request, Query, Choice, Setting, Upload, Action)
+M = TypeVar("M", Request, Query, Choice, Setting, Upload, Action, Magnified)
 
 
 class Overlay(anywidget.AnyWidget):
@@ -189,6 +195,9 @@ class Overlay(anywidget.AnyWidget):
     """What the model gets of the image, in words."""
     thumbnails = t.Dict(default_value=None, allow_none=True).tag(sync=True)
     """The sheet of channels, ``{"size": [w, h], "channels": [number, ...], "rgba": bytes}``, or None."""
+    marks = t.List(t.Dict(), []).tag(sync=True)
+    """What the page draws and not the canvas: the tags, and all marks while it is zoomed, as
+    `rfwidget.widget.scene.marks_to_json`."""
 
     def __init__(self, **traits: Any) -> None:
         self._esm = read_built("overlay.js")
@@ -372,6 +381,11 @@ def _action(content: dict[str, Any]) -> Action | None:
     return Action(name) if isinstance(name, str) and name in ACTIONS else None
 
 
+def _magnified(content: dict[str, Any]) -> Magnified | None:
+    zoomed = content.get("zoomed")
+    return Magnified(zoomed) if isinstance(zoomed, bool) else None
+
+
 _PARSERS: Mapping[str, Callable[[dict[str, Any]], PageMessage | None]] = {
     "request": _request,
     "query": _query,
@@ -379,6 +393,7 @@ _PARSERS: Mapping[str, Callable[[dict[str, Any]], PageMessage | None]] = {
     "set": _setting,
     "upload": _upload,
     "act": _action,
+    "zoom": _magnified,
 }
 """The kinds of messages, by the name that they travel under."""
 

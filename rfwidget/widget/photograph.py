@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,8 +129,8 @@ def read_image(image: Any, channels: int, name: str = OWN_IMAGE) -> ShownImage:
     """What an argument stands for.
 
     Args:
-        image: name of a sample image, path of a file, the bytes of one, a PIL image, or numbers: an array
-            ``(height, width, channels)``, a tensor, channels first as well.
+        image: name of a sample image, path of a file, the bytes of one, the value of an ``ipywidgets.FileUpload``, a
+            PIL image, or numbers: an array ``(height, width, channels)``, a tensor, channels first as well.
         channels: of the model's input.
         name: of a picture that does not bring one.
 
@@ -138,6 +139,14 @@ def read_image(image: Any, channels: int, name: str = OWN_IMAGE) -> ShownImage:
     """
     if isinstance(image, str) and image in get_default_images():
         return SampleImage(image)
+    if isinstance(image, str) and image.startswith(("http://", "https://")):
+        raise ReceptiveFieldError(
+            f"{brief(image)} is an address: images are not fetched. Give the path of a file, its bytes, a PIL image or"
+            " numbers"
+        )
+    chosen = image[0] if isinstance(image, (tuple, list)) and len(image) == 1 else image
+    if isinstance(chosen, Mapping) and isinstance(chosen.get("content"), (bytes, memoryview)):
+        return _photograph(read_upload(bytes(chosen["content"])), str(chosen.get("name", name)))
     if isinstance(image, (str, Path)):
         return _photograph(_open(Path(image)), Path(image).name)
     if isinstance(image, (bytes, bytearray, memoryview)):

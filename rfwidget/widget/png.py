@@ -87,7 +87,8 @@ def paint(
         map_ = Image.fromarray(faded, "RGBA").resize((max(right - left, 1), max(bottom - top, 1)), resampling)
         pixels.alpha_composite(map_, (left, top))
     image.paste(pixels, (round(layout.margin.left * SHARPNESS), round(layout.margin.top * SHARPNESS)))
-    _draw(image, (*scene.marks, *over))
+    tags = [mark for mark in scene.marks if isinstance(mark, Tag)]
+    _draw(image, (*(mark for mark in scene.marks if not isinstance(mark, Tag)), *over, *tags))
     return Image.composite(image, Image.new("RGBA", image.size, "white"), _fading(*image.size)).convert("RGB")
 
 

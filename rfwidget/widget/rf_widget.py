@@ -42,7 +42,7 @@ from rfwidget.widget.engine import (
     nearest_cell,
 )
 from rfwidget.widget.heat import HEAT_SCALES, default_colormap, lookup_table
-from rfwidget.widget.overlay import Action, Choice, Overlay, Query, Request, Setting, Upload
+from rfwidget.widget.overlay import Action, Choice, Magnified, Overlay, Query, Request, Setting, Upload
 from rfwidget.widget.page import DEFAULT_LIMIT, Exhibit, page_bytes, write_page
 from rfwidget.widget.photograph import OWN_IMAGE, ArrayImage, Photograph, SampleImage, ShownImage, read_image
 from rfwidget.widget.png import paint, png_bytes
@@ -54,9 +54,11 @@ from rfwidget.widget.scene import (
     Mark,
     Scene,
     StageLayout,
+    Tag,
     build_scene,
     dots_every,
     marks_over,
+    marks_to_json,
     plan_layout,
     rows_to_json,
 )
@@ -130,8 +132,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         input_layer: name of the image input; None: the model's first.
         output_layer: name of the layer to look at; None: the last one with a 2-D grid.
         image: array or tensor ``(height, width, channels)``, channels first as well; a picture as a PIL image, the path
-            or the bytes of a file, which is cut and scaled to the model's input; or the name of a sample image. None:
-            the sample photograph.
+            or the bytes of a file, the value of an ``ipywidgets.FileUpload``, which is cut and scaled to the model's
+            input; or the name of a sample image. None: the sample photograph.
         init_weights: use constant positive weights for the gradient maps as well.
         preprocess: called with the float32 image ``(height, width, channels)`` before it goes into the model.
         **view: any of the other traits, such as ``selected=(8, 8)`` or ``show_dots=False``.
@@ -205,6 +207,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._features: Features | None = None
         self._scene_key: Any = None
         self._follow_only = False
+        self._zoomed = False
         self._main = MainThread()
         self._canvas = SceneCanvas()
         self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT)
@@ -214,6 +217,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._overlay.on_message(Setting, self._on_page_setting)
         self._overlay.on_message(Upload, self._on_page_upload)
         self._overlay.on_message(Action, self._on_page_action)
+        self._overlay.on_message(Magnified, self._on_page_zoom)
         self._engine = Engine(self.rf, input_layer, preprocess, self._overlay, self._main, self)
         self._saved_output = SavedOutput(self._whole_picture, self._main)
         self._lull = Lull(self._main, _SETTLED, self._tell_selected)
@@ -318,14 +322,15 @@ class RFWidget(VBox):  # type: ignore[misc]
                 return False
 
     def save_png(self, path: str | Path) -> None:
-        """Save what the widget shows as a PNG file, with what has been asked beyond the selected cell.
+        """Save what the widget shows as a PNG file, laid out as on the screen: the image with all marks, the selected
+        cell in numbers, the feature map, and the strip of layers.
 
         Outlines of the effective field and the layer to compare with come from the background: in a script, call
         ``wait(background=True)`` first.
         """
         file = _validation.file_path(path, "rf.png")
         self._main.drain()
-        file.write_bytes(self._picture()())
+        file.write_bytes(self._whole_picture()())
 
     def to_html(
         self,
@@ -660,13 +665,19 @@ class RFWidget(VBox):  # type: ignore[misc]
         """A page wants something made; runs in a message handler."""
         match action.name:
             case "png":
-                self._overlay.download("receptive-field.png", self._picture()())
+                self._overlay.download("receptive-field.png", self._whole_picture()())
             case "code":
                 self._overlay.copy(self.code())
             case "page":
                 self._send_page()
             case "channels" if self._view is not None:
                 self._engine.channels(self._view)
+
+    def _on_page_zoom(self, message: Magnified) -> None:
+        """A page magnifies the picture, or does no more; runs in a message handler."""
+        if message.zoomed != self._zoomed:
+            self._zoomed = message.zoomed
+            self._show_scene()
 
     def _send_page(self) -> None:
         """Have the standalone page of the present layer made and saved by the browser."""
@@ -814,9 +825,15 @@ class RFWidget(VBox):  # type: ignore[misc]
     def _show_scene(self) -> None:
         scene = self._scene()
         size, layout = scene.layout.image, scene.layout
-        self._canvas.show(scene)
+        tags = tuple(mark for mark in scene.marks if isinstance(mark, Tag))
+        drawn = () if self._zoomed else tuple(mark for mark in scene.marks if not isinstance(mark, Tag))
+        self._canvas.show(scene._replace(marks=drawn))
         self._overlay.set(
-            image_size=[int(size.w), int(size.h)], scale=layout.scale, margin=list(layout.margin), height=self.height
+            image_size=[int(size.w), int(size.h)],
+            scale=layout.scale,
+            margin=list(layout.margin),
+            height=self.height,
+            marks=marks_to_json(scene.marks if self._zoomed else tags),
         )
 
     def _show_controls(self) -> None:
@@ -850,10 +867,14 @@ class RFWidget(VBox):  # type: ignore[misc]
             view.field,
             view.grid,
             dots=self.show_dots,
-            rectangles=[word for word in CORNERS if self.show_rectangles and getattr(self, f"show_{word}")],
+            rectangles=[word for word in CORNERS if self._is_shown(word)],
             naive=self.show_naive,
             height=self.height,
         )
+
+    def _is_shown(self, corner: str) -> bool:
+        """Whether the field of one of `CORNERS` is drawn."""
+        return bool(self.show_rectangles and getattr(self, f"show_{corner}"))
 
     @property
     def _shown_answer(self) -> Answer | None:
@@ -885,6 +906,8 @@ class RFWidget(VBox):  # type: ignore[misc]
             colormap=view.style.colormap,
             features=features.rgba if view.few_cells else None,
             reach=(features.low, features.high),
+            channel=f"mean of {view.channels}" if view.style.channel is None else f"channel {view.style.channel}",
+            shown=[word for word in CORNERS if self._is_shown(word)],
             said=view.said,
             rows=rows_to_json(self._survey) if self._survey is not None else [],
             image=(view.input_shape.w, view.input_shape.h),
@@ -1012,7 +1035,8 @@ def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bo
             return own
         if fixed:
             as_model_input(shown.pixels, _grid_shape(own))
-        return (*shown.pixels.shape[:2], own[2])
+        height, width, channels = shown.pixels.shape
+        return (height, width, own[2] if channels == 1 else channels)
     given = rf.read_shape(input_shape)
     return tuple(default if side is None else side for side, default in zip(given, own, strict=True))
 

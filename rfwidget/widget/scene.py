@@ -58,12 +58,16 @@ class Diamonds(NamedTuple):
 
 
 class Tag(NamedTuple):
-    """White letters on a coloured ground; ``x`` and ``y`` are its left top corner, `TAG_HEIGHT` is its height."""
+    """White letters on a coloured ground; ``x`` and ``y`` are its left top corner, `TAG_HEIGHT` is its height.
+
+    ``of`` is the rectangle that it belongs to.
+    """
 
     text: str
     x: float
     y: float
     colour: str
+    of: Rect
 
 
 class Label(NamedTuple):
@@ -108,7 +112,7 @@ _SHADES = {"red": "#e5202b", "blue": "#2b4cff", "green": "#0b7f3a"}
 CORNERS = {word: _with_pale_halo(_SHADES[colour], 2, DASHES[dash]) for colour, dash, word in CORNER_STYLES}
 """Looks of the rectangles of the first, central and last cell; a pale halo sets them off from any picture."""
 
-NAIVE = tuple(_with_pale_halo(_SHADES[colour], 1, DASHES[":"]) for colour, _, _ in CORNER_STYLES)
+NAIVE = tuple(_with_pale_halo(_SHADES[colour], 2, DASHES[":"]) for colour, _, _ in CORNER_STYLES)
 """The same cells, if the grid were stretched over the image."""
 
 SELECTED = Look("white", 2, (), "black", 4, 1.0)
@@ -321,7 +325,7 @@ def _tag(text: str, rect: Rect, layout: StageLayout, colour: str) -> Tag:
     else:
         left, top = max(left, FADE), max(top, FADE)
     left, top = min(left, size.w - width - FADE), min(top, size.h - TAG_HEIGHT - FADE)
-    return Tag(text, max(0.0, left), max(0.0, top), colour)
+    return Tag(text, max(0.0, left), max(0.0, top), colour, rect)
 
 
 def _dots(field: FieldGeometry, image: GridShape, grid: Size, layout: StageLayout) -> npt.NDArray[np.float64]:
@@ -521,7 +525,7 @@ def _mark_to_json(mark: SceneMark) -> dict[str, Any]:
             part = next((word for word, corner in CORNERS.items() if corner == look), "naive")
             points = [[round(at, 2) for corner in path for at in corner] for path in paths]
             return {"kind": "line", "part": part, "paths": points, **look._asdict(), "dash": list(look.dash)}
-        case Tag(text, x, y, colour):
+        case Tag(text, x, y, colour, of):
             part = next(word for word, corner in CORNERS.items() if corner.colour == colour)
             size = {"width": tag_width(text), "height": TAG_HEIGHT}
             return {
@@ -532,6 +536,7 @@ def _mark_to_json(mark: SceneMark) -> dict[str, Any]:
                 "y": round(y, 2),
                 **size,
                 "colour": colour,
+                "of": [round(edge, 2) for edge in of],
             }
 
 

@@ -1,9 +1,11 @@
-"""The widget as one picture for the time without a kernel: laid out as on the screen, painted without a browser."""
+"""The widget as one picture, laid out as on the screen, painted without a browser: for files, and for notebooks that
+have no kernel."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +17,7 @@ from rfwidget.widget.heat import MAP_COLOURS, Heat, lookup_table
 from rfwidget.widget.png import SHARPNESS, font
 from rfwidget.widget.scene import CORNERS
 
-_PAD, _COLUMN, _BAR, _STRIP, _MAP = 14, 330, 40, 108, 146
+_PAD, _COLUMN, _BAR, _STRIP, _MAP = 14, 330, 40, 126, 146
 """Room around text, width of the column, heights of bar and strip, side of the feature map, in CSS pixels."""
 
 _INK, _DIM, _RULE, _GROUND, _BARS, _PALE, _CHOSEN = (
@@ -34,7 +36,9 @@ class Sheet(NamedTuple):
         heat: its gradient map, if it is shown.
         colormap: of the gradient map.
         features: the feature map, RGBA ``(h, w, 4)``; None: not shown.
+        channel: which channel it shows, in words.
         reach: its lowest and highest value.
+        shown: which of the fields of `CORNERS` are shown.
         said: what the model gets, in words.
         rows: all layers, `rfwidget.widget.scene.rows_to_json`.
         image: width and height of the model's input in pixels.
@@ -47,7 +51,9 @@ class Sheet(NamedTuple):
     heat: Heat | None
     colormap: str
     features: npt.NDArray[np.uint8] | None
+    channel: str
     reach: tuple[float, float]
+    shown: Sequence[str]
     said: str
     rows: Sequence[Mapping[str, Any]]
     image: tuple[int, int]
@@ -66,7 +72,8 @@ def paint_sheet(picture: Image.Image, sheet: Sheet) -> Image.Image:
     whole = Image.new("RGB", (round(width * SHARPNESS), round(height * SHARPNESS)), "white")
     pen = _Pen(ImageDraw.Draw(whole))
     pen.box(0, 0, width, _BAR, _GROUND)
-    pen.text(_PAD, _BAR / 2, f"{sheet.layer}   {sheet.grid[0]} \u00d7 {sheet.grid[1]}", bold=True, middle=True)
+    end = pen.text(_PAD, _BAR / 2, sheet.layer, bold=True, middle=True, room=width - 120)
+    pen.text(end + 10, _BAR / 2, f"{sheet.grid[0]} \u00d7 {sheet.grid[1]}", colour=_DIM, middle=True)
     whole.paste(picture, (0, round((_BAR + (body - 24 - high) / 2) * SHARPNESS)))
     pen.text(_PAD, _BAR + body - 20, sheet.said, 11, _DIM, room=wide - 2 * _PAD)
     low = _BAR + body
@@ -94,14 +101,30 @@ class _Pen:
         *,
         bold: bool = False,
         middle: bool = False,
+        to_left: bool = False,
         room: float = math.inf,
-    ) -> None:
-        """A line of text that begins at a place; cut off where there is no more room."""
+    ) -> float:
+        """A line of text that begins at a place, or ends there; cut off where there is no more room. Where it ends."""
         face = font(size, bold=bold)
         words = " ".join(words.split())
         while words and self._draw.textlength(words, font=face) > room * SHARPNESS:
             words = words[:-2].rstrip() + "\u2026"
-        self._draw.text((x * SHARPNESS, y * SHARPNESS), words, font=face, fill=colour, anchor="lm" if middle else "la")
+        anchor = ("r" if to_left else "l") + ("m" if middle else "a")
+        self._draw.text((x * SHARPNESS, y * SHARPNESS), words, font=face, fill=colour, anchor=anchor)
+        return x if to_left else x + float(self._draw.textlength(words, font=face)) / SHARPNESS
+
+    def width(self, words: str, size: float) -> float:
+        """Width of a line of text."""
+        return float(self._draw.textlength(words, font=font(size, bold=False))) / SHARPNESS
+
+    def dashes(self, left: float, y: float, right: float, dash: Sequence[float], colour: str, high: float = 2) -> None:
+        """A lying line, dashed as browsers have it."""
+        pattern, step = [*dash] or [right - left], 0
+        while left < right:
+            end = min(left + pattern[step % len(pattern)], right)
+            if step % 2 == 0:
+                self.box(left, y - high / 2, end, y + high / 2, colour)
+            left, step = end, step + 1
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: str) -> None:
         """A filled rectangle."""
@@ -112,45 +135,78 @@ class _Pen:
 
 def _column(whole: Image.Image, pen: _Pen, sheet: Sheet, x: float, y: float) -> None:
     """The selected cell in numbers, the feature map, and what the colours mean."""
+    right = x + _COLUMN - 2 * _PAD
     pen.text(x, y, "SELECTED CELL", 10, _DIM, bold=True)
     pen.text(x, y + 17, "\u2013" if sheet.cell is None else f"({sheet.cell.x}, {sheet.cell.y})", 19, bold=True)
     y += 46
-    for word, value in _facts(sheet):
-        pen.text(x, y, word, colour=_DIM)
-        pen.text(x + 100, y, value)
+    for word, value, remark in _facts(sheet):
+        pen.text(x, y, word, 12, _DIM)
+        end = pen.text(x + 88, y, value, 12)
+        pen.text(end + 8, y, remark, 12, _DIM, room=right - end - 8)
         y += 18
     if sheet.features is not None:
-        y += 12
+        y = _rule(pen, x, y + 8)
         pen.text(x, y, "FEATURE MAP", 10, _DIM, bold=True)
+        pen.text(right, y - 1, sheet.channel, 11, bold=True, to_left=True)
         h, w = sheet.features.shape[:2]
         zoom = _MAP / max(h, w)
         size = (max(1, round(w * zoom * SHARPNESS)), max(1, round(h * zoom * SHARPNESS)))
         small = Image.fromarray(sheet.features, "RGBA").convert("RGB").resize(size, Image.Resampling.NEAREST)
         whole.paste(small, (round(x * SHARPNESS), round((y + 18) * SHARPNESS)))
-        _ramp(pen, x + w * zoom + 12, y + 18, 10, max(h * zoom, 40), MAP_COLOURS)
-        for at, limit in ((0.0, sheet.reach[1]), (1.0, sheet.reach[0])):
-            pen.text(x + w * zoom + 28, y + 18 + at * (max(h * zoom, 40) - 12), f"{limit:.3g}", 10, _DIM)
-        y += 18 + max(h * zoom, 40)
-    y += 12
-    for word, look in CORNERS.items():
-        pen.box(x, y + 6, x + 22, y + 9, look.colour)
-        pen.text(x + 28, y, word, 12)
-        x += 90
-    x -= 90 * len(CORNERS)
+        long = max(h * zoom, 40)
+        _ramp(pen, x + w * zoom + 12, y + 18, 10, long, MAP_COLOURS)
+        for at, limit in ((0.0, sheet.reach[1]), (0.5, sum(sheet.reach) / 2), (1.0, sheet.reach[0])):
+            pen.text(x + w * zoom + 28, y + 18 + at * (long - 12), f"{limit:.3g}", 10, _DIM)
+        y += 18 + long
+    y = _rule(pen, x, y + 10)
+    at = x
+    for word in sheet.shown:
+        look = CORNERS[word]
+        pen.dashes(at, y + 6, at + 26, look.dash, look.colour)
+        at = pen.text(at + 32, y, word, 12) + 16
     if sheet.heat is not None and sheet.heat.ticks:
-        _ramp(pen, x, y + 26, _COLUMN - 2 * _PAD, 8, sheet.colormap)
-        pen.text(x, y + 37, f"gradient map, {sheet.heat.ticks[0][1]} to {sheet.heat.ticks[-1][1]}", 10, _DIM)
+        y += 24 if sheet.shown else 0
+        pen.text(x, y, "gradient map", 12, _DIM)
+        _ramp(pen, x, y + 20, right - x, 8, sheet.colormap)
+        for place, words in sheet.heat.ticks:
+            half = pen.width(words, 10) / 2
+            middle = min(max(x + place * (right - x), x + half), right - half)
+            pen.text(middle - half, y + 30, words, 10, _DIM)
 
 
-def _facts(sheet: Sheet) -> list[tuple[str, str]]:
+def _rule(pen: _Pen, x: float, y: float) -> float:
+    """A line across the column; where what is below it begins."""
+    pen.box(x - _PAD, y, x + _COLUMN - _PAD, y + 1, _RULE)
+    return y + 10
+
+
+def _facts(sheet: Sheet) -> list[tuple[str, str, str]]:
+    """As js/view/cell-report.ts has them: a word, what it says, and a remark."""
     if sheet.rect is None:
         return []
     left, top, right, bottom = sheet.rect
-    facts = [("sees", f"x {_span(left, right)}, y {_span(top, bottom)}")]
-    facts.append(("size", f"{_length(left, right)} \u00d7 {_length(top, bottom)} px"))
+    if left == right or top == bottom:
+        return [("sees", "only padding", "")]
+    row = next((row for row in sheet.rows if row["name"] == sheet.layer), None)
+    facts = [
+        ("sees", f"x {_span(left, right)}, y {_span(top, bottom)}", ""),
+        ("size", f"{_length(left, right)} \u00d7 {_length(top, bottom)} px", "" if row is None else _stride(row)),
+    ]
+    width, height = sheet.image
+    area = (min(right, width) - max(left, 0)) * (min(bottom, height) - max(top, 0))
     for share, box in sheet.heat.mass if sheet.heat is not None else ():
-        facts.append((f"{share:.0%} within".replace("%", " %"), f"{box[2] - box[0]} \u00d7 {box[3] - box[1]} px"))
+        w, h = box[2] - box[0], box[3] - box[1]
+        part = f"{w * h / max(area, 1):.0%} of the area".replace("%", " %")
+        facts.append((f"{share:.0%} within".replace("%", " %"), f"{w} \u00d7 {h} px", part))
     return facts
+
+
+def _stride(row: Mapping[str, Any]) -> str:
+    """ "stride 8", of both axes where they differ; empty where it is not known."""
+    if row["field"] is None:
+        return ""
+    along = [f"{axis['pixels'] / axis['cells']:.4g}" for axis in (row["field"]["x"], row["field"]["y"])]
+    return "stride " + (along[0] if along[0] == along[1] else " \u00d7 ".join(along))
 
 
 def _span(low: float, high: float) -> str:
@@ -175,12 +231,18 @@ def _ramp(pen: _Pen, x: float, y: float, width: float, height: float, colormap: 
 
 
 def _strip(pen: _Pen, sheet: Sheet, width: float, y: float) -> None:
-    """All layers as bars on a logarithmic axis, the image as a line."""
-    pen.text(_PAD, y, "RECEPTIVE FIELD OF EVERY LAYER, IN PIXELS", 10, _DIM, bold=True)
+    """All layers as bars on a logarithmic axis, the image as a line, strides as brackets."""
+    end = pen.text(_PAD, y + 1, "RECEPTIVE FIELD OF EVERY LAYER, IN PIXELS", 10, _DIM, bold=True)
+    chosen = next((row for row in sheet.rows if row["name"] == sheet.layer), None)
+    if chosen is not None:
+        sides = " \u00d7 ".join("\u221e" if side is None else f"{side:g}" for side in chosen["size"])
+        grid = " \u00d7 ".join(map(str, chosen["grid"]))
+        words = ", ".join(filter(None, (f"{sheet.layer}: {sides} px", _stride(chosen), f"grid {grid}")))
+        pen.text(width - _PAD, y, words, 11, bold=True, to_left=True, room=width - 2 * _PAD - end)
     side = min(sheet.image)
     lengths = [_against(row, sheet.image) * side for row in sheet.rows]
     top = max(2.0, side, *(length for length in lengths if math.isfinite(length))) * 1.2
-    left, right, high, base = _PAD + 22, width - 90, 60.0, y + 82
+    left, right, high, base = _PAD + 22, width - 90, 60.0, y + 86
 
     def place(length: float) -> float:
         return high * min(1.0, math.log(max(length, 1.0)) / math.log(top))
@@ -188,14 +250,24 @@ def _strip(pen: _Pen, sheet: Sheet, width: float, y: float) -> None:
     for tick in (1, 8, 64, 512):
         if tick <= top:
             pen.box(left, base - place(tick), right, base - place(tick) + 0.5, _RULE)
-            pen.text(_PAD, base - place(tick) - 6, str(tick), 10, _DIM)
-    step = (right - left) / len(sheet.rows)
+            pen.text(left - 6, base - place(tick) - 6, str(tick), 10, _DIM, to_left=True)
+    step = min((right - left) / len(sheet.rows), 64.0)
     for number, (row, length) in enumerate(zip(sheet.rows, lengths, strict=True)):
-        colour = _CHOSEN if row["name"] == sheet.layer else _PALE if length > side else _BARS
+        colour = _CHOSEN if row["name"] == sheet.layer else _PALE if length > side or row["unproductive"] else _BARS
         gap = min(1.0, step / 5)
         pen.box(left + number * step, base - place(length), left + (number + 1) * step - gap, base, colour)
-    pen.box(left, base - place(side), right, base - place(side) + 1, _INK)
-    pen.text(right + 6, base - place(side) - 7, f"image {side}", 10, _DIM)
+    right = left + step * len(sheet.rows)
+    pen.dashes(left, base - place(side), right, (3, 3), _INK, 1)
+    name = str(side) if sheet.image[0] == sheet.image[1] else f"{sheet.image[0]}\u00d7{sheet.image[1]}"
+    pen.text(right + 6, base - place(side) - 7, f"image {name}", 10, _DIM)
+    number = 0
+    for words, some in groupby(map(_stride, sheet.rows)):
+        count = len(list(some))
+        begin, stop = left + number * step, left + (number + count) * step
+        number += count
+        pen.box(begin, base + 3, stop - 2, base + 4, _DIM)
+        if pen.width(words, 10) < stop - begin - 2:
+            pen.text((begin + stop - pen.width(words, 10)) / 2, base + 7, words, 10, _DIM)
 
 
 def _against(row: Mapping[str, Any], image: tuple[int, int]) -> float:

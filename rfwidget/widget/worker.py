@@ -28,8 +28,8 @@ _QUIET = 0.4
 """Seconds without anything urgent before an idle task begins: between the clicks of a hand, say."""
 
 
-REST = 20.0
-"""Seconds without a job after which a worker's thread ends."""
+REST = 60.0
+"""Seconds without a job after which a worker's thread ends; what it had compiled for clicks goes with it."""
 
 
 class Urgency(IntEnum):

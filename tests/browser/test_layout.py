@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, FloatRect, Locator, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
-from tests.browser.jupyter import PATIENCE, LabPage, Server
+from tests.browser.jupyter import PATIENCE, LabPage, Server, screenshot
 
 ONE = "from tests.browser.patient import show\nwidget, rf = show()"
 TWO = """from ipywidgets import HBox
@@ -71,6 +72,12 @@ def test_in_a_narrow_window_it_stacks_and_every_part_can_be_reached(sized: LabPa
     overlay = sized.overlay()
     image, column = box_of(overlay), box_of(sized.page.locator(".rfwidget-column"))
     assert image["y"] + image["height"] <= column["y"]
+    words, values = (sized.page.locator(f".rfwidget-facts {kind}") for kind in ("dt", "dd"))
+    assert words.count() == values.count() == 4
+    for row in range(4):
+        word, value = box_of(words.nth(row)), box_of(values.nth(row))
+        assert (word["x"], word["y"]) == (box_of(words.first)["x"], value["y"]), f"line {row} of the read-out"
+        assert word["x"] + word["width"] <= value["x"]
     scale = image["width"] / 64
     overlay.click(position={"x": scale * (2 * 4 + 6), "y": scale * (3 * 2 + 3)})
     expect(overlay).to_have_attribute("data-painted", "2,3")
@@ -122,3 +129,136 @@ def test_help_opens_with_a_key_and_closes_with_escape(lab_page: LabPage) -> None
     lab_page.page.keyboard.press("Escape")
     expect(sheet).to_be_hidden()
     expect(overlay).to_be_focused()
+
+
+def test_the_button_fills_the_screen_with_it_and_gives_the_screen_back(lab_page: LabPage) -> None:
+    show(lab_page, ONE)
+    page, overlay, button = (
+        lab_page.page,
+        lab_page.overlay(),
+        lab_page.page.get_by_role("button", name="Fill the screen"),
+    )
+    before, window = box_of(overlay), page.viewport_size
+    assert window is not None
+    button.click()
+    page.wait_for_function("() => document.fullscreenElement?.matches('.rfwidget-stage')")
+    page.wait_for_function(
+        "width => document.querySelector('.rfwidget-overlay').getBoundingClientRect().width > 1.2 * width",
+        arg=before["width"],
+    )
+    stage, image = box_of(page.locator(".rfwidget-stage")), box_of(overlay)
+    assert (stage["width"], stage["height"]) == (window["width"], window["height"])
+    assert image["width"] / image["height"] == pytest.approx(64 / 40, rel=0.01)
+    for part in PARTS:
+        inner = box_of(page.locator(part))
+        assert inner["x"] + inner["width"] <= window["width"] + 1, part
+        assert inner["y"] + inner["height"] <= window["height"] + 1, part
+    scale = image["width"] / 64
+    overlay.click(position={"x": scale * (10 * 4 + 6), "y": scale * (6 * 2 + 3)})
+    expect(overlay).to_have_attribute("data-painted", "10,6")
+    button.click()
+    page.wait_for_function("() => !document.fullscreenElement")
+    page.wait_for_function(
+        "width => document.querySelector('.rfwidget-overlay').getBoundingClientRect().width === width",
+        arg=before["width"],
+    )
+
+
+def test_two_fingers_zoom_and_move_the_image_and_select_nothing(browser: Browser, lab: Server) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, has_touch=True)
+    lab_page = LabPage(context.new_page(), lab)
+    show(lab_page, ONE)
+    page, overlay = lab_page.page, lab_page.overlay()
+    before, selected = box_of(overlay), overlay.get_attribute("data-selected")
+    x, y = before["x"] + before["width"] / 2, before["y"] + before["height"] / 2
+    pinch(page, (x, y), (x + 30, y), 30, 90)
+    page.wait_for_function(
+        "width => document.querySelector('.rfwidget-overlay').getBoundingClientRect().width > 2.5 * width",
+        arg=before["width"],
+    )
+    after = box_of(overlay)
+    # What was between the fingers is there still.
+    assert (x + 30 - after["x"]) / after["width"] == pytest.approx(0.5, abs=0.02)
+    assert (y - after["y"]) / after["height"] == pytest.approx(0.5, abs=0.02)
+    expect(overlay).to_have_attribute("data-selected", selected or "")
+    page.touchscreen.tap(x, y)  # and one finger selects as ever
+    place = (x - after["x"]) / after["width"] * 64
+    expect(overlay).to_have_attribute("data-selected", f"{round((place - 6) / 4)},{selected_row(after, y)}")
+    lab_page.shut_down_kernels()
+    context.close()
+    assert lab_page.problems == []
+
+
+def selected_row(image: FloatRect, y: float) -> int:
+    """The row whose field is centred nearest to a height of the window."""
+    return round(((y - image["y"]) / image["height"] * 40 - 3) / 2)
+
+
+def pinch(page: Page, start: tuple[float, float], end: tuple[float, float], near: float, far: float) -> None:
+    """Put two fingers down beside each other, spread them while they move together, and lift them."""
+    touch = page.context.new_cdp_session(page)
+    for step in range(11):
+        x, y = (one + (other - one) * step / 10 for one, other in zip(start, end, strict=True))
+        half = near + (far - near) * step / 10
+        points = [{"x": x - half, "y": y, "id": 0}, {"x": x + half, "y": y, "id": 1}]
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove" if step else "touchStart", "touchPoints": points})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    touch.detach()
+
+
+def test_lines_are_as_thin_as_ever_when_zoomed(lab_page: LabPage) -> None:
+    show(lab_page, ONE)
+    page, overlay = lab_page.page, lab_page.overlay()
+    lab_page.execute("widget.show_heat = widget.show_dots = widget.spotlight = False")
+    lab_page.execute("import numpy as np; widget.image = np.zeros((40, 64, 3), np.uint8) + 90")
+    expect(overlay).to_have_attribute("data-state", "ready")
+    lab_page.execute("widget.selected = 0, 0")  # what the keys zoom to
+    expect(overlay).to_have_attribute("data-selected", "0,0")
+    widths = []
+    for key in ("", "+", "+", "0"):
+        if key:
+            overlay.press(key)
+        expect(page.locator(".rfwidget-scene path")).to_have_count(6 if key == "+" else 0)
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        shot = screenshot(page.locator(".rfwidget-area")).astype(int)
+        red = (shot[:, :, 0] > 200) & (shot[:, :, 1:].max(axis=2) < 90)
+        # Across the upright line on the right of the first cell's field: runs of red in each row.
+        runs = [len(run) for row in red for run in "".join(np.where(row, "x", " ")).split()]
+        widths.append(int(np.median(runs)))
+    assert widths == [2, 2, 2, 2]
+
+
+DEEP = """import keras
+from keras import layers
+from rfwidget import RFWidget
+x = image = keras.Input((48, 72, 3))
+for k in range(250):
+    x = layers.Conv2D(2, 3, strides=2 if k in (20, 90) else 1, padding="same", name=f"conv{k}")(x)
+    x = layers.ReLU(name=f"relu{k}")(x)
+widget = RFWidget(keras.Model(image, x), output_layer="relu30")
+widget"""
+
+
+@pytest.mark.parametrize("sized", [{"width": 1440, "height": 900}], indirect=True)
+def test_of_five_hundred_layers_each_can_be_pointed_at_and_keys_lead_to_the_next(sized: LabPage) -> None:
+    sized.open(sized.server.add_notebook("deep.ipynb", [DEEP]))
+    sized.run_all()
+    page, bars = sized.page, sized.page.locator(".rfwidget-bar")
+    expect(bars).to_have_count(500, timeout=PATIENCE)
+    overlay, caption = sized.overlay(), page.locator(".rfwidget-caption")
+    widths = bars.evaluate_all("bars => bars.map(bar => bar.getBoundingClientRect().width)")
+    assert min(widths) >= 3
+    assert_nothing_is_cut_off(sized)
+    expect(caption).to_contain_text("relu30: 83 \u00d7 83 px, stride 2")  # 21 * 2 + 10 * 4 + 1
+    chosen = page.locator(".rfwidget-bar[aria-selected=true]")
+    strip = box_of(page.locator(".rfwidget-bars"))
+    assert strip["x"] <= box_of(chosen)["x"] <= strip["x"] + strip["width"]
+    chosen.focus()
+    page.keyboard.press("ArrowRight")
+    expect(overlay).to_have_attribute("aria-label", "Receptive fields of layer conv31", timeout=PATIENCE)
+    page.keyboard.press("End")
+    expect(overlay).to_have_attribute("aria-label", "Receptive fields of layer relu249", timeout=PATIENCE)
+    last = bars.last
+    assert strip["x"] <= box_of(last)["x"] <= strip["x"] + strip["width"]
+    bars.nth(480).hover()
+    expect(caption).to_contain_text("conv240: ")

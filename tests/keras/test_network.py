@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 from keras import layers as L  # noqa: N812
+from keras import ops
 
 from rfwidget.keras import KerasReceptiveField
+from rfwidget.keras.network import KerasNetwork
 from rfwidget.types import GridShape, ImageShape
-from tests.models import chain
+from tests.models import chain, readme_model
 
 
 def test_layers_inside_nested_models_are_named_by_path() -> None:
@@ -150,3 +154,63 @@ def test_a_pixel_in_a_hole_of_a_cell_is_not_seen_by_it(layer: Any, pixel: Any, s
     rf = KerasReceptiveField(chain((20, 30, 1), layer))
     rf.compute()
     assert [(int(x), int(y)) for y, x in np.argwhere(rf.cells_seeing(pixel))] == seen
+
+
+def test_what_is_released_goes_and_comes_back_the_same() -> None:
+    rf = measured_readme_model()
+    before, values = rf.gradient_at((3, 5)), rf.feature_map()
+    network = rf.network
+    assert isinstance(network, KerasNetwork)
+    window = network.patches.window
+    assert not window.whole
+    alive = [weakref.ref(traced) for traced in traced_functions(network)]
+    assert len(alive) == 2
+    rf.release()
+    gc.collect()
+    assert [reference() for reference in alive] == [None, None]
+    assert (network.patches.window, network.patches.traces) == (window, 0), "whether windows will do stays known"
+    np.testing.assert_array_equal(rf.gradient_at((3, 5)), before)
+    np.testing.assert_array_equal(rf.feature_map(), values)
+    assert network.patches.traces == 1
+
+
+def test_release_before_anything_was_compiled_or_measured_does_nothing() -> None:
+    KerasReceptiveField(readme_model).release()
+    rf = measured_readme_model()
+    rf.release()
+    assert rf.gradient_at((3, 5)).any()
+
+
+def test_whole_images_are_released_as_windows_are() -> None:
+    rf = KerasReceptiveField(keras.Sequential([keras.Input((20, 31, 3)), Average(), L.Conv2D(2, 3)]))
+    rf.compute()
+    before = rf.gradient_at((3, 5))
+    network = rf.network
+    assert isinstance(network, KerasNetwork)
+    assert network.patches.window.whole
+    alive = [weakref.ref(traced) for traced in traced_functions(network)]
+    rf.release()
+    gc.collect()
+    assert [reference() for reference in alive] == [None]
+    np.testing.assert_array_equal(rf.gradient_at((3, 5)), before)
+
+
+class Average(L.Layer):
+    """Adds the mean over the image."""
+
+    def call(self, x: Any) -> Any:
+        return x + ops.mean(x, axis=(1, 2), keepdims=True)
+
+
+def measured_readme_model() -> KerasReceptiveField:
+    rf = KerasReceptiveField(readme_model)
+    rf.compute((61, 84, 3), output_layer="feature_grid")
+    return rf
+
+
+def traced_functions(network: KerasNetwork) -> list[Any]:
+    """The functions of TensorFlow that a network holds: of its gradient, and of its feature map."""
+    ready = network.patches._ready
+    assert ready is not None
+    holders = [ready.one, network.__dict__.get("_compiled")]
+    return [holder.__dict__["_traced"] for holder in holders if holder is not None]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import tempfile
 import tracemalloc
 import weakref
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets
+import pytest
 
 from rfwidget import RFWidget
 from tests.box_filter import BoxReceptiveField
@@ -86,3 +89,53 @@ def test_a_refused_constructor_leaves_no_thread_and_no_widget() -> None:
     gc.collect()
     assert len(worker_threads()) == running
     assert len(registry) == known
+
+
+OPEN = """
+import ctypes, gc
+from collections import Counter
+from pathlib import Path
+import keras
+from rfwidget import RFWidget
+from tests.widget.live_page import all_ended, worker_threads
+
+def held():
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # what has been freed goes back to the system
+    kinds = Counter(type(thing).__name__ for thing in gc.get_objects())
+    return kinds["FuncGraph"], kinds["Operation"], int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(64, 96, 3))
+
+def opened(count):
+    others, shown = worker_threads(), []
+    for _ in range(count):
+        widget = RFWidget(model, output_layer="block4_conv3", image="rings")
+        assert widget.wait(120, background=True), widget.error
+        shown.append(widget)
+    working = held()
+    for widget in shown:
+        widget._engine.worker._rest = 0.01
+        widget.selected = (1, 2)
+        assert widget.wait(60, background=True)
+    assert all_ended(worker_threads() - others)
+    return shown, working
+
+first = opened(2)  # what is loaded and cached once
+shown, working = opened(8)
+idle = held()
+shown[3].selected = (3, 1)
+assert shown[3].wait(60) and shown[3].gradient.any()
+print(*working, *idle)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_widgets_that_nobody_touches_give_back_what_they_have_compiled() -> None:
+    done = subprocess.run([sys.executable, "-c", OPEN], capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    graphs, operations, working, idle_graphs, idle_operations, idle = map(int, done.stdout.split())
+    assert graphs >= 8, "a graph of TensorFlow's for each widget at work"
+    assert operations > 8 * 50
+    assert (idle_graphs, idle_operations) == (0, 0)
+    assert idle < working

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import random
 import struct
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -228,6 +230,23 @@ def test_a_picture_comes_as_path_bytes_or_pil_image(tmp_path: Path, as_argument:
     assert page.state.image_size == [64, 40]
     assert "300 \u00d7 200 px: cut to 300 \u00d7 188 and scaled to 64 \u00d7 40" in page.state.input
     widget.close()
+
+
+def test_a_picture_comes_out_of_an_upload_field_with_its_name() -> None:
+    field = ipywidgets.FileUpload()
+    file = {"name": "photo.png", "type": "image/png", "size": 9, "last_modified": datetime.datetime.now(datetime.UTC)}
+    field.value = ({**file, "content": memoryview(as_file(two_halves().resize((300, 200))))},)
+    for given in (field.value, field.value[0]):
+        widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3), image=given)
+        assert widget.wait(20)
+        assert LivePage(widget).state.input.startswith("photo.png, 300 \u00d7 200 px: cut to 300 \u00d7 188")
+        widget.close()
+    field.close()
+
+
+def test_an_address_is_refused_with_what_to_do_instead() -> None:
+    with pytest.raises(ReceptiveFieldError, match=r"is an address: .* Give the path of a file"):
+        RFWidget(BoxReceptiveField(), image="https://example.com/a.jpg")
 
 
 def test_the_path_of_a_file_stays_what_the_trait_holds(tmp_path: Path) -> None:

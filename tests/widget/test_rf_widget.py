@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 import asyncio
 import gc
-import tempfile
+import io
 import threading
 import time
 import weakref
@@ -62,10 +62,8 @@ def layout_of(page: LivePage) -> StageLayout:
 
 
 def picture(widget: RFWidget) -> npt.NDArray[np.int_]:
-    """What the widget saves."""
-    with tempfile.TemporaryDirectory() as folder:
-        widget.save_png(Path(folder) / "rf.png")
-        return np.asarray(Image.open(Path(folder) / "rf.png"), int)
+    """The image with all marks, the part of the saved picture that this is about."""
+    return np.asarray(Image.open(io.BytesIO(widget._picture()())), int)
 
 
 def changed(before: npt.NDArray[np.int_], widget: RFWidget) -> tuple[float, ...]:
@@ -400,7 +398,7 @@ def test_the_range_of_the_values_is_told_and_a_doubtful_one_is_pointed_out() -> 
 def test_of_an_image_of_many_bands_three_are_shown() -> None:
     bands = np.zeros((40, 64, 13), np.float32)
     bands[:, :, 7] = 1
-    widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 13), image=bands, selected=None)
+    widget = RFWidget(BoxReceptiveField(), image=bands, selected=None)
     assert widget.wait(20)
     assert widget.view is not None
     assert LivePage(widget).state.controls["band_count"] == 13
@@ -477,16 +475,13 @@ def test_it_prints_as_its_code_and_so_do_all_its_parts_print(widget: RFWidget) -
         assert type(part).__name__ in repr(part)
 
 
-def test_the_saved_picture_shows_the_heat_map_only_inside_the_field(
-    widget: RFWidget, tmp_path: Path, page: LivePage
-) -> None:
+def test_the_saved_picture_shows_the_heat_map_only_inside_the_field(widget: RFWidget, page: LivePage) -> None:
     widget.spotlight = False
     pictures = {}
     for name, cell in (("a", (2, 3)), ("b", (10, 12))):
         widget.selected = cell
         assert widget.wait(20)
-        widget.save_png(tmp_path / f"{name}.png")
-        pictures[name] = np.asarray(Image.open(tmp_path / f"{name}.png"), int)
+        pictures[name] = picture(widget)
     differs = np.abs(pictures["a"] - pictures["b"]).max(axis=2) > 0
     layout = layout_of(page)
     fields = np.zeros_like(differs)
@@ -662,10 +657,35 @@ def test_the_code_asks_the_same_questions_again(widget: RFWidget) -> None:
 # Pictures
 
 
-def test_the_saved_file_is_the_picture(bare: RFWidget, tmp_path: Path) -> None:
+def test_the_saved_file_holds_the_whole_instrument_and_so_does_the_button(bare: RFWidget, tmp_path: Path) -> None:
     bare.query = (30, 20)
+    assert bare.wait(20, background=True)
     bare.save_png(tmp_path / "rf.png")
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "rf.png"), int), picture(bare))
+    saved, image = np.asarray(Image.open(tmp_path / "rf.png"), int), picture(bare)
+    page = LivePage(bare)
+    page.tell(kind="act", name="png")
+    assert (tmp_path / "rf.png").read_bytes() == bytes(page.messages[-1][1][0])
+    (height, width), (high, wide) = saved.shape[:2], image.shape[:2]
+    assert wide < width, "no column"
+    assert any((saved[top : top + high, :wide] == image).all() for top in range(40, height - high - 40)), "no strip"
+
+
+def test_a_page_that_magnifies_draws_the_marks_itself_as_long_as_it_does(bare: RFWidget) -> None:
+    page = LivePage(bare)
+    bare.show_rectangles = bare.show_dots = True
+    kinds = [mark["kind"] for mark in page.state.marks]
+    drawn = [type(mark).__name__ for mark in bare._canvas._scene.marks]
+    assert (kinds, set(drawn)) == (["tag"] * 3, {"Dots", "Line"})
+    page.tell(kind="zoom", zoomed=True)
+    assert [mark["kind"] for mark in page.state.marks] == ["dots", *["line"] * 3, *["tag"] * 3]
+    assert not bare._canvas._scene.marks
+    bare.show_dots = False
+    assert [mark["kind"] for mark in page.state.marks] == [*["line"] * 3, *["tag"] * 3]
+    page.tell(kind="zoom", zoomed="no")
+    assert not bare._canvas._scene.marks
+    page.tell(kind="zoom", zoomed=False)
+    assert {mark["kind"] for mark in page.state.marks} == {"tag"}
+    assert {type(mark).__name__ for mark in bare._canvas._scene.marks} == {"Line"}
 
 
 def test_the_picture_shows_the_box_asked_about_and_the_cells_that_hold_it(bare: RFWidget) -> None:
