@@ -70,5 +70,5 @@ function table(title: string, rows: readonly (readonly [string, string])[]): HTM
   const lines = rows.map(([what, does]) =>
     html("div", "rfwidget-help-row", {}, [html("b", "", {}, [new Text(what)]), html("span", "", {}, [new Text(does)])]),
   );
-  return html("div", "", {}, [html("div", "rfwidget-title", {}, [new Text(title)]), ...lines]);
+  return html("div", "rfwidget-help-part", {}, [html("div", "rfwidget-title", {}, [new Text(title)]), ...lines]);
 }
