@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from tests.without_tensorflow import python_without_tensorflow
+
 PARTS = ("cases", "applications", "0:40")
 OTHERS = ("jax", "torch")
 
@@ -50,7 +52,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Said]
     return measure
 
 
-def run(backend: str, *arguments: str) -> str:
+def run(backend: str, *arguments: str, python: str = sys.executable) -> str:
     """Standard output of a Python process in which Keras runs on a backend."""
     environment = {
         **os.environ,
@@ -58,7 +60,7 @@ def run(backend: str, *arguments: str) -> str:
         "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiling is most of the work here
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run([python, *arguments], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -113,6 +115,18 @@ def test_what_keras_cannot_run_on_is_told_in_a_sentence(backend: str, code: str,
         f"import rfwidget\ntry:\n    exec({code!r})\nexcept rfwidget.ReceptiveFieldError as error:\n    print(error)"
     )
     assert words in run(backend, "-c", program)
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_everything_runs_where_tensorflow_is_not_installed(backend: str, tmp_path: Path) -> None:
+    python = str(python_without_tensorflow())
+    found = run(backend, "-c", "from importlib.util import find_spec; print(find_spec('tensorflow'))", python=python)
+    assert found.strip() == "None"
+    run(backend, "-m", "tests.keras.whole_tool", str(tmp_path / "page.html"), python=python)
+    out = tmp_path / "said.npz"
+    run(backend, "-m", "tests.keras.same_everywhere", str(out), "0:3", python=python)
+    with np.load(out) as held:
+        assert not any("error" in facts for facts in json.loads(str(held["facts"])).values())
 
 
 @pytest.mark.parametrize("backend", OTHERS)
