@@ -2,7 +2,8 @@
 
 ``RFWidget(model)`` shows receptive fields live in a notebook; ``KerasReceptiveField(model)`` measures size, stride and
 offset of any Keras model, ``TorchReceptiveField(model)`` of any PyTorch module. The framework comes with an extra,
-``pip install "rfwidget[tensorflow]"`` or ``"rfwidget[torch]"``; it and matplotlib load when they are first needed.
+``pip install "rfwidget[tensorflow]"``, ``"rfwidget[jax]"`` or ``"rfwidget[torch]"``; it and matplotlib load when they
+are first needed.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ def randomise(model: keras.Model, rng: np.random.Generator) -> None:
     for weight in model.weights:
         if not weight.dtype.startswith("float"):
             continue  # the state of a dropout
+        if weight.path.rpartition("/")[2] in ("mean", "variance"):
+            continue  # of a Normalization, which reads them when it is adapted
         shape = tuple(weight.shape)
         scale = 1 / math.sqrt(max(math.prod(shape[:-1]), 1))
         signs = 1 if weight.path.endswith("variance") else rng.choice([-1, 1], size=shape)

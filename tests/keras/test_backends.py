@@ -1,0 +1,142 @@
+"""Keras on TensorFlow, JAX and PyTorch: the same numbers on all of them.
+
+Each backend runs in a process of its own (`tests.keras.same_everywhere`); TensorFlow's numbers, which all other tests
+are about, are what the others are compared with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from tests.without_tensorflow import python_without_tensorflow
+
+PARTS = ("cases", "applications", "0:40")
+OTHERS = ("jax", "torch")
+
+
+class Said(NamedTuple):
+    """What a backend says of all models.
+
+    Attributes:
+        facts: by the name of the model.
+        maps: gradient maps, by the name of the model.
+    """
+
+    facts: dict[str, dict[str, Any]]
+    maps: dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Said]:
+    """What a backend says of one part of the models; it is measured once."""
+    known: dict[tuple[str, str], Said] = {}
+
+    def measure(backend: str, part: str) -> Said:
+        if (backend, part) not in known:
+            out = tmp_path_factory.mktemp("said") / "said.npz"
+            run(backend, "-m", "tests.keras.same_everywhere", str(out), part)
+            with np.load(out) as held:
+                maps = {name: held[name] for name in held.files if name != "facts"}
+                known[backend, part] = Said(json.loads(str(held["facts"])), maps)
+        return known[backend, part]
+
+    return measure
+
+
+def run(backend: str, *arguments: str, python: str = sys.executable) -> str:
+    """Standard output of a Python process in which Keras runs on a backend."""
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiling is most of the work here
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    done = subprocess.run([python, *arguments], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("backend", OTHERS)
+def test_all_backends_say_the_same_of_the_same_models(
+    said: Callable[[str, str], Said], backend: str, part: str
+) -> None:
+    expected, found = said("tensorflow", part), said(backend, part)
+    assert not [name for name, facts in expected.facts.items() if "error" in facts]
+    for name, facts in expected.facts.items():
+        assert found.facts[name] == facts, name
+    for name, expected_map in expected.maps.items():
+        most = np.abs(expected_map).max()
+        assert most > 0, name
+        np.testing.assert_allclose(found.maps[name] / most, expected_map / most, atol=2e-5, rtol=0, err_msg=name)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", *OTHERS])
+def test_the_widget_and_everything_beside_it_run_on_each_backend(backend: str, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    run(backend, "-m", "tests.keras.whole_tool", str(page))
+    assert "rfwidget-data" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("backend", "code", "words"),
+    [
+        (
+            "jax",
+            "import keras; keras.__version__ = '3.3.1'; import rfwidget.keras",
+            "keras is 3.3.1, older than 3.5, the oldest that rfwidget takes",
+        ),
+        ("numpy", "import rfwidget.keras", "Keras runs on 'numpy', which does not backpropagate: set KERAS_BACKEND"),
+        (
+            "torch",
+            "import keras; model = keras.Sequential(); from rfwidget import KerasReceptiveField as RF\n"
+            "import warnings; warnings.simplefilter('ignore'); keras.config.set_backend('jax'); import keras\n"
+            "RF(keras.Sequential())",
+            "model is a Sequential of another Keras than the one that rfwidget uses, which runs on torch",
+        ),
+        (
+            "torch",
+            "import keras, rfwidget; rfwidget.TorchReceptiveField(keras.Sequential())",
+            "model is a Keras Sequential: KerasReceptiveField(model) measures it",
+        ),
+    ],
+)
+def test_what_keras_cannot_run_on_is_told_in_a_sentence(backend: str, code: str, words: str) -> None:
+    program = (
+        f"import rfwidget\ntry:\n    exec({code!r})\nexcept rfwidget.ReceptiveFieldError as error:\n    print(error)"
+    )
+    assert words in run(backend, "-c", program)
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_everything_runs_where_tensorflow_is_not_installed(backend: str, tmp_path: Path) -> None:
+    python = str(python_without_tensorflow())
+    found = run(backend, "-c", "from importlib.util import find_spec; print(find_spec('tensorflow'))", python=python)
+    assert found.strip() == "None"
+    run(backend, "-m", "tests.keras.whole_tool", str(tmp_path / "page.html"), python=python)
+    out = tmp_path / "said.npz"
+    run(backend, "-m", "tests.keras.same_everywhere", str(out), "0:3", python=python)
+    with np.load(out) as held:
+        assert not any("error" in facts for facts in json.loads(str(held["facts"])).values())
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_no_backend_loads_another(backend: str) -> None:
+    """What Keras itself loads aside: it may look into packages that happen to be there."""
+    probe = (
+        "import sys, keras; before = set(sys.modules)\n"
+        "from tests.models import readme_model; from rfwidget import KerasReceptiveField as RF\n"
+        "rf = RF(readme_model); rf.compute((96, 96, 3)); rf.gradient_at((3, 3))\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "print(sorted(new & {'tensorflow', 'jax', 'torch'}))"
+    )
+    assert run(backend, "-c", probe).strip() in ("[]", f"[{backend!r}]")
