@@ -236,6 +236,8 @@ def places_of(carried: Carried, grown: Sequence[Carried | None], lengths: Sequen
     """
     if carried.rank != len(lengths) + 2:
         return None
+    if carried.shape[0] > 1 and any(0 in carried.along(axis) for axis in range(len(lengths))):
+        return None  # parts of the image one behind the other, such as windows
     places: list[int] = []
     usual = _usual(carried.shape, lengths)
     for image_axis in range(len(lengths)):
@@ -252,6 +254,9 @@ def places_of(carried: Carried, grown: Sequence[Carried | None], lengths: Sequen
             places.append(usual + image_axis)
         else:
             return None
+    grid = tuple(carried.shape[place] for place in places)
+    if grid in carried.marks.pairs or grid[::-1] in carried.marks.pairs:
+        return None
     return tuple(places) if len(set(places)) == len(lengths) else None
 
 
