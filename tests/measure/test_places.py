@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rfwidget._measure import places, spans
+from rfwidget._measure import masks, places, spans
 from rfwidget._measure.spans import Carried
 
 
@@ -47,7 +47,7 @@ def test_masked_leaves_nothing_where_a_mask_is_false(kept: npt.NDArray[np.bool_]
 def test_masked_reduce_reads_what_is_kept() -> None:
     pairs = spans.join([spans.reshape(line(4), (4, 1)), spans.reshape(line(4), (1, 4))])
     kept = np.tril(np.ones((4, 4), bool))
-    found = places.masked_reduce(pairs, 1, kept)
+    found = masks.masked_reduce(pairs, 1, kept)
     assert found.shape == (4, 1)
     assert read_by(found) == [[0, 1], [0, 2], [0, 3], [0, 4]]
 
