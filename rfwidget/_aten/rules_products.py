@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from rfwidget._aten.table import required, rule
 from rfwidget._measure import spans
 from rfwidget._measure.masks import LOW, masked_reduce, told_apart, weighted_sum
 from rfwidget._measure.places import masked
-from rfwidget._measure.spans import Carried
+from rfwidget._measure.spans import Carried, Marks
 
 
 @rule("mm", "bmm", "matmul", "mv", "dot", "vdot", "inner")
@@ -65,7 +66,21 @@ def matrix_product(first: Factor, second: Factor, call: Any) -> Carried:
         product_ = _turned(_times(_turned(columns), _flipped(own), _flipped(weights)))
         product_ = spans.squeeze(product_, [-2]) if vector else product_
         parts.append(spans.squeeze(product_, [-1]) if x.rank == 1 else product_)
-    return spans.join(parts, call.shape)
+    product_ = spans.join(parts, call.shape)
+    return _paired(product_) if len(parts) == 2 else product_
+
+
+def _paired(x: Carried) -> Carried:
+    """A product of two tensors that depend on the image has an element for every pair of rows and columns, but where
+    one of them is such a product already.
+    """
+    if x.marks.pairs or x.rank < 2:
+        return _unpaired(x)
+    return spans.marked(x, Marks(pairs=frozenset({(x.shape[-2], x.shape[-1])})))
+
+
+def _unpaired(x: Carried) -> Carried:
+    return replace(x, marks=replace(x.marks, pairs=frozenset())) if x.marks.pairs else x
 
 
 def _times(rows: Carried, own: npt.NDArray[np.bool_] | None, weights: npt.NDArray[np.bool_] | None) -> Carried:
@@ -173,7 +188,7 @@ def attention(call: Any) -> list[Carried]:
     parts.append(spans.reduce(keys, [-2], keepdims=True) if on is None else weighted_sum(keys, on))
     if other is not None:
         parts.append(spans.reduce(other, [-1], keepdims=True) if on is None else masked_reduce(other, -1, on))
-    mixed = spans.join(parts)
+    mixed = _unpaired(spans.join(parts))
     return [
         spans.broadcast(mixed, shape) if place == 0 else _statistics(mixed, shape)
         for place, shape in enumerate(call.results)

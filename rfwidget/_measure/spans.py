@@ -43,12 +43,15 @@ class Marks:
         unknown: what could not be seen through on the way here, in words; spans behind it are upper bounds.
         blurred: whether each channel is said to depend on what any of them does, to save work; see `blurred`.
         derived: whether the image leads here at all, be it through places that no element happens to see.
+        pairs: lengths of the last two axes of a product of two such tensors, as long as nothing has been summed with
+            it: one element for every pair, such as the scores of an attention, which are no grid of places.
     """
 
     context: frozenset[int] = frozenset()
     unknown: frozenset[str] = frozenset()
     blurred: bool = False
     derived: bool = False
+    pairs: frozenset[tuple[int, int]] = frozenset()
 
     def __or__(self, other: Marks) -> Marks:
         if self == other:
@@ -58,6 +61,7 @@ class Marks:
             self.unknown | other.unknown,
             self.blurred or other.blurred,
             self.derived or other.derived,
+            self.pairs | other.pairs,
         )
 
 

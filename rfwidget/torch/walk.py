@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import gc
-import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -27,6 +25,7 @@ from rfwidget._measure.spans import Carried
 from rfwidget.errors import SizeRefusedError
 from rfwidget.torch.names import ModuleCall, Names, tensors_in
 from rfwidget.torch.private import Private
+from rfwidget.torch.random_state import random_state_kept
 
 
 @dataclass
@@ -178,19 +177,20 @@ def unhurried() -> Iterator[None]:
 @contextmanager
 def undisturbed(device: torch.device) -> Iterator[None]:
     """Neither the caller's modes matter to what runs here, nor does what runs here to the caller's random state."""
-    states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     default = torch.get_default_dtype()
     try:
-        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
+        with (
+            random_state_kept(),
+            torch.inference_mode(False),
+            torch.no_grad(),
+            torch.autocast("cpu", enabled=False),
+        ):
             if device.type in ("cpu", "meta"):
                 yield
             else:
                 with torch.autocast(device.type, enabled=False):
                     yield
     finally:
-        torch.random.set_rng_state(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        random.setstate(states[2])
         torch.set_default_dtype(default)
 
 
@@ -236,6 +236,8 @@ def places_of(carried: Carried, grown: Sequence[Carried | None], lengths: Sequen
     """
     if carried.rank != len(lengths) + 2:
         return None
+    if carried.shape[0] > 1 and any(0 in carried.along(axis) for axis in range(len(lengths))):
+        return None  # parts of the image one behind the other, such as windows
     places: list[int] = []
     usual = _usual(carried.shape, lengths)
     for image_axis in range(len(lengths)):
@@ -252,6 +254,9 @@ def places_of(carried: Carried, grown: Sequence[Carried | None], lengths: Sequen
             places.append(usual + image_axis)
         else:
             return None
+    grid = tuple(carried.shape[place] for place in places)
+    if grid in carried.marks.pairs or grid[::-1] in carried.marks.pairs:
+        return None
     return tuple(places) if len(set(places)) == len(lengths) else None
 
 
