@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -25,7 +27,6 @@ from rfwidget._measure.spans import Carried
 from rfwidget.errors import SizeRefusedError
 from rfwidget.torch.names import ModuleCall, Names, tensors_in
 from rfwidget.torch.private import Private
-from rfwidget.torch.random_state import random_state_kept
 
 
 @dataclass
@@ -177,20 +178,19 @@ def unhurried() -> Iterator[None]:
 @contextmanager
 def undisturbed(device: torch.device) -> Iterator[None]:
     """Neither the caller's modes matter to what runs here, nor does what runs here to the caller's random state."""
+    states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     default = torch.get_default_dtype()
     try:
-        with (
-            random_state_kept(),
-            torch.inference_mode(False),
-            torch.no_grad(),
-            torch.autocast("cpu", enabled=False),
-        ):
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
             if device.type in ("cpu", "meta"):
                 yield
             else:
                 with torch.autocast(device.type, enabled=False):
                     yield
     finally:
+        torch.random.set_rng_state(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+        random.setstate(states[2])
         torch.set_default_dtype(default)
 
 
