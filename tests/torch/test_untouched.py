@@ -110,7 +110,9 @@ HOSTILE: list[Callable[[], nn.Module]] = [
 
 def _state(module: nn.Module) -> list[Any]:
     tensors = [*module.named_parameters(), *module.named_buffers()]
-    found: list[Any] = [(name, t.detach().clone(), t.requires_grad, t.grad, t.data_ptr(), id(t)) for name, t in tensors]
+    found: list[Any] = [(name, t.detach().clone(), t.requires_grad, t.grad, t.data_ptr()) for name, t in tensors]
+    if not isinstance(module, torch.jit.ScriptModule):  # whose tensors are other objects each time
+        found += [id(tensor) for _, tensor in tensors]
     found += [(name, part.training, len(part._forward_hooks)) for name, part in module.named_modules()]
     found += [getattr(module, name, None) for name in ("times", "seen")]
     found += [len(getattr(module, "history", []))]
