@@ -49,6 +49,11 @@ class Inputs(NamedTuple):
         """Lengths of the image along its axes."""
         return self.shapes[self.image][:-1]
 
+    @property
+    def first_from(self) -> int | None:
+        """Tensors of so many axes and more have their channels first; None: none have."""
+        return len(self.lengths) + 2 if self.channels_first else None
+
     def like(self, position: int, lengths: Sequence[int]) -> tuple[int, ...]:
         """Shape of another input that goes with an image of some lengths: maps are enlarged or cut as it is."""
         shape = self.shapes[position]
@@ -126,6 +131,10 @@ class LayersFields(NamedTuple):
         """Whether only the part inside the image is known, along some axis."""
         return self.asked.made[path] in self.fields.partial
 
+    def coupled(self, path: str) -> bool:
+        """Whether fields grow step by step along an axis."""
+        return self.asked.made[path] in self.fields.coupled
+
     def reads(self, path: str) -> list[float]:
         """Smallest size along each axis among the maps that a layer reads, those without the image apart; NaN where
         it cannot be told.
@@ -167,6 +176,11 @@ class ModelLooks:
         except NeedsFullWidth:
             self._blur = False
             self.asked = self._first_look()
+
+    @property
+    def axes(self) -> int:
+        """Number of axes of the image."""
+        return len(self._inputs.lengths)
 
     @property
     def layers(self) -> dict[str, Entry]:
@@ -263,7 +277,7 @@ class ModelLooks:
     def _domain(self) -> SpanDomain:
         return SpanDomain(
             blur=self._blur,
-            channels_first=self._inputs.channels_first,
+            first_from=self._inputs.first_from,
             whole=self._whole,
             learning=not self.entries,
         )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from rfwidget._measure.forward import partial_words
+from rfwidget._measure.forward import coupled_words, partial_words
 from rfwidget._measure.looks import Fields
 from rfwidget._measure.memory import check_memory
 from rfwidget._measure.patches import Patches
@@ -26,6 +26,7 @@ from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.network import LayerField, Network, Patch
+from rfwidget.ranks import measured
 from rfwidget.torch.gradient import Eager
 from rfwidget.torch.measured import Layers
 from rfwidget.torch.names import Until
@@ -141,11 +142,10 @@ class TorchNetwork(Network):
     def __init__(self, layers: Layers, real: RealModule, output_layer: str) -> None:
         self._layers, self._real = layers, real
         self._layer = layers.all[output_layer]
-        height, width = layers.lengths
         self.input_layer, self.output_layer = "input", output_layer
-        self.input_shape = GridShape(None, width, height, layers.channels)
-        self.output_shape = GridShape(None, self._layer.grid[1], self._layer.grid[0], self._layer.channels)
-        self.layers = {name: Size(layer.grid[1], layer.grid[0]) for name, layer in layers.shown.items()}
+        self.input_shape = GridShape.of(layers.lengths, layers.channels)
+        self.output_shape = GridShape.of(self._layer.grid, self._layer.channels)
+        self.layers = {name: Size(*reversed(layer.grid)) for name, layer in layers.shown.items()}
         self.global_context = bool(layers.walk.carried[self._layer.number].marks.context)
         self._notes = layers.walk.notes
 
@@ -161,7 +161,7 @@ class TorchNetwork(Network):
 
     @property
     def _margins(self) -> list[tuple[int, int]]:
-        """Along x and y, cells at both ends of a grid that meet a border."""
+        """Along x, y, ..., cells at both ends of a grid that meet a border."""
         return [] if self._fields is None else list(reversed(self._fields.margins[self._layer.number]))
 
     @property
@@ -172,7 +172,7 @@ class TorchNetwork(Network):
     @property
     def period(self) -> Size:  # type: ignore[override]
         """The least common multiple of all inner strides."""
-        return Size(1, 1) if self._fields is None else Size(self._fields.period[1], self._fields.period[0])
+        return Size(*(1,) * len(self._layers.lengths) if self._fields is None else reversed(self._fields.period))
 
     def _words(self, layer: str, unknown: Sequence[str]) -> str:
         return (
@@ -186,8 +186,8 @@ class TorchNetwork(Network):
         Raises:
             ReceptiveFieldError: at any other size.
         """
-        if image == Size(self.input_shape.w, self.input_shape.h):
-            return Size(self.output_shape.w, self.output_shape.h)
+        if image == self.input_shape.size:
+            return self.output_shape.size
         raise ReceptiveFieldError(
             self._words(self.output_layer, self._layers.unknown(self.output_layer) or ("something",))
         )
@@ -195,17 +195,18 @@ class TorchNetwork(Network):
     def sensitivity(self, image: Size, points: Sequence[GridPoint]) -> npt.NDArray[np.float64]:  # noqa: ARG002
         """One where a pixel lies between the first and the last that a cell sees."""
         carried, layer = self._layers.walk.carried[self._layer.number], self._layer
-        result = np.zeros((len(points), self.input_shape.h, self.input_shape.w))
+        result = np.zeros((len(points), *self.input_shape.lengths))
         for map_, point in zip(result, points, strict=True):
             slices = []
-            for image_axis in (0, 1):
+            cell: list[Any] = [0, *(slice(None),) * (carried.rank - 1)]
+            for place, number in zip(layer.places, point.place, strict=True):
+                cell[place] = number
+            for image_axis in range(len(layer.places)):
                 first, end = (np.broadcast_to(e, carried.shape) for e in carried.spans(image_axis))
-                cell: list[Any] = [0, slice(None), slice(None), slice(None)]
-                cell[layer.places[0]], cell[layer.places[1]] = point.y, point.x
                 low, high = first[tuple(cell)], end[tuple(cell)]
                 seen = high > low
                 slices.append(slice(int(low[seen].min()), int(high[seen].max())) if seen.any() else slice(0, 0))
-            map_[slices[0], slices[1]] = 1
+            map_[tuple(slices)] = 1
         return result
 
     def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
@@ -226,17 +227,15 @@ class TorchNetwork(Network):
         Returns:
             ``(n, h, w)``.
         """
-        self._check((self.input_shape.h, self.input_shape.w))
-        seen = np.zeros((len(points), self.input_shape.h, self.input_shape.w), np.bool_)
+        self._check(self.input_shape.lengths)
+        seen = np.zeros((len(points), *self.input_shape.lengths), np.bool_)
         run, draw = self._real.generic(), torch.Generator().manual_seed(5)
         with undisturbed(torch.device("cpu")), torch.enable_grad():
             for _ in range(trials):
                 image = torch.rand((1, self.input_shape.c, *seen.shape[1:]), generator=draw, dtype=torch.float64) + 0.5
                 output = run(image.requires_grad_()).sum(dim=1)[0]
                 for found, point in zip(seen, points, strict=True):
-                    (gradient,) = torch.autograd.grad(
-                        output[point.y, point.x], image, retain_graph=True, allow_unused=True
-                    )
+                    (gradient,) = torch.autograd.grad(output[point.place], image, retain_graph=True, allow_unused=True)
                     if gradient is not None:
                         found |= (gradient[0] != 0).any(dim=0).numpy()
         return seen
@@ -250,7 +249,7 @@ class TorchNetwork(Network):
         for name in layers:
             if fields is None or name not in followed:
                 reason = self._words(name, self._layers.unknown(name))
-                found[name] = LayerField(None, Size(math.nan, math.nan), reason)
+                found[name] = LayerField(None, Size(*(math.nan,) * len(self._layers.lengths)), reason)
                 continue
             number = self._layers.all[name].number
             axes, reads = fields.axes[number], self._layers.reads(name, fields)
@@ -258,10 +257,11 @@ class TorchNetwork(Network):
             warning = " ".join(
                 [
                     *self._notes,
+                    *([coupled_words(name)] if number in fields.coupled else []),
                     *([partial_words(name, fields)] if number in fields.partial else []),
                 ]
             )
-            found[name] = LayerField(geometry, Size(reads[1], reads[0]), warning=warning)
+            found[name] = LayerField(geometry, Size(*reversed(reads)), warning=warning)
         progress(1.0, "measured")
         return found
 
@@ -300,10 +300,11 @@ class TorchNetwork(Network):
         window = whole_image(image, grid) if field is None else plan(field, image, grid, self.period, self._margins)
         return Patches(self._real.backend, image, grid, window, self._check)
 
-    def _check(self, sizes: tuple[int, int]) -> None:
+    def _check(self, sizes: Sequence[int]) -> None:
         every, _ = self._layers.numbers(self.output_layer)
-        needed = 8.0 * every * math.prod(sizes) / (self.input_shape.w * self.input_shape.h)
-        check_memory(f"Backpropagating from {self.output_layer!r} on {sizes[1]}x{sizes[0]} pixels", needed, _SMALLER)
+        needed = 8.0 * every * math.prod(sizes) / math.prod(self._layers.lengths)
+        where = measured(reversed(sizes))
+        check_memory(f"Backpropagating from {self.output_layer!r} on {where}", needed, _SMALLER)
 
     def _explained(self) -> Any:
         return explained(self.output_layer)
