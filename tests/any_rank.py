@@ -23,8 +23,8 @@ Run = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
 
 _TRIALS = (3, 9, 60)
 _SCALES = (1.0, 1e2, 1e4)  # changes much larger than the input survive small weights and win maxima
-_CLEAR = 3
-"""Pixels from a border on which no padding inside the network has a part in what a cell sees."""
+_CLEAR = 2
+"""Periods from a border on which no padding or cropping inside the network has a part in what a cell sees."""
 
 
 class Oracle:
@@ -86,7 +86,9 @@ def _fits(field: Rect, truth: Rect, rf: ReceptiveField) -> bool:
     if truth.is_empty:
         return True
     axes = list(zip(field.edges, truth.edges, rf.input_shape.size, strict=True))
-    clear = all(low >= _CLEAR and high <= length - _CLEAR for (low, high), _, length in axes)
+    margins = [1 + _CLEAR * period for period in rf.network.period]
+    limits = zip(field.edges, rf.input_shape.size, margins, strict=True)
+    clear = all(low >= margin and high <= length - margin for (low, high), length, margin in limits)
     return field == truth if clear else all(low <= a and b <= high for (low, high), (a, b), _ in axes)
 
 

@@ -141,6 +141,11 @@ class Footprint(NamedTuple):
         thin = [size // max((1, *shape[-1:])) for size, shape in zip(sizes, shapes, strict=True)]
         return cls(pixels, sum(thin), sum(sizes), max(sizes))
 
+    def on(self, pixels: int) -> Footprint:
+        """The footprint on an image of another size."""
+        scaled = (count * pixels // self.image for count in (self.thin, self.full, self.largest))
+        return Footprint(pixels, *scaled)
+
     def check_linear(self, layer: str, images: int, sizes: Sequence[int], *, thin: bool) -> None:
         """Refuse to backpropagate through a linear copy, on images of that size in a batch, if memory will not do."""
         needed = 2.0 * _DOUBLE * images * (self.thin if thin else self.full) * math.prod(sizes) / self.image

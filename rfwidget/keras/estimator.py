@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -16,7 +17,7 @@ from rfwidget.keras.build import build_model, check_built, fixed_shape, read_inp
 from rfwidget.keras.interpreter import outputs_of
 from rfwidget.keras.linear import LinearModel
 from rfwidget.keras.looks import Inputs, ModelLooks
-from rfwidget.keras.network import KerasNetwork
+from rfwidget.keras.network import KerasNetwork, Long
 from rfwidget.keras.weighted import WeightedNetwork
 from rfwidget.ranks import RANKS
 from rfwidget.types import GridShape
@@ -91,13 +92,13 @@ class KerasReceptiveField(ReceptiveField):
         built = self._model_for(shape)
         names, inputs = read_inputs(built.model, shape, input_layer, first_names=self._input_names)
         progress(0.3, "reading the model")
-        looks = built.looks.get((inputs, ignore_global_context))
-        if looks is None:
-            looks = ModelLooks(built.model, inputs, local=ignore_global_context)
-            built.looks[inputs, ignore_global_context] = looks
-        current = ([path for path, entry in looks.entries.items() if entry.is_layer], looks.others)
-        first = self._first_names or current
-        labels = {**_by_position(current[0], first[0]), **_by_position(current[1], first[1])}
+        looks, grids = self._looks(built, inputs.shortened, local=ignore_global_context), None
+        if inputs.shortened != inputs:
+            grids = looks.grids_on(inputs.lengths)
+            target = _choose(built.model, looks, output_layer, self._labels(looks)) if grids else ""
+            if grids is None or not looks.is_known_on_long(target):
+                looks, grids = self._looks(built, inputs, local=ignore_global_context), None
+        labels = self._labels(looks)
         target = _choose(built.model, looks, output_layer, labels)
         progress(0.8, "reading the layer")
         entry = looks.entries[target]
@@ -106,11 +107,33 @@ class KerasReceptiveField(ReceptiveField):
         linear = LinearModel(built.model, inputs, *reached, local=ignore_global_context)
         *lengths, channels = inputs.shapes[inputs.image]
         network = KerasNetwork(
-            looks, weighted, linear, names[inputs.image], target, GridShape.of(lengths, channels), labels
+            looks,
+            weighted,
+            linear,
+            names[inputs.image],
+            target,
+            GridShape.of(lengths, channels),
+            labels,
+            None if grids is None else Long(grids, partial(self._looks, built, inputs, local=ignore_global_context)),
         )
         self._built, self._input_names = built, self._input_names or names
-        self._first_names = first
+        self._first_names = self._first_names or self._names(looks)
         return network
+
+    def _looks(self, built: _Built, inputs: Inputs, *, local: bool) -> ModelLooks:
+        """Looks at a model; made once."""
+        if (inputs, local) not in built.looks:
+            built.looks[inputs, local] = ModelLooks(built.model, inputs, local=local)
+        return built.looks[inputs, local]
+
+    def _names(self, looks: ModelLooks) -> tuple[list[str], list[str]]:
+        return [path for path, entry in looks.entries.items() if entry.is_layer], looks.others
+
+    def _labels(self, looks: ModelLooks) -> dict[str, str]:
+        """Public names of the layers, by path: those of the first build."""
+        current = self._names(looks)
+        first = self._first_names or current
+        return {**_by_position(current[0], first[0]), **_by_position(current[1], first[1])}
 
     def _model_for(self, shape: tuple[int | None, ...] | None) -> _Built:
         """The model; a build function runs again only for another shape."""

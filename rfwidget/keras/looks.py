@@ -18,6 +18,7 @@ from keras import ops
 from rfwidget._measure import spans
 from rfwidget._measure.looks import Fields, Look, Seen, measure
 from rfwidget._measure.spans import Carried
+from rfwidget._measure.stretch import STEP, is_known, lengthened, shortened
 from rfwidget.errors import SizeRefusedError, in_words
 from rfwidget.geometry import AxisField
 from rfwidget.keras.domains import NeedsFullWidth, SpanDomain
@@ -48,6 +49,13 @@ class Inputs(NamedTuple):
     def lengths(self) -> tuple[int, ...]:
         """Lengths of the image along its axes."""
         return self.shapes[self.image][:-1]
+
+    @property
+    def shortened(self) -> Inputs:
+        """Inputs that stand for these if this is one long sequence; else these."""
+        if len(self.shapes) > 1:
+            return self
+        return self._replace(shapes=((*shortened(self.lengths), self.shapes[0][-1]),))
 
     @property
     def first_from(self) -> int | None:
@@ -225,6 +233,31 @@ class ModelLooks:
             fields = measure(lambda lengths: self.look(lengths, target, tick), asked, numbers)
             self._fields[key] = LayersFields(asked, fields)
         return self._fields[key]
+
+    def grids_on(self, lengths: Sequence[int]) -> dict[str, tuple[int, ...]] | None:
+        """Grids of all entries on a long sequence for which this one stands; None: they are not known."""
+        try:
+            longer = self.look((self._inputs.lengths[0] + STEP,), None, lambda: None)
+        except SizeRefusedError:
+            return None
+        if (
+            self.asked.failure is not None
+            or longer.failure is not None
+            or not longer.made.keys() >= self.entries.keys()
+        ):
+            return None
+        grids = {path: longer.maps[longer.made[path]].grid or () for path in self.entries}
+        return {path: lengthened(entry.grid, grids[path], lengths) for path, entry in self.entries.items()}
+
+    def is_known_on_long(self, path: str) -> bool:
+        """Whether the fields of a layer are the same on a long sequence for which this one stands."""
+        if self.seen(path).marks.unknown:
+            return False
+        together = self.fields([path], lambda: None)
+        axes = together.axes(path)
+        if axes is None or together.partial(path) or not all(together.fields.resizable):
+            return False
+        return all(is_known(axis, period) for axis, period in zip(axes, together.fields.period, strict=True))
 
     def is_better_alone(self, path: str) -> bool:
         """Whether more may be known of a layer if no other is run: what failed at other sizes is none of its own."""

@@ -7,9 +7,9 @@ from the user's own graph with its own weights; nothing is ever added to it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from rfwidget._measure.forward import coupled_words, partial_words
 from rfwidget._measure.memory import Footprint, article, share
 from rfwidget._measure.patches import Patches
 from rfwidget._measure.spans import Carried
+from rfwidget._measure.stretch import Stretch
 from rfwidget._measure.windows import Window, plan, whole_image
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, SizeRefusedError, in_words
@@ -44,6 +45,18 @@ _TURNED = (
 )
 
 
+class Long(NamedTuple):
+    """A long sequence that a shorter one stands for.
+
+    Attributes:
+        grids: of all layers on it, by path.
+        looks: at the model on the sequence itself; they take long.
+    """
+
+    grids: Mapping[str, tuple[int, ...]]
+    looks: Callable[[], ModelLooks]
+
+
 class KerasNetwork(Network):
     """One layer of a model.
 
@@ -55,6 +68,7 @@ class KerasNetwork(Network):
         output_layer: path of the layer.
         input_shape: the image.
         labels: public names of the layers, by path.
+        long: what is known of a long sequence, if the looks are those of a shorter one.
     """
 
     longest = 4096
@@ -68,6 +82,7 @@ class KerasNetwork(Network):
         output_layer: str,
         input_shape: GridShape,
         labels: Mapping[str, str],
+        long: Long | None = None,
     ) -> None:
         self._looks, self._weighted, self._linear = looks, weighted, linear
         self._target, self._labels = output_layer, labels
@@ -75,12 +90,14 @@ class KerasNetwork(Network):
         entry = looks.entries[output_layer]
         self.input_layer, self.input_shape = input_layer, input_shape
         self.output_layer = labels.get(output_layer, output_layer)
-        self.output_shape = GridShape.of(entry.grid, entry.channels)
-        self.layers = {labels[path]: _size(entry.grid) for path, entry in looks.layers.items()}
+        self._long = long
+        grids = long.grids if long else {path: entry.grid for path, entry in looks.entries.items()}
+        self.output_shape = GridShape.of(grids[output_layer], entry.channels)
+        self.layers = {labels[path]: _size(grids[path]) for path in looks.layers}
         self.global_context = bool(looks.seen(output_layer).marks.context)
-        self._footprint = Footprint.of(
-            [seen.shape for seen in looks.asked.maps[: entry.number + 1]], math.prod(input_shape.lengths)
-        )
+        shapes = [seen.shape for seen in looks.asked.maps[: entry.number + 1]]
+        looked_at = Footprint.of(shapes, math.prod(looks.asked.lengths))
+        self._footprint = looked_at.on(math.prod(input_shape.lengths))
 
     # -- receptive fields ---------------------------------------------------------------------------------------------
 
@@ -119,22 +136,54 @@ class KerasNetwork(Network):
             return _UNKNOWN.format(layer=name, reasons=", ".join(sorted(seen.marks.unknown)))
         if any(line.turned for line in seen.lines):
             return _TURNED.format(layer=name)
+        if self._long is not None and not self._looks.is_known_on_long(path):
+            return f"what {name!r} sees is not known on so long a sequence: ask about it alone, or about a shorter one"
         return ""
 
     def visible(self, point: GridPoint) -> Rect:
         """From the spans of all cells at the size asked for."""
+        if self._stretch is None:
+            return self._visible(self._cells, point)
+        if self._field is None or self._field.x.unbounded:
+            return self._visible(self._whole_cells, point)
+        return self._stretch.visible(point.x, self._field, partial(self._visible, self._cells))
+
+    @staticmethod
+    def _visible(carried: Carried, point: GridPoint) -> Rect:
         place, edges = (0, *point.place, 0), []
         for axis in reversed(range(len(point))):
-            first, end = (np.broadcast_to(part, self._cells.shape) for part in self._cells.spans(axis))
+            first, end = (np.broadcast_to(part, carried.shape) for part in carried.spans(axis))
             edges.append((int(first[place]), int(end[place])))
         return Rect.of(edges)
 
     def response(self, masks: npt.NDArray[np.bool_]) -> Floats:
         """One where a cell depends on some marked pixel, holes of dilation and strides included."""
         self._footprint.check_touched(self.output_layer, len(masks))
-        touched = self._looks.carried(self._target, masks).touched
-        result: Floats = touched[:, 0, ..., 0].astype(np.float64)
-        return result
+        if self._stretch is None:
+            return _touched(self._looks, self._target, masks)
+        size = math.inf if self._field is None else self._field.x.size
+        found = []
+        for mask in masks:
+            near = self._stretch.response(mask, size, lambda part: _touched(self._looks, self._target, part[None])[0])
+            found.append(_touched(self._whole_looks, self._target, mask[None])[0] if near is None else near)
+        return np.stack(found)
+
+    @cached_property
+    def _stretch(self) -> Stretch | None:
+        if self._long is None:
+            return None
+        (short,), (long,) = self._looks.asked.lengths, self.input_shape.lengths
+        cells = self._looks.entries[self._target].grid[0]
+        return Stretch(long, short, self.output_shape.w, cells, int(self.period.w))
+
+    @property
+    def _whole_looks(self) -> ModelLooks:
+        """Looks at the input itself, however long it is."""
+        return self._looks if self._long is None else self._long.looks()
+
+    @cached_property
+    def _whole_cells(self) -> Carried:
+        return self._whole_looks.carried(self._target)
 
     @cached_property
     def _cells(self) -> Carried:
@@ -261,6 +310,11 @@ class KerasNetwork(Network):
     def _compiled(self) -> CompiledNetwork:
         shape = (*self.input_shape.lengths, self.input_shape.c)
         return backprop.CompiledNetwork(self._weighted.run, shape, self._weighted.weights)
+
+
+def _touched(looks: ModelLooks, target: str, masks: npt.NDArray[np.bool_]) -> Floats:
+    touched: Floats = looks.carried(target, masks).touched[:, 0, ..., 0].astype(np.float64)
+    return touched
 
 
 def _size(lengths: Sequence[int]) -> Size:

@@ -14,13 +14,14 @@ from torch import nn
 
 from rfwidget import _validation as checks
 from rfwidget._measure.memory import article
+from rfwidget._measure.stretch import shortened
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
 from rfwidget.estimator import ReceptiveField
 from rfwidget.image import as_input_shape, as_model_input, as_picture, check_size, fit_model
 from rfwidget.ranks import RANKS, measured
 from rfwidget.torch.measured import Layers
-from rfwidget.torch.network import RealModule, TorchNetwork
+from rfwidget.torch.network import Long, RealModule, TorchNetwork
 from rfwidget.torch.private import check_initialised
 from rfwidget.types import GridShape, ImageShape
 
@@ -133,7 +134,12 @@ class TorchReceptiveField(ReceptiveField):
             own = (*_DEFAULTS[len(given) - 1], own[-1])
         *lengths, channels = (default if n is None else n for n, default in zip(given, own, strict=True))
         progress(0.0, "running the module")
-        layers = self._layers(tuple(lengths), channels, local=ignore_global_context, progress=progress)
+        asked = tuple(lengths)
+        short = asked if self._others else shortened(asked)
+        layers = self._layers(short, channels, local=ignore_global_context, progress=progress)
+        grids = layers.grids_on(asked) if short != asked else None
+        if short != asked and not (grids and self._is_known(layers, output_layer)):
+            layers, grids = self._layers(asked, channels, local=ignore_global_context, progress=progress), None
         if output_layer is None:
             if not layers.shown:
                 raise self._no_layer(layers)
@@ -143,7 +149,13 @@ class TorchReceptiveField(ReceptiveField):
         real = RealModule(
             self._module, output_layer, layers, self._others, self._device, init_weights=self._init_weights
         )
-        return TorchNetwork(layers, real, output_layer)
+        long = None if grids is None else Long(asked, grids)
+        return TorchNetwork(layers, real, output_layer, long)
+
+    def _is_known(self, layers: Layers, wanted: str | None) -> bool:
+        """Whether what is known of a layer holds for a long sequence."""
+        name = wanted or (_last(layers) if layers.shown else "")
+        return name not in layers.all or layers.is_known_on_long(name)
 
     def _layers(self, lengths: tuple[int, ...], channels: int, *, local: bool, progress: Progress) -> Layers:
         check_initialised(self._module)
@@ -160,7 +172,7 @@ class TorchReceptiveField(ReceptiveField):
             where = f"{article(GridShape.of(lengths, channels))} of {measured(reversed(lengths))}"
             raise ReceptiveFieldError(
                 f"the module does not run on {where} with {channels} channels: {type(failure).__name__}: {failure}"
-                f"{_other_order(channels, lengths, self.default_input_shape()[-1])}"
+                f"{_other_order(channels, lengths, self.default_input_shape())}"
             ) from failure
         self._known = _Known(key, layers)
         return layers
@@ -339,10 +351,11 @@ _CONVOLUTIONS: dict[int, tuple[Any, Any]] = {
 }
 
 
-def _other_order(channels: int, lengths: Sequence[int], own: int) -> str:
-    """The end of a message, where a shape may have been written in another order."""
-    if channels == own:
+def _other_order(channels: int, lengths: Sequence[int], own: Sequence[int]) -> str:
+    """The end of a message, where a shape may have been written in another order, or for another kind of input."""
+    if len(own) != len(lengths) + 1:
+        return f". The module's first convolution would expect {RANKS[len(own) - 1].channels_first}"
+    if channels == own[-1]:
         return ""
-    right = (own, channels, *lengths[:-1]) if lengths[-1] == own else (own, *lengths)
-    order = f"PyTorch's order is {RANKS[len(lengths)].channels_first}"
-    return f". {order}: did you mean {right}?"
+    right = (own[-1], channels, *lengths[:-1]) if lengths[-1] == own[-1] else (own[-1], *lengths)
+    return f". PyTorch's order is {RANKS[len(lengths)].channels_first}: did you mean {right}?"

@@ -38,11 +38,22 @@ def make(draw: random.Random, rank: int) -> tuple[TorchReceptiveField, Run] | No
             return None
         raise
 
-    def run(inputs: Any) -> Any:
-        with torch.no_grad():
-            return np.moveaxis(module(torch.from_numpy(np.moveaxis(inputs, -1, 1).copy())).numpy(), 1, -1)
+    return rf, black_box(module)
 
-    return rf, run
+
+def black_box(module: nn.Module) -> Run:
+    """A module as the oracle runs it."""
+
+    def run(inputs: Any) -> Any:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # small maps: more would wait for each other
+        try:
+            with torch.no_grad():
+                return np.moveaxis(module(torch.from_numpy(np.moveaxis(inputs, -1, 1).copy())).numpy(), 1, -1)
+        finally:
+            torch.set_num_threads(threads)
+
+    return run
 
 
 def _last(rf: TorchReceptiveField, lengths: tuple[int, ...]) -> str:
