@@ -1,7 +1,7 @@
 """Architectures of sequences whose receptive fields are known from outside, as numbers that both wings' tests share.
 
-TCN: Bai, Kolter and Koltun 2018, blocks of two causal convolutions: ``1 + 2 * (k - 1) * sum(d)`` over all stacks. WaveNet:
-van den Oord et al. 2016. wav2vec 2.0: Baevski et al. 2020, "25 ms at 16 kHz, every 20 ms".
+TCN: Bai, Kolter and Koltun 2018, blocks of two causal convolutions: ``1 + 2 * (k - 1) * sum(d)`` over all stacks.
+WaveNet: van den Oord et al. 2016. wav2vec 2.0: Baevski et al. 2020, "25 ms at 16 kHz, every 20 ms".
 """
 
 from __future__ import annotations

@@ -165,8 +165,8 @@ def _fit(own: Sequence[int | None] | None, asked: Sequence[int | None] | None, n
     order = RANKS[len(own) - 1].order
     if len(own) != len(asked):
         raise ReceptiveFieldError(
-            f"input_shape={tuple(asked)} is that of a {RANKS[len(asked) - 1].thing}, which does not fit: expected {order} = "
-            f"{tuple(own)}, which the model's input {name!r} takes"
+            f"input_shape={tuple(asked)} is that of a {RANKS[len(asked) - 1].thing} and does not fit: expected {order}"
+            f" = {tuple(own)}, which the model's input {name!r} takes"
         )
     whole = all(isinstance(n, (int, np.integer)) and n > 0 for n in asked)
     if not whole or any(n not in (None, m) for n, m in zip(own, asked, strict=True)):

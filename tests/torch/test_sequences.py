@@ -1,4 +1,4 @@
-"""Sequences in PyTorch: known values, every kind of layer, one-sided fields, questions, gradients, and the black box."""
+"""Sequences in PyTorch: known values, every kind of layer, one-sided fields, questions, gradients, the black box."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ def test_the_encoder_of_wav2vec_sees_400_samples_every_320() -> None:
 def test_every_kind_of_layer_along_a_sequence() -> None:
     rf = TorchReceptiveField(nn.Sequential(
         nn.Conv1d(3, 6, 5, groups=3), nn.MaxPool1d(2, ceil_mode=True), nn.ConvTranspose1d(6, 4, 4, stride=2),
-        nn.Upsample(scale_factor=2, mode="linear"), nn.ReflectionPad1d(3), nn.ReplicationPad1d(2), nn.ConstantPad1d(2, 0.0),
-        nn.GroupNorm(1, 4), nn.AvgPool1d(4, 4),
+        nn.Upsample(scale_factor=2, mode="linear"), nn.ReflectionPad1d(3), nn.ReplicationPad1d(2),
+        nn.ConstantPad1d(2, 0.0), nn.GroupNorm(1, 4), nn.AvgPool1d(4, 4),
     ))  # fmt: skip
     survey = rf.survey((3, 101))
     assert [row.size.w for row in survey][:2] == [5, 6]
@@ -245,11 +245,11 @@ def test_a_long_sequence_is_measured_on_a_shorter_one_that_looks_the_same() -> N
         low, high = rf.rect_at(cell).edges[0]
         assert rf.rect_at(cell, clip=True) == Rect(left=max(low, 0), right=min(high, end)), cell
     assert rf.cells_seeing(60_003).nonzero()[0].tolist() == [
-        cell for cell in range(5900, 6100) if _sees(module, length, 60_003, cell)
+        cell for cell in range(5900, 6100) if _sees(module, 60_003, cell)
     ]
 
 
-def _sees(module: nn.Module, length: int, sample: int, cell: int) -> bool:
+def _sees(module: nn.Module, sample: int, cell: int) -> bool:
     """Whether a cell changes with a sample, some way around both."""
     begin = 59_000  # a whole number of periods
     plain = torch.randn(4, 2, 3000, generator=torch.Generator().manual_seed(1))
