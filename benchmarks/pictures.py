@@ -18,6 +18,7 @@ from PIL import Image
 
 from rfwidget.keras import KerasReceptiveField
 from rfwidget.plotting import compare, plot_effective, plot_survey, side_by_side
+from rfwidget.signals import get_default_signal, get_default_volume
 
 LARGE = 100_000  # bytes
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "images"
@@ -55,8 +56,37 @@ def growth(name: str, model: Any) -> None:
     save(f"survey_{name.lower()}", plot_survey(survey, title=title))
 
 
+def sequences_and_volumes() -> None:
+    """Networks of one and three axes, those of their page."""
+    keras.utils.set_random_seed(1)
+    image = x = keras.Input((400, 2))
+    for dilation in (1, 2, 4, 8):
+        y = layers.Conv1D(16, 3, dilation_rate=dilation, padding="causal", activation="relu")(x)
+        y = layers.Conv1D(16, 3, dilation_rate=dilation, padding="causal", activation="relu")(y)
+        x = layers.Add()([y, layers.Conv1D(16, 1)(x)])
+    tcn = KerasReceptiveField(keras.Model(image, x, name="tcn"))
+    tcn.compute()
+    wide = {"figsize": (8, 4.5)}
+    save("sequence_grid", tcn.plot_rf_grid(**wide))
+    save("sequence_gradient", tcn.plot_gradient_at(200, image=get_default_signal((400, 2), "ecg"), **wide))
+    parts = [layers.Conv1D(8, 5, strides=2), layers.LSTM(4, return_sequences=True, name="lstm")]
+    memory = KerasReceptiveField(keras.Sequential([keras.Input((400, 2)), *parts]))
+    memory.compute()
+    save("sequence_lstm", memory.plot_rf_grid(get_default_signal((400, 2), "speech"), **wide))
+    parts = [
+        layers.Conv3D(4, 3, strides=2, activation="relu"),
+        layers.Conv3D(4, 3, strides=(1, 2, 2), activation="relu"),
+        layers.Conv3D(4, (1, 3, 3), name="conv3d_last"),
+    ]
+    volume = KerasReceptiveField(keras.Sequential([keras.Input((32, 48, 64, 1)), *parts]))
+    volume.compute()
+    save("volume_grid", volume.plot_rf_grid(figsize=(7, 6)))
+    save("volume_gradient", volume.plot_gradient_at((6, 4, 6), get_default_volume((32, 48, 64)), figsize=(7, 6)))
+
+
 def draw() -> None:
     """All figures."""
+    sequences_and_volumes()
     keras.utils.set_random_seed(1)
     models: dict[str, Callable[[], keras.Model]] = {
         "VGG16": lambda: application("VGG16"),

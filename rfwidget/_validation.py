@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.ranks import RANKS
 from rfwidget.types import GridPoint, Rect, Size
 
 _LONGEST = 80
@@ -130,66 +131,85 @@ def check_axes(value: Any) -> None:
 
 
 def cell_inside(point: object, grid: Size) -> GridPoint:
-    """A cell of the grid as a GridPoint of plain ints.
+    """A cell of the grid as a GridPoint of plain ints; along a sequence its number alone will do.
 
     Raises:
-        ReceptiveFieldError: if it is no pair of whole numbers or lies outside the grid.
+        ReceptiveFieldError: if it has not one whole number for each axis or lies outside the grid.
+
+    >>> cell_inside((3, 2), Size(8, 4)), cell_inside(5, Size(8))
+    (GridPoint(x=3, y=2), GridPoint(x=5))
     """
-    expected = f"expected (x, y) with 0 <= x < {int(grid.w)} and 0 <= y < {int(grid.h)}"
+    rank = RANKS[len(grid)]
+    limits = [f"0 <= {axis} < {int(count)}" for axis, count in zip(rank.axes, grid, strict=True)]
+    expected = f"expected {rank.pair} with {' and '.join(limits)}"
+    words = {1: "a whole number", 2: "both whole numbers", 3: "all whole numbers"}[len(grid)]
     try:
         if isinstance(point, (str, bytes, bytearray, Set, Mapping)):  # have members, but no first one, or no numbers
             raise TypeError(point)
-        given: tuple[Any, ...] = tuple(point)  # type: ignore[arg-type]
+        given: tuple[Any, ...]
+        given = (point,) if len(grid) == 1 and isinstance(point, (int, np.integer)) else tuple(point)  # type: ignore[arg-type]
         whole = [int(value) for value in given]
-        if len(given) != 2 or any(
+        if len(given) != len(grid) or any(
             isinstance(value, (bool, np.bool_, str, bytes)) or value != number
             for value, number in zip(given, whole, strict=True)
         ):
             raise ValueError(point)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ReceptiveFieldError(f"{brief(point)} is no cell of the grid: {expected}, both whole numbers") from error
-    if not (0 <= whole[0] < grid.w and 0 <= whole[1] < grid.h):
-        raise ReceptiveFieldError(f"cell {tuple(whole)} is outside the {int(grid.w)}x{int(grid.h)} grid: {expected}")
+        raise ReceptiveFieldError(f"{brief(point)} is no cell of the grid: {expected}, {words}") from error
+    if not all(0 <= cell < count for cell, count in zip(whole, grid, strict=True)):
+        raise ReceptiveFieldError(f"cell {tuple(whole)} is outside the {_by(grid)} grid: {expected}")
     return GridPoint(*whole)
 
 
+def _by(sizes: Iterable[float]) -> str:
+    return "x".join(f"{int(side)}" for side in sizes)
+
+
 def pixel_inside(pixel: object, image: Size) -> GridPoint:
-    """A pixel ``(x, y)`` of the image as plain ints.
+    """A pixel ``(x, y)`` of the image as plain ints; of a sequence the number of a sample will do.
 
     Raises:
-        ReceptiveFieldError: if it is no pair of whole numbers or lies outside the image.
+        ReceptiveFieldError: if it has not one whole number for each axis or lies outside the image.
     """
     try:
         return cell_inside(pixel, image)
     except ReceptiveFieldError as error:
+        rank = RANKS[len(image)]
         raise ReceptiveFieldError(
-            f"{brief(pixel)} is no pixel of the {image.w:g}x{image.h:g} image: expected whole numbers (x, y) inside it"
+            f"{brief(pixel)} is no {rank.unit[:-1]} of the {_by(image)} {rank.thing}: expected whole numbers "
+            f"{rank.pair} inside it"
         ) from error
 
 
+_EDGES = (("left", "right"), ("top", "bottom"), ("front", "back"))
+
+
 def box_inside(box: object, image: Size) -> Rect:
-    """A box of the image as a Rect of plain ints, grown to whole pixels.
+    """A box of the image as a Rect of plain ints, grown to whole pixels; of a sequence an interval.
 
     Raises:
-        ReceptiveFieldError: if it is no four numbers or not inside the image.
+        ReceptiveFieldError: if it has not two numbers for each axis or is not inside the image.
 
     >>> box_inside((2.5, 0, 7, 4), Size(48, 32))
     Rect(left=2, top=0, right=7, bottom=4)
+    >>> box_inside((2.5, 7), Size(48))
+    Rect(left=2, right=7)
     """
-    expected = f"expected Rect(left, top, right, bottom) with 0 <= left < right <= {image.w:g} and " + (
-        f"0 <= top < bottom <= {image.h:g}"
-    )
+    names = _EDGES[: len(image)]
+    order = ", ".join([*(low for low, _ in names), *(high for _, high in names)])
+    limits = [f"0 <= {low} < {high} <= {side:g}" for (low, high), side in zip(names, image, strict=True)]
+    expected = f"expected Rect({order}) with {' and '.join(limits)}"
     try:
         if isinstance(box, (str, bytes, bytearray, Set, Mapping)):
             raise TypeError(box)
-        left, top, right, bottom = (float(edge) for edge in box)  # type: ignore[attr-defined]
+        given = Rect(*(float(edge) for edge in box))  # type: ignore[attr-defined]
+        pairs = list(zip(given.edges, image, strict=True))
     except (TypeError, ValueError) as error:
         raise ReceptiveFieldError(f"{brief(box)} is no box: {expected}") from error
-    if not (0 <= left < right <= image.w and 0 <= top < bottom <= image.h):
-        raise ReceptiveFieldError(
-            f"box {left, top, right, bottom} is not inside the {image.w:g}x{image.h:g} image: {expected}"
-        )
-    return Rect(math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))
+    if not all(0 <= low < high <= side for (low, high), side in pairs):
+        thing = RANKS[len(image)].thing
+        raise ReceptiveFieldError(f"box {tuple(given)} is not inside the {_by(image)} {thing}: {expected}")
+    return Rect.of((math.floor(low), math.ceil(high)) for (low, high), _ in pairs)
 
 
 def framework_of(model: object) -> str | None:

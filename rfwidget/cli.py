@@ -23,6 +23,7 @@ import click
 
 from rfwidget._version import __version__
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.ranks import RANKS, measured
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from rfwidget.effective import EffectiveField
     from rfwidget.estimator import ReceptiveField
     from rfwidget.survey import Survey
-    from rfwidget.types import ImageShape
 
 FAILED, UNUSABLE, BROKEN = 1, 2, 70
 """Exit status of a check that does not hold, of bad input, and of a mistake in this program."""
@@ -254,7 +254,7 @@ def show(
     rf = _computed(model, layers[0] if layers else None, asked)
     widget = RFWidget(
         rf,
-        input_shape=_shape_of(rf),
+        input_shape=rf.input_shape,
         input_layer=rf.input_layer,
         output_layer=rf.output_layer,
         image=None if image is None else _photo(image, rf),
@@ -300,8 +300,8 @@ def plot(
     if kind == "grid":
         _save(lambda: rf.plot_rf_grid(picture), output)
     elif kind == "gradient":
-        grid = rf.output_shape
-        _save(lambda: rf.plot_gradient_at(cell or (grid.w // 2, grid.h // 2), picture), output)
+        middle = tuple(int(count) // 2 for count in rf.output_shape.size)
+        _save(lambda: rf.plot_gradient_at(cell or middle, picture), output)
     else:
         found = rf.effective(None if picture is None else [picture], progress=_progress())
         _save(lambda: rf.plot_effective(found), output)
@@ -408,8 +408,7 @@ def check(model: str, layer: str | None, asked: Asked, **expected: tuple[float, 
         covers=expected["covers"],
     )
     failed = [line for line in found if not line.holds]
-    shape = rf.input_shape
-    where = f"layer {rf.output_layer!r} on {shape.w}x{shape.h} pixels"
+    where = f"layer {rf.output_layer!r} on {measured(rf.input_shape.size)}"
     words = "; ".join(f"{line.what}: {line.measured} (expected {line.expected})" for line in failed or found)
     click.echo(_coloured(f"{'failed' if failed else 'ok'}: {where}: {words}", "red" if failed else "green"))
     return FAILED if failed else 0
@@ -433,10 +432,7 @@ def _surveyed(model: str, asked: Asked) -> tuple[ReceptiveField, Survey]:
 
 def _last_layer(rf: ReceptiveField, found: Survey, asked: Asked) -> str:
     """The layer that is measured where none is named."""
-    from rfwidget.types import ImageShape
-
-    image = found.input_shape
-    rf.compute(ImageShape(image.w, image.h, image.c), asked.input_layer, ignore_global_context=asked.local)
+    rf.compute(found.input_shape, asked.input_layer, ignore_global_context=asked.local)
     return rf.output_layer
 
 
@@ -444,13 +440,6 @@ def _computed(model: str, layer: str | None, asked: Asked) -> ReceptiveField:
     rf, shape = _open(model, asked)
     rf.compute(shape, asked.input_layer, layer, ignore_global_context=asked.local)
     return rf
-
-
-def _shape_of(rf: ReceptiveField) -> ImageShape:
-    from rfwidget.types import ImageShape
-
-    shape = rf.input_shape
-    return ImageShape(shape.w, shape.h, shape.c)
 
 
 def _function(name: str | None) -> Callable[[Any], Any] | None:
@@ -470,6 +459,11 @@ def _read(path: Path, rf: ReceptiveField, *, fit: bool) -> npt.NDArray[np.uint8]
 
     pixels = read_picture(path)
     shape = rf.input_shape
+    if len(shape.size) != 2:
+        thing = RANKS[len(shape.size)].thing
+        raise ReceptiveFieldError(
+            f"{path} is a picture, and the model takes a {thing}: leave it out for a sample {thing}"
+        )
     if pixels.shape[:2] == (shape.h, shape.w):
         return pixels
     if not fit:
@@ -549,7 +543,8 @@ def _print_compared(models: Sequence[str], found: Sequence[Survey], format_: str
     for model, one in zip(models, found, strict=True):
         shape = one.input_shape
         (layer,) = json.loads(one.to_json())["layers"]
-        entries.append({"model": model, "image_w": shape.w, "image_h": shape.h, **layer})
+        sides = {f"image_{name}": length for name, length in zip("whd", shape.size, strict=False)}
+        entries.append({"model": model, **sides, **layer})
     if format_ == "json":
         click.echo(json.dumps(entries, indent=1))
     else:
@@ -559,7 +554,7 @@ def _print_compared(models: Sequence[str], found: Sequence[Survey], format_: str
 
 
 def _image_in_words(found: Survey) -> str:
-    return f"{found.input_shape.w} x {found.input_shape.h}"
+    return " x ".join(f"{length}" for length in found.input_shape.size)
 
 
 def _print_effective(found: EffectiveField, layer: str, format_: str) -> None:
@@ -577,8 +572,10 @@ def _print_effective(found: EffectiveField, layer: str, format_: str) -> None:
     if format_ == "json":
         click.echo(json.dumps(figures, indent=1))
         return
-    click.echo(f"{layer}: {found.images} images, {len(found.points)} cells, field {found.size.w:g} x {found.size.h:g}")
-    click.echo(f"effective size {4 * found.radius[0]:.4g} x {4 * found.radius[1]:.4g} pixels")
+    field = " x ".join(f"{length:g}" for length in found.size)
+    click.echo(f"{layer}: {found.images} images, {len(found.points)} cells, field {field}")
+    effective = " x ".join(f"{4 * radius:.4g}" for radius in found.radius)
+    click.echo(f"effective size {effective} {RANKS[len(found.size)].unit}")
     for fraction, ratio in found.area_ratios.items():
         about = "" if spread is None else f" (+- {spread[fraction]:.2%})"
         click.echo(f"{fraction:4.0%} of the mass in {ratio:.2%}{about} of the area")

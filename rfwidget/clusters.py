@@ -23,7 +23,7 @@ from rfwidget.effective import Frame, collect, is_steady
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.extras import brought_by
 from rfwidget.mass import Mass
-from rfwidget.types import GridPoint, ImageShape, Size
+from rfwidget.types import GridPoint, GridShape, Size
 
 _CACHES = ("_computed", "_known")
 """What estimators keep of a measurement: it is measured again where they are sent to."""
@@ -47,7 +47,7 @@ class Job(NamedTuple):
 
     rf: Any
     cells: Sequence[GridPoint]
-    frames: tuple[Frame, Frame]
+    frames: tuple[Frame, ...]
     channel: int | None
 
 
@@ -64,10 +64,10 @@ class Sent(NamedTuple):
 
     key: str
     estimator: bytes
-    shape: ImageShape
+    shape: GridShape
     layers: tuple[str, str]
     cells: tuple[GridPoint, ...]
-    frames: tuple[Frame, Frame]
+    frames: tuple[Frame, ...]
     channel: int | None
 
 
@@ -113,15 +113,15 @@ def collect_on(
 def _gather(
     futures: list[Any],
     waiting: Iterator[Any],
-    frames: tuple[Frame, Frame],
+    frames: tuple[Frame, ...],
     tolerance: float | None,
     progress: Progress,
 ) -> Mass:
     """Add up the parts as they come, and for each ask for one of those that wait."""
     from distributed import as_completed
 
-    total = Mass(frames[1].width, frames[0].width)
-    size = Size(frames[0].size, frames[1].size)
+    total = Mass(*(frame.width for frame in reversed(frames)))
+    size = Size(*(frame.size for frame in frames))
     whole, done = len(futures), 0
     coming = as_completed(futures, with_results=True, raise_errors=False)
     try:
@@ -195,9 +195,8 @@ def _send(job: Job) -> Sent:
             f"the model cannot be sent to the workers: {type(error).__name__}: {error}. Expected a model that can be "
             "pickled: save it, load it again, and give an estimator of what was loaded"
         ) from error
-    image = ImageShape(shape.w, shape.h, shape.c)
     layers = (rf.input_layer, rf.output_layer)
-    return Sent(uuid.uuid4().hex, content, image, layers, tuple(job.cells), job.frames, job.channel)
+    return Sent(uuid.uuid4().hex, content, shape, layers, tuple(job.cells), job.frames, job.channel)
 
 
 def _without_caches(rf: Any) -> Any:

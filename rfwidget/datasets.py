@@ -16,7 +16,7 @@ from PIL import Image
 
 from rfwidget import _validation
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.image import check_finite, default_input, fit_model, get_default_images
+from rfwidget.image import check_finite, default_inputs, fit_model
 from rfwidget.types import GridShape
 
 
@@ -51,7 +51,7 @@ def pictures(data: Any, shape: GridShape, n: int | None = None) -> Iterator[Pict
     count = _length(items)
     done = 0
     for place, item in enumerate(items):
-        batch = _unpacked(item, done)
+        batch = _unpacked(item, done, len(shape.size))
         for position, image in enumerate(batch):
             if done == n:
                 return
@@ -81,13 +81,14 @@ def is_endless(data: Any) -> bool:
 def _as_items(data: Any, shape: GridShape) -> Any:
     """Something to go through."""
     if data is None:
-        return [default_input(shape, name) for name in get_default_images()]
-    if isinstance(data, Image.Image) or getattr(data, "ndim", None) in (2, 3):
+        return default_inputs(shape)
+    rank = len(shape.size)
+    if isinstance(data, Image.Image) or getattr(data, "ndim", None) in (rank, rank + 1):
         return [data]
     if isinstance(data, (str, bytes, Mapping, Set)) or not (hasattr(data, "__iter__") or hasattr(data, "__getitem__")):
         raise ReceptiveFieldError(
             f"images is {type(data).__name__}, which cannot be gone through image by image: expected an array "
-            f"(n, {shape.h}, {shape.w}, {shape.c}), a list of images or a data set"
+            f"{('n', *shape.lengths, shape.c)}, a list of images or a data set".replace("'n'", "n")
         )
     return data
 
@@ -106,7 +107,7 @@ def _progress(place: int, position: int, size: int, count: int | None) -> tuple[
     return min(1.0, place / count + position * share), share
 
 
-def _unpacked(item: Any, done: int) -> list[Any]:
+def _unpacked(item: Any, done: int, rank: int) -> list[Any]:
     """The images of an item: alone, in a batch, or first in a pair with labels."""
     if isinstance(item, (tuple, list)) and item and (hasattr(item[0], "ndim") or isinstance(item[0], Image.Image)):
         item = item[0]
@@ -115,7 +116,7 @@ def _unpacked(item: Any, done: int) -> list[Any]:
             f"image {done} of the data set is {_validation.brief(dict(item))}: expected an image, a batch of images, "
             "or either with labels. Take the image out first: (item['image'] for item in data), say"
         )
-    if getattr(item, "ndim", None) != 4:
+    if getattr(item, "ndim", None) != rank + 2:
         return [item]
     if not hasattr(item, "detach"):  # tensors of PyTorch stay what they are: their channels come first
         item = np.asarray(item)

@@ -8,6 +8,7 @@ that their theoretical fields coincide. Nothing here knows a framework.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import zipfile
@@ -28,6 +29,7 @@ from rfwidget.geometry import AxisField, FieldGeometry
 from rfwidget.mass import Mass
 from rfwidget.network import Patch
 from rfwidget.plotting import Panel, plot_effective
+from rfwidget.ranks import RANKS
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 
 Floats = npt.NDArray[np.float64]
@@ -69,7 +71,8 @@ class Frame(NamedTuple):
 
 
 class GaussianFit(NamedTuple):
-    """``amplitude * exp(-(x - mx)^2 / (2 sx^2) - (y - my)^2 / (2 sy^2))``, nearest to a map in the least-squares sense.
+    """``amplitude * exp(-(x - mx)^2 / (2 sx^2) - (y - my)^2 / (2 sy^2))``, nearest to a map in the least-squares sense;
+    of a sequence with x alone, of a volume with z too.
 
     Attributes:
         amplitude: height in the middle, in units of the map.
@@ -79,17 +82,18 @@ class GaussianFit(NamedTuple):
     """
 
     amplitude: float
-    center: tuple[float, float]
-    sigma: tuple[float, float]
+    center: tuple[float, ...]
+    sigma: tuple[float, ...]
     r_squared: float
 
 
 class EffectiveField(NamedTuple):
-    """An effective receptive field and its figures. Pairs are ``(x, y)``.
+    """An effective receptive field and its figures. Pairs are ``(x, y)``; of a sequence there is x alone, of a volume
+    there is z too, and what is called an area here is a length or a volume.
 
     Attributes:
-        map: float64 ``(h, w)``, the mean of abs(gradient) over images and cells, scaled to the sum 1. It covers the
-            theoretical field (along an unbounded axis: the image).
+        map: float64 ``(h, w)``, ``(l,)`` or ``(d, h, w)``, the mean of abs(gradient) over images and cells, scaled to
+            the sum 1. It covers the theoretical field (along an unbounded axis: the image).
         frames: where the map of a cell lies on the image, along x and along y.
         images: how many images were averaged.
         points: the cells that were averaged.
@@ -101,7 +105,7 @@ class EffectiveField(NamedTuple):
     """
 
     map: Floats
-    frames: tuple[Frame, Frame]
+    frames: tuple[Frame, ...]
     images: int
     points: tuple[GridPoint, ...]
     overhangs: bool
@@ -110,30 +114,30 @@ class EffectiveField(NamedTuple):
     def __repr__(self) -> str:
         ratios = ", ".join(f"{fraction:.0%}: {ratio:.3g}" for fraction, ratio in self.area_ratios.items())
         return (
-            f"EffectiveField(size={self.size}, radius=({self.radius[0]:.4g}, {self.radius[1]:.4g}), "
-            f"ratio=({self.ratio[0]:.3g}, {self.ratio[1]:.3g}), area_ratios={{{ratios}}}, images={self.images}, "
+            f"EffectiveField(size={self.size}, radius=({_listed(self.radius, '.4g')}), "
+            f"ratio=({_listed(self.ratio, '.3g')}), area_ratios={{{ratios}}}, images={self.images}, "
             f"cells={len(self.points)}{', overhangs' if self.overhangs else ''})"
         )
 
     @property
     def size(self) -> Size:
         """Width and height of the theoretical field, or of the image where that is unbounded."""
-        return Size(self.frames[0].size, self.frames[1].size)
+        return Size(*(frame.size for frame in self.frames))
 
     @property
-    def center(self) -> tuple[float, float]:
+    def center(self) -> tuple[float, ...]:
         """Centre of mass, in pixels from the left top corner of the map."""
-        return (moments(self.map.sum(axis=0))[0], moments(self.map.sum(axis=1))[0])
+        return tuple(moments(profile)[0] for profile in _profiles(self.map))
 
     @property
-    def radius(self) -> tuple[float, float]:
+    def radius(self) -> tuple[float, ...]:
         """RMS distance of the mass from its centre along each axis, in pixels."""
-        return (moments(self.map.sum(axis=0))[1], moments(self.map.sum(axis=1))[1])
+        return tuple(moments(profile)[1] for profile in _profiles(self.map))
 
     @property
-    def ratio(self) -> tuple[float, float]:
+    def ratio(self) -> tuple[float, ...]:
         """Effective by theoretical size: four RMS radii (95 % of a Gaussian) by the width (height) of the field."""
-        return (4 * self.radius[0] / self.size.w, 4 * self.radius[1] / self.size.h)
+        return tuple(4 * radius / length for radius, length in zip(self.radius, self.size, strict=True))
 
     @property
     def area_ratios(self) -> dict[float, float]:
@@ -142,7 +146,7 @@ class EffectiveField(NamedTuple):
 
     def area_ratio(self, fraction: float) -> float:
         """Share of the theoretical field's area in the smallest set of pixels that holds a share of the mass."""
-        return int(self.mask(fraction).sum()) / (self.size.w * self.size.h)
+        return int(self.mask(fraction).sum()) / math.prod(self.size)
 
     @property
     def spread(self) -> dict[float, float] | None:
@@ -196,11 +200,11 @@ class EffectiveField(NamedTuple):
             if about["version"] != _VERSION or not high.shape == low.shape == groups.shape[1:]:
                 raise ValueError(about)
             frames = tuple(Frame(*frame) for frame in about["frames"])
+            if len(frames) != high.ndim:
+                raise ValueError(about)
             points = tuple(GridPoint(*point) for point in about["points"])
             mass = Mass.of(high, low, groups, about["images"])
-            return EffectiveField(
-                _scaled(mass.values), (frames[0], frames[1]), mass.images, points, about["overhangs"], mass
-            )
+            return EffectiveField(_scaled(mass.values), frames, mass.images, points, about["overhangs"], mass)
         except FileNotFoundError as error:
             raise ReceptiveFieldError(f"no such file: {str(file)!r}") from error
         except (OSError, KeyError, TypeError, ValueError, IndexError, zipfile.BadZipFile) as error:
@@ -222,21 +226,29 @@ class EffectiveField(NamedTuple):
         Args:
             fraction: share of the mass, more than 0 and at most 1.
 
+        Raises:
+            ReceptiveFieldError: of a sequence or a volume.
+
         Returns:
             One array ``(n, 2)`` of corners ``(x, y)`` per line, in pixels from the left top corner of the map; the last
             corner is joined to the first. Inside lies on the right hand, with y pointing down; holes have lines of
             their own.
         """
+        if self.map.ndim != 2:
+            raise ReceptiveFieldError(
+                f"a contour is drawn on an image, and this is the field of a {RANKS[self.map.ndim].thing}: "
+                "mask(fraction) gives the smallest set that holds a share of the mass"
+            )
         return outline(self._region(fraction))
 
     def contour_ratio(self, fraction: float) -> float:
         """Share of the theoretical field's area inside `contour`."""
-        return int(self._region(fraction).sum()) / (self.size.w * self.size.h)
+        return int(self._region(fraction).sum()) / math.prod(self.size)
 
     def rect_at(self, point: Sequence[int]) -> Rect:
         """Where `map` and `mask` lie on the image for a cell ``(x, y)``; they may overhang it."""
-        left, top = self.frames[0].at(point[0]), self.frames[1].at(point[1])
-        return Rect(left, top, left + self.frames[0].width, top + self.frames[1].width)
+        starts = [frame.at(cell) for frame, cell in zip(self.frames, point, strict=True)]
+        return Rect.of((start, start + frame.width) for start, frame in zip(starts, self.frames, strict=True))
 
     def fit_gaussian(self) -> GaussianFit:
         """The Gaussian nearest to the map in the least-squares sense."""
@@ -244,7 +256,11 @@ class EffectiveField(NamedTuple):
 
     @property
     def _panel(self) -> Panel:
-        return Panel("EffectiveField", "xy", lambda title, ax: plot_effective(self, title=title, ax=ax))
+        return Panel(
+            "EffectiveField",
+            "xy" if self.map.ndim < 3 else "",
+            lambda title, ax: plot_effective(self, title=title, ax=ax),
+        )
 
     def _sums(self) -> Mass:
         """The sums that the map comes from."""
@@ -257,7 +273,7 @@ class EffectiveField(NamedTuple):
     def _region(self, fraction: float) -> npt.NDArray[np.bool_]:
         """The pixels inside `contour`."""
         smooth = self.map
-        for axis, frame in ((1, self.frames[0]), (0, self.frames[1])):
+        for axis, frame in enumerate(reversed(self.frames)):
             smooth = _smoothed(smooth, max(frame.stride, frame.size * _GRAIN), axis)
         return self._holding(fraction, smooth)
 
@@ -305,7 +321,7 @@ def _smoothed(values: Floats, width: float, axis: int) -> Floats:
     half = min(int(width), values.shape[axis]) // 2
     if half < 1:
         return values
-    sums = np.cumsum(np.pad(values, [(half + 1, half) if k == axis else (0, 0) for k in (0, 1)]), axis=axis)
+    sums = np.cumsum(np.pad(values, [(half + 1, half) if k == axis else (0, 0) for k in range(values.ndim)]), axis=axis)
     taken = np.arange(values.shape[axis])
     smooth: Floats = np.take(sums, taken + 2 * half + 1, axis) - np.take(sums, taken, axis)
     return np.maximum(smooth, 0.0)
@@ -320,9 +336,9 @@ def pick_cells(
         ReceptiveFieldError: if there is none, or one lies outside the grid.
     """
     if points is None:
-        columns = central_cells(field.x, int(grid.w), int(image.w))
-        rows = central_cells(field.y, int(grid.h), int(image.h))
-        return [GridPoint(x, y) for y in rows for x in columns]
+        along = zip(field, grid, image, strict=True)
+        chosen = [central_cells(axis, int(cells), int(length)) for axis, cells, length in along]
+        return [GridPoint(*reversed(place)) for place in itertools.product(*reversed(chosen))]
     cells = [cell_inside(point, grid) for point in _validation.series("points", points, "cells (x, y)")]
     if not cells:
         raise ReceptiveFieldError("points is empty: give at least one cell (x, y), or None for central ones")
@@ -344,7 +360,7 @@ def collect(
     rf: Backpropagating,
     images: Any,
     cells: Sequence[GridPoint],
-    frames: tuple[Frame, Frame],
+    frames: tuple[Frame, ...],
     *,
     n: int | None,
     channel: int | None,
@@ -363,17 +379,18 @@ def collect(
         tolerance: stop when no area ratio is off by more, as far as its spread tells; None: take all images.
         progress: called with a fraction 0..1 and a few words before each map.
     """
-    mass = Mass(frames[1].width, frames[0].width)
+    mass = Mass(*(frame.width for frame in reversed(frames)))
     look = float(_FIRST_LOOK)
-    size = Size(frames[0].size, frames[1].size)
+    size = Size(*(frame.size for frame in frames))
     for picture in pictures(images, rf.input_shape, n):
         mass.begin_image()
         patches = rf.gradient_patches(cells, picture.pixels, channel)
         for done, (cell, patch) in enumerate(zip(cells, patches, strict=True)):
             fraction = (picture.start or 0.0) + picture.share * done / len(cells)
             progress(fraction, f"image {mass.images}, gradient {done + 1} of {len(cells)}")
-            values = np.abs(patch.values).sum(axis=2, dtype=np.float64)
-            mass.add(values, patch.left - frames[0].at(cell.x), patch.top - frames[1].at(cell.y))
+            values = np.abs(patch.values).sum(axis=-1, dtype=np.float64)
+            along = zip(patch.start, frames, cell, strict=True)
+            mass.add(values, [start - frame.at(place) for start, frame, place in along])
         if tolerance is not None and mass.images >= look:
             look = max(look + 1, look * _NEXT_LOOK)
             if is_steady(mass, size, tolerance):
@@ -409,13 +426,16 @@ def finish(
             f"the gradient of {layer!r} is zero on all {mass.images} images: dead activations, or weights "
             "that are all zero? Try other images, or the estimator with init_weights=True"
         )
-    overhangs = any(not (_inside(field.x, cell.x, image.w) and _inside(field.y, cell.y, image.h)) for cell in cells)
+    along = [*zip(field, image.size, strict=True)]
+    overhangs = any(
+        not _inside(axis, k, int(length)) for cell in cells for (axis, length), k in zip(along, cell, strict=True)
+    )
     return EffectiveField(_scaled(values), frames_of(field, image), mass.images, tuple(cells), overhangs, mass)
 
 
-def frames_of(field: FieldGeometry, image: GridShape) -> tuple[Frame, Frame]:
-    """Where the maps of a layer's cells lie, along x and along y."""
-    return (_frame(field.x, image.w), _frame(field.y, image.h))
+def frames_of(field: FieldGeometry, image: GridShape) -> tuple[Frame, ...]:
+    """Where the maps of a layer's cells lie, along x, along y, ..."""
+    return tuple(_frame(axis, int(length)) for axis, length in zip(field, image.size, strict=True))
 
 
 def is_steady(mass: Mass, size: Size, tolerance: float) -> bool:
@@ -429,7 +449,7 @@ def area_spread(mass: Mass, size: Size) -> list[float] | None:
 
     def areas(values: Floats) -> list[float]:
         held = np.cumsum(np.sort(values, axis=None)[::-1])
-        return [_count(held, fraction) / (size.w * size.h) for fraction in FRACTIONS]
+        return [_count(held, fraction) / math.prod(size) for fraction in FRACTIONS]
 
     return mass.spread(areas) if mass.values.any() else None
 
@@ -483,10 +503,12 @@ def moments(profile: Floats) -> tuple[float, float]:
 
 
 def nearest_gaussian(values: Floats) -> GaussianFit:
-    """The Gaussian nearest to a map ``(h, w)`` of mass, by Levenberg-Marquardt from the map's moments."""
-    (mx, sx), (my, sy) = moments(values.sum(axis=0)), moments(values.sum(axis=1))
+    """The Gaussian nearest to a map of mass of any rank, by Levenberg-Marquardt from the map's moments."""
+    rank = values.ndim
+    along = [moments(profile) for profile in _profiles(values)]
     # Logarithms keep amplitude and widths positive. A map one pixel wide has no width: start from a fraction of one.
-    guess = np.array([np.log(values.max()), mx, my, np.log(max(sx, 0.3)), np.log(max(sy, 0.3))])
+    means, widths = [mean for mean, _ in along], [np.log(max(width, 0.3)) for _, width in along]
+    guess = np.array([np.log(values.max()), *means, *widths])
     damping, error, gradient, curvature = 1e-3, *_linearised(values, guess)
     for _ in range(_STEPS):
         step = np.linalg.solve(curvature + damping * np.diag(np.diag(curvature) + 1e-300), gradient)
@@ -501,31 +523,54 @@ def nearest_gaussian(values: Floats) -> GaussianFit:
             damping *= 5
             if damping > 1e9:
                 break
-    height, mx, my, sx, sy = (float(value) for value in guess)
+    height, *places = (float(value) for value in guess)
     spread = float(((values - values.mean()) ** 2).sum())
     r_squared = 1 - error / spread if spread > 0 else float(error == 0)
-    return GaussianFit(math.exp(height), (mx, my), (math.exp(sx), math.exp(sy)), r_squared)
+    sigma = tuple(math.exp(width) for width in places[rank:])
+    return GaussianFit(math.exp(height), tuple(places[:rank]), sigma, r_squared)
 
 
 def _linearised(values: Floats, guess: Floats) -> tuple[float, Floats, Floats]:
     """Squared error of a Gaussian, and the normal equations around it.
 
-    Each derivative is the product of a function of x and one of y, so all sums over the map are sums over its sides.
+    Each derivative is a product of functions of one axis each, so all sums over the map are sums over its sides.
     """
-    height, mx, my, sx, sy = (float(value) for value in guess)
-    x, along_x = _profile(values.shape[1], mx, math.exp(sx))
-    y, along_y = _profile(values.shape[0], my, math.exp(sy))
-    x *= math.exp(height)
-    columns = np.stack([x, along_x / math.exp(sx) * x, x, along_x**2 * x, x])
-    rows = np.stack([y, y, along_y / math.exp(sy) * y, y, along_y**2 * y])
-    residual = values - np.outer(y, x)
-    gradient: Floats = ((rows @ residual) * columns).sum(axis=1)
-    curvature: Floats = (columns @ columns.T) * (rows @ rows.T)
+    rank = values.ndim
+    height, *places = (float(value) for value in guess)
+    factors: list[list[Floats]] = []  # of each axis, in the order of arrays, its factor of every derivative
+    model: Floats = np.array(math.exp(height))
+    for axis in reversed(range(rank)):
+        width = math.exp(places[rank + axis])
+        bell, u = _bell(values.shape[rank - 1 - axis], places[axis], width)
+        own = [bell] * (1 + 2 * rank)
+        own[1 + axis], own[1 + rank + axis] = u / width * bell, u**2 * bell
+        factors.append(own)
+        model = np.multiply.outer(model, bell)
+    residual = values - model
+    gradient, curvature = np.empty(1 + 2 * rank), np.full((1 + 2 * rank,) * 2, math.exp(2 * height))
+    for number in range(1 + 2 * rank):
+        rest = residual
+        for own in factors:
+            rest = np.tensordot(own[number], rest, axes=(0, 0))
+        gradient[number] = math.exp(height) * float(rest)
+    for own in factors:
+        curvature *= np.array(own) @ np.array(own).T
     return float((residual**2).sum()), gradient, curvature
 
 
-def _profile(length: int, mean: float, sigma: float) -> tuple[Floats, Floats]:
+def _bell(length: int, mean: float, sigma: float) -> tuple[Floats, Floats]:
     """``exp(-u^2 / 2)`` along an axis, and ``u``."""
     u = np.asarray((np.arange(length) + 0.5 - mean) / sigma, np.float64)
     bell: Floats = np.exp(-(u**2) / 2)
     return bell, u
+
+
+def _profiles(values: Floats) -> list[Floats]:
+    """A map summed to lines along x, y, ..."""
+    axes = range(values.ndim)
+    return [values.sum(axis=tuple(other for other in axes if other != axis)) for axis in reversed(axes)]
+
+
+def _listed(numbers: Sequence[float], form: str) -> str:
+    """Numbers as a tuple holds them, without its brackets."""
+    return ", ".join(f"{number:{form}}" for number in numbers) + ("," if len(numbers) == 1 else "")

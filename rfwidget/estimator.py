@@ -6,8 +6,9 @@ A framework's wing derives from `ReceptiveField` and says how a network is built
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,8 +30,9 @@ from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_input_shape, as_model_input, check_finite, default_input, fit_model
 from rfwidget.network import Network, Patch
 from rfwidget.plotting import Panel, on_one_scale, plot_effective, plot_gradient, plot_grid, side_by_side
+from rfwidget.ranks import RANKS
 from rfwidget.survey import Survey, tabulate
-from rfwidget.types import GridPoint, GridShape, ImageShape, ReceptiveFieldDescription, Rect, Size
+from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 from rfwidget.verification import Verification, unmeasured
 
 if TYPE_CHECKING:
@@ -51,8 +53,11 @@ class ReceptiveField(ABC):
     from this class and supply ``_build``.
     """
 
+    _ranks: Collection[int] = (2,)
+    """Numbers of axes of the inputs that it takes; the wings of this package take sequences and volumes too."""
+
     _computed: Computed | None = None
-    _sample: npt.NDArray[np.uint8] | None = None
+    _sample: npt.NDArray[Any] | None = None
 
     @abstractmethod
     def _build(
@@ -67,7 +72,8 @@ class ReceptiveField(ABC):
         """Build the network from an input to a layer.
 
         Args:
-            input_shape: ``(height, width, channels)``; None: the model's own, or a default.
+            input_shape: ``(height, width, channels)``, ``(length, channels)`` or ``(depth, height, width, channels)``;
+                None: the model's own, or a default.
             input_layer: name of the image input; None: the model's first.
             output_layer: name of the layer; None: the last one with a 2-D grid.
             ignore_global_context: leave out paths through global context (global pooling, attention, ...) when the
@@ -81,21 +87,26 @@ class ReceptiveField(ABC):
             return f"{name}(nothing measured yet: call compute())"
         shape, grid = self.input_shape, self.output_shape
         return (
-            f"{name}({self.output_layer!r} on {self.input_layer!r}, image {shape.w}x{shape.h}, grid {grid.w}x{grid.h}:"
+            f"{name}({self.output_layer!r} on {self.input_layer!r}, {_image(shape)}, grid {_by(grid.size)}:"
             f" {self.rf_params})"
         )
 
-    def default_input_shape(self) -> tuple[int, int, int]:
+    def default_input_shape(self) -> tuple[int, ...]:
         """Image shape ``(height, width, channels)`` used where none is given."""
         return (96, 96, 3)
 
-    def read_shape(self, input_shape: Any) -> tuple[int | None, int | None, int | None]:
-        """The argument ``input_shape`` in the framework's order, or an `ImageShape`, as ``(height, width, channels)``.
+    def read_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """The argument ``input_shape`` in the framework's order, or an `ImageShape`, as ``(height, width, channels)``,
+        ``(length, channels)`` or ``(depth, height, width, channels)``.
 
         Raises:
-            ReceptiveFieldError: if it is neither.
+            ReceptiveFieldError: if it is none.
         """
-        return as_input_shape(input_shape)
+        shape = as_input_shape(input_shape)
+        if len(shape) - 1 not in self._ranks:
+            taken = " or ".join(RANKS[rank].order for rank in self._ranks)
+            raise ReceptiveFieldError(f"input_shape is {shape}: expected {taken}")
+        return shape
 
     def model_input(
         self, image: Any, shape: GridShape, preprocess: Callable[[Any], Any] | None = None
@@ -126,21 +137,22 @@ class ReceptiveField(ABC):
 
         Args:
             input_shape: the image, ``(height, width, channels)`` as Keras writes it (``image.shape`` fits), or an
-                `rfwidget.types.ImageShape`; None: the model's own, or 96x96x3.
+                `rfwidget.types.ImageShape`; a sequence, ``(length, channels)``; a volume, or frames, ``(depth, height,
+                width, channels)``; None: the model's own, or 96x96x3.
             input_layer: name of the image input; None: the model's first.
             output_layer: name of the layer, a path such as ``"backbone/block3_conv1"`` inside nested models; None: the
-                last layer with a 2-D grid, or what the model makes of it: an operation such as ``x + y`` by its own
-                name, code by the name of the model.
+                last layer with a grid of as many axes as the image, or what the model makes of it: an operation such as
+                ``x + y`` by its own name, code by the name of the model.
             ignore_global_context: measure the local path only, where global pooling, squeeze-and-excitation or
                 attention would make the receptive field unbounded.
             progress: called with the fraction done (0..1) and a few words.
 
         Returns:
             Offset and stride in pixels ``(x, y)``, and size in pixels; infinite size where the receptive field grows
-            with the image.
+            with the image. Of a sequence there is x alone, of a volume there is z too; see `rfwidget.types`.
 
         Raises:
-            ReceptiveFieldError: if the model cannot be built, a layer is unknown or has no 2-D grid, or the shape does
+            ReceptiveFieldError: if the model cannot be built, a layer is unknown or has no such grid, or the shape does
                 not fit. The estimator keeps its earlier result.
         """
         report = _validation.function("progress", progress, "a fraction 0..1 and a few words") or silent
@@ -218,20 +230,17 @@ class ReceptiveField(ABC):
             names = list(now.layers) if layers == "all" and "all" not in now.layers else [layers]
         else:
             names = _validation.series("layers", layers, "names of layers")
-        shape = ImageShape(now.input_shape.w, now.input_shape.h, now.input_shape.c)
-        found = []
+        shape, found = self.read_shape(now.input_shape), []
         with reporting(progress, "verify") as report:
             for number, name in enumerate(names):
                 report(number / len(names), f"checking {name}")
-                network = self._build(
-                    self.read_shape(shape), now.input_layer, name, ignore_global_context=False, progress=silent
-                )
+                network = self._build(shape, now.input_layer, name, ignore_global_context=False, progress=silent)
                 try:
                     field = measure_layer(network, silent)
                 except ReceptiveFieldError as error:
                     if layers != "all":
                         raise
-                    found.append(unmeasured(name, str(error)))
+                    found.append(unmeasured(name, len(now.input_shape.size), str(error)))
                     continue
                 found.append(check(network, field))
         return Verification(found)
@@ -273,7 +282,7 @@ class ReceptiveField(ABC):
             raise ReceptiveFieldError("the data set never ends: say how many images to take, n=1000, or tolerance=0.01")
         with reporting(progress, "effective receptive field") as report:
             shape, index = self.input_shape, self._channel(channel)
-            cells = pick_cells(points, self.field, self._grid, Size(shape.w, shape.h))
+            cells = pick_cells(points, self.field, self._grid, shape.size)
             frames = frames_of(self.field, shape)
             self.prepare()  # on the sample image: how gradients are computed must not depend on which image is first
             if client is None:
@@ -287,10 +296,15 @@ class ReceptiveField(ABC):
         """Receptive field of a cell.
 
         Args:
-            point: the cell, ``(x, y)``.
+            point: the cell, ``(x, y)``; along a sequence ``(x,)``, or just its number; in a volume ``(x, y, z)``.
             clip: give the first to the last pixel of the image that really influences the cell, instead of the
                 theoretical rectangle, which may overhang the image. A cell that sees only padding has the empty
                 rectangle, ``Rect(0, 0, 0, 0)``.
+
+        Returns:
+            Of an image ``Rect(left, top, right, bottom)``, of a sequence ``Rect(left, right)``, of a volume
+            ``Rect(left, top, front, right, bottom, back)``. A recurrence that goes forward sees everything before it:
+            its left edge is -inf, and its right edge finite.
 
         Raises:
             ReceptiveFieldError: if the cell is outside the grid.
@@ -302,30 +316,30 @@ class ReceptiveField(ABC):
         """Which cells' receptive fields hold a pixel.
 
         Args:
-            pixel: ``(x, y)``, whole numbers inside the image.
+            pixel: ``(x, y)``, whole numbers inside the image; of a sequence the number of a sample.
 
         Returns:
-            Boolean grid ``(h, w)``; it may have holes where convolutions are dilated.
+            Boolean grid ``(h, w)``, ``(l,)`` or ``(d, h, w)``; it may have holes where convolutions are dilated.
 
         Raises:
             ReceptiveFieldError: if the pixel is outside the image.
         """
-        return forward.cells_seeing(self.network, pixel_inside(pixel, Size(self.input_shape.w, self.input_shape.h)))
+        return forward.cells_seeing(self.network, pixel_inside(pixel, self.input_shape.size))
 
     def cells_covering(self, box: Sequence[float]) -> npt.NDArray[np.bool_]:
         """Which cells' receptive fields hold all of a box of the image: those that see a whole object.
 
         Args:
-            box: `Rect` ``(left, top, right, bottom)`` in pixels, inside the image.
+            box: `Rect` ``(left, top, right, bottom)`` in pixels, inside the image; ``(left, right)`` in a sequence,
+                ``(left, top, front, right, bottom, back)`` in a volume.
 
         Returns:
-            Boolean grid ``(h, w)``.
+            Boolean grid ``(h, w)``, ``(l,)`` or ``(d, h, w)``.
 
         Raises:
             ReceptiveFieldError: if the box is not inside the image.
         """
-        inside = box_inside(box, Size(self.input_shape.w, self.input_shape.h))
-        return forward.cells_covering(self.network, inside)
+        return forward.cells_covering(self.network, box_inside(box, self.input_shape.size))
 
     # What the last compute has found ----------------------------------------------------------------------------------
 
@@ -375,13 +389,13 @@ class ReceptiveField(ABC):
         return self.network.layers
 
     @property
-    def uniform(self) -> tuple[bool, bool]:
+    def uniform(self) -> tuple[bool, ...]:
         """Whether all cells see the same extent, one stride apart, along ``(x, y)``.
 
         If not (branches with misaligned centres, transposed convolutions, resizing), ``rf_params`` describes the
         smallest box that, moved by the mean stride, contains every cell's receptive field; `rect_at` is exact for each.
         """
-        return (self.field.x.uniform, self.field.y.uniform)
+        return tuple(axis.uniform for axis in self.field)
 
     # Gradients, with the model's own weights --------------------------------------------------------------------------
 
@@ -396,18 +410,13 @@ class ReceptiveField(ABC):
             channel: output channel; None: the mean of all.
 
         Returns:
-            float32 ``(height, width, channels)``, zero outside the receptive field.
+            float32 ``(height, width, channels)``, zero outside the receptive field; of a sequence
+            ``(length, channels)``, of a volume ``(depth, height, width, channels)``.
 
         Raises:
             ReceptiveFieldError: if the cell, the channel or the image does not fit, or the gradient is not finite.
         """
-        shape = self.input_shape
-        patch = self.gradient_patch(point, image, channel)
-        if patch.values.shape[:2] == (shape.h, shape.w):
-            return patch.values
-        full = np.zeros((shape.h, shape.w, shape.c), np.float32)
-        full[patch.rows, patch.columns] = patch.values
-        return full
+        return self.gradient_patch(point, image, channel).spread(self.input_shape)
 
     def gradient_patch(self, point: Sequence[int], image: Any = None, channel: int | None = None) -> Patch:
         """As `gradient_at`, but only the part of the image outside which the gradient is zero."""
@@ -432,11 +441,11 @@ class ReceptiveField(ABC):
             ReceptiveFieldError: as `gradient_at`.
         """
         cells, shape = self._cells(points), self.input_shape
-        size = 4.0 * len(cells) * shape.h * shape.w * shape.c
+        size = 4.0 * len(cells) * math.prod(shape[1:])
         check_memory(f"An array of {len(cells)} gradient maps", size, "take gradient_patches, one map after the other")
-        full = np.zeros((len(cells), shape.h, shape.w, shape.c), np.float32)
+        full = np.zeros((len(cells), *shape.lengths, shape.c), np.float32)
         for map_, patch in zip(full, self.gradient_patches(cells, image, channel), strict=True):
-            map_[patch.rows, patch.columns] = patch.values
+            map_[patch.part] = patch.values
         return full
 
     def gradient_patches(
@@ -466,7 +475,7 @@ class ReceptiveField(ABC):
         """Output of the layer for an image, ``(h, w)``: one channel, or the mean of all."""
         index = self._channel(channel)
         values = self.network.feature_map(as_model_input(self._pixels(image), self.input_shape))
-        return values.mean(axis=2) if index is None else values[:, :, index]
+        return values.mean(axis=-1) if index is None else values[..., index]
 
     # Pictures ---------------------------------------------------------------------------------------------------------
 
@@ -493,7 +502,7 @@ class ReceptiveField(ABC):
             self.field.rect(cell),
             self.input_shape,
             image=image,
-            title=f"{self.output_layer}, cell ({cell.x}, {cell.y})",
+            title=f"{self.output_layer}, cell {tuple(cell)}",
             ax=ax,
             figsize=figsize,
         )
@@ -541,12 +550,13 @@ class ReceptiveField(ABC):
         image = default_input(shape) if custom_image is None else custom_image
         as_model_input(image, shape)
         names = _validation.series("layers", layers, "names of layers")
-        survey = self.survey(ImageShape(shape.w, shape.h, shape.c), self.input_layer)
+        survey = self.survey(shape, self.input_layer)
         fields = [(survey[layer], survey.field(layer)) for layer in names]
         panels = side_by_side(len(fields), axes)
         for (row, field), ax in zip(fields, panels, strict=True):
             plot_grid(field, shape, row.grid, image, title=row.name, ax=ax)
-        on_one_scale(panels)
+        if len(shape.size) == 2:  # pictures of others hold axes of their own, as long as the input
+            on_one_scale(panels)
         return panels
 
     def plot_effective(
@@ -575,7 +585,7 @@ class ReceptiveField(ABC):
 
     @property
     def _grid(self) -> Size:
-        return Size(self.output_shape.w, self.output_shape.h)
+        return self.output_shape.size
 
     @property
     def _panel(self) -> Panel:
@@ -583,7 +593,7 @@ class ReceptiveField(ABC):
             self.plot_rf_grid(ax=ax)
             ax.set_title(title or self.output_layer, parse_math=False)
 
-        return Panel("ReceptiveField", "xy", draw)
+        return Panel("ReceptiveField", "xy" if len(self.input_shape.size) == 2 else "", draw)
 
     def _cell(self, point: Sequence[int]) -> GridPoint:
         return cell_inside(point, self._grid)
@@ -600,17 +610,26 @@ class ReceptiveField(ABC):
         if image is not None:
             return fit_model(image, shape)
         sample = self._sample
-        if sample is None or sample.shape != (shape.h, shape.w, shape.c):
+        if sample is None or sample.shape != (*shape.lengths, shape.c):
             self._sample = sample = default_input(shape)
         return sample
 
 
+def _by(sizes: Iterable[float]) -> str:
+    return "x".join(f"{side:g}" for side in sizes)
+
+
+def _image(shape: GridShape) -> str:
+    """An input in a few words: ``image 96x64``."""
+    return f"{RANKS[len(shape.size)].thing} {_by(shape.size)}"
+
+
 def _check_patch(patch: Patch, image: npt.NDArray[Any], cell: GridPoint) -> Patch:
     """The gradient map of a cell, if it and the pixels under it are finite."""
-    check_finite(image[patch.rows, patch.columns])
+    check_finite(image[patch.part])
     if not np.isfinite(patch.values).all():
         raise ReceptiveFieldError(
-            f"the gradient of cell ({cell.x}, {cell.y}) is not finite: does the model give NaN or overflow on this "
+            f"the gradient of cell {tuple(cell)} is not finite: does the model give NaN or overflow on this "
             "image? Check its weights and the range of the image (preprocess)"
         )
     return patch

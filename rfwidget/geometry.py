@@ -16,8 +16,6 @@ import numpy.typing as npt
 
 from rfwidget.types import GridPoint, ReceptiveFieldDescription, Rect, Size
 
-EMPTY = Rect(0, 0, 0, 0)
-
 
 class AxisField(NamedTuple):
     """Theoretical receptive fields of all cells along one axis.
@@ -26,7 +24,8 @@ class AxisField(NamedTuple):
         cells: number of cells after which the pattern repeats.
         pixels: shift of the receptive field over that many cells.
         edges: first and last edge of the cells 0 .. ``cells`` - 1, in pixels; they may lie outside the image. An
-            unbounded axis has ``(-inf, inf)`` in every place; a cell that sees nothing has ``(0, 0)``.
+            unbounded axis has ``(-inf, inf)`` in every place, one that a recurrence goes along is infinite on one
+            side; a cell that sees nothing has ``(0, 0)``.
         others: cells that see something else, because borders wrap or differ: ``(cell, first edge, last edge)``.
 
     >>> AxisField(cells=1, pixels=4, edges=((0, 34),)).edges_at(2)
@@ -109,7 +108,11 @@ class AxisField(NamedTuple):
         if self.others:
             return False
         if self.unbounded:
-            return all(math.isinf(low) and math.isinf(high) for low, high in self.edges)
+            moved = [n * self.pixels for n in range(self.cells)]  # in parts of a pixel, to stay exact
+            return (
+                len({(a * self.cells - n, b * self.cells - n) for (a, b), n in zip(self.edges, moved, strict=True)})
+                == 1
+            )
         return len(self._shifted) == self.cells and len(set(self._shifted)) == 1
 
     @property
@@ -159,20 +162,22 @@ class FieldGeometry(tuple[AxisField, ...]):
         """Along y."""
         return self[1]
 
+    @property
+    def z(self) -> AxisField:
+        """Along z."""
+        return self[2]
+
     def rect(self, point: GridPoint) -> Rect:
         """Receptive field of a cell; it may overhang the image."""
-        (left, right), (top, bottom) = self.x.edges_at(point.x), self.y.edges_at(point.y)
-        if left == right or top == bottom:
-            return EMPTY
-        return Rect(left, top, right, bottom)
+        return Rect.of(axis.edges_at(cell) for axis, cell in zip(self, point, strict=True))
 
     @property
     def description(self) -> ReceptiveFieldDescription:
         """Offset, stride and size, in the printed form of the public contract."""
         return ReceptiveFieldDescription(
-            offset=(float(self.x.offset), float(self.y.offset)),
-            stride=(float(self.x.stride), float(self.y.stride)),
-            size=Size(self.x.size, self.y.size),
+            offset=tuple(float(axis.offset) for axis in self),
+            stride=tuple(float(axis.stride) for axis in self),
+            size=Size(*(axis.size for axis in self)),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -206,11 +211,13 @@ def extent(support: npt.NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def rect_of_support(support: npt.NDArray[np.bool_]) -> Rect:
-    """Smallest rectangle around the True entries of a map ``(h, w)``; empty if there are none.
+    """Smallest rectangle around the True entries of a map ``(h, w)``, interval of ``(l,)``, box of ``(d, h, w)``; empty
+    if there are none.
 
     >>> rect_of_support(np.eye(3, 5, k=1, dtype=bool))
     Rect(left=1, top=0, right=4, bottom=3)
     """
-    left, right = extent(np.any(support, axis=0))
-    top, bottom = extent(np.any(support, axis=1))
-    return Rect(left, top, right, bottom) if right and bottom else EMPTY
+    axes = range(support.ndim)
+    others = (tuple(other for other in axes if other != axis) for axis in reversed(axes))
+    along = (extent(np.any(support, axis=across)) for across in others)
+    return Rect.of(along)

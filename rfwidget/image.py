@@ -17,6 +17,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from rfwidget._validation import brief, flag, whole
 from rfwidget.errors import ReceptiveFieldError, suggest
+from rfwidget.ranks import RANKS, measured
+from rfwidget.signals import get_default_signal, get_default_signals, get_default_volume
 from rfwidget.types import GridShape, ImageShape, Size
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -102,22 +104,28 @@ def get_default_images() -> list[str]:
     return list(_PICTURES)
 
 
-def as_input_shape(shape: Any) -> tuple[int | None, int | None, int | None]:
-    """The argument ``input_shape``: ``(height, width, channels)``, or an `ImageShape`, whose fields have names.
+def as_input_shape(shape: Any) -> tuple[int | None, ...]:
+    """The argument ``input_shape``: ``(height, width, channels)`` of images, ``(length, channels)`` of sequences,
+    ``(depth, height, width, channels)`` of volumes; or an `ImageShape` or a `GridShape`, whose fields have names.
 
     Raises:
-        ReceptiveFieldError: if it is neither; each entry is a whole number of at least 1, or None for any.
+        ReceptiveFieldError: if it is none; each entry is a whole number of at least 1, or None for any.
 
     >>> as_input_shape(ImageShape(w=160, h=96))
     (96, 160, 3)
     """
     if isinstance(shape, ImageShape):
         shape = (shape.h, shape.w, shape.c)
-    if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence) or len(shape) != 3:
-        raise ReceptiveFieldError(f"input_shape is {brief(shape)}: expected (height, width, channels), image.shape say")
-    h, w, c = (None if side is None else whole("each entry of input_shape", side, low=1) for side in shape)
-    check_image_size(w or 1, h or 1, c or 1)
-    return h, w, c
+    elif isinstance(shape, GridShape):
+        shape = (*shape.lengths, shape.c)
+    if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence) or len(shape) - 1 not in RANKS:
+        raise ReceptiveFieldError(
+            f"input_shape is {brief(shape)}: expected (height, width, channels), image.shape say; {RANKS[1].order} for "
+            f"sequences, {RANKS[3].order} for volumes"
+        )
+    sides = tuple(None if side is None else whole("each entry of input_shape", side, low=1) for side in shape)
+    check_size([side or 1 for side in sides[:-1]], sides[-1] or 1)
+    return sides
 
 
 def as_array(image: Any) -> npt.NDArray[Any]:
@@ -148,25 +156,31 @@ def fit_model(image: Any, shape: GridShape) -> npt.NDArray[Any]:
     """As `as_model_input`, but without a look at the values or a copy: it costs the same at any size.
 
     Returns:
-        ``(h, w, c)`` of any real type, often a view of ``image``.
+        ``(h, w, c)`` (``(l, c)``, ``(d, h, w, c)``) of any real type, often a view of ``image``.
 
     Raises:
         ReceptiveFieldError: if the image does not fit the input.
     """
-    array = _as_numbers(image)
-    h, w, c = array.shape
-    if (w, h) != (shape.w, shape.h):
+    rank = RANKS[len(shape.size)]
+    array = _as_numbers(image, len(shape.size))
+    *lengths, c = array.shape
+    if tuple(lengths) != shape.lengths:
+        by = "" if len(lengths) == 1 else " (width x height)" if len(lengths) == 2 else " (width x height x depth)"
+        change = "resize" if len(lengths) == 2 else "cut"
+        own = measured(shape.size).split()[0]
         raise ReceptiveFieldError(
-            f"the image is {w}x{h} pixels (width x height), the model input {shape.w}x{shape.h}: "
-            "resize the image, or compute again with input_shape=image.shape"
+            f"the {rank.thing} is {measured(reversed(lengths))}{by}, the model input {own}: "
+            f"{change} the {rank.thing}, or compute again with input_shape={rank.thing}.shape"
         )
     if c == shape.c:
         return array
     if c == 1:
-        return np.broadcast_to(array, (h, w, shape.c))
+        return np.broadcast_to(array, (*lengths, shape.c))
     if shape.c == 1:
         return array.astype(np.float32) @ np.full((c, 1), 1 / c, dtype=np.float32)
-    raise ReceptiveFieldError(f"the image has {c} channels, the model input {shape.c}: give one with 1 or {shape.c}")
+    raise ReceptiveFieldError(
+        f"the {rank.thing} has {c} channels, the model input {shape.c}: give one with 1 or {shape.c}"
+    )
 
 
 def check_finite(array: npt.NDArray[Any]) -> None:
@@ -196,10 +210,23 @@ def as_picture(image: Any) -> npt.NDArray[np.uint8]:
     return np.rint((values - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
 
 
-def default_input(shape: GridShape, name: str = "grace_hopper") -> npt.NDArray[np.uint8]:
-    """A sample image at the size of a model's input, ``(h, w, c)``; unusual channel counts repeat its colours."""
-    picture = get_default_image(ImageShape(shape.w, shape.h, 1 if shape.c == 1 else 3), name=name)
+def default_input(shape: GridShape, name: str | None = None) -> npt.NDArray[Any]:
+    """A sample image at the size of a model's input, ``(h, w, c)``; unusual channel counts repeat its colours.
+
+    For sequences and volumes it is one of `rfwidget.signals`.
+    """
+    if len(shape.size) == 1:
+        return get_default_signal((shape.w, shape.c), name or "chirp")
+    if len(shape.size) == 3:
+        return get_default_volume((shape.d, shape.h, shape.w, shape.c))
+    picture = get_default_image(ImageShape(shape.w, shape.h, 1 if shape.c == 1 else 3), name=name or "grace_hopper")
     return picture if shape.c in (1, 3) else picture[:, :, np.arange(shape.c) % 3]
+
+
+def default_inputs(shape: GridShape) -> list[npt.NDArray[Any]]:
+    """All sample images, or signals, or volumes, at the size of a model's input."""
+    names: dict[int, list[str | None]] = {1: [*get_default_signals()], 2: [*get_default_images()], 3: [None]}
+    return [default_input(shape, name) for name in names[len(shape.size)]]
 
 
 def read_picture(path: Path) -> npt.NDArray[np.uint8]:
@@ -226,39 +253,47 @@ def fit_picture(pixels: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uin
 
 def check_image_size(width: int, height: int, channels: int = 1) -> None:
     """Refuse images of more than `MAX_PIXELS`, or `MAX_VALUES`, before anything is allocated for them."""
-    if width * height > MAX_PIXELS:
+    check_size((height, width), channels)
+
+
+def check_size(lengths: Sequence[int], channels: int = 1) -> None:
+    """As `check_image_size`, for sequences and volumes too; lengths are in the order of arrays."""
+    rank, sizes = RANKS[len(lengths)], measured(reversed(lengths))
+    some = f"{'an' if rank.thing == 'image' else 'a'} {rank.thing} of {sizes}"
+    change = "resize it first" if rank.thing == "image" else "take a part of it"
+    if math.prod(lengths) > MAX_PIXELS:
+        raise ReceptiveFieldError(f"{some} is too large: at most {MAX_PIXELS:,} {rank.unit}, {change}")
+    if math.prod(lengths) * channels > MAX_VALUES:
         raise ReceptiveFieldError(
-            f"an image of {width}x{height} pixels is too large: at most {MAX_PIXELS:,} pixels, resize it first"
-        )
-    if width * height * channels > MAX_VALUES:
-        raise ReceptiveFieldError(
-            f"an image of {width}x{height} pixels and {channels} channels is too large: at most {MAX_VALUES:,} values, "
-            "give fewer channels or resize it first"
+            f"{some} and {channels} channels is too large: at most {MAX_VALUES:,} values, give fewer channels or "
+            f"{change}"
         )
 
 
-def _as_numbers(image: Any) -> npt.NDArray[Any]:
-    if isinstance(image, Image.Image):
+def _as_numbers(image: Any, rank: int = 2) -> npt.NDArray[Any]:
+    """Channels last."""
+    word, order = RANKS[rank].thing, RANKS[rank].order
+    if isinstance(image, Image.Image) and rank == 2:
         check_image_size(*image.size)
         image = image if image.mode in ("L", "RGB", "F", "I", "I;16") else image.convert("RGB")
     try:
-        array = _channels_last(image) if _is_torch(image) else np.asarray(image)
+        array = _channels_last(image, rank) if _is_torch(image) else np.asarray(image)
     except Exception as error:  # frameworks raise all sorts of errors for tensors without values
-        raise ReceptiveFieldError(
-            f"{type(image).__name__} is no image: give an array (height, width, channels)"
-        ) from error
+        raise ReceptiveFieldError(f"{type(image).__name__} is no {word}: give an array {order}") from error
+    a_word = f"{'an' if word == 'image' else 'a'} {word}"
     if array.dtype.kind not in "biuf":
         raise ReceptiveFieldError(
-            f"an image of type {array.dtype} cannot be used: give numbers (height, width, channels), uint8 or float"
+            f"{a_word} of type {array.dtype} cannot be used: give numbers {order}, uint8 or float"
         )
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or 0 in array.shape:
+    if array.ndim == rank:
+        array = array[..., None]
+    if array.ndim != rank + 1 or 0 in array.shape:
+        without = "(height, width)" if rank == 2 else order.replace(", channels", "")
         raise ReceptiveFieldError(
-            f"an image of shape {array.shape} cannot be used: expected (height, width, channels) or (height, width), "
-            "one image without a batch axis, no side of 0"
+            f"{a_word} of shape {array.shape} cannot be used: expected {order} or {without}, "
+            f"one {word} without a batch axis, no side of 0"
         )
-    check_image_size(array.shape[1], array.shape[0], array.shape[2])
+    check_size(array.shape[:-1], array.shape[-1])
     return array
 
 
@@ -266,13 +301,13 @@ def _is_torch(image: Any) -> bool:
     return type(image).__module__.partition(".")[0] in ("torch", "torchvision") and hasattr(image, "detach")
 
 
-def _channels_last(tensor: Any) -> npt.NDArray[Any]:
+def _channels_last(tensor: Any, rank: int) -> npt.NDArray[Any]:
     """A PyTorch tensor ``(c, h, w)``, alone in its batch or without one, in the order of all other images."""
     values = tensor.detach().cpu()
     values = values.float() if values.dtype.itemsize == 2 else values  # NumPy has no bfloat16
     array: npt.NDArray[Any] = values.numpy()
-    array = array[0] if array.ndim == 4 and array.shape[0] == 1 else array
-    return np.moveaxis(array, 0, -1) if array.ndim == 3 else array
+    array = array[0] if array.ndim == rank + 2 and array.shape[0] == 1 else array
+    return np.moveaxis(array, 0, -1) if array.ndim == rank + 1 else array
 
 
 def _image_shape(shape: Any) -> ImageShape:

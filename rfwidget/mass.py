@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,28 +21,27 @@ GROUPS = 8
 
 
 class Mass:
-    """Maps ``(h, w)`` summed over images.
+    """Maps ``(h, w)``, ``(l,)`` or ``(d, h, w)`` summed over images.
 
     Args:
-        height: rows of the map.
-        width: columns of the map.
+        lengths: of the map, in the order of arrays.
 
     >>> one, other = Mass(1, 2), Mass(1, 2)
     >>> one.begin_image()
-    >>> one.add(np.array([[1e16, 0.1]]), left=0, top=0)
+    >>> one.add(np.array([[1e16, 0.1]]), (0, 0))
     >>> other.begin_image()
-    >>> other.add(np.array([[1.0, 0.2]]), left=0, top=0)
+    >>> other.add(np.array([[1.0, 0.2]]), (0, 0))
     >>> other.begin_image()
-    >>> other.add(np.array([[1.0, 0.3]]), left=0, top=0)
+    >>> other.add(np.array([[1.0, 0.3]]), (0, 0))
     >>> (one + other).values.tolist() == (other + one).values.tolist() == [[1e16 + 2, 0.6]]
     True
     """
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, *lengths: int) -> None:
         self.images = 0
-        self.high: Floats = np.zeros((height, width))
-        self.low: Floats = np.zeros((height, width))
-        self.groups: Floats = np.zeros((0, height, width))
+        self.high: Floats = np.zeros(lengths)
+        self.low: Floats = np.zeros(lengths)
+        self.groups: Floats = np.zeros((0, *lengths))
 
     @classmethod
     def of(cls, high: Floats, low: Floats, groups: Floats, images: int) -> Mass:
@@ -61,16 +61,25 @@ class Mass:
             self.groups = np.concatenate([self.groups, np.zeros((1, *self.high.shape))])
         self.images += 1
 
-    def add(self, values: Floats, left: int, top: int) -> None:
-        """Add a map at a place, without what lies outside."""
-        (h, w), (mh, mw) = self.high.shape, values.shape
-        rows, columns = slice(max(top, 0), min(top + mh, h)), slice(max(left, 0), min(left + mw, w))
-        if rows.start >= rows.stop or columns.start >= columns.stop:
-            return
-        inside = values[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-        self.groups[(self.images - 1) % GROUPS, rows, columns] += inside
-        self.high[rows, columns], left_out = _exact_sum(self.high[rows, columns], inside)
-        self.low[rows, columns] += left_out
+    def add(self, values: Floats, corner: Sequence[int]) -> None:
+        """Add a map at a place, without what lies outside.
+
+        Args:
+            values: the map.
+            corner: where it begins along x, y, ...
+        """
+        target: list[Any] = []
+        source: list[Any] = []
+        for start, length, room in zip(reversed(corner), values.shape, self.high.shape, strict=True):
+            first, last = max(start, 0), min(start + length, room)
+            if first >= last:
+                return
+            target.append(slice(first, last))
+            source.append(slice(first - start, last - start))
+        place, inside = tuple(target), values[tuple(source)]
+        self.groups[((self.images - 1) % GROUPS, *place)] += inside
+        self.high[place], left_out = _exact_sum(self.high[place], inside)
+        self.low[place] += left_out
 
     def __add__(self, other: Mass) -> Mass:
         """The sum over the images of both, those of the other one dealt on from where this one ends."""

@@ -2,6 +2,9 @@
 
 Nothing here measures or draws. An instance stands for one network from its image input to one layer, built once, that
 can be run on images of other sizes as well; it never changes the user's model.
+
+Where arrays ``(h, w)`` are said here, those of a sequence are ``(l,)`` and those of a volume ``(d, h, w)``; sizes and
+points have as many fields as there are axes.
 """
 
 from __future__ import annotations
@@ -26,24 +29,47 @@ class Patch(NamedTuple):
     """A gradient map where it can differ from zero.
 
     Attributes:
-        values: float32 ``(h, w, c)``; outside the patch the gradient is zero.
-        left: column of the image at which ``values[:, 0]`` stands.
-        top: row of the image at which ``values[0]`` stands.
+        values: float32 ``(h, w, c)``, of a sequence ``(l, c)``, of a volume ``(d, h, w, c)``; outside the patch the
+            gradient is zero.
+        left: column of the image at which the patch begins.
+        top: row at which it begins, if there are rows.
+        front: plane at which it begins, if there are planes.
     """
 
     values: npt.NDArray[np.float32]
     left: int
-    top: int
+    top: int = 0
+    front: int = 0
+
+    @property
+    def start(self) -> tuple[int, ...]:
+        """Where it begins along x, y, ..."""
+        return (self.left, self.top, self.front)[: self.values.ndim - 1]
 
     @property
     def rows(self) -> slice:
         """Rows of the image that it covers."""
-        return slice(self.top, self.top + self.values.shape[0])
+        return self.part[-2]
 
     @property
     def columns(self) -> slice:
         """Columns of the image that it covers."""
-        return slice(self.left, self.left + self.values.shape[1])
+        return self.part[-1]
+
+    @property
+    def part(self) -> tuple[slice, ...]:
+        """The part of an image's array that it covers."""
+        starts = zip(reversed(self.start), self.values.shape, strict=False)
+        return tuple(slice(start, start + length) for start, length in starts)
+
+    def spread(self, shape: GridShape) -> npt.NDArray[np.float32]:
+        """The gradient map of the whole image."""
+        lengths = shape.lengths
+        if self.values.shape[:-1] == lengths:
+            return self.values
+        full = np.zeros((*lengths, shape.c), np.float32)
+        full[self.part] = self.values
+        return full
 
 
 class LayerField(NamedTuple):
@@ -114,35 +140,33 @@ class Network(ABC):
         across it. A framework's wing may know a cheaper one.
 
         Args:
-            axis: ``"x"`` or ``"y"``.
+            axis: ``"x"``, ``"y"`` or ``"z"``.
             length: image width (height), congruent to the requested one modulo the period.
             cells: columns (rows) of the grid.
 
         Returns:
             ``(len(cells), length)``, never negative.
         """
-        image = Size(length, self._short("y")) if axis == "x" else Size(self._short("x"), length)
+        place = "xyz".index(axis)
+        image = Size(*(length if k == place else self._short(k) for k in range(len(self.period))))
         grid = self.grid_size(image)
-        if axis == "x":
-            points = [GridPoint(cell, int(grid.h) // 2) for cell in cells]
-        else:
-            points = [GridPoint(int(grid.w) // 2, cell) for cell in cells]
-        result: npt.NDArray[np.float64] = self.sensitivity(image, points).sum(axis=1 if axis == "x" else 2)
+        middle = [int(count) // 2 for count in grid]
+        points = [GridPoint(*(cell if k == place else m for k, m in enumerate(middle))) for cell in cells]
+        result: npt.NDArray[np.float64] = summed_across(self.sensitivity(image, points), place)
         return result
 
-    def _short(self, axis: str) -> int:
+    def _short(self, place: int) -> int:
         """A short but safe side of a strip: a few periods, and small fields twice, more than a cell needs to exist."""
-        full, period = (
-            (self.input_shape.w, int(self.period.w)) if axis == "x" else (self.input_shape.h, int(self.period.h))
-        )
+        sides = self.input_shape.size
+        full, period = int(sides[place]), int(self.period[place])
         if not self.resizable:
             return full
-        reach = (self.reach.w if axis == "x" else self.reach.h) if self.reach is not None else math.inf
+        reach = self.reach[place] if self.reach is not None else math.inf
         more = 4 * period
         if reach <= _SMALL:
             more += math.ceil(2 * reach / period) * period
         for side in range(full % period or period, full + more, period):
-            image = Size(side, self.input_shape.h) if axis == "x" else Size(self.input_shape.w, side)
+            image = Size(*(side if k == place else n for k, n in enumerate(sides)))
             if min(self.grid_size(image)) > 0:
                 return side + more if reach <= _SMALL else min(full, side + more)
         return full
@@ -163,8 +187,7 @@ class Network(ABC):
 
     def visible(self, point: GridPoint) -> Rect:
         """First to last pixel of the real image that influences a cell; the empty rectangle if none does."""
-        image = Size(self.input_shape.w, self.input_shape.h)
-        return rect_of_support(self.sensitivity(image, [point])[0] != 0)
+        return rect_of_support(self.sensitivity(self.input_shape.size, [point])[0] != 0)
 
     def observed(self, points: Sequence[GridPoint]) -> npt.NDArray[np.bool_] | None:  # noqa: ARG002
         """Pixels of the real image that cells were seen to depend on, found in another way than sensitivities are.
@@ -224,3 +247,10 @@ class Network(ABC):
     @abstractmethod
     def feature_map(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Output of the layer, ``(h, w, c)``, for a model input ``(h, w, c)``."""
+
+
+def summed_across(maps: npt.NDArray[Any], place: int) -> npt.NDArray[Any]:
+    """Maps ``(n, *lengths)`` summed to lines along x (0), y (1), ..."""
+    kept = maps.ndim - 1 - place
+    result: npt.NDArray[Any] = maps.sum(axis=tuple(axis for axis in range(1, maps.ndim) if axis != kept))
+    return result

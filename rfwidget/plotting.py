@@ -15,27 +15,36 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget import _validation
+from rfwidget import _validation, plotting_lines, plotting_sections
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_picture
-from rfwidget.types import GridPoint, GridShape, Rect, Size
+from rfwidget.marks import (
+    CORNER_STYLES,
+    FIRST,
+    Mass,
+    axes_for,
+    cell_centres,
+    corner_cells,
+    finite_rect,
+    naive_rect,
+    normalised_gradient,
+)
+from rfwidget.ranks import RANKS, measured
+from rfwidget.types import GridShape, Rect, Size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-
-FIRST, CENTRAL, LAST = "red", "blue", "green"
-"""Colours of the first (top left), the central and the last (bottom right) cell."""
-
-CORNER_STYLES = ((FIRST, "-", "first"), (CENTRAL, "--", "central"), (LAST, "-.", "last"))
-"""Colour, dash pattern and word for the three cells: colour is never the only sign."""
 
 SIZE, STRIDE, IDLE = "#0b61a4", "#c25700", "#8a8a8a"
 """Colours of sizes, strides and unproductive layers; they differ in brightness, and for the colour-blind."""
 
 CONTOURS = ((0.5, "-"), (0.95, "--"))
 """Shares of the mass drawn as contours, and their dash patterns."""
+
+_WAYS = (("width", "-"), ("height", "--"), ("depth", ":"))
+"""Word and line of the sizes along x, y and z."""
 
 _NAMES = 14  # layers that are named on the axis
 _DOTTED = 40  # more layers than these are drawn as a line without dots
@@ -49,11 +58,11 @@ class Layer(Protocol):
         """Extent of the receptive field in pixels."""
 
     @property
-    def stride(self) -> tuple[float, float]:
+    def stride(self) -> tuple[float, ...]:
         """Its shift from one cell to the next, in pixels."""
 
     @property
-    def unproductive(self) -> tuple[bool, bool]:
+    def unproductive(self) -> tuple[bool, ...]:
         """Whether looking further adds nothing."""
 
 
@@ -73,28 +82,6 @@ class Layers(Protocol):
     def __len__(self) -> int: ...
 
 
-class Mass(Protocol):
-    """What a picture shows of a mass within a field; a `rfwidget.effective.EffectiveField`."""
-
-    @property
-    def map(self) -> npt.NDArray[np.float64]:
-        """The mass of each pixel."""
-
-    @property
-    def size(self) -> Size:
-        """Extent of the theoretical field."""
-
-    @property
-    def ratio(self) -> tuple[float, float]:
-        """Effective by theoretical size along ``(x, y)``."""
-
-    def contour(self, fraction: float) -> list[npt.NDArray[np.int64]]:
-        """Closed lines around a share of the mass."""
-
-    def contour_ratio(self, fraction: float) -> float:
-        """Share of the field's area inside them."""
-
-
 class Panel(NamedTuple):
     """How a thing is drawn beside others of its kind; every thing that `compare` takes has one as ``_panel``.
 
@@ -107,37 +94,6 @@ class Panel(NamedTuple):
     kind: str
     along: str
     draw: Callable[[str, Axes], object]
-
-
-def corner_cells(grid: Size) -> tuple[GridPoint, GridPoint, GridPoint]:
-    """First, central and last cell of a grid.
-
-    >>> corner_cells(Size(16, 9))
-    (GridPoint(x=0, y=0), GridPoint(x=8, y=4), GridPoint(x=15, y=8))
-    """
-    w, h = int(grid.w), int(grid.h)
-    return GridPoint(0, 0), GridPoint(w // 2, h // 2), GridPoint(w - 1, h - 1)
-
-
-def normalised_gradient(gradient: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """A gradient map as one signed value per pixel in -1..1: the mean over channels, by its largest magnitude.
-
-    Args:
-        gradient: ``(h, w, c)``.
-    """
-    values: npt.NDArray[np.float64] = gradient.astype(np.float64).mean(axis=2)
-    peak = float(np.abs(values).max(initial=0.0))
-    return values / peak if peak > 0 else values
-
-
-def finite_rect(rect: Rect, image: GridShape) -> Rect:
-    """The rectangle with infinite edges brought to those of the image, so that it can be drawn."""
-    return Rect(
-        rect.left if np.isfinite(rect.left) else 0,
-        rect.top if np.isfinite(rect.top) else 0,
-        rect.right if np.isfinite(rect.right) else image.w,
-        rect.bottom if np.isfinite(rect.bottom) else image.h,
-    )
 
 
 def plot_gradient(
@@ -153,7 +109,8 @@ def plot_gradient(
     """A gradient map, normalised, with the cell's receptive field outlined and a colour bar.
 
     Args:
-        gradient: ``(h, w, c)``.
+        gradient: ``(h, w, c)``; ``(l, c)`` of a sequence is drawn as a line below the signal, ``(d, h, w, c)`` of a
+            volume as three sections through the centre of the field.
         rect: the receptive field of the cell.
         image_shape: the model's input.
         image: shown faintly underneath, if given.
@@ -162,6 +119,10 @@ def plot_gradient(
         figsize: width and height of a new figure in inches.
     """
     ax = axes_for(ax, figsize)
+    if len(rect.edges) == 1:
+        return plotting_lines.plot_gradient(ax, gradient, rect, image_shape, image, title)
+    if len(rect.edges) == 3:
+        return plotting_sections.plot_gradient(ax, gradient, rect, image_shape, image, title)
     extent = (0, image_shape.w, image_shape.h, 0)
     values = normalised_gradient(gradient)
     alpha: Any = 1.0
@@ -191,6 +152,9 @@ def plot_grid(
 ) -> Axes:
     """The output grid over the image: centres of all cells, and the fields of the first, central and last cell.
 
+    Of a sequence they are intervals below the signal; of a volume boxes in three sections through the centre of the
+    central cell's field.
+
     Args:
         field: receptive fields of all cells.
         image_shape: the model's input.
@@ -202,6 +166,10 @@ def plot_grid(
         figsize: width and height of a new figure in inches.
     """
     ax = axes_for(ax, figsize)
+    if len(grid) == 1:
+        return plotting_lines.plot_grid(ax, field, image_shape, grid, image, title, naive=plot_naive_rf)
+    if len(grid) == 3:
+        return plotting_sections.plot_grid(ax, field, image_shape, grid, image, title, naive=plot_naive_rf)
     ax.imshow(as_picture(image), extent=(0, image_shape.w, image_shape.h, 0), interpolation="nearest")
     xs, ys = np.meshgrid(*cell_centres(field, grid))
     dot = float(np.clip(130 / max(grid), 1.5, 4))  # points; dots of a fine grid must not hide the image
@@ -210,7 +178,7 @@ def plot_grid(
     for point, (colour, dash, word) in zip(corner_cells(grid), CORNER_STYLES, strict=True):
         rect = finite_rect(field.rect(point), image_shape)
         rects.append(rect)
-        _outline(ax, rect, colour, dash, f"{word} cell ({point.x}, {point.y})")
+        _outline(ax, rect, colour, dash, f"{word} cell {tuple(point)}")
         centre = (field.x.centre_at(point.x), field.y.centre_at(point.y))
         ax.plot(*centre, "o", color=colour, markeredgecolor="white", markersize=7, zorder=4)
         if plot_naive_rf:
@@ -222,37 +190,12 @@ def plot_grid(
     return ax
 
 
-def cell_centres(field: FieldGeometry, grid: Size) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Centres of the receptive fields of all columns and of all rows, in pixels."""
-    columns, rows = (
-        np.array([axis.centre_at(cell) for cell in range(int(cells))], dtype=np.float64)
-        for axis, cells in zip(field, grid, strict=True)
-    )
-    return columns, rows
-
-
-def naive_rect(point: GridPoint, image_shape: GridShape, grid: Size) -> Rect:
-    """The part of the image that a cell would see if the grid were stretched linearly over it."""
-    w, h = image_shape.w / grid.w, image_shape.h / grid.h
-    return Rect(point.x * w, point.y * h, (point.x + 1) * w, (point.y + 1) * h)
-
-
-def axes_for(ax: Axes | None, figsize: tuple[float, float]) -> Axes:
-    """The given Axes, or those of a new figure of ``figsize`` inches."""
-    _validation.check_axes(ax)
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=_validation.figure_size(figsize), layout="constrained")[1]
-
-
 def plot_survey(
     survey: Layers, *, title: str = "", ax: Axes | None = None, figsize: tuple[float, float] = (9, 5)
 ) -> Axes:
-    """Growth of the receptive field through depth, against the image size and the stride.
+    """Growth of the receptive field through the layers, against the image size and the stride.
 
-    Width and height are drawn apart where they differ. Layers whose fields are unbounded stand above the axis as
+    Width, height and depth are drawn apart where they differ. Layers whose fields are unbounded stand above the axis as
     arrows; layers that can gain nothing at this image size stand on grey ground.
 
     Args:
@@ -265,13 +208,14 @@ def plot_survey(
 
     ax = axes_for(ax, figsize)
     image = survey.input_shape
-    sizes = np.array([row.size for row in survey], dtype=np.float64).reshape(-1, 2)
-    strides = np.array([row.stride for row in survey], dtype=np.float64).reshape(-1, 2)
+    axes = len(image.size)
+    sizes = np.array([row.size for row in survey], dtype=np.float64).reshape(-1, axes)
+    strides = np.array([row.stride for row in survey], dtype=np.float64).reshape(-1, axes)
     finite = sizes[np.isfinite(sizes)]
-    top = 1.6 * max([image.w, image.h, *finite.tolist()])
+    top = 1.6 * max([*image.size, *finite.tolist()])
     depth = np.arange(len(sizes))
-    for axis, (word, line) in enumerate((("width", "-"), ("height", "--"))):
-        if axis == 1 and _alike(sizes):
+    for axis, (word, line) in enumerate(_WAYS[:axes]):
+        if axis and _alike(sizes):
             break
         label = "receptive field" if _alike(sizes) else f"receptive field, {word}"
         drawn = np.where(np.isfinite(sizes[:, axis]), sizes[:, axis], np.nan)
@@ -281,24 +225,25 @@ def plot_survey(
         if endless.any():
             up = np.full(int(endless.sum()), top / 1.15)
             ax.plot(depth[endless], up, "^", color=SIZE, markersize=5, label="unbounded", zorder=3)
-    for axis, (word, line) in enumerate((("x", "-"), ("y", "--"))):
-        if axis == 1 and _alike(strides):
+    for axis, (name, (_, line)) in enumerate(zip("xyz", _WAYS[:axes], strict=False)):
+        if axis and _alike(strides):
             break
-        label = "stride" if _alike(strides) else f"stride along {word}"
+        label = "stride" if _alike(strides) else f"stride along {name}"
         ax.step(depth, strides[:, axis], line, where="mid", color=STRIDE, label=label, zorder=2)
-    _mark_image(ax, image.w, image.h)
+    _mark_image(ax, image.size)
     _shade_idle(ax, survey)
     ax.set_yscale("log", base=2)
     ax.yaxis.set_major_locator(LogLocator(2, numticks=20))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_ylim(0.8, top)
     ax.set_xlim(-0.5, max(len(survey) - 0.5, 0.5))
-    ax.set_ylabel("pixels")
+    ax.set_ylabel(RANKS[axes].unit)
     ax.grid(axis="y", alpha=0.25)
-    title = title or f"{len(survey)} layers on {image.w} x {image.h} pixels"
-    ax.set_title(title, loc="left", pad=24, parse_math=False)
+    title = title or f"{len(survey)} layers on {measured(image.size, by=' x ')}"
+    columns = 5 if len(ax.get_legend_handles_labels()[0]) <= 5 else 3  # of volumes there may be two rows
+    ax.set_title(title, loc="left", pad=24 if columns == 5 else 40, parse_math=False)
     _name_layers(ax, survey.names)
-    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=5, frameon=False, columnspacing=1.4)
+    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=columns, frameon=False, columnspacing=1.4)
     return ax
 
 
@@ -306,6 +251,9 @@ def plot_effective(
     effective: Mass, *, title: str = "", ax: Axes | None = None, figsize: tuple[float, float] = (7, 6)
 ) -> Axes:
     """An effective field within the theoretical one, with the contours of 50 and 95 % of the mass.
+
+    Of a sequence it is a line over the samples that hold 50 and 95 % of the mass; of a volume three sections through
+    the centre of the mass.
 
     Args:
         effective: what `ReceptiveField.effective` gave.
@@ -316,6 +264,10 @@ def plot_effective(
     from matplotlib.colors import PowerNorm
 
     ax = axes_for(ax, figsize)
+    if effective.map.ndim == 1:
+        return plotting_lines.plot_effective(ax, effective, CONTOURS, title)
+    if effective.map.ndim == 3:
+        return plotting_sections.plot_effective(ax, effective, title)
     height, width = effective.map.shape
     left, top = -width / 2, -height / 2
     shown = ax.imshow(
@@ -432,16 +384,18 @@ def _frame(ax: Axes, image_shape: GridShape, rects: list[Rect]) -> None:
 
 
 def _alike(pairs: Any) -> bool:
-    """Whether both axes have the same numbers throughout."""
-    return bool(np.array_equal(pairs[:, 0], pairs[:, 1], equal_nan=True))
+    """Whether all axes have the same numbers throughout."""
+    return all(np.array_equal(pairs[:, 0], other, equal_nan=True) for other in pairs.T[1:])
 
 
-def _mark_image(ax: Axes, width: int, height: int) -> None:
-    words = [(width, "image")] if width == height else [(width, "image width"), (height, "image height")]
+def _mark_image(ax: Axes, size: Size) -> None:
+    thing = RANKS[len(size)].thing
+    words = [(length, f"{thing} {word}") for length, (word, _) in zip(size, _WAYS, strict=False)]
+    words = words if len(set(size)) > 1 else [(size[0], thing)]
     for length, word in words:
         ax.axhline(length, color="black", linestyle=":", linewidth=1, zorder=1)
         ax.annotate(
-            f"{word} {length}", (0.01, length), xycoords=("axes fraction", "data"), va="bottom", fontsize="small"
+            f"{word} {length:g}", (0.01, length), xycoords=("axes fraction", "data"), va="bottom", fontsize="small"
         )
 
 

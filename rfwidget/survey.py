@@ -25,19 +25,19 @@ from rfwidget.extras import brought_by
 from rfwidget.geometry import FieldGeometry
 from rfwidget.network import LayerField
 from rfwidget.plotting import Panel, plot_survey
+from rfwidget.ranks import RANKS, measured
 from rfwidget.types import GridShape, Rect, Size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Flags = tuple[bool, bool]
-
-_UNKNOWN = Size(math.nan, math.nan)
-_NO = (False, False)
+Flags = tuple[bool, ...]
 
 
 class LayerRow(NamedTuple):
-    """One layer of a survey. Pairs are ``(x, y)``; where ``note`` is not empty, unknown numbers are NaN, flags False.
+    """One layer of a survey. Pairs are ``(x, y)``, along a sequence ``(x,)``, in a volume ``(x, y, z)``.
+
+    Where ``note`` is not empty, unknown numbers are NaN, flags False.
 
     Attributes:
         name: of the layer, a path inside nested models.
@@ -57,8 +57,8 @@ class LayerRow(NamedTuple):
 
     name: str
     size: Size
-    stride: tuple[float, float]
-    offset: tuple[float, float]
+    stride: tuple[float, ...]
+    offset: tuple[float, ...]
     grid: Size
     reads: Size
     unbounded: Flags
@@ -70,7 +70,7 @@ class LayerRow(NamedTuple):
     @property
     def widens(self) -> Flags:
         """Whether the layer looks further than everything it reads does, for all that is known."""
-        return (self.size.w > self.reads.w, self.size.h > self.reads.h)
+        return tuple(own > read for own, read in zip(self.size, self.reads, strict=True))
 
 
 class ResolutionRange(NamedTuple):
@@ -181,7 +181,7 @@ class Survey(Sequence[LayerRow]):
         return self._fields[name]
 
     def unproductive(self) -> list[str]:
-        """Layers that can gain nothing at this image size: all they read sees the whole image, along both axes.
+        """Layers that can gain nothing at this image size: all they read sees the whole image, along all axes.
 
         Receptive field analysis calls them unproductive (Richter et al., "Should You Go Deeper? Optimizing
         Convolutional Neural Network Architectures without Training", 2021).
@@ -202,14 +202,14 @@ class Survey(Sequence[LayerRow]):
             ReceptiveFieldError: if there is no such range: global context makes fields unbounded on the way, or some
                 layer could not be measured.
         """
-        rows = [row for row in self._rows if row.size != (0, 0)]
+        rows = [row for row in self._rows if any(row.size)]
         unknown = [row.name for row in rows if math.isnan(sum(row.size) + sum(row.reads))]
         if unknown or not rows:
             raise ReceptiveFieldError(
                 f"no range of image sizes can be given: layers not known of {', '.join(unknown) or 'any layer'}"
             )
         smallest, largest = [], []
-        for axis in (0, 1):
+        for axis in range(len(self.input_shape.size)):
             if beyond := [row.name for row in rows if math.isinf(row.reads[axis])]:
                 raise ReceptiveFieldError(
                     f"no image size suits all layers: from {beyond[0]!r} on they read what has seen the whole image, "
@@ -225,8 +225,7 @@ class Survey(Sequence[LayerRow]):
         Raises:
             ReceptiveFieldError: if the pixel is outside the image.
         """
-        x, y = pixel_inside(pixel, Size(self.input_shape.w, self.input_shape.h))
-        return self.covering(Rect(x, y, x + 1, y + 1))
+        return self.covering(Rect.of((k, k + 1) for k in pixel_inside(pixel, self.input_shape.size)))
 
     def covering(self, box: Sequence[float]) -> Coverage:
         """How many cells of each layer have all of a box of the image in their receptive fields.
@@ -241,13 +240,13 @@ class Survey(Sequence[LayerRow]):
         Raises:
             ReceptiveFieldError: if the box is not inside the image.
         """
-        inside = box_inside(box, Size(self.input_shape.w, self.input_shape.h))
+        inside = box_inside(box, self.input_shape.size)
         counts = {}
         for row in self._rows:
             if row.name in self._fields:
                 field = self._fields[row.name]
-                columns = field.x.holding(inside.left, inside.right, int(row.grid.w))
-                counts[row.name] = len(columns) * len(field.y.holding(inside.top, inside.bottom, int(row.grid.h)))
+                along = zip(field, inside.edges, row.grid, strict=True)
+                counts[row.name] = math.prod(len(axis.holding(*edges, int(cells))) for axis, edges, cells in along)
         return Coverage(counts, next((name for name, count in counts.items() if count), None))
 
     def to_dict(self) -> dict[str, list[Any]]:
@@ -282,7 +281,7 @@ class Survey(Sequence[LayerRow]):
         columns = self.to_dict()
         layers = [dict(zip(columns, map(_finite, row), strict=True)) for row in zip(*columns.values(), strict=True)]
         shape = self.input_shape
-        image = {"layer": self.input_layer, "w": shape.w, "h": shape.h, "c": shape.c}
+        image = {"layer": self.input_layer, **dict(zip("whd", shape.size, strict=False)), "c": shape.c}
         return _written(json.dumps({"image": image, "layers": layers}, indent=1, allow_nan=False) + "\n", path)
 
     def to_html(self, path: str | Path | None = None) -> str:
@@ -339,10 +338,12 @@ def tabulate(
 
 
 def _row(name: str, grid: Size, layer: LayerField | None, note: str, image: GridShape) -> LayerRow:
-    field, reads = (None, _UNKNOWN) if layer is None else (layer.field, layer.reads)
+    axes = len(image.size)
+    unknown, no = (math.nan,) * axes, (False,) * axes
+    field, reads = (None, Size(*unknown)) if layer is None else (layer.field, layer.reads)
     if field is None:
-        size = _UNKNOWN if layer is None else Size(0, 0)
-        return LayerRow(name, size, (math.nan, math.nan), (math.nan, math.nan), grid, reads, _NO, _NO, _NO, _NO, note)
+        size = Size(*(unknown if layer is None else (0,) * axes))
+        return LayerRow(name, size, unknown, unknown, grid, reads, no, no, no, no, note)
     described = field.description
     return LayerRow(
         name=name,
@@ -352,9 +353,9 @@ def _row(name: str, grid: Size, layer: LayerField | None, note: str, image: Grid
         grid=grid,
         reads=reads,
         unbounded=described.unbounded,
-        uniform=(field.x.uniform, field.y.uniform),
-        exceeds_input=(described.size.w > image.w, described.size.h > image.h),
-        unproductive=(reads.w >= image.w, reads.h >= image.h),
+        uniform=tuple(axis.uniform for axis in field),
+        exceeds_input=tuple(own > length for own, length in zip(described.size, image.size, strict=True)),
+        unproductive=tuple(read >= length for read, length in zip(reads, image.size, strict=True)),
         note=note,
     )
 
@@ -413,11 +414,14 @@ def _as_html(survey: Survey) -> str:
 
 
 def _as_columns(survey: Survey) -> dict[str, list[Any]]:
-    """Columns of numbers and words; pairs become two columns, ``_w`` and ``_h`` or ``_x`` and ``_y``."""
+    """Columns of numbers and words; pairs become two columns, ``_w`` and ``_h`` or ``_x`` and ``_y``, triples a third,
+    ``_d`` or ``_z``.
+    """
+    axes = len(survey.input_shape.size)
     columns: dict[str, list[Any]] = {"layer": [row.name for row in survey]}
     for name in ("size", "stride", "offset", "grid", "reads", "unbounded", "uniform", "exceeds_input", "unproductive"):
-        ends = ("w", "h") if name in ("size", "grid", "reads") else ("x", "y")
-        for axis, end in enumerate(ends):
+        ends = "whd" if name in ("size", "grid", "reads") else "xyz"
+        for axis, end in enumerate(ends[:axes]):
             columns[f"{name}_{end}"] = [getattr(row, name)[axis] for row in survey]
     columns["note"] = [row.note for row in survey]
     return columns
@@ -426,7 +430,7 @@ def _as_columns(survey: Survey) -> dict[str, list[Any]]:
 def _title(survey: Survey) -> str:
     shape = survey.input_shape
     count = len(survey)
-    return f"{count} layer{'' if count == 1 else 's'} on {survey.input_layer!r}, {shape.w} x {shape.h} pixels"
+    return f"{count} layer{'' if count == 1 else 's'} on {survey.input_layer!r}, {measured(shape.size, by=' x ')}"
 
 
 def _cells(row: LayerRow) -> tuple[str, ...]:
@@ -435,21 +439,27 @@ def _cells(row: LayerRow) -> tuple[str, ...]:
         _pair(row.size, " x "),
         _pair(row.stride, " x "),
         _pair(row.offset, ", "),
-        f"{row.grid.w} x {row.grid.h}",
+        " x ".join(f"{cells}" for cells in row.grid),
         "; ".join(_remarks(row)),
     )
 
 
 def _remarks(row: LayerRow) -> list[str]:
     if row.note:
-        return ["sees nothing" if row.size == (0, 0) else f"not measured: {row.note}"]
+        return ["sees nothing" if not any(row.size) else f"not measured: {row.note}"]
+    exceeds = tuple(e and not u for e, u in zip(row.exceeds_input, row.unbounded, strict=True))
     flags = (
         (row.unbounded, "unbounded"),
-        ((not row.uniform[0], not row.uniform[1]), "not uniform"),
-        (tuple(e and not u for e, u in zip(row.exceeds_input, row.unbounded, strict=True)), "exceeds the image"),
+        (tuple(not uniform for uniform in row.uniform), "not uniform"),
+        (exceeds, f"exceeds the {RANKS[len(row.size)].thing}"),
         (row.unproductive, "unproductive"),
     )
-    return [word + ("" if all(pair) else f" along {'xy'[list(pair).index(True)]}") for pair, word in flags if any(pair)]
+    return [word + ("" if all(pair) else f" along {_axes(pair)}") for pair, word in flags if any(pair)]
+
+
+def _axes(flags: Sequence[bool]) -> str:
+    """Names of the axes that are flagged."""
+    return " and ".join(name for name, flag in zip("xyz", flags, strict=False) if flag)
 
 
 def _html_row(row: LayerRow, width: int) -> str:
@@ -464,6 +474,6 @@ def _html_row(row: LayerRow, width: int) -> str:
 
 
 def _pair(values: Sequence[float], join: str) -> str:
-    """One number where both axes agree."""
+    """One number where all axes agree."""
     words = ["?" if math.isnan(v) else "\N{INFINITY}" if math.isinf(v) else f"{v:g}" for v in values]
-    return words[0] if words[0] == words[1] else join.join(words)
+    return words[0] if len(set(words)) == 1 else join.join(words)

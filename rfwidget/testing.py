@@ -14,9 +14,11 @@ from rfwidget import _validation
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.estimator import ReceptiveField
 from rfwidget.loading import estimator_of
+from rfwidget.ranks import RANKS
+from rfwidget.ranks import measured as measured_in
 
 Lengths = float | Sequence[float]
-"""A number for both axes, or one each: ``(x, y)``, ``(width, height)``."""
+"""A number for all axes, or one each: ``(x, y)``, ``(width, height)``; of volumes ``(x, y, z)``."""
 
 __all__ = ["Expectation", "assert_receptive_field", "expectations"]
 
@@ -76,7 +78,7 @@ def assert_receptive_field(
     )
     if not all(expectation.holds for expectation in found):
         shape = rf.input_shape
-        title = f"receptive field of layer {rf.output_layer!r} on {shape.w}x{shape.h} pixels"
+        title = f"receptive field of layer {rf.output_layer!r} on {measured_in(shape.size)}"
         raise AssertionError("\n".join([title, *_side_by_side(found)]))
 
 
@@ -125,12 +127,12 @@ def _covering(rf: ReceptiveField, lengths: Sequence[float]) -> Expectation:
     shape, grid = rf.input_shape, rf.output_shape
     expected = f"{_times(lengths)} anywhere"
     missed = []
-    for name, field, length, image, cells in zip(
-        "xy", rf.field, lengths, (shape.w, shape.h), (grid.w, grid.h), strict=True
-    ):
+    axes = RANKS[len(lengths)].axes
+    for name, field, length, image, cells in zip(axes, rf.field, lengths, shape.size, grid.size, strict=True):
         if length > image:
-            raise ReceptiveFieldError(f"covers is {_times(lengths)}: the image has {shape.w} x {shape.h} pixels only")
-        edges = np.array([field.edges_at(cell) for cell in range(cells)], float)
+            thing, sizes = RANKS[len(axes)].thing, measured_in(shape.size, by=" x ")
+            raise ReceptiveFieldError(f"covers is {_times(lengths)}: the {thing} has {sizes} only")
+        edges = np.array([field.edges_at(cell) for cell in range(int(cells))], float)
         starts = np.arange(int(image - length) + 1)
         seen = ((edges[:, :1] <= starts) & (edges[:, 1:] >= starts + length)).any(axis=0)
         if not seen.all():

@@ -31,9 +31,9 @@ class Check(NamedTuple):
     wrong: bool
 
 
-def unmeasured(layer: str, reason: str) -> Check:
+def unmeasured(layer: str, axes: int, reason: str) -> Check:
     """The check of a layer that has no receptive field, or none that is known."""
-    return Check(layer, Size(math.nan, math.nan), f"not known ({reason})", "not tried", wrong=False)
+    return Check(layer, Size(*(math.nan,) * axes), f"not known ({reason})", "not tried", wrong=False)
 
 
 class Verification(Sequence[Check]):
@@ -67,6 +67,6 @@ class Verification(Sequence[Check]):
         lines = [f"{count}: {f'{wrong} contradicted' if wrong else 'all ways agree'}"]
         names = max((len(check.layer) for check in self._checks), default=0)
         for check in self._checks:
-            size = f"{check.size.w} x {check.size.h}"
+            size = " x ".join(f"{length}" for length in check.size)
             lines.append(f"{check.layer:{names}}  {size}  gradients: {check.gradients}  pixels: {check.pixels}")
         return "\n".join(lines)

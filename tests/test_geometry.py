@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rfwidget.geometry import EMPTY, AxisField, FieldGeometry, extent, rect_of_support
+from rfwidget.geometry import AxisField, FieldGeometry, extent, rect_of_support
 from rfwidget.types import GridPoint, Rect, Size
 
 PLAIN = AxisField(1, 4, ((0, 34),))
@@ -41,7 +41,7 @@ def test_a_cell_that_sees_nothing_has_no_rectangle_and_does_not_widen_the_box() 
     assert WITH_HOLE.edges_at(4) == (2, 5)
     assert WITH_HOLE.edges_at(5) == (0, 0)
     assert not WITH_HOLE.uniform
-    assert FieldGeometry(WITH_HOLE, PLAIN).rect(GridPoint(1, 7)) == EMPTY
+    assert FieldGeometry(WITH_HOLE, PLAIN).rect(GridPoint(1, 7)) == Rect(0, 0, 0, 0)
 
 
 def test_an_unbounded_axis_is_infinite_and_leaves_the_other_alone() -> None:
@@ -95,4 +95,4 @@ def test_rectangles_are_x_before_y() -> None:
     support = np.zeros((5, 9), bool)
     support[1, 2], support[3, 7] = True, True
     assert rect_of_support(support) == Rect(2, 1, 8, 4)
-    assert rect_of_support(np.zeros((5, 9), bool)) == EMPTY
+    assert rect_of_support(np.zeros((5, 9), bool)) == Rect(0, 0, 0, 0)

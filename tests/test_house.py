@@ -16,12 +16,39 @@ PACKAGE = Path(__file__).parents[1] / "rfwidget"
 WINGS = ("keras", "torch", "widget")
 
 ROOMS = {
-    "values": (0, {"_version", "verification", "errors", "extras", "types", "_validation", "_progress", "image"}),
+    "values": (
+        0,
+        {
+            "_version",
+            "verification",
+            "errors",
+            "extras",
+            "types",
+            "ranks",
+            "_validation",
+            "_progress",
+            "signals",
+            "image",
+        },
+    ),
     "geometry": (1, {"geometry"}),
     "contract": (2, {"network"}),
     "engine room": (3, {"_measure"}),
     "aten": (4, {"_aten"}),
-    "results": (3, {"plotting", "survey", "effective", "mass", "datasets", "clusters"}),
+    "results": (
+        3,
+        {
+            "marks",
+            "plotting",
+            "plotting_lines",
+            "plotting_sections",
+            "survey",
+            "effective",
+            "mass",
+            "datasets",
+            "clusters",
+        },
+    ),
     "estimator": (4, {"estimator", "base"}),
     **{wing: (5, {wing}) for wing in WINGS},
     "entrance": (6, {"__init__", "__main__", "cli", "loading", "many", "testing"}),

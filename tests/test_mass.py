@@ -20,7 +20,7 @@ def summed(maps: Maps) -> Mass:
     mass = Mass(*maps[0].shape)
     for values in maps:
         mass.begin_image()
-        mass.add(values, 0, 0)
+        mass.add(values, (0, 0))
     return mass
 
 
@@ -58,9 +58,9 @@ def test_a_sum_of_parts_deals_its_images_as_the_whole_does(cut: int) -> None:
 def test_maps_are_cut_where_they_overhang() -> None:
     mass = Mass(3, 5)
     mass.begin_image()
-    mass.add(np.ones((2, 2)), left=-1, top=-1)
-    mass.add(np.ones((2, 2)), left=4, top=1)
-    mass.add(np.ones((2, 2)), left=5, top=0)
+    mass.add(np.ones((2, 2)), (-1, -1))
+    mass.add(np.ones((2, 2)), (4, 1))
+    mass.add(np.ones((2, 2)), (5, 0))
     assert mass.values.tolist() == [[1, 0, 0, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 1]]
 
 

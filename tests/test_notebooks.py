@@ -29,6 +29,7 @@ def test_there_is_a_notebook_for_each_use() -> None:
         "effective-rf",
         "search-backbones",
         "trained-detector",
+        "sequences",
     }
 
 

@@ -19,8 +19,9 @@ from rfwidget._measure.looks import shortest, unbounded
 from rfwidget._progress import Progress
 from rfwidget.errors import NoInfluenceError, ReceptiveFieldError, SizeRefusedError
 from rfwidget.geometry import AxisField, FieldGeometry, extent
-from rfwidget.network import Network
-from rfwidget.types import GridPoint, Size
+from rfwidget.network import Network, summed_across
+from rfwidget.ranks import RANKS
+from rfwidget.types import GridPoint, GridShape, Size
 
 
 def measure(network: Network, progress: Progress) -> FieldGeometry:
@@ -33,11 +34,12 @@ def measure(network: Network, progress: Progress) -> FieldGeometry:
     Raises:
         ReceptiveFieldError: if the image does not influence the layer at all, or no honest number can be given.
     """
-    progress(0.0, "measuring along x")
-    x = measure_axis(network, "x")
-    progress(0.5, "measuring along y")
-    y = measure_axis(network, "y")
-    geometry = FieldGeometry(x, y)
+    axes = RANKS[len(network.input_shape.size)].axes
+    fields = []
+    for done, axis in enumerate(axes):
+        progress(done / len(axes), f"measuring along {axis}")
+        fields.append(measure_axis(network, axis))
+    geometry = FieldGeometry(*fields)
     if network.reach is None:
         _check(network, geometry)
     progress(1.0, "measured")
@@ -46,22 +48,21 @@ def measure(network: Network, progress: Progress) -> FieldGeometry:
 
 def _check(network: Network, geometry: FieldGeometry) -> None:
     """Compare with one cell on the whole image: only then is it sure that the axes can be measured one at a time."""
-    shape, grid = network.input_shape, network.output_shape
-    point = GridPoint(grid.w // 2, grid.h // 2)
+    point = central(network.output_shape)
     rect = geometry.rect(point)
-    if rect.left < 0 or rect.top < 0 or rect.right > shape.w or rect.bottom > shape.h:
+    if any(low < 0 or high > n for (low, high), n in zip(rect.edges, network.input_shape.size, strict=True)):
         return
     seen = network.visible(point)
     if seen != rect:
         warnings.warn(
-            f"measured along each axis alone, cell ({point.x}, {point.y}) of {network.output_layer!r} sees {rect}, but "
+            f"measured along each axis alone, cell {tuple(point)} of {network.output_layer!r} sees {rect}, but "
             f"on the whole image {seen}: the axes depend on each other. rect_at(point, clip=True) is exact",
             stacklevel=4,
         )
 
 
 def measure_axis(network: Network, axis: str) -> AxisField:
-    """Receptive fields along one axis, ``"x"`` or ``"y"``."""
+    """Receptive fields along one axis, ``"x"``, ``"y"`` or ``"z"``."""
     try:
         return _measure_at_any_size(network, axis) if network.resizable else _measure_fixed(network, axis)
     except SizeRefusedError:  # a size that was built in somewhere shows only when another one is tried
@@ -111,32 +112,44 @@ def _measure_at_any_size(network: Network, axis: str) -> AxisField:
 
 def _refuse_turned(network: Network, axis: str, length: int) -> None:
     """Raise if a longer image makes the grid longer along the other axis: then nothing can be said axis by axis."""
-    shape = network.input_shape
-    before = network.grid_size(Size(shape.w, shape.h))
-    after = network.grid_size(Size(length, shape.h) if axis == "x" else Size(shape.w, length))
-    other = "y" if axis == "x" else "x"
-    if _along(after, other) > _along(before, other):
-        raise ReceptiveFieldError(
-            f"the grid of {network.output_layer!r} is turned: its cells along {other} follow the image along {axis} "
-            "(Permute, transpose). Choose a layer where that has been turned back, or add Permute((2, 1, 3)) behind it"
-        )
+    image = network.input_shape.size
+    place = _place(axis)
+    before = network.grid_size(image)
+    after = network.grid_size(_with(image, place, length))
+    for other, (old, new) in enumerate(zip(before, after, strict=True)):
+        if other != place and new > old:
+            raise ReceptiveFieldError(
+                f"the grid of {network.output_layer!r} is turned: its cells along {'xyz'[other]} follow the image along"
+                f" {axis} (Permute, transpose). Choose a layer where that has been turned back, or turn it back there"
+            )
+
+
+def _place(axis: str) -> int:
+    return "xyz".index(axis)
+
+
+def _with(size: Size, place: int, length: int) -> Size:
+    """A size with another length along one axis."""
+    return Size(*(length if k == place else n for k, n in enumerate(size)))
+
+
+def central(grid: GridShape) -> GridPoint:
+    """The cell in the middle."""
+    return GridPoint(*(int(count) // 2 for count in grid.size))
 
 
 def _along(size: Size, axis: str) -> float:
-    return size.w if axis == "x" else size.h
+    return size[_place(axis)]
 
 
 def _grid_cells(network: Network, axis: str, length: int) -> int:
-    shape = network.input_shape
-    image = Size(length, shape.h) if axis == "x" else Size(shape.w, length)
+    image = _with(network.input_shape.size, _place(axis), length)
     return int(_along(network.grid_size(image), axis))
 
 
 def _lengths(network: Network, axis: str) -> tuple[int, int]:
     """The requested image and its grid along an axis."""
-    image = Size(network.input_shape.w, network.input_shape.h)
-    grid = Size(network.output_shape.w, network.output_shape.h)
-    return int(_along(image, axis)), int(_along(grid, axis))
+    return int(_along(network.input_shape.size, axis)), int(_along(network.output_shape.size, axis))
 
 
 def _edges(network: Network, axis: str, length: int, cells: Sequence[int]) -> Edges:
@@ -145,12 +158,10 @@ def _edges(network: Network, axis: str, length: int, cells: Sequence[int]) -> Ed
 
 def _edges_on_image(network: Network, axis: str) -> Edges:
     """Of all cells of the central row (column), on the real image."""
-    shape, grid = network.input_shape, network.output_shape
-    if axis == "x":
-        points = [GridPoint(cell, grid.h // 2) for cell in range(grid.w)]
-    else:
-        points = [GridPoint(grid.w // 2, cell) for cell in range(grid.h)]
-    sensitivity = network.sensitivity(Size(shape.w, shape.h), points).sum(axis=1 if axis == "x" else 2)
+    place, middle = _place(axis), central(network.output_shape)
+    count = int(network.output_shape.size[place])
+    points = [GridPoint(*(cell if k == place else m for k, m in enumerate(middle))) for cell in range(count)]
+    sensitivity = summed_across(network.sensitivity(network.input_shape.size, points), place)
     return _supports(network, axis, sensitivity.shape[1], range(len(points)), sensitivity)
 
 

@@ -6,16 +6,19 @@ pixels of the real network have nothing in common with either, but can miss what
 
 from __future__ import annotations
 
+import math
 import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rfwidget._measure import backward
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.geometry import EMPTY, AxisField, FieldGeometry, rect_of_support
+from rfwidget.geometry import AxisField, FieldGeometry, rect_of_support
 from rfwidget.network import Network
-from rfwidget.types import GridPoint, GridShape, Rect
+from rfwidget.ranks import RANKS
+from rfwidget.types import GridShape, Rect
 from rfwidget.verification import AGREES, Check
 
 _MOST_NUMBERS = 1 << 22
@@ -43,7 +46,7 @@ def check(network: Network, field: FieldGeometry) -> Check:
 def by_gradients(network: Network, field: FieldGeometry) -> tuple[str, bool]:
     """What backward measuring says of a field, and whether it contradicts."""
     grid = network.output_shape
-    point = GridPoint(grid.w // 2, grid.h // 2)
+    point = backward.central(grid)
     try:
         if (maps := network.observed([point])) is not None:
             return _observed(rect_of_support(maps[0]), network.visible(point))
@@ -52,8 +55,8 @@ def by_gradients(network: Network, field: FieldGeometry) -> tuple[str, bool]:
             other = backward.measure(network, lambda *_: None)
     except (ReceptiveFieldError, UserWarning) as error:
         return f"not known ({error})", False
-    for own, theirs, cells, axis in zip(field, other, (grid.w, grid.h), "xy", strict=True):
-        for cell in range(cells):
+    for own, theirs, cells, axis in zip(field, other, grid.size, RANKS[len(field)].axes, strict=True):
+        for cell in range(int(cells)):
             if not _same(own, theirs, cell):
                 said = f"{theirs.edges_at(cell)} instead of {own.edges_at(cell)}"
                 return f"differs: cell {cell} along {axis} sees {said}", True
@@ -63,9 +66,8 @@ def by_gradients(network: Network, field: FieldGeometry) -> tuple[str, bool]:
 def _observed(seen: Rect, said: Rect) -> tuple[str, bool]:
     if seen == said:
         return AGREES, False
-    if seen == EMPTY or (
-        said.left <= seen.left and seen.right <= said.right and said.top <= seen.top and seen.bottom <= said.bottom
-    ):
+    pairs = zip(seen.edges, said.edges, strict=True)
+    if seen.is_empty or all(low <= first and last <= high for (first, last), (low, high) in pairs):
         return "none contradicts (maxima hide some)", False
     return f"differs: the central cell sees {tuple(seen)} instead of {tuple(said)}", True
 
@@ -79,44 +81,54 @@ def _same(own: AxisField, other: AxisField, cell: int) -> bool:
 def by_pixels(network: Network) -> tuple[str, bool]:
     """What changed pixels of the real network say of its cells, and whether they contradict."""
     image, grid = network.input_shape, network.output_shape
-    if image.w * image.h * image.c + grid.w * grid.h * grid.c > _MOST_NUMBERS:
+    if math.prod(image[1:]) + math.prod(grid[1:]) > _MOST_NUMBERS:
         return "not tried (too large)", False
-    point = GridPoint(grid.w // 2, grid.h // 2)
-    rect = network.visible(point)
+    rect = network.visible(backward.central(grid))
+    axes = RANKS[len(grid.size)].axes
     lines = {
-        "x": sorted({k for k in (rect.left - 1, rect.left, rect.right - 1, rect.right) if 0 <= k < image.w}),
-        "y": sorted({k for k in (rect.top - 1, rect.top, rect.bottom - 1, rect.bottom) if 0 <= k < image.h}),
+        axis: sorted({k for edge in edges for k in (edge - 1, edge) if 0 <= k < length})
+        for axis, edges, length in zip(axes, rect.edges, image.size, strict=True)
     }
     try:
         changed = {(axis, int(k)): _changed(network, axis, int(k)) for axis in lines for k in lines[axis]}
     except ReceptiveFieldError as error:
         return f"not tried ({error})", False
-    seen = {key: network.response(_mask(image, *key)[None])[0] != 0 for key in changed}
+    seen = {(axis, k): network.response(_mask(image, axis, k)[None])[0] != 0 for axis, k in changed}
     for (axis, k), cells in changed.items():
         surplus = np.argwhere(cells & ~seen[axis, k])
         if len(surplus):
-            y, x = surplus[0]
-            return f"differs: cell ({x}, {y}) changes with {'column' if axis == 'x' else 'row'} {k}", True
+            cell = tuple(int(n) for n in reversed(surplus[0]))
+            return f"differs: cell {cell} changes with {_LINES[axis]} {k}", True
     missed = [key for key, cells in changed.items() if (seen[key] & ~cells).any()]
     return (AGREES if not missed else "none contradicts (weights hide some)"), False
 
 
+_LINES = {"x": "column", "y": "row", "z": "plane"}
+
+
+def _line(rank: int, axis: str, k: int) -> tuple[Any, ...]:
+    """Where a line across an axis stands in an array of so many axes."""
+    place = rank - 1 - "xyz".index(axis)
+    return (*(slice(None),) * place, k)
+
+
 def _mask(image: GridShape, axis: str, k: int) -> npt.NDArray[np.bool_]:
-    mask = np.zeros((image.h, image.w), bool)
-    mask[(slice(None), k) if axis == "x" else k] = True
+    mask = np.zeros(image.lengths, bool)
+    mask[_line(mask.ndim, axis, k)] = True
     return mask
 
 
 def _changed(network: Network, axis: str, k: int) -> npt.NDArray[np.bool_]:
-    """Cells that change with a column or row of the image, in some trial."""
+    """Cells that change with a line of the image, in some trial."""
     image = network.input_shape
     random = np.random.default_rng(k)
-    changed = np.zeros((network.output_shape.h, network.output_shape.w), bool)
+    changed = np.zeros(network.output_shape.lengths, bool)
     for _ in range(_TRIALS):
-        values = random.uniform(-1, 1, (image.h, image.w, image.c)).astype(np.float32)
+        values = random.uniform(-1, 1, (*image.lengths, image.c)).astype(np.float32)
         before = network.feature_map(values)
-        line = values[:, k] if axis == "x" else values[k]
-        line[...] = random.normal(size=line.shape) * _LARGE ** random.uniform(size=(len(line), 1))
+        where = _line(values.ndim - 1, axis, k)
+        line = values[where]
+        values[where] = random.normal(size=line.shape) * _LARGE ** random.uniform(size=(*line.shape[:-1], 1))
         after = network.feature_map(values)
         changed |= (before != after).any(axis=-1)
     return changed

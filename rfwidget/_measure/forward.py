@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from rfwidget._progress import Progress, part
 from rfwidget.errors import NoInfluenceError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.network import LayerField, Network
-from rfwidget.types import Rect, Size
+from rfwidget.types import GridPoint, Rect, Size
 
 
 def measure_layer(network: Network, progress: Progress) -> FieldGeometry:
@@ -64,6 +64,14 @@ def partial_words(layer: str, fields: Fields) -> str:
     )
 
 
+def coupled_words(layer: str) -> str:
+    """What to say of a layer whose fields grow step by step."""
+    return (
+        f"what the cells of {layer!r} see along one axis grows step by step along another, as in a ConvLSTM: the "
+        "fields given are those of the last step; rect_at(point, clip=True) is exact for each cell"
+    )
+
+
 class LayerFields(NamedTuple):
     """Receptive fields of all layers that have a grid, by name, in the order of the network; read-only.
 
@@ -89,7 +97,7 @@ def measure_layers(
     together = network.fields(list(network.layers), part(progress, 0, 0.9))
     known: dict[str, LayerField] = {}
     notes: dict[str, str] = {}
-    before = Size(1, 1)
+    before = Size(*(1,) * len(network.input_shape.size))
     for place, name in enumerate(network.layers):
         if name in together:
             found = together[name]
@@ -113,13 +121,12 @@ def measure_layers(
     return LayerFields(MappingProxyType(known), MappingProxyType(notes))
 
 
-def cells_seeing(network: Network, pixel: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def cells_seeing(network: Network, pixel: GridPoint) -> npt.NDArray[np.bool_]:
     """Cells ``[y, x]`` that a pixel ``(x, y)`` of the image influences; those that look past it, through the holes of
     a dilated kernel say, are not among them.
     """
-    x, y = pixel
-    mask = np.zeros((1, network.input_shape.h, network.input_shape.w), bool)
-    mask[0, y, x] = True
+    mask = np.zeros((1, *network.input_shape.lengths), bool)
+    mask[(0, *pixel.place)] = True
     seeing: npt.NDArray[np.bool_] = network.response(mask)[0] != 0
     return seeing
 
@@ -128,13 +135,13 @@ def cells_covering(network: Network, box: Rect) -> npt.NDArray[np.bool_]:
     """Cells ``[y, x]`` whose visible rectangle holds all of a box of the image, given in whole pixels.
 
     A cell's rectangle holds the box if the cell sees something at or left of its first column, at or right of its last,
-    at or above its first row and at or below its last: four responses answer for all cells at once.
+    at or above its first row and at or below its last: two responses for each axis answer for all cells at once.
     """
-    left, top, right, bottom = (int(edge) for edge in box)
-    masks = np.zeros((4, network.input_shape.h, network.input_shape.w), bool)
-    masks[0, :, : left + 1] = True
-    masks[1, :, right - 1 :] = True
-    masks[2, : top + 1] = True
-    masks[3, bottom - 1 :] = True
+    lengths = network.input_shape.lengths
+    masks = np.zeros((2 * len(lengths), *lengths), bool)
+    for number, (low, high) in enumerate(box.edges):
+        across: tuple[Any, ...] = (slice(None),) * (len(lengths) - 1 - number)
+        masks[(2 * number, *across, slice(None, int(low) + 1))] = True
+        masks[(2 * number + 1, *across, slice(int(high) - 1, None))] = True
     covering: npt.NDArray[np.bool_] = np.all(network.response(masks) != 0, axis=0)
     return covering

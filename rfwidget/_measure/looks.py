@@ -72,6 +72,9 @@ there are several, say, make a few more."""
 SPARE = 1 << 25
 """Numbers that a look may keep until it is known which maps are needed."""
 
+_VOLUME = 3
+"""Axes of a volume."""
+
 _SMALL = 1 << 16
 """What maps with so many numbers or fewer show is worked out when it is asked for; larger ones are not kept."""
 
@@ -122,6 +125,12 @@ class Seen:
         return tuple(self._lines.of(self._tensor, axis, self._places) for axis in range(len(self._places)))
 
     @cached_property
+    def coupled(self) -> bool:
+        """Whether what cells see along one axis depends on how far they are along another."""
+        stepwise = self.marks.stepwise or len(self.lines) == _VOLUME
+        return stepwise and not all(line.straight or line.turned for line in self.lines)
+
+    @cached_property
     def extents(self) -> tuple[float, ...]:
         """The longest span that no border has cut along each image axis; NaN if borders were met everywhere."""
         if self._tensor is None:
@@ -143,7 +152,7 @@ class Seen:
     def let_go(self, *, needed: bool) -> None:
         """Keep the answers, if they are needed, and not the map."""
         if needed:
-            _ = self.lines, self.extents, self.nowhere
+            _ = self.lines, self.extents, self.nowhere, self.coupled
         self._tensor = None
 
 
@@ -238,7 +247,10 @@ class _Lines:
 
 
 def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
-    """The middle of a map, where the borders of the other axes are farthest away, its channels joined."""
+    """The middle of a map, where the borders of the other axes are farthest away, its channels joined.
+
+    Of a volume, and behind a recurrence, it is all of the map: where fields grow step by step, the largest counts.
+    """
     plane, place, straight = tensor.planes[image_axis], places[image_axis], True
     if math.prod(np.broadcast_shapes(*(factor.shape for factor in plane))) <= _JOINED:
         plane = (joined(plane),)
@@ -250,7 +262,8 @@ def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
                 continue
             if axis in places:
                 straight = straight and _are_alike(factor, axis, _central(length, 2))
-                factor = factor[(*(slice(None),) * (1 + axis), _central(length, 1))]
+                some = slice(None) if len(places) == _VOLUME or tensor.marks.stepwise else _central(length, 1)
+                factor = factor[(*(slice(None),) * (1 + axis), some)]
             factor = factor.max(axis=1 + axis, keepdims=True)
         rows.append(np.broadcast_to(factor.reshape(3, -1), (3, tensor.shape[place])))
     low, high, bordered = np.max(rows, axis=0)
@@ -291,6 +304,8 @@ class Fields(NamedTuple):
         partial: numbers of maps of which only the part inside the image is known, along some axis.
         margins: of every grid, along each image axis, how many cells at its first and at its last end meet a border.
         cut_short: whether more would be known of these if longer images did not cost too much to be looked at.
+        coupled: numbers of maps whose cells see the less along some axis the earlier they stand along another; of these
+            the fields are those of the cells that see most.
     """
 
     axes: Mapping[int, tuple[AxisField, ...] | None]
@@ -300,6 +315,7 @@ class Fields(NamedTuple):
     partial: frozenset[int]
     margins: Mapping[int, tuple[tuple[int, int], ...]]
     cut_short: bool = False
+    coupled: frozenset[int] = frozenset()
 
 
 def measure(look: Callable[[tuple[int, ...]], Look], asked: Look, wanted: Sequence[int]) -> Fields:
@@ -331,7 +347,8 @@ def measure(look: Callable[[tuple[int, ...]], Look], asked: Look, wanted: Sequen
     resizable = tuple(a.resizable for a in axes)
     margins = {number: tuple(axis.margin(number) for axis in axes) for number in wanted}
     period = tuple(axis.period for axis in axes)
-    return Fields(fields, sizes, period, resizable, frozenset(partial), margins, looks.exhausted)
+    coupled = frozenset(number for number in wanted if asked.maps[number].coupled)
+    return Fields(fields, sizes, period, resizable, frozenset(partial), margins, looks.exhausted, coupled)
 
 
 class _Looks:
@@ -345,7 +362,10 @@ class _Looks:
     def __init__(self, look: Callable[[tuple[int, ...]], Look], asked: Look, needed_: frozenset[int]) -> None:
         self._look, self._asked, self._needed = look, asked, needed_
         self._known: dict[tuple[int, ...], Look | None] = {}
-        self._jointly = len(asked.lengths) > 1
+        # Where a recurrence goes along one axis, what is seen along the others may grow with every step: then images
+        # are longer along one axis alone.
+        self._coupled = any(asked.maps[number].coupled for number in needed_)
+        self._jointly = len(asked.lengths) > 1 and not self._coupled
         self.exhausted = False
         self.suited: int | None = None
 
@@ -367,7 +387,7 @@ class _Looks:
         # Across the axis the image must not be so short that all cells meet a border there.
         for more_beside in _ACROSS:
             beside = tuple(n if a == axis or n >= _NEAR else n + more_beside for a, n in enumerate(alone))
-            if beside == alone or math.prod(beside) > _BESIDE or not self._is_affordable(beside, 1.0):
+            if beside == alone or self._coupled or math.prod(beside) > _BESIDE or not self._is_affordable(beside, 1.0):
                 break
             found = self._at(beside)
             if found is not None and len(found.maps) == len(self._asked.maps):
@@ -748,9 +768,10 @@ def one_sided(line: Line, cells: int, step: int) -> AxisField | None:
             continue
         for period in range(cells // math.gcd(cells, step), min(cells, len(chosen) // 2) + 1):
             pixels, rest = divmod(period * step, cells)
-            if rest == 0 and (moving[period:] - moving[:-period] == pixels).all():
-                pairs = [(-math.inf, int(m)) if left else (int(m), math.inf) for m in moving[:period]]
-                return shortest(int(chosen[0]), pairs, pixels)
+            for signed in (pixels, -pixels):  # whoever goes backwards may give the last step first
+                if rest == 0 and (moving[period:] - moving[:-period] == signed).all():
+                    pairs = [(-math.inf, int(m)) if left else (int(m), math.inf) for m in moving[:period]]
+                    return shortest(int(chosen[0]), pairs, signed)
     return None
 
 
@@ -785,7 +806,11 @@ def anchored(known: AxisField, line: Line, more: int) -> AxisField:
         more: pixels by which the other image is longer.
     """
     if known.unbounded:
-        return known
+        # Of a recurrence that gives its last step first, the finite edge is counted from the other end of the image.
+        one_sided_ = any(math.isfinite(edge) for pair in known.edges for edge in pair)
+        if not one_sided_ or known.pixels > 0:
+            return known
+        return known._replace(edges=tuple((low - more, high - more) for low, high in known.edges))
     low, high = _edges(known, len(line.first))
     free = middle(line)
     free = free[line.end[free] > line.first[free]]

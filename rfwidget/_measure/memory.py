@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.ranks import RANKS, measured
 from rfwidget.types import GridShape
 
 MAX_CELLS = 2**26
@@ -39,15 +40,22 @@ def check_grid(grid: GridShape, layer: str, image: GridShape) -> None:
         layer: its name.
         image: the model's input.
     """
-    if min(grid.w, grid.h) < 1:
+    if min(grid.size) < 1:
         raise ReceptiveFieldError(
-            f"layer {layer!r} has no cell on an image of {image.w}x{image.h} pixels: ask for a larger input_shape"
+            f"layer {layer!r} has no cell on {article(image)} of {measured(image.size)}: ask for a larger input_shape"
         )
-    if grid.w * grid.h > MAX_CELLS:
+    if math.prod(grid.size) > MAX_CELLS:
+        cells = "x".join(map(str, grid.size))
         raise ReceptiveFieldError(
-            f"layer {layer!r} has {grid.w}x{grid.h} cells on an image of {image.w}x{image.h} pixels: at most "
-            f"{MAX_CELLS:,} can be handled, ask for a smaller input_shape"
+            f"layer {layer!r} has {cells} cells on {article(image)} of {measured(image.size)}: at most {MAX_CELLS:,} "
+            "can be handled, ask for a smaller input_shape"
         )
+
+
+def article(image: GridShape) -> str:
+    """What the input is, with its article: ``an image``, ``a sequence``."""
+    thing = RANKS[len(image.size)].thing
+    return f"{'an' if thing[0] in 'aeiou' else 'a'} {thing}"
 
 
 def check_memory(what: str, needed: float, advice: str) -> None:
@@ -133,19 +141,24 @@ class Footprint(NamedTuple):
         thin = [size // max((1, *shape[-1:])) for size, shape in zip(sizes, shapes, strict=True)]
         return cls(pixels, sum(thin), sum(sizes), max(sizes))
 
-    def check_linear(self, layer: str, images: int, sizes: tuple[int, int], *, thin: bool) -> None:
+    def on(self, pixels: int) -> Footprint:
+        """The footprint on an image of another size."""
+        scaled = (count * pixels // self.image for count in (self.thin, self.full, self.largest))
+        return Footprint(pixels, *scaled)
+
+    def check_linear(self, layer: str, images: int, sizes: Sequence[int], *, thin: bool) -> None:
         """Refuse to backpropagate through a linear copy, on images of that size in a batch, if memory will not do."""
         needed = 2.0 * _DOUBLE * images * (self.thin if thin else self.full) * math.prod(sizes) / self.image
-        check_memory(f"Measuring {layer!r} on {sizes[1]}x{sizes[0]} pixels", needed, _SMALLER)
+        check_memory(f"Measuring {layer!r} on {measured(reversed(sizes))}", needed, _SMALLER)
 
     def check_touched(self, layer: str, sets: int) -> None:
         """Refuse to follow so many sets of pixels through the network."""
         check_memory(f"Following pixels to {layer!r}", 2.0 * sets * self.thin, _SMALLER)
 
-    def check_gradient(self, layer: str, sizes: tuple[int, int]) -> None:
+    def check_gradient(self, layer: str, sizes: Sequence[int]) -> None:
         """Refuse to backpropagate through the network itself on a part of that size."""
         needed = 2.0 * _SINGLE * (self.full + self.largest) * math.prod(sizes) / self.image
-        check_memory(f"Backpropagating from {layer!r} on {sizes[1]}x{sizes[0]} pixels", needed, _SMALLER)
+        check_memory(f"Backpropagating from {layer!r} on {measured(reversed(sizes))}", needed, _SMALLER)
 
     @property
     def forward(self) -> float:

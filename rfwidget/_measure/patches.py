@@ -3,10 +3,13 @@
 The plan of the windows comes from `rfwidget._measure.windows`. It is right for networks that do the same everywhere in
 the image. Others (weights that depend on the position, sizes built in, global context hidden in code of the user's) are
 recognised by one comparison with a larger part of the image, and get the whole image instead.
+
+Shapes are those of images, ``[h, w]``; of sequences they are ``[l]``, of volumes ``[d, h, w]``.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +45,7 @@ class Gradient(Protocol):
 
     traces: int
 
-    def __call__(self, images: Singles, places: Sequence[tuple[int, int]], channels: Singles) -> Singles:
+    def __call__(self, images: Singles, places: Sequence[tuple[int, ...]], channels: Singles) -> Singles:
         """Gradients ``[n, h, w, c]`` of the weighted sum of the channels of one cell per image.
 
         Args:
@@ -55,7 +58,7 @@ class Gradient(Protocol):
 class Backend(Protocol):
     """A network as a framework runs it, from images ``[n, h, w, c]`` of any size to ``[n, gh, gw, channels]``."""
 
-    def gradient(self, shape: tuple[int, int, int, int]) -> Gradient:
+    def gradient(self, shape: tuple[int, ...]) -> Gradient:
         """Backpropagation for images ``[n, h, w, c]`` of that shape. Nothing is compiled yet."""
 
     def evaluate(self, images: Singles) -> npt.NDArray[Any]:
@@ -70,7 +73,8 @@ class Patches:
         image: the whole image.
         grid: the layer there.
         window: the plan; `window.whole_image` to use the whole image in any case.
-        check: called with the rows and columns of what is backpropagated through, before it is; it may refuse them.
+        check: called with the lengths, in the order of arrays, of what is backpropagated through, before it is; it may
+            refuse them.
 
     Raises:
         whatever ``check`` raises, here for the plan, and at the first gradient if that needs the whole image.
@@ -82,7 +86,7 @@ class Patches:
         image: GridShape,
         grid: GridShape,
         window: Window,
-        check: Callable[[tuple[int, int]], None] = lambda shape: None,  # noqa: ARG005 - nothing is refused
+        check: Callable[[tuple[int, ...]], None] = lambda shape: None,  # noqa: ARG005 - nothing is refused
     ) -> None:
         check(window.shape)
         self._check = check
@@ -113,7 +117,7 @@ class Patches:
             image: ``[h, w, c]``; what it shows does not matter, only its range of values.
         """
         if self.traces == 0:
-            self.at(image, GridPoint(0, 0), None)
+            self.at(image, GridPoint(*(0,) * len(self._image.size)), None)
 
     def release(self) -> None:
         """Forget what has been compiled; whether windows will do stays known."""
@@ -154,17 +158,18 @@ class Patches:
         Where windows will not do, it is computed on the whole image, if ``check`` lets it.
         """
         window = self._checked(image).window
-        side = int(math.sqrt(pixels))
-        (height, down), (width, across) = window.y.tiles(side), window.x.tiles(side)
-        result = np.empty((self._grid.h, self._grid.w, self._grid.c), np.float32)
-        for top, rows in down:
-            for left, columns in across:
-                part = image[top : top + height, left : left + width].astype(np.float32)
-                found = self._backend.evaluate(part[None])[0]
-                above, before = (w.cells * (s // w.period) for w, s in ((window.y, top), (window.x, left)))
-                result[rows.start : rows.stop, columns.start : columns.stop] = found[
-                    rows.start - above : rows.stop - above, columns.start - before : columns.stop - before
-                ]
+        side = int(pixels ** (1 / len(window)))
+        tiles = [axis.tiles(side) for axis in reversed(window)]
+        result = np.empty((*self._grid.lengths, self._grid.c), np.float32)
+        for chosen in itertools.product(*(some for _, some in tiles)):
+            part, target, source = [], [], []
+            for axis, (length, _), (start, cells) in zip(reversed(window), tiles, chosen, strict=True):
+                before = axis.cells * (start // axis.period)
+                part.append(slice(start, start + length))
+                target.append(slice(cells.start, cells.stop))
+                source.append(slice(cells.start - before, cells.stop - before))
+            found = self._backend.evaluate(image[tuple(part)].astype(np.float32)[None])[0]
+            result[tuple(target)] = found[tuple(source)]
         return result
 
     def _checked(self, image: Image) -> _Compiled:
@@ -185,7 +190,9 @@ class Patches:
         those of the receptive field. It holds noise, for a plain area of a photograph may hide any difference.
         """
         part = self._plan.window.part
-        noise = _noise((part.y.image, part.x.image, self._image.c), float(image.min()), float(image.max()))
+        noise = _noise(
+            (*(axis.image for axis in reversed(part)), self._image.c), float(image.min()), float(image.max())
+        )
         try:
             return self._agree(noise, part)
         except Exception:  # a size built in somewhere: whatever the framework raises then
@@ -197,14 +204,12 @@ class Patches:
         forward = self._backend.evaluate(image[None])[0]
         some = False
         for point in window.telling_points:
-            gradient = backward(image[None], [(point.y, point.x)], weights)[0]
+            gradient = backward(image[None], [point.place], weights)[0]
             patch = self._plan.run(self._plan.one, image, [point], weights, window)[0]
             full = np.zeros_like(gradient)
-            full[patch.rows, patch.columns] = patch.values
+            full[patch.part] = patch.values
             value = self._backend.evaluate(_cut(image, window, [point]))[0][window.place(point)]
-            if not (
-                _close(full, gradient, _GRADIENTS_AGREE) and _close(value, forward[point.y, point.x], _VALUES_AGREE)
-            ):
+            if not (_close(full, gradient, _GRADIENTS_AGREE) and _close(value, forward[point.place], _VALUES_AGREE)):
                 return False
             some = some or bool(gradient.any())
         return some
@@ -229,10 +234,9 @@ class _Compiled(NamedTuple):
     @classmethod
     def of(cls, backend: Backend, window: Window, colours: int) -> _Compiled:
         """For images of so many channels. Nothing is traced yet."""
-        height, width = window.shape
-        batch = 1 if window.whole else max(1, min(_BATCH_MOST, _BATCH_PIXELS // (width * height)))
-        one = backend.gradient((1, height, width, colours))
-        several = one if batch == 1 else backend.gradient((batch, height, width, colours))
+        batch = 1 if window.whole else max(1, min(_BATCH_MOST, _BATCH_PIXELS // math.prod(window.shape)))
+        one = backend.gradient((1, *window.shape, colours))
+        several = one if batch == 1 else backend.gradient((batch, *window.shape, colours))
         return cls(window, one, several, batch)
 
     def run(
@@ -254,21 +258,19 @@ class _Compiled(NamedTuple):
         """
         window = window or self.window
         gradients = gradient(_cut(image, window, points), [window.place(point) for point in points], weights)
-        corners = [window.corner(point) for point in points]
-        return [Patch(values, left, top) for values, (top, left) in zip(gradients, corners, strict=True)]
+        return [Patch(values, *reversed(window.corner(point))) for values, point in zip(gradients, points, strict=True)]
 
 
 def _cut(image: Image, window: Window, points: Sequence[GridPoint]) -> Singles:
     """The windows of some cells, ``[n, h, w, c]``."""
-    height, width = window.shape
-    images = np.empty((len(points), height, width, image.shape[2]), np.float32)
+    images = np.empty((len(points), *window.shape, image.shape[-1]), np.float32)
     for part, point in zip(images, points, strict=True):
-        top, left = window.corner(point)
-        part[:] = image[top : top + height, left : left + width]
+        starts = zip(window.corner(point), window.shape, strict=True)
+        part[:] = image[tuple(slice(start, start + length) for start, length in starts)]
     return images
 
 
-def _noise(shape: tuple[int, int, int], low: float, high: float) -> Singles:
+def _noise(shape: tuple[int, ...], low: float, high: float) -> Singles:
     """Random values as bright as an image; any, if the image tells nothing."""
     if not -math.inf < low < high < math.inf:
         low, high = 0, 1

@@ -45,6 +45,7 @@ class Marks:
         derived: whether the image leads here at all, be it through places that no element happens to see.
         pairs: lengths of the last two axes of a product of two such tensors, as long as nothing has been summed with
             it: one element for every pair, such as the scores of an attention, which are no grid of places.
+        stepwise: whether a recurrence along one axis may have let elements see further along others, step by step.
     """
 
     context: frozenset[int] = frozenset()
@@ -52,6 +53,7 @@ class Marks:
     blurred: bool = False
     derived: bool = False
     pairs: frozenset[tuple[int, int]] = frozenset()
+    stepwise: bool = False
 
     def __or__(self, other: Marks) -> Marks:
         if self == other:
@@ -62,6 +64,7 @@ class Marks:
             self.blurred or other.blurred,
             self.derived or other.derived,
             self.pairs | other.pairs,
+            self.stepwise or other.stepwise,
         )
 
 

@@ -106,39 +106,42 @@ class AxisWindow(NamedTuple):
         return 0, left, right, self.grid - 1
 
 
-class Window(NamedTuple):
-    """The windows of all cells of a grid: the two axes."""
+class Window(tuple[AxisWindow, ...]):
+    """The windows of all cells of a grid: those along x, along y and along z, as far as there are such axes."""
 
-    x: AxisWindow
-    y: AxisWindow
+    __slots__ = ()
+
+    def __new__(cls, *axes: AxisWindow) -> Window:
+        """From the windows along x, y, ..., in this order."""
+        return super().__new__(cls, axes)
 
     @property
     def whole(self) -> bool:
         """Whether a window is the whole image."""
-        return self.x.whole and self.y.whole
+        return all(axis.whole for axis in self)
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns of every window."""
-        return self.y.length, self.x.length
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of every window, in the order of arrays."""
+        return tuple(axis.length for axis in reversed(self))
 
-    def corner(self, point: GridPoint) -> tuple[int, int]:
-        """First row and first column of the window of a cell."""
-        return self.y.start(point.y), self.x.start(point.x)
+    def corner(self, point: GridPoint) -> tuple[int, ...]:
+        """Where the window of a cell begins, in the order of arrays: first row and first column."""
+        return tuple(axis.start(cell) for axis, cell in zip(reversed(self), reversed(point), strict=True))
 
-    def place(self, point: GridPoint) -> tuple[int, int]:
-        """Row and column of the cell on the grid of its window."""
-        return self.y.place(point.y), self.x.place(point.x)
+    def place(self, point: GridPoint) -> tuple[int, ...]:
+        """Indices of the cell in the array of the grid of its window."""
+        return tuple(axis.place(cell) for axis, cell in zip(reversed(self), reversed(point), strict=True))
 
     @property
     def part(self) -> Window:
         """The windows on a part of the image that has room for all kinds of them."""
-        return Window(self.x.on(self.x.part), self.y.on(self.y.part))
+        return Window(*(axis.on(axis.part) for axis in self))
 
     @property
     def telling_points(self) -> list[GridPoint]:
         """Cells that show whether windows work: two corners of the grid, two inner cells."""
-        return [GridPoint(*pair) for pair in zip(self.x.telling_cells, self.y.telling_cells, strict=True)]
+        return [GridPoint(*cells) for cells in zip(*(axis.telling_cells for axis in self), strict=True)]
 
 
 def plan(
@@ -146,7 +149,7 @@ def plan(
     image: GridShape,
     grid: GridShape,
     period: Size,
-    margins: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
+    margins: Sequence[tuple[int, int]] | None = None,
 ) -> Window:
     """The smallest windows for a layer.
 
@@ -155,17 +158,16 @@ def plan(
         image: the image.
         grid: the layer's grid.
         period: shift of the image, per axis, after which everything inside the network repeats.
-        margins: along x and y, cells at the first and at the last end of a grid that meet a border.
+        margins: along x, y, ..., cells at the first and at the last end of a grid that meet a border; None: none.
     """
-    x, y = margins
-    return Window(
-        plan_axis(field.x, image.w, grid.w, int(period.w), x), plan_axis(field.y, image.h, grid.h, int(period.h), y)
-    )
+    margins = margins or [(0, 0)] * len(field)
+    along = zip(field, image.size, grid.size, period, margins, strict=True)
+    return Window(*(plan_axis(axis, int(n), int(cells), int(p), margin) for axis, n, cells, p, margin in along))
 
 
 def whole_image(image: GridShape, grid: GridShape) -> Window:
     """No windows: always all of the image."""
-    return Window(_whole(image.w, grid.w), _whole(image.h, grid.h))
+    return Window(*(_whole(int(n), int(cells)) for n, cells in zip(image.size, grid.size, strict=True)))
 
 
 def plan_axis(field: AxisField, image: int, grid: int, period: int, margin: tuple[int, int] = (0, 0)) -> AxisWindow:

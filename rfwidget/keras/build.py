@@ -14,6 +14,7 @@ from rfwidget._validation import brief
 from rfwidget.errors import ReceptiveFieldError, in_words, suggest
 from rfwidget.keras.interpreter import input_name, is_channels_first, is_graph
 from rfwidget.keras.looks import Inputs
+from rfwidget.ranks import RANKS
 
 SUBCLASSED_INPUT = "input"
 
@@ -67,13 +68,17 @@ def build_model(
     return model
 
 
-def fixed_shape(model: keras.Model, default: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Shape of the model's first image input, with ``default`` where the model leaves it open."""
+_DEFAULTS = {1: (1024, 1), 2: (96, 96, 3), 3: (32, 32, 32, 1)}
+"""Shapes where neither the caller nor the model gives one, by the number of axes."""
+
+
+def fixed_shape(model: keras.Model) -> tuple[int, ...]:
+    """Shape of the model's first image input, with a default where the model leaves it open."""
     own = [shape for _, shape in _inputs(model)]
-    first = _first_image(own)
-    image = (None, None, None) if len(own[first]) != 3 else own[first]
-    height, width, channels = (own or other for own, other in zip(image, default, strict=True))
-    return height, width, channels
+    shape = own[_first_image(own, None)]
+    if shape is None or len(shape) - 1 not in RANKS:
+        return _DEFAULTS[2]
+    return tuple(n or default for n, default in zip(shape, _DEFAULTS[len(shape) - 1], strict=True))
 
 
 def read_inputs(
@@ -82,16 +87,14 @@ def read_inputs(
     input_layer: str | None,
     *,
     first_names: Sequence[str],
-    default: tuple[int, int, int],
 ) -> tuple[list[str], Inputs]:
     """Names of the model's inputs, and how to feed them.
 
     Args:
         model: the model.
-        shape: what is asked for, ``(height, width, channels)``; None: the input's own.
+        shape: what is asked for, ``(height, width, channels)``, or with fewer or more axes; None: the input's own.
         input_layer: name of the image input; None: the first image.
         first_names: names of the inputs in an earlier build, which stay valid.
-        default: shape where neither the caller nor the model gives one.
 
     Raises:
         ReceptiveFieldError: if the input is unknown, is no image, or does not take the shape.
@@ -107,35 +110,45 @@ def read_inputs(
     else:
         place = None if input_layer is None else names.index(input_layer)
     if place is None:
-        place = _first_image([taken for _, taken in own])
-    if len(own[place][1]) != 3:
+        place = _first_image([taken for _, taken in own], None if shape is None else len(shape))
+    taken = own[place][1]
+    if taken is not None and len(taken) - 1 not in RANKS:
         raise ReceptiveFieldError(
-            f"input {names[place]!r} takes {own[place][1]}: expected an image (height, width, channels)"
+            f"input {names[place]!r} takes {taken}: expected an image (height, width, channels), a sequence "
+            f"{RANKS[1].order} or a volume {RANKS[3].order}"
         )
-    wanted = tuple(n or d for n, d in zip(own[place][1], default, strict=True)) if shape is None else shape
-    image = _fit(own[place][1], wanted, names[place])
-    filled = tuple(
-        image if i == place else tuple(n or (image[k] if len(taken) == 3 else 1) for k, n in enumerate(taken))
-        for i, (_, taken) in enumerate(own)
-    )
+    image = _fit(taken, shape, names[place])
+    filled = tuple(image if i == place else _filled(other, image) for i, (_, other) in enumerate(own))
     return names, Inputs(filled, place, is_channels_first(model), _batch(model, place))
 
 
-def _inputs(model: keras.Model) -> list[tuple[str, tuple[int | None, ...]]]:
+def _filled(taken: Sequence[int | None] | None, image: Sequence[int]) -> tuple[int, ...]:
+    """Shape of another input that goes with an image."""
+    alike = taken is not None and len(taken) == len(image)
+    return tuple(n or (image[k] if alike else 1) for k, n in enumerate(taken or ()))
+
+
+def _inputs(model: keras.Model) -> list[tuple[str, tuple[int | None, ...] | None]]:
     """Name and shape, without the batch, of every input; a subclassed model names none: it has one, of any shape."""
     if is_graph(model):
         first = is_channels_first(model)
         shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
-        shapes = [(*shape[1:], shape[0]) if first and len(shape) == 3 else shape for shape in shapes]
+        most = max((len(shape) for shape in shapes if len(shape) - 1 in RANKS), default=0)
+        shapes = [(*shape[1:], shape[0]) if first and len(shape) == most else shape for shape in shapes]
         return [(input_name(tensor), shape) for tensor, shape in zip(model.inputs, shapes, strict=True)]
-    return [(SUBCLASSED_INPUT, (None, None, None))]
+    return [(SUBCLASSED_INPUT, None)]
 
 
-def _first_image(shapes: Sequence[Sequence[int | None]]) -> int:
-    """Which input is taken for the image: the first that can be one; boxes and points have few numbers in a row."""
-    images = [i for i, shape in enumerate(shapes) if len(shape) == 3]
-    wide = [i for i in images if all(n is None or n >= _NARROW for n in shapes[i][:2])]
-    return next(iter(wide or images), 0)
+def _first_image(shapes: Sequence[Sequence[int | None] | None], entries: int | None) -> int:
+    """Which input is taken for the image: the first of as many entries as the shape that is asked for; else the first
+    image, volume or sequence, in this order. Boxes and points have few numbers in a row.
+    """
+    for wanted in (3, 4, 2) if entries is None else (entries, 3, 4, 2):
+        fitting = [i for i, shape in enumerate(shapes) if shape is None or len(shape) == wanted]
+        wide = [i for i in fitting if all(n is None or n >= _NARROW for n in (shapes[i] or ())[:-1])]
+        if fitting:
+            return next(iter(wide or fitting))
+    return 0
 
 
 def _batch(model: keras.Model, place: int) -> int | None:
@@ -143,16 +156,25 @@ def _batch(model: keras.Model, place: int) -> int | None:
     return model.inputs[place].shape[0] if is_graph(model) else None
 
 
-def _fit(own: Sequence[int | None], asked: Sequence[int | None], name: str) -> tuple[int, int, int]:
-    """The shape asked for, if it is one and the model takes it."""
-    whole = len(asked) == 3 and all(isinstance(n, (int, np.integer)) and n > 0 for n in asked)
-    if not whole or any(taken not in (None, n) for taken, n in zip(own, asked, strict=True)):
+def _fit(own: Sequence[int | None] | None, asked: Sequence[int | None] | None, name: str) -> tuple[int, ...]:
+    """The shape asked for, if it is one and the model takes it; what neither of them says is a default."""
+    if asked is None:
+        rank = 2 if own is None else len(own) - 1
+        asked = tuple(n or default for n, default in zip(own or (None,) * 3, _DEFAULTS[rank], strict=True))
+    own = own or (None,) * len(asked)
+    order = RANKS[len(own) - 1].order
+    if len(own) != len(asked):
         raise ReceptiveFieldError(
-            f"input_shape={tuple(asked)} does not fit the model: its input {name!r} takes (height, width, channels) = "
-            f"{tuple(own)}. Ask for that shape, or give a build function instead of a built model"
+            f"input_shape={tuple(asked)} is that of a {RANKS[len(asked) - 1].thing} and does not fit: expected {order}"
+            f" = {tuple(own)}, which the model's input {name!r} takes"
         )
-    height, width, channels = (int(n) for n in asked if n is not None)
-    return height, width, channels
+    whole = all(isinstance(n, (int, np.integer)) and n > 0 for n in asked)
+    if not whole or any(n not in (None, m) for n, m in zip(own, asked, strict=True)):
+        raise ReceptiveFieldError(
+            f"input_shape={tuple(asked)} does not fit the model: its input {name!r} takes {order} = {tuple(own)}. Ask "
+            "for that shape, or give a build function instead of a built model"
+        )
+    return tuple(int(n) for n in asked if n is not None)
 
 
 @contextmanager

@@ -115,6 +115,10 @@ class Domain(ABC):
     def nowhere(self, shape: Sequence[int], like: Any) -> Any:
         """A tensor that does not depend on the image."""
 
+    def stepwise(self, x: Any) -> Any:
+        """The same tensor, of which each step along an axis may see further along others than the one before it."""
+        return x
+
     def take(self, x: Any, axis: int, index: Any) -> Any:
         """Elements of an axis by number."""
         return self.read(x, axis, [np.asarray(index)])
@@ -136,7 +140,7 @@ class SpanDomain(Domain):
     Args:
         blur: let each channel of concatenated maps depend on what any of them does: much less work, and the same to
             whoever mixes all channels. NeedsFullWidth is raised where some are told from others afterwards.
-        channels_first: whether maps are ``[n, c, ...]`` between layers.
+        first_from: tensors of so many axes and more are ``[n, c, ...]``; None: none are.
         whole: poolings that cover a whole axis at the size asked for, and so at any size.
         learning: whether this is the run at that size, which fills in ``whole``.
     """
@@ -145,17 +149,17 @@ class SpanDomain(Domain):
         self,
         *,
         blur: bool = False,
-        channels_first: bool = False,
+        first_from: int | None = None,
         whole: set[tuple[int, int]] | None = None,
         learning: bool = False,
     ) -> None:
         self._whole = set() if whole is None else whole
         self._learning = learning
         self._blur = blur
-        self._channels_first = channels_first
+        self._first_from = first_from
 
     def _channel_axis(self, rank: int) -> int:
-        return 1 if self._channels_first and rank >= 4 else rank - 1
+        return 1 if self._first_from is not None and rank >= self._first_from else rank - 1
 
     def is_whole(self, operation: Any, axis: int, *, covers: bool) -> bool:
         """As it was at the size asked for."""
@@ -243,6 +247,10 @@ class SpanDomain(Domain):
             return spans.blurred(tensors, axis)
         return spans.concatenate(tensors, axis)
 
+    def stepwise(self, x: Any) -> Any:
+        """Marked."""
+        return spans.marked(x, spans.Marks(stepwise=True))
+
     def cumulate(self, x: Any, axis: int) -> Any:
         """The union so far."""
         return spans.cumulate(x, axis)
@@ -258,13 +266,13 @@ class LinearDomain(Domain):
     Args:
         thin: one channel per tensor. Enough unless some operation tells channels apart.
         local: leave out what mixes the whole image (``ignore_global_context``).
-        channels_first: whether maps are ``[n, c, ...]`` between layers.
+        first_from: tensors of so many axes and more are ``[n, c, ...]``; None: none are.
     """
 
-    def __init__(self, *, thin: bool = True, local: bool = False, channels_first: bool = False) -> None:
+    def __init__(self, *, thin: bool = True, local: bool = False, first_from: int | None = None) -> None:
         self.thin = thin
         self._local = local
-        self._channels_first = channels_first
+        self._first_from = first_from
         self._random = np.random.default_rng(20)
 
     def is_value(self, leaf: Any) -> bool:
@@ -277,7 +285,7 @@ class LinearDomain(Domain):
             raise NeedsFullWidth
 
     def _channel_axis(self, rank: int) -> int:
-        return 1 if self._channels_first and rank >= 4 else rank - 1
+        return 1 if self._first_from is not None and rank >= self._first_from else rank - 1
 
     def join(self, tensors: Sequence[Any], shape: Sequence[int] | None = None) -> Any:
         """The average: a product of means would overflow."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -16,9 +17,10 @@ from rfwidget.keras.build import build_model, check_built, fixed_shape, read_inp
 from rfwidget.keras.interpreter import outputs_of
 from rfwidget.keras.linear import LinearModel
 from rfwidget.keras.looks import Inputs, ModelLooks
-from rfwidget.keras.network import KerasNetwork
+from rfwidget.keras.network import KerasNetwork, Long
 from rfwidget.keras.weighted import WeightedNetwork
-from rfwidget.types import GridShape, ImageShape
+from rfwidget.ranks import RANKS
+from rfwidget.types import GridShape
 
 
 class _Built(NamedTuple):
@@ -47,6 +49,8 @@ class KerasReceptiveField(ReceptiveField):
     ReceptiveFieldDescription(offset=(2.5, 1.5), stride=(2.0, 2.0), size=Size(w=5, h=3))
     """
 
+    _ranks = (1, 2, 3)
+
     def __init__(self, model: keras.Model | Callable[[Any], keras.Model], init_weights: bool = False) -> None:
         if not isinstance(model, keras.Model) and _is_of_another_keras(model):
             raise ReceptiveFieldError(
@@ -68,10 +72,11 @@ class KerasReceptiveField(ReceptiveField):
         self._input_names: list[str] = []
         self._first_names: tuple[list[str], list[str]] | None = None
 
-    def default_input_shape(self) -> tuple[int, int, int]:
-        """The model's own image shape, with 96x96x3 where it leaves it open."""
-        default = super().default_input_shape()
-        return fixed_shape(self._model, default) if isinstance(self._model, keras.Model) else default
+    def default_input_shape(self) -> tuple[int, ...]:
+        """The model's own image shape, with 96x96x3 where it leaves it open (1024x1 of a sequence, 32x32x32x1 of a
+        volume).
+        """
+        return fixed_shape(self._model) if isinstance(self._model, keras.Model) else super().default_input_shape()
 
     def _build(
         self,
@@ -82,35 +87,53 @@ class KerasReceptiveField(ReceptiveField):
         ignore_global_context: bool,
         progress: Progress,
     ) -> KerasNetwork:
-        if isinstance(input_shape, ImageShape):
-            input_shape = (input_shape.h, input_shape.w, input_shape.c)
         shape = None if input_shape is None else tuple(input_shape)
         progress(0.0, "building the model")
         built = self._model_for(shape)
-        names, inputs = read_inputs(
-            built.model, shape, input_layer, first_names=self._input_names, default=super().default_input_shape()
-        )
+        names, inputs = read_inputs(built.model, shape, input_layer, first_names=self._input_names)
         progress(0.3, "reading the model")
-        looks = built.looks.get((inputs, ignore_global_context))
-        if looks is None:
-            looks = ModelLooks(built.model, inputs, local=ignore_global_context)
-            built.looks[inputs, ignore_global_context] = looks
-        current = ([path for path, entry in looks.entries.items() if entry.is_layer], looks.others)
-        first = self._first_names or current
-        labels = {**_by_position(current[0], first[0]), **_by_position(current[1], first[1])}
+        looks, grids = self._looks(built, inputs.shortened, local=ignore_global_context), None
+        if inputs.shortened != inputs:
+            grids = looks.grids_on(inputs.lengths)
+            target = _choose(built.model, looks, output_layer, self._labels(looks)) if grids else ""
+            if grids is None or not looks.is_known_on_long(target):
+                looks, grids = self._looks(built, inputs, local=ignore_global_context), None
+        labels = self._labels(looks)
         target = _choose(built.model, looks, output_layer, labels)
         progress(0.8, "reading the layer")
         entry = looks.entries[target]
         reached = looks.interpreted(target), entry.call, entry.output
         weighted = WeightedNetwork(built.model, inputs, *reached, init_weights=self._init_weights)
         linear = LinearModel(built.model, inputs, *reached, local=ignore_global_context)
-        height, width, channels = inputs.shapes[inputs.image]
+        *lengths, channels = inputs.shapes[inputs.image]
         network = KerasNetwork(
-            looks, weighted, linear, names[inputs.image], target, GridShape(None, width, height, channels), labels
+            looks,
+            weighted,
+            linear,
+            names[inputs.image],
+            target,
+            GridShape.of(lengths, channels),
+            labels,
+            None if grids is None else Long(grids, partial(self._looks, built, inputs, local=ignore_global_context)),
         )
         self._built, self._input_names = built, self._input_names or names
-        self._first_names = first
+        self._first_names = self._first_names or self._names(looks)
         return network
+
+    def _looks(self, built: _Built, inputs: Inputs, *, local: bool) -> ModelLooks:
+        """Looks at a model; made once."""
+        if (inputs, local) not in built.looks:
+            built.looks[inputs, local] = ModelLooks(built.model, inputs, local=local)
+        return built.looks[inputs, local]
+
+    def _names(self, looks: ModelLooks) -> tuple[list[str], list[str]]:
+        return [path for path, entry in looks.entries.items() if entry.is_layer], looks.others
+
+    def _labels(self, looks: ModelLooks) -> dict[str, str]:
+        """Public names of the layers, by path: those of the first build."""
+        current = self._names(looks)
+        first = self._first_names or current
+        return {**_by_position(current[0], first[0]), **_by_position(current[1], first[1])}
 
     def _model_for(self, shape: tuple[int | None, ...] | None) -> _Built:
         """The model; a build function runs again only for another shape."""
@@ -141,8 +164,9 @@ def _choose(model: Any, looks: ModelLooks, wanted: str | None, labels: Mapping[s
     if wanted in paths or wanted in looks.entries:
         return paths.get(wanted, wanted)
     output = looks.symbols.get(str(wanted))
-    if output is not None and len(output.shape) != 4:
-        problem = f"layer {wanted!r} gives {tuple(output.shape)}, which is no two-dimensional grid"
+    axes = looks.axes
+    if output is not None and len(output.shape) != axes + 2:
+        problem = f"layer {wanted!r} gives {tuple(output.shape)}, which is no {RANKS[axes].grid.removeprefix('a ')}"
     elif output is not None:
         problem = f"layer {wanted!r} gives no grid on this image, or does not depend on it"
     else:
@@ -169,8 +193,8 @@ def _default(model: Any, looks: ModelLooks, labels: Mapping[str, str]) -> str:
     if looks.layers:
         return list(looks.layers)[-1]
     raise ReceptiveFieldError(
-        "the model has no layer with a two-dimensional grid: expected some output (batch, height, width, channels)"
-        f"{_stuck(looks)}"
+        f"the model has no layer with {RANKS[looks.axes].grid}: expected some output (batch, "
+        f"{RANKS[looks.axes].order[1:]}{_stuck(looks)}"
     ) from looks.asked.failure
 
 

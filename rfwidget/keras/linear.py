@@ -68,6 +68,6 @@ class LinearModel:
                 thin = self._thin and len(shape) == len(lengths) + 1
                 feed = ops.zeros((images.shape[0], *like[:-1], 1) if thin else (images.shape[0], *like), DTYPE)
             feeds.append(self._inputs.to_model(feed))
-        domain = LinearDomain(thin=self._thin, local=self._local, channels_first=self._inputs.channels_first)
+        domain = LinearDomain(thin=self._thin, local=self._local, first_from=self._inputs.first_from)
         leaves = keras.tree.flatten(Flow(domain).run(self._model, feeds, self._target, self._call))
         return self._inputs.from_model(leaves[self._output])

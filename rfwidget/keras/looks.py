@@ -18,6 +18,7 @@ from keras import ops
 from rfwidget._measure import spans
 from rfwidget._measure.looks import Fields, Look, Seen, measure
 from rfwidget._measure.spans import Carried
+from rfwidget._measure.stretch import STEP, is_known, lengthened, shortened
 from rfwidget.errors import SizeRefusedError, in_words
 from rfwidget.geometry import AxisField
 from rfwidget.keras.domains import NeedsFullWidth, SpanDomain
@@ -48,6 +49,18 @@ class Inputs(NamedTuple):
     def lengths(self) -> tuple[int, ...]:
         """Lengths of the image along its axes."""
         return self.shapes[self.image][:-1]
+
+    @property
+    def shortened(self) -> Inputs:
+        """Inputs that stand for these if this is one long sequence; else these."""
+        if len(self.shapes) > 1:
+            return self
+        return self._replace(shapes=((*shortened(self.lengths), self.shapes[0][-1]),))
+
+    @property
+    def first_from(self) -> int | None:
+        """Tensors of so many axes and more have their channels first; None: none have."""
+        return len(self.lengths) + 2 if self.channels_first else None
 
     def like(self, position: int, lengths: Sequence[int]) -> tuple[int, ...]:
         """Shape of another input that goes with an image of some lengths: maps are enlarged or cut as it is."""
@@ -126,6 +139,10 @@ class LayersFields(NamedTuple):
         """Whether only the part inside the image is known, along some axis."""
         return self.asked.made[path] in self.fields.partial
 
+    def coupled(self, path: str) -> bool:
+        """Whether fields grow step by step along an axis."""
+        return self.asked.made[path] in self.fields.coupled
+
     def reads(self, path: str) -> list[float]:
         """Smallest size along each axis among the maps that a layer reads, those without the image apart; NaN where
         it cannot be told.
@@ -167,6 +184,11 @@ class ModelLooks:
         except NeedsFullWidth:
             self._blur = False
             self.asked = self._first_look()
+
+    @property
+    def axes(self) -> int:
+        """Number of axes of the image."""
+        return len(self._inputs.lengths)
 
     @property
     def layers(self) -> dict[str, Entry]:
@@ -211,6 +233,31 @@ class ModelLooks:
             fields = measure(lambda lengths: self.look(lengths, target, tick), asked, numbers)
             self._fields[key] = LayersFields(asked, fields)
         return self._fields[key]
+
+    def grids_on(self, lengths: Sequence[int]) -> dict[str, tuple[int, ...]] | None:
+        """Grids of all entries on a long sequence for which this one stands; None: they are not known."""
+        try:
+            longer = self.look((self._inputs.lengths[0] + STEP,), None, lambda: None)
+        except SizeRefusedError:
+            return None
+        if (
+            self.asked.failure is not None
+            or longer.failure is not None
+            or not longer.made.keys() >= self.entries.keys()
+        ):
+            return None
+        grids = {path: longer.maps[longer.made[path]].grid or () for path in self.entries}
+        return {path: lengthened(entry.grid, grids[path], lengths) for path, entry in self.entries.items()}
+
+    def is_known_on_long(self, path: str) -> bool:
+        """Whether the fields of a layer are the same on a long sequence for which this one stands."""
+        if self.seen(path).marks.unknown:
+            return False
+        together = self.fields([path], lambda: None)
+        axes = together.axes(path)
+        if axes is None or together.partial(path) or not all(together.fields.resizable):
+            return False
+        return all(is_known(axis, period) for axis, period in zip(axes, together.fields.period, strict=True))
 
     def is_better_alone(self, path: str) -> bool:
         """Whether more may be known of a layer if no other is run: what failed at other sizes is none of its own."""
@@ -263,7 +310,7 @@ class ModelLooks:
     def _domain(self) -> SpanDomain:
         return SpanDomain(
             blur=self._blur,
-            channels_first=self._inputs.channels_first,
+            first_from=self._inputs.first_from,
             whole=self._whole,
             learning=not self.entries,
         )

@@ -7,21 +7,22 @@ from the user's own graph with its own weights; nothing is ever added to it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget._measure.forward import partial_words
-from rfwidget._measure.memory import Footprint, share
+from rfwidget._measure.forward import coupled_words, partial_words
+from rfwidget._measure.memory import Footprint, article, share
 from rfwidget._measure.patches import Patches
 from rfwidget._measure.spans import Carried
+from rfwidget._measure.stretch import Stretch
 from rfwidget._measure.windows import Window, plan, whole_image
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, SizeRefusedError, in_words
-from rfwidget.geometry import EMPTY, FieldGeometry
+from rfwidget.geometry import FieldGeometry
 from rfwidget.keras.backends import CompiledNetwork
 from rfwidget.keras.backends import backend as backprop
 from rfwidget.keras.domains import OpaqueError
@@ -29,6 +30,7 @@ from rfwidget.keras.linear import LinearModel
 from rfwidget.keras.looks import LayersFields, ModelLooks
 from rfwidget.keras.weighted import WeightedNetwork
 from rfwidget.network import LayerField, Network, Patch
+from rfwidget.ranks import measured
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 
 Floats = npt.NDArray[np.float64]
@@ -43,6 +45,18 @@ _TURNED = (
 )
 
 
+class Long(NamedTuple):
+    """A long sequence that a shorter one stands for.
+
+    Attributes:
+        grids: of all layers on it, by path.
+        looks: at the model on the sequence itself; they take long.
+    """
+
+    grids: Mapping[str, tuple[int, ...]]
+    looks: Callable[[], ModelLooks]
+
+
 class KerasNetwork(Network):
     """One layer of a model.
 
@@ -54,6 +68,7 @@ class KerasNetwork(Network):
         output_layer: path of the layer.
         input_shape: the image.
         labels: public names of the layers, by path.
+        long: what is known of a long sequence, if the looks are those of a shorter one.
     """
 
     longest = 4096
@@ -67,6 +82,7 @@ class KerasNetwork(Network):
         output_layer: str,
         input_shape: GridShape,
         labels: Mapping[str, str],
+        long: Long | None = None,
     ) -> None:
         self._looks, self._weighted, self._linear = looks, weighted, linear
         self._target, self._labels = output_layer, labels
@@ -74,12 +90,14 @@ class KerasNetwork(Network):
         entry = looks.entries[output_layer]
         self.input_layer, self.input_shape = input_layer, input_shape
         self.output_layer = labels.get(output_layer, output_layer)
-        self.output_shape = _shape(entry.grid, entry.channels)
-        self.layers = {labels[path]: _size(entry.grid) for path, entry in looks.layers.items()}
+        self._long = long
+        grids = long.grids if long else {path: entry.grid for path, entry in looks.entries.items()}
+        self.output_shape = GridShape.of(grids[output_layer], entry.channels)
+        self.layers = {labels[path]: _size(grids[path]) for path in looks.layers}
         self.global_context = bool(looks.seen(output_layer).marks.context)
-        self._footprint = Footprint.of(
-            [seen.shape for seen in looks.asked.maps[: entry.number + 1]], input_shape.h * input_shape.w
-        )
+        shapes = [seen.shape for seen in looks.asked.maps[: entry.number + 1]]
+        looked_at = Footprint.of(shapes, math.prod(looks.asked.lengths))
+        self._footprint = looked_at.on(math.prod(input_shape.lengths))
 
     # -- receptive fields ---------------------------------------------------------------------------------------------
 
@@ -97,15 +115,16 @@ class KerasNetwork(Network):
         found = {}
         for name, path in paths.items():
             if reasons[name] or together is None:
-                found[name] = LayerField(None, Size(math.nan, math.nan), reasons[name])
+                found[name] = LayerField(None, Size(*(math.nan,) * self._looks.axes), reasons[name])
                 continue
             fields = together
             if together.partial(path) and self._looks.is_better_alone(path):
                 fields = self._looks.fields([path], tick)
             axes = fields.axes(path)
             field = None if axes is None else FieldGeometry(*reversed(axes))
-            warning = partial_words(name, fields.fields) if fields.partial(path) else ""
-            found[name] = LayerField(field, Size(*reversed(fields.reads(path))), warning=warning)
+            notes = [coupled_words(name)] if fields.coupled(path) else []
+            notes += [partial_words(name, fields.fields)] if fields.partial(path) else []
+            found[name] = LayerField(field, Size(*reversed(fields.reads(path))), warning=" ".join(notes))
         progress(1.0, "measured")
         return found
 
@@ -117,23 +136,54 @@ class KerasNetwork(Network):
             return _UNKNOWN.format(layer=name, reasons=", ".join(sorted(seen.marks.unknown)))
         if any(line.turned for line in seen.lines):
             return _TURNED.format(layer=name)
+        if self._long is not None and not self._looks.is_known_on_long(path):
+            return f"what {name!r} sees is not known on so long a sequence: ask about it alone, or about a shorter one"
         return ""
 
     def visible(self, point: GridPoint) -> Rect:
         """From the spans of all cells at the size asked for."""
-        edges = []
-        for axis in (1, 0):
-            first, end = (np.broadcast_to(part, self._cells.shape) for part in self._cells.spans(axis))
-            edges.append((int(first[0, point.y, point.x, 0]), int(end[0, point.y, point.x, 0])))
-        (left, right), (top, bottom) = edges
-        return Rect(left, top, right, bottom) if right and bottom else EMPTY
+        if self._stretch is None:
+            return self._visible(self._cells, point)
+        if self._field is None or self._field.x.unbounded:
+            return self._visible(self._whole_cells, point)
+        return self._stretch.visible(point.x, self._field, partial(self._visible, self._cells))
+
+    @staticmethod
+    def _visible(carried: Carried, point: GridPoint) -> Rect:
+        place, edges = (0, *point.place, 0), []
+        for axis in reversed(range(len(point))):
+            first, end = (np.broadcast_to(part, carried.shape) for part in carried.spans(axis))
+            edges.append((int(first[place]), int(end[place])))
+        return Rect.of(edges)
 
     def response(self, masks: npt.NDArray[np.bool_]) -> Floats:
         """One where a cell depends on some marked pixel, holes of dilation and strides included."""
         self._footprint.check_touched(self.output_layer, len(masks))
-        touched = self._looks.carried(self._target, masks).touched
-        result: Floats = touched[:, 0, ..., 0].astype(np.float64)
-        return result
+        if self._stretch is None:
+            return _touched(self._looks, self._target, masks)
+        size = math.inf if self._field is None else self._field.x.size
+        found = []
+        for mask in masks:
+            near = self._stretch.response(mask, size, lambda part: _touched(self._looks, self._target, part[None])[0])
+            found.append(_touched(self._whole_looks, self._target, mask[None])[0] if near is None else near)
+        return np.stack(found)
+
+    @cached_property
+    def _stretch(self) -> Stretch | None:
+        if self._long is None:
+            return None
+        (short,), (long,) = self._looks.asked.lengths, self.input_shape.lengths
+        cells = self._looks.entries[self._target].grid[0]
+        return Stretch(long, short, self.output_shape.w, cells, int(self.period.w))
+
+    @property
+    def _whole_looks(self) -> ModelLooks:
+        """Looks at the input itself, however long it is."""
+        return self._looks if self._long is None else self._long.looks()
+
+    @cached_property
+    def _whole_cells(self) -> Carried:
+        return self._whole_looks.carried(self._target)
 
     @cached_property
     def _cells(self) -> Carried:
@@ -151,7 +201,7 @@ class KerasNetwork(Network):
 
     @property
     def _margins(self) -> list[tuple[int, int]]:
-        """Along x and y, cells at both ends of a grid that meet a border."""
+        """Along x, y, ..., cells at both ends of a grid that meet a border."""
         return [] if self._fields is None else list(reversed(self._fields.margins(self._target)))
 
     # -- the second way -----------------------------------------------------------------------------------------------
@@ -164,28 +214,28 @@ class KerasNetwork(Network):
     @property
     def period(self) -> Size:  # type: ignore[override]
         """The least common multiple of all inner strides."""
-        return Size(1, 1) if self._fields is None else _size(self._fields.fields.period)
+        return Size(*(1,) * self._looks.axes) if self._fields is None else _size(self._fields.fields.period)
 
     @property
     def reach(self) -> Size | None:  # type: ignore[override]
         """The size of the field, if it is bounded: a cell that looked further would show it by meeting a border."""
         size = None if self._field is None else self._field.description.size
-        return None if size is None or not math.isfinite(size.w + size.h) else size
+        return None if size is None or not math.isfinite(sum(size)) else size
 
     def grid_size(self, image: Size) -> Size:
         """Known at the size asked for; else by running the linear copy."""
-        if image == Size(self.input_shape.w, self.input_shape.h):
-            return Size(self.output_shape.w, self.output_shape.h)
-        lengths = (int(image.h), int(image.w))
+        if image == self.input_shape.size:
+            return self.output_shape.size
+        lengths = tuple(int(length) for length in reversed(image))
         try:
             outputs = self._linear.on_images(lambda run: backprop.evaluate(run, self._linear.images(1, lengths)))
         except Exception:  # too small for some window: whatever the framework raises then
-            return Size(0, 0)
-        return Size(outputs.shape[2], outputs.shape[1])
+            return Size(*(0,) * len(image))
+        return _size(outputs.shape[1:-1])
 
     def sensitivity(self, image: Size, points: Sequence[GridPoint]) -> Floats:
         """Backpropagated through the linear copy, one image per point."""
-        lengths, places = (int(image.h), int(image.w)), [(point.y, point.x) for point in points]
+        lengths, places = tuple(int(length) for length in reversed(image)), [point.place for point in points]
 
         def backward(run: Any) -> Floats:
             self._footprint.check_linear(self.output_layer, len(points), lengths, thin=self._linear.thin)
@@ -198,8 +248,9 @@ class KerasNetwork(Network):
         except OpaqueError as error:
             raise SizeRefusedError(f"there are no gradients for {self.output_layer!r}: {in_words(error)}") from error
         except Exception as error:  # whatever the framework raises
+            where = f"{article(self.input_shape)} of {measured(image)}"
             raise SizeRefusedError(
-                f"the network up to {self.output_layer!r} does not run on an image of {image.w}x{image.h} pixels: "
+                f"the network up to {self.output_layer!r} does not run on {where}: "
                 f"{in_words(error)}. Ask for another input_shape"
             ) from error
         return result
@@ -257,15 +308,15 @@ class KerasNetwork(Network):
 
     @cached_property
     def _compiled(self) -> CompiledNetwork:
-        shape = self.input_shape
-        return backprop.CompiledNetwork(self._weighted.run, (shape.h, shape.w, shape.c), self._weighted.weights)
+        shape = (*self.input_shape.lengths, self.input_shape.c)
+        return backprop.CompiledNetwork(self._weighted.run, shape, self._weighted.weights)
+
+
+def _touched(looks: ModelLooks, target: str, masks: npt.NDArray[np.bool_]) -> Floats:
+    touched: Floats = looks.carried(target, masks).touched[:, 0, ..., 0].astype(np.float64)
+    return touched
 
 
 def _size(lengths: Sequence[int]) -> Size:
     """Lengths in the order of arrays as width and height."""
     return Size(*reversed(lengths))
-
-
-def _shape(grid: Sequence[int], channels: int) -> GridShape:
-    size = _size(grid)
-    return GridShape(None, int(size.w), int(size.h), channels)

@@ -654,13 +654,23 @@ def _colours(domain: Domain, operation: Any, x: Any, *_: Any, **__: Any) -> Any:
 
 
 def _attention(domain: Domain, layer: Any, query: Any, *others: Any, **named: Any) -> Any:
-    """Every query sees itself and every value along the axes of the attention; masks are ignored."""
+    """Every query sees itself and every value along the axes of the attention, or with a causal mask those before it;
+    other masks are ignored.
+    """
     first, *more = _values(domain, (query, others, named.get("value"), named.get("key")))
     own = isinstance(layer, (layers.Attention, layers.AdditiveAttention))
     results = (more or [first])[0].shape[-1] if own else first.shape[-1]
     channels = len(first.shape) - 1
-    values = [domain.reduce(t, _attended(layer, len(t.shape)), keepdims=True) for t in more or [first]]
+    values = [_attended_to(domain, layer, t, first, causal=bool(named.get("use_causal_mask"))) for t in more or [first]]
     return domain.join([domain.mix(t, channels, results) for t in (first, *values)])
+
+
+def _attended_to(domain: Domain, layer: Any, value: Any, query: Any, *, causal: bool) -> Any:
+    """What each query gets of a value."""
+    axes = _attended(layer, len(value.shape))
+    if not causal or len(axes) != 1 or value.shape[axes[0]] != query.shape[axes[0]]:
+        return domain.reduce(value, axes, keepdims=True)
+    return domain.cumulate(value, axes[0])
 
 
 def _attended(layer: Any, rank: int) -> tuple[int, ...]:
@@ -689,6 +699,27 @@ def _recurrent(domain: Domain, layer: Any, x: Any, initial_state: Any = None, *_
         return domain.mix(domain.reduce(x, [1]), 1, layer.units)
     steps = domain.take(x, 1, np.arange(x.shape[1])[::-1]) if layer.go_backwards else x
     return domain.mix(domain.cumulate(steps, 1), 2, layer.units)
+
+
+def _conv_recurrent(domain: Domain, layer: Any, x: Any, initial_state: Any = None, *_: Any, **__: Any) -> Any:
+    """Each frame sees itself and what the frame before it has seen, through one more window."""
+    if layer.return_state or _values(domain, initial_state):
+        raise NotImplementedError(f"{layer.name}: a state that is handed on")
+    cell = layer.cell
+    channels = 2 if cell.data_format == "channels_first" else len(x.shape) - 1
+    places = [axis for axis in range(2, len(x.shape)) if axis != channels]
+    x = domain.mix(x, channels, cell.filters)
+    x = domain.window(x, places, cell.kernel_size, cell.strides, cell.dilation_rate, cell.padding)
+    ones = (1,) * len(places)
+    frames = [domain.take(x, 1, [number]) for number in range(x.shape[1])]
+    frames = frames[::-1] if layer.go_backwards else frames
+    for number in range(1, len(frames)):
+        before = domain.mix(frames[number - 1], channels, cell.filters)
+        before = domain.window(before, places, cell.kernel_size, ones, ones, "same")
+        frames[number] = domain.join([frames[number], before])
+    if layer.return_sequences:
+        return domain.stepwise(domain.concatenate(frames, 1))
+    return domain.reshape(frames[-1], (x.shape[0], *x.shape[2:]))
 
 
 def _spectral(domain: Domain, layer: Any, x: Any, *_: Any, **__: Any) -> Any:
@@ -748,6 +779,7 @@ _LAYERS: tuple[tuple[Any, Rule], ...] = (
         _layer_identity,
     ),
     ((layers.SimpleRNN, layers.LSTM, layers.GRU), _recurrent),
+    ((layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D), _conv_recurrent),
     (_classes("AutoContrast"), _auto_contrast),
 )  # fmt: skip
 

@@ -13,16 +13,22 @@ from PIL import Image
 from torch import nn
 
 from rfwidget import _validation as checks
+from rfwidget._measure.memory import article
+from rfwidget._measure.stretch import shortened
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
 from rfwidget.estimator import ReceptiveField
-from rfwidget.image import as_input_shape, as_model_input, as_picture, check_image_size, fit_model
+from rfwidget.image import as_input_shape, as_model_input, as_picture, check_size, fit_model
+from rfwidget.ranks import RANKS, measured
 from rfwidget.torch.measured import Layers
-from rfwidget.torch.network import RealModule, TorchNetwork
+from rfwidget.torch.network import Long, RealModule, TorchNetwork
 from rfwidget.torch.private import check_initialised
 from rfwidget.types import GridShape, ImageShape
 
 _ORDER = "PyTorch's order is (channels, height, width)"
+
+_DEFAULTS = {1: (1024,), 2: (224, 224), 3: (32, 32, 32)}
+"""Lengths where none are given, by the number of axes."""
 
 
 class _Known(NamedTuple):
@@ -51,6 +57,8 @@ class TorchReceptiveField(ReceptiveField):
     ReceptiveFieldDescription(offset=(1.5, 2.5), stride=(2.0, 2.0), size=Size(w=3, h=5))
     """
 
+    _ranks = (1, 2, 3)
+
     def __init__(
         self,
         model: nn.Module | Callable[[], nn.Module],
@@ -65,13 +73,17 @@ class TorchReceptiveField(ReceptiveField):
         self._device = _as_device(device)
         self._known: _Known | None = None
 
-    def default_input_shape(self) -> tuple[int, int, int]:
-        """224x224 pixels, with the channels that the module's first convolution takes."""
-        return (224, 224, _first_channels(self._module) or 3)
+    def default_input_shape(self) -> tuple[int, ...]:
+        """224x224 pixels, with the channels that the module's first convolution takes; 1024 samples where it moves
+        along one axis, 32x32x32 voxels where it moves along three.
+        """
+        first = _first_convolution(self._module)
+        return (224, 224, 3) if first is None else (*_DEFAULTS[first.axes], first.channels)
 
-    def read_shape(self, input_shape: Any) -> tuple[int | None, int | None, int | None]:
-        """As `as_torch_shape`."""
-        return as_torch_shape(input_shape)
+    def read_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """As `as_torch_shape`, for the axes along which the module's first convolution moves."""
+        first = _first_convolution(self._module)
+        return as_torch_shape(input_shape, None if first is None else first.axes)
 
     def model_input(
         self, image: Any, shape: GridShape, preprocess: Callable[[Any], Any] | None = None
@@ -90,10 +102,12 @@ class TorchReceptiveField(ReceptiveField):
         values = as_unit(fit_model(image, shape))
         if preprocess is None:
             return as_model_input(values, shape)
-        tensor = torch.from_numpy(np.ascontiguousarray(values.astype(np.float32).transpose(2, 0, 1)))
+        tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(values.astype(np.float32), -1, 0)))
         try:
             made = preprocess(tensor)
         except TypeError:  # torchvision's older ToTensor takes pictures only
+            if values.ndim != 3:
+                raise
             made = preprocess(Image.fromarray(as_picture(image)))
         return as_model_input(made, shape)
 
@@ -116,9 +130,16 @@ class TorchReceptiveField(ReceptiveField):
             )
         own = self.default_input_shape()
         given = own if input_shape is None else as_input_shape(input_shape)
-        height, width, channels = (default if n is None else n for n, default in zip(given, own, strict=True))
+        if len(given) != len(own):  # the module makes a map of what it is given, before its first convolution
+            own = (*_DEFAULTS[len(given) - 1], own[-1])
+        *lengths, channels = (default if n is None else n for n, default in zip(given, own, strict=True))
         progress(0.0, "running the module")
-        layers = self._layers((height, width), channels, local=ignore_global_context, progress=progress)
+        asked = tuple(lengths)
+        short = asked if self._others else shortened(asked)
+        layers = self._layers(short, channels, local=ignore_global_context, progress=progress)
+        grids = layers.grids_on(asked) if short != asked else None
+        if short != asked and not (grids and self._is_known(layers, output_layer)):
+            layers, grids = self._layers(asked, channels, local=ignore_global_context, progress=progress), None
         if output_layer is None:
             if not layers.shown:
                 raise self._no_layer(layers)
@@ -128,9 +149,15 @@ class TorchReceptiveField(ReceptiveField):
         real = RealModule(
             self._module, output_layer, layers, self._others, self._device, init_weights=self._init_weights
         )
-        return TorchNetwork(layers, real, output_layer)
+        long = None if grids is None else Long(asked, grids)
+        return TorchNetwork(layers, real, output_layer, long)
 
-    def _layers(self, lengths: tuple[int, int], channels: int, *, local: bool, progress: Progress) -> Layers:
+    def _is_known(self, layers: Layers, wanted: str | None) -> bool:
+        """Whether what is known of a layer holds for a long sequence."""
+        name = wanted or (_last(layers) if layers.shown else "")
+        return name not in layers.all or layers.is_known_on_long(name)
+
+    def _layers(self, lengths: tuple[int, ...], channels: int, *, local: bool, progress: Progress) -> Layers:
         check_initialised(self._module)
         key = (lengths, channels, local, fingerprint(self._module))
         if self._known is not None and self._known.key == key:
@@ -142,9 +169,10 @@ class TorchReceptiveField(ReceptiveField):
         layers = Layers(self._module, lengths, channels, self._others, self._device, local=local, ticked=ticked)
         failure = layers.walk.failure
         if failure is not None and not layers.all:
+            where = f"{article(GridShape.of(lengths, channels))} of {measured(reversed(lengths))}"
             raise ReceptiveFieldError(
-                f"the module does not run on an image of {lengths[1]}x{lengths[0]} pixels with {channels} channels: "
-                f"{type(failure).__name__}: {failure}{_other_order(channels, lengths, self.default_input_shape()[2])}"
+                f"the module does not run on {where} with {channels} channels: {type(failure).__name__}: {failure}"
+                f"{_other_order(channels, lengths, self.default_input_shape())}"
             ) from failure
         self._known = _Known(key, layers)
         return layers
@@ -156,16 +184,17 @@ class TorchReceptiveField(ReceptiveField):
             return ReceptiveFieldError(
                 "the module returns no tensor that depends on the image: expected a tensor, or a list or dict of some"
             )
+        rank = RANKS[len(layers.lengths)]
         return ReceptiveFieldError(
-            f"the module has no layer with a two-dimensional grid: expected some output (1, channels, height, "
-            f"width){end}"
+            f"the module has no layer with {rank.grid}: expected some output (1, {rank.channels_first[1:]}{end}"
         )
 
     def _no_such(self, layers: Layers, wanted: str) -> ReceptiveFieldError:
         failure = layers.walk.failure
         if wanted in layers.walk.made:
             shape = layers.walk.carried[layers.walk.made[wanted]].shape
-            return ReceptiveFieldError(f"layer {wanted!r} gives {shape}, which is no two-dimensional grid")
+            grid = RANKS[len(layers.lengths)].grid.removeprefix("a ")
+            return ReceptiveFieldError(f"layer {wanted!r} gives {shape}, which is no {grid}")
         if wanted in layers.walk.others:
             return ReceptiveFieldError(f"layer {wanted!r} does not depend on the image")
         error = unknown_layer(wanted, layers.shown)
@@ -181,36 +210,52 @@ def as_unit(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values.astype(np.float32) / np.float32(255) if values.dtype == np.uint8 else values
 
 
-def as_torch_shape(shape: Any) -> tuple[int | None, int | None, int | None]:
+def as_torch_shape(shape: Any, axes: int | None = None) -> tuple[int | None, ...]:
     """The argument ``input_shape`` in PyTorch's order as ``(height, width, channels)``.
+
+    ``(channels, length)`` is a sequence, ``(channels, height, width)`` an image, ``(channels, depth, height, width)`` a
+    volume, and ``(1, channels, depth, height, width)`` a volume with its batch. Three and four numbers could also be a
+    sequence or an image with a batch of one in front. A module whose first convolution moves along one axis takes three
+    numbers that begin with 1 as such a sequence; four numbers are a volume where it moves along three axes, and else an
+    image with its batch.
+
+    Args:
+        shape: the argument.
+        axes: along how many axes the module's first convolution moves; None: it has none.
 
     Raises:
         ReceptiveFieldError: if it is none, or looks like ``(height, width, channels)``.
 
-    >>> as_torch_shape((3, 224, 160))
-    (224, 160, 3)
+    >>> as_torch_shape((3, 224, 160)), as_torch_shape((2, 1000)), as_torch_shape((1, 2, 1000), axes=1)
+    ((224, 160, 3), (1000, 2), (1000, 2))
     """
     if isinstance(shape, (ImageShape, GridShape)):
-        return shape.h, shape.w, shape.c
-    if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence) or len(shape) not in (3, 4):
+        return as_input_shape(shape)
+    if isinstance(shape, (str, bytes)) or not isinstance(shape, Sequence) or len(shape) not in (2, 3, 4, 5):
         raise ReceptiveFieldError(
             f"input_shape is {checks.brief(shape)}: expected (channels, height, width) or (1, channels, height, width)"
+            f"; {RANKS[1].channels_first} for sequences, {RANKS[3].channels_first} for volumes"
         )
     sides = [None if n is None else checks.whole("each entry of input_shape", n, low=1) for n in shape]
-    if len(sides) == 4:
+    batched = len(sides) == 5 or (len(sides) == 4 and axes != 3) or (len(sides) == 3 and axes == 1 and sides[0] == 1)
+    if batched:
+        rank = RANKS[len(sides) - 2]
         if sides[0] not in (None, 1):
+            more = "; of a volume, (1, channels, depth, height, width)" if len(sides) == 4 else ""
             raise ReceptiveFieldError(
-                f"input_shape is {checks.brief(shape)}: expected one image, (1, channels, height, width)"
+                f"input_shape is {checks.brief(shape)}: expected one {rank.thing}, (1, {rank.channels_first[1:]}{more}"
             )
         sides = sides[1:]
-    channels, height, width = sides
-    if width is not None and width <= 4 and (channels or 0) > 4 and (height or 0) > 4:
-        raise ReceptiveFieldError(
-            f"input_shape is {checks.brief(shape)}: {_ORDER}, so this would be {channels} channels of {height}x{width} "
-            f"pixels. Write ({width}, {channels}, {height})"
-        )
-    check_image_size(width or 1, height or 1, channels or 1)
-    return height, width, channels
+    channels, *lengths = sides
+    if len(lengths) == 2:
+        height, width = lengths
+        if width is not None and width <= 4 and (channels or 0) > 4 and (height or 0) > 4:
+            raise ReceptiveFieldError(
+                f"input_shape is {checks.brief(shape)}: {_ORDER}, so this would be {channels} channels of "
+                f"{height}x{width} pixels. Write ({width}, {channels}, {height})"
+            )
+    check_size([length or 1 for length in lengths], channels or 1)
+    return (*lengths, channels)
 
 
 def fingerprint(module: nn.Module) -> Any:
@@ -278,17 +323,39 @@ def _as_device(device: Any) -> torch.device:
     return found
 
 
-def _first_channels(module: nn.Module) -> int | None:
-    """Channels that the first convolution takes, if the module begins with one."""
+class _Convolution(NamedTuple):
+    """What a convolution reads.
+
+    Attributes:
+        axes: along how many it moves.
+        channels: that it takes.
+    """
+
+    axes: int
+    channels: int
+
+
+def _first_convolution(module: nn.Module) -> _Convolution | None:
+    """The first convolution of a module, if it has any."""
     for part_ in module.modules():
-        if isinstance(part_, (nn.Conv2d, nn.ConvTranspose2d)):
-            return int(part_.in_channels)
+        for axes, kinds in _CONVOLUTIONS.items():
+            if isinstance(part_, kinds):
+                return _Convolution(axes, int(part_.in_channels))
     return None
 
 
-def _other_order(channels: int, lengths: tuple[int, int], own: int) -> str:
-    """The end of a message, where a shape may have been written in another order."""
-    if channels == own:
+_CONVOLUTIONS: dict[int, tuple[Any, Any]] = {
+    1: (nn.Conv1d, nn.ConvTranspose1d),
+    2: (nn.Conv2d, nn.ConvTranspose2d),
+    3: (nn.Conv3d, nn.ConvTranspose3d),
+}
+
+
+def _other_order(channels: int, lengths: Sequence[int], own: Sequence[int]) -> str:
+    """The end of a message, where a shape may have been written in another order, or for another kind of input."""
+    if len(own) != len(lengths) + 1:
+        return f". The module's first convolution would expect {RANKS[len(own) - 1].channels_first}"
+    if channels == own[-1]:
         return ""
-    right = (own, channels, lengths[0]) if lengths[1] == own else (own, *lengths)
-    return f". {_ORDER}: did you mean {right}?"
+    right = (own[-1], channels, *lengths[:-1]) if lengths[-1] == own[-1] else (own[-1], *lengths)
+    return f". PyTorch's order is {RANKS[len(lengths)].channels_first}: did you mean {right}?"

@@ -26,7 +26,7 @@ class Eager:
     def __init__(self, function: Callable[[torch.Tensor], torch.Tensor], device: torch.device, dtype: torch.dtype):
         self._function, self._device, self._dtype = function, device, dtype
 
-    def gradient(self, shape: tuple[int, int, int, int]) -> EagerGradient:  # noqa: ARG002 - any shape will do
+    def gradient(self, shape: tuple[int, ...]) -> EagerGradient:  # noqa: ARG002 - any shape will do
         """Backpropagation; eager code serves all shapes."""
         return EagerGradient(self._function, self.tensor, self._device)
 
@@ -59,7 +59,7 @@ class EagerGradient:
     ) -> None:
         self._function, self._tensor, self._device = function, tensor, device
 
-    def __call__(self, images: Singles, places: Sequence[tuple[int, int]], channels: Singles) -> Singles:
+    def __call__(self, images: Singles, places: Sequence[tuple[int, ...]], channels: Singles) -> Singles:
         """Gradients ``[n, h, w, c]`` of the weighted sum of each cell's channels.
 
         Args:
@@ -72,12 +72,12 @@ class EagerGradient:
             output = self._function(leaf)
             if not output.requires_grad:
                 return np.zeros_like(images, np.float32)
-            height, width = output.shape[-2:]
             start = torch.zeros_like(output)
             weights = torch.from_numpy(channels).to(output.device, output.dtype)
-            for number, (y, x) in enumerate(places):
-                if y < height and x < width:
-                    start[number, :, y, x] = weights
+            for number, place in enumerate(places):
+                cell: Any = (number, slice(None), *place)
+                if all(k < length for k, length in zip(place, output.shape[2:], strict=True)):
+                    start[cell] = weights
             (gradient,) = torch.autograd.grad(output, leaf, start, allow_unused=True)
         if gradient is None:
             return np.zeros_like(images, np.float32)

@@ -12,6 +12,7 @@ from torch import nn
 from rfwidget._measure import looks
 from rfwidget._measure.looks import Fields, Look
 from rfwidget._measure.spans import Carried
+from rfwidget._measure.stretch import STEP, is_known, lengthened
 from rfwidget.errors import SizeRefusedError
 from rfwidget.torch.walk import Walk, Walker, places_of
 
@@ -95,6 +96,27 @@ class Layers:
         found = {name: layer for name, layer in self.all.items() if not layer.whole}
         return found or self.all
 
+    def grids_on(self, lengths: Sequence[int]) -> dict[str, tuple[int, ...]] | None:
+        """Grids of all layers on a long sequence for which this one stands; None: they are not known."""
+        longer = self._walker.run((self.lengths[0] + STEP,))
+        if self._loose or self.walk.failure is not None or longer.failure is not None:
+            return None
+        grids = {}
+        for name, layer in self.all.items():
+            shape = longer.carried[longer.made[name]].shape
+            grids[name] = lengthened(layer.grid, [shape[place] for place in layer.places], lengths)
+        return grids
+
+    def is_known_on_long(self, name: str) -> bool:
+        """Whether the fields of a layer are the same on a long sequence for which this one stands."""
+        if self.unknown(name):
+            return False
+        fields, number = self.fields([name]), self.all[name].number
+        axes = fields.axes[number]
+        if axes is None or number in fields.partial or not all(fields.resizable):
+            return False
+        return all(is_known(axis, period) for axis, period in zip(axes, fields.period, strict=True))
+
     def fields(self, wanted: Sequence[str]) -> Fields:
         """Fields of some layers."""
         numbers = tuple(dict.fromkeys(self.all[name].number for name in wanted))
@@ -140,7 +162,7 @@ class Layers:
         together = self._walked(tuple(n + more for n in self.lengths))
         self._loose = together.failure is None is self.walk.failure and len(together.carried) != len(self.walk.carried)
         if self._loose:  # code that loops over the image: maps can be compared where layers of the same name give them
-            places = {n: self._own_places(carried) for n, carried in enumerate(self.walk.carried)}
+            places = {n: self._own_places(carried, self.lengths) for n, carried in enumerate(self.walk.carried)}
             for name, number in self.walk.made.items():
                 if name in together.made:
                     own, other = self.walk.carried[number], together.carried[together.made[name]]
@@ -161,9 +183,9 @@ class Layers:
             for number, carried in enumerate(self.walk.carried)
         }
 
-    def _own_places(self, carried: Carried) -> tuple[int, ...] | None:
+    def _own_places(self, carried: Carried, lengths: tuple[int, ...]) -> tuple[int, ...] | None:
         """Places of a map that cannot be compared with one of a longer image."""
-        return places_of(carried, [None] * len(self.lengths), self.lengths)
+        return places_of(carried, [None] * len(lengths), lengths)
 
     def _walked(self, lengths: tuple[int, ...]) -> Walk:
         if lengths not in self._walks:
@@ -176,7 +198,7 @@ class Layers:
 
         def add(number: int, carried: Carried) -> None:
             own = self._loose and lengths != self.lengths
-            places = self._own_places(carried) if own else self._places.get(number)
+            places = self._own_places(carried, lengths) if own else self._places.get(number)
             look.add(carried, places if places is not None and max(places) < carried.rank else None)
 
         walk = self._walks.get(lengths) or self._walker.run(lengths, sink=add)

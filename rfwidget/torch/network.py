@@ -10,28 +10,34 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from rfwidget._measure.forward import partial_words
+from rfwidget._measure.forward import coupled_words, partial_words
 from rfwidget._measure.looks import Fields
 from rfwidget._measure.memory import check_memory
 from rfwidget._measure.patches import Patches
+from rfwidget._measure.stretch import Stretch
 from rfwidget._measure.windows import plan, whole_image
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.network import LayerField, Network, Patch
+from rfwidget.ranks import measured
 from rfwidget.torch.gradient import Eager
 from rfwidget.torch.measured import Layers
 from rfwidget.torch.names import Until
 from rfwidget.torch.private import Private
 from rfwidget.torch.walk import dtype_of, fitted, undisturbed
-from rfwidget.types import GridPoint, GridShape, Size
+from rfwidget.types import GridPoint, GridShape, Rect, Size
+
+_UNKNOWN = "what {!r} sees is not known on so long a sequence: ask about it alone, or about a shorter one"
+
+_TOO_LONG = "takes more memory than a look may: ask about a shorter one, input_shape=(channels, 100000) say"
 
 _SMALLER = "ask for a smaller input_shape, or for an earlier layer"
 
@@ -129,6 +135,18 @@ def make_plain(module: nn.Module) -> None:
                 tensor.fill_(1 / max(math.prod(tensor.shape[1:]), 1))
 
 
+class Long(NamedTuple):
+    """A long sequence that a shorter one stands for.
+
+    Attributes:
+        lengths: of the sequence.
+        grids: of all layers on it.
+    """
+
+    lengths: tuple[int, ...]
+    grids: Mapping[str, tuple[int, ...]]
+
+
 class TorchNetwork(Network):
     """One layer of a module.
 
@@ -136,16 +154,18 @@ class TorchNetwork(Network):
         layers: all layers.
         real: the module up to the layer, with its weights.
         output_layer: name of the layer.
+        long: what is known of a long sequence, if the layers are looked at on a shorter one.
     """
 
-    def __init__(self, layers: Layers, real: RealModule, output_layer: str) -> None:
+    def __init__(self, layers: Layers, real: RealModule, output_layer: str, long: Long | None = None) -> None:
         self._layers, self._real = layers, real
         self._layer = layers.all[output_layer]
-        height, width = layers.lengths
         self.input_layer, self.output_layer = "input", output_layer
-        self.input_shape = GridShape(None, width, height, layers.channels)
-        self.output_shape = GridShape(None, self._layer.grid[1], self._layer.grid[0], self._layer.channels)
-        self.layers = {name: Size(layer.grid[1], layer.grid[0]) for name, layer in layers.shown.items()}
+        self._long = long
+        grids = long.grids if long else {name: layer.grid for name, layer in layers.all.items()}
+        self.input_shape = GridShape.of(long.lengths if long else layers.lengths, layers.channels)
+        self.output_shape = GridShape.of(grids[output_layer], self._layer.channels)
+        self.layers = {name: Size(*reversed(grids[name])) for name in layers.shown}
         self.global_context = bool(layers.walk.carried[self._layer.number].marks.context)
         self._notes = layers.walk.notes
 
@@ -161,7 +181,7 @@ class TorchNetwork(Network):
 
     @property
     def _margins(self) -> list[tuple[int, int]]:
-        """Along x and y, cells at both ends of a grid that meet a border."""
+        """Along x, y, ..., cells at both ends of a grid that meet a border."""
         return [] if self._fields is None else list(reversed(self._fields.margins[self._layer.number]))
 
     @property
@@ -172,7 +192,7 @@ class TorchNetwork(Network):
     @property
     def period(self) -> Size:  # type: ignore[override]
         """The least common multiple of all inner strides."""
-        return Size(1, 1) if self._fields is None else Size(self._fields.period[1], self._fields.period[0])
+        return Size(*(1,) * len(self._layers.lengths) if self._fields is None else reversed(self._fields.period))
 
     def _words(self, layer: str, unknown: Sequence[str]) -> str:
         return (
@@ -186,31 +206,66 @@ class TorchNetwork(Network):
         Raises:
             ReceptiveFieldError: at any other size.
         """
-        if image == Size(self.input_shape.w, self.input_shape.h):
-            return Size(self.output_shape.w, self.output_shape.h)
+        if image == self.input_shape.size:
+            return self.output_shape.size
         raise ReceptiveFieldError(
             self._words(self.output_layer, self._layers.unknown(self.output_layer) or ("something",))
         )
 
+    @cached_property
+    def _stretch(self) -> Stretch | None:
+        if self._long is None:
+            return None
+        (short,), cells = self._layers.lengths, self._layer.grid[0]
+        return Stretch(self.input_shape.w, short, self.output_shape.w, cells, int(self.period.w))
+
+    def visible(self, point: GridPoint) -> Rect:
+        """From the spans of all cells at the size asked for."""
+        if self._stretch is None:
+            return self._visible(point)
+        if self._field is None or self._field.x.unbounded:
+            raise ReceptiveFieldError(f"what {self.output_layer!r} sees inside so long a sequence {_TOO_LONG}")
+        return self._stretch.visible(point.x, self._field, self._visible)
+
+    def _visible(self, point: GridPoint) -> Rect:
+        return Rect.of(reversed(self._edges(point)))
+
+    def _edges(self, point: GridPoint) -> list[tuple[int, int]]:
+        """First pixel, and last pixel + 1, that a cell sees along each axis, in the order of arrays."""
+        carried, layer = self._layers.walk.carried[self._layer.number], self._layer
+        cell: list[Any] = [0, *(slice(None),) * (carried.rank - 1)]
+        for place, number in zip(layer.places, point.place, strict=True):
+            cell[place] = number
+        edges = []
+        for image_axis in range(len(layer.places)):
+            first, end = (np.broadcast_to(e, carried.shape) for e in carried.spans(image_axis))
+            low, high = first[tuple(cell)], end[tuple(cell)]
+            seen = high > low
+            edges.append((int(low[seen].min()), int(high[seen].max())) if seen.any() else (0, 0))
+        return edges
+
     def sensitivity(self, image: Size, points: Sequence[GridPoint]) -> npt.NDArray[np.float64]:  # noqa: ARG002
         """One where a pixel lies between the first and the last that a cell sees."""
-        carried, layer = self._layers.walk.carried[self._layer.number], self._layer
-        result = np.zeros((len(points), self.input_shape.h, self.input_shape.w))
+        result = np.zeros((len(points), *self.input_shape.lengths))
         for map_, point in zip(result, points, strict=True):
-            slices = []
-            for image_axis in (0, 1):
-                first, end = (np.broadcast_to(e, carried.shape) for e in carried.spans(image_axis))
-                cell: list[Any] = [0, slice(None), slice(None), slice(None)]
-                cell[layer.places[0]], cell[layer.places[1]] = point.y, point.x
-                low, high = first[tuple(cell)], end[tuple(cell)]
-                seen = high > low
-                slices.append(slice(int(low[seen].min()), int(high[seen].max())) if seen.any() else slice(0, 0))
-            map_[slices[0], slices[1]] = 1
+            seen = self._edges(point) if self._stretch is None else reversed(self.visible(point).edges)
+            map_[tuple(slice(int(first), int(end)) for first, end in seen)] = 1
         return result
 
     def response(self, masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         """One where a cell sees some marked pixel, holes of dilation and strides included."""
-        return np.asarray(self._layers.touched(self.output_layer, masks), np.float64)
+
+        def touched(some: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+            return np.asarray(self._layers.touched(self.output_layer, some), np.float64)
+
+        if self._stretch is None:
+            return touched(masks)
+        size = math.inf if self._field is None else self._field.x.size
+        found = [self._stretch.response(mask, size, lambda part: touched(part[None])[0]) for mask in masks]
+        known = [cells for cells in found if cells is not None]
+        if len(known) < len(found):
+            raise ReceptiveFieldError(f"which cells of {self.output_layer!r} see so much of a sequence {_TOO_LONG}")
+        return np.stack(known)
 
     def observed(self, points: Sequence[GridPoint], trials: int = 4) -> npt.NDArray[np.bool_]:
         """Pixels that cells were seen to depend on: another way, that knows nothing of looks and spans.
@@ -226,17 +281,15 @@ class TorchNetwork(Network):
         Returns:
             ``(n, h, w)``.
         """
-        self._check((self.input_shape.h, self.input_shape.w))
-        seen = np.zeros((len(points), self.input_shape.h, self.input_shape.w), np.bool_)
+        self._check(self.input_shape.lengths)
+        seen = np.zeros((len(points), *self.input_shape.lengths), np.bool_)
         run, draw = self._real.generic(), torch.Generator().manual_seed(5)
         with undisturbed(torch.device("cpu")), torch.enable_grad():
             for _ in range(trials):
                 image = torch.rand((1, self.input_shape.c, *seen.shape[1:]), generator=draw, dtype=torch.float64) + 0.5
                 output = run(image.requires_grad_()).sum(dim=1)[0]
                 for found, point in zip(seen, points, strict=True):
-                    (gradient,) = torch.autograd.grad(
-                        output[point.y, point.x], image, retain_graph=True, allow_unused=True
-                    )
+                    (gradient,) = torch.autograd.grad(output[point.place], image, retain_graph=True, allow_unused=True)
                     if gradient is not None:
                         found |= (gradient[0] != 0).any(dim=0).numpy()
         return seen
@@ -250,18 +303,22 @@ class TorchNetwork(Network):
         for name in layers:
             if fields is None or name not in followed:
                 reason = self._words(name, self._layers.unknown(name))
-                found[name] = LayerField(None, Size(math.nan, math.nan), reason)
+                found[name] = LayerField(None, Size(*(math.nan,) * len(self._layers.lengths)), reason)
                 continue
             number = self._layers.all[name].number
+            if self._long is not None and not self._layers.is_known_on_long(name):
+                found[name] = LayerField(None, Size(*(math.nan,) * len(self._layers.lengths)), _UNKNOWN.format(name))
+                continue
             axes, reads = fields.axes[number], self._layers.reads(name, fields)
             geometry = None if axes is None else FieldGeometry(*reversed(axes))
             warning = " ".join(
                 [
                     *self._notes,
+                    *([coupled_words(name)] if number in fields.coupled else []),
                     *([partial_words(name, fields)] if number in fields.partial else []),
                 ]
             )
-            found[name] = LayerField(geometry, Size(reads[1], reads[0]), warning=warning)
+            found[name] = LayerField(geometry, Size(*reversed(reads)), warning=warning)
         progress(1.0, "measured")
         return found
 
@@ -286,7 +343,7 @@ class TorchNetwork(Network):
 
     def feature_map(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """The module as it is."""
-        _, largest = self._layers.numbers(self.output_layer)
+        _, largest = self._numbers()
         check_memory(f"The feature map of {self.output_layer!r}", 12.0 * largest, _SMALLER)
         with self._explained():
             result: npt.NDArray[np.float32] = self._real.backend.evaluate(image[None])[0]
@@ -300,10 +357,17 @@ class TorchNetwork(Network):
         window = whole_image(image, grid) if field is None else plan(field, image, grid, self.period, self._margins)
         return Patches(self._real.backend, image, grid, window, self._check)
 
-    def _check(self, sizes: tuple[int, int]) -> None:
-        every, _ = self._layers.numbers(self.output_layer)
-        needed = 8.0 * every * math.prod(sizes) / (self.input_shape.w * self.input_shape.h)
-        check_memory(f"Backpropagating from {self.output_layer!r} on {sizes[1]}x{sizes[0]} pixels", needed, _SMALLER)
+    def _numbers(self) -> tuple[float, float]:
+        """Numbers in all maps up to the layer together, and in the largest."""
+        every, largest = self._layers.numbers(self.output_layer)
+        times = math.prod(self.input_shape.lengths) / math.prod(self._layers.lengths)
+        return every * times, largest * times
+
+    def _check(self, sizes: Sequence[int]) -> None:
+        every, _ = self._numbers()
+        needed = 8.0 * every * math.prod(sizes) / math.prod(self.input_shape.lengths)
+        where = measured(reversed(sizes))
+        check_memory(f"Backpropagating from {self.output_layer!r} on {where}", needed, _SMALLER)
 
     def _explained(self) -> Any:
         return explained(self.output_layer)

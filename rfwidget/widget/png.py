@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from rfwidget.plotting import finite_rect
+from rfwidget.marks import finite_rect
 from rfwidget.types import GridShape, Rect
 from rfwidget.widget.heat import Heat
 from rfwidget.widget.scene import (

@@ -26,6 +26,7 @@ from rfwidget._validation import box_inside, cell_inside, pixel_inside
 from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.estimator import ReceptiveField
 from rfwidget.image import as_model_input, as_picture, get_default_images
+from rfwidget.ranks import RANKS
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
@@ -1024,7 +1025,7 @@ def _check_keras_model(model: Any) -> None:
 
 def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bool) -> tuple[int, ...]:
     """The model's input ``(h, w, c)`` that the arguments ask for."""
-    own = rf.default_input_shape()
+    own = _of_an_image(rf.default_input_shape() if input_shape is None else rf.read_shape(input_shape))
     if input_shape is None:
         if image is None or isinstance(image, (str, Path, bytes, bytearray, memoryview)):
             return own
@@ -1037,8 +1038,19 @@ def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bo
             as_model_input(shown.pixels, _grid_shape(own))
         height, width, channels = shown.pixels.shape
         return (height, width, own[2] if channels == 1 else channels)
-    given = rf.read_shape(input_shape)
-    return tuple(default if side is None else side for side, default in zip(given, own, strict=True))
+    defaults = rf.default_input_shape() if None in own else own
+    return tuple(default if side is None else side for side, default in zip(own, defaults, strict=True))
+
+
+def _of_an_image(shape: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A shape, if it is that of an image."""
+    if len(shape) != 3:
+        rank = RANKS[len(shape) - 1]
+        raise ReceptiveFieldError(
+            f"RFWidget shows images so far, and this is a {rank.thing}, {rank.order}: an estimator measures it, and "
+            "draws it with plot_rf_grid() and plot_gradient_at()"
+        )
+    return shape
 
 
 def _edges(query: GridPoint | Rect | None) -> list[int] | None:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from rfwidget.effective import EffectiveField
 from rfwidget.geometry import AxisField, FieldGeometry
-from rfwidget.plotting import CORNER_STYLES, cell_centres, corner_cells, finite_rect, naive_rect
+from rfwidget.marks import CORNER_STYLES, cell_centres, corner_cells, finite_rect, naive_rect
 from rfwidget.survey import LayerRow, Survey
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 

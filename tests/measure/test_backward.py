@@ -13,7 +13,6 @@ import pytest
 from rfwidget._measure.backward import measure
 from rfwidget._measure.forward import cells_covering
 from rfwidget.errors import ReceptiveFieldError
-from rfwidget.geometry import EMPTY
 from rfwidget.network import Network, Patch
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 
@@ -207,7 +206,7 @@ def test_the_visible_rectangle_is_what_the_real_image_shows() -> None:
 
     network = Drawn(plain(-4, 7, 3), first_is_blind, (3, 2))
     assert network.visible(GridPoint(0, 3)) == Rect(0, 6, 7, 7)
-    assert network.visible(GridPoint(3, 0)) == EMPTY
+    assert network.visible(GridPoint(3, 0)) == Rect(0, 0, 0, 0)
 
 
 @pytest.mark.parametrize("pixel", [(0, 0), (20, 9), (36, 21)])

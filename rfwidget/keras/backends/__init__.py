@@ -79,7 +79,7 @@ class Backend(Protocol):
         """A network as `rfwidget._measure.patches` runs it."""
 
     def CompiledNetwork(  # noqa: N802
-        self, function: Function, shape: tuple[int, int, int], weights: Weights = ...
+        self, function: Function, shape: tuple[int, ...], weights: Weights = ...
     ) -> CompiledNetwork:
         """The network on whole images ``(h, w, c)``."""
 

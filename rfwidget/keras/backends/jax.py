@@ -69,7 +69,7 @@ class CompiledGradient:
         traces: how often ``function`` was traced so far.
     """
 
-    def __init__(self, function: Function, shape: tuple[int, int, int, int], weights: Weights = _none) -> None:  # noqa: ARG002
+    def __init__(self, function: Function, shape: tuple[int, ...], weights: Weights = _none) -> None:
         self.traces = 0
         self._weights = weights
 
@@ -77,12 +77,15 @@ class CompiledGradient:
             self.traces += 1  # runs while JAX traces, and never again
             y, pull = jax.vjp(lambda x: _call(function, x, values).astype(jnp.float32), images)
             # As with TensorFlow: beginning from a map of ones and zeros, a linear last layer is never computed.
-            rows, columns = (jax.nn.one_hot(places[:, axis], y.shape[1 + axis], dtype=y.dtype) for axis in (0, 1))
-            return pull(rows[:, :, None, None] * columns[:, None, :, None] * channels)[0]
+            chosen, rank = channels, len(shape) - 2
+            for axis in range(rank):
+                hot = jax.nn.one_hot(places[:, axis], y.shape[1 + axis], dtype=y.dtype)
+                chosen = chosen * hot[(slice(None), *(slice(None) if k == axis else None for k in range(rank)), None)]
+            return pull(chosen)[0]
 
         self._backward = jax.jit(backward)
 
-    def __call__(self, images: Singles, places: Sequence[tuple[int, int]], channels: Singles) -> Singles:
+    def __call__(self, images: Singles, places: Sequence[tuple[int, ...]], channels: Singles) -> Singles:
         """Gradients ``[n, h, w, c]`` of the weighted sum of each cell's channels.
 
         Args:
@@ -109,7 +112,7 @@ class Compiled:
         self._function, self._weights = function, weights
         self._forward = jax.jit(lambda images, values: _call(function, images, values))
 
-    def gradient(self, shape: tuple[int, int, int, int]) -> CompiledGradient:
+    def gradient(self, shape: tuple[int, ...]) -> CompiledGradient:
         """Backpropagation for images of one shape, ``(n, h, w, c)``."""
         return CompiledGradient(self._function, shape, self._weights)
 
@@ -127,7 +130,7 @@ class CompiledNetwork:
         weights: gives the values of the weights.
     """
 
-    def __init__(self, function: Function, shape: tuple[int, int, int], weights: Weights = _none) -> None:
+    def __init__(self, function: Function, shape: tuple[int, ...], weights: Weights = _none) -> None:
         self._shape, self._weights = shape, weights
         self._forward = jax.jit(lambda image, values: _call(function, image, values).astype(jnp.float32))
 

@@ -62,8 +62,9 @@ class CompiledGradient:
         traces: how often ``function`` was traced so far.
     """
 
-    def __init__(self, function: Callable[[Any], Any], shape: tuple[int, int, int, int]) -> None:
+    def __init__(self, function: Callable[[Any], Any], shape: tuple[int, ...]) -> None:
         self.traces = 0
+        rank = len(shape) - 2
 
         def backward(images: Any, places: Any, channels: Any) -> Any:
             self.traces += 1  # runs while TensorFlow traces, and never again
@@ -72,21 +73,23 @@ class CompiledGradient:
                 y = tf.cast(function(images), tf.float32)
             # Beginning from a map of ones and zeros is twice as fast as from cells taken out of the output: there is
             # nothing to gather and to scatter, and of a linear last layer the output itself is never computed.
-            rows, columns = (tf.one_hot(places[:, axis], tf.shape(y)[1 + axis]) for axis in (0, 1))
-            chosen = rows[:, :, None, None] * columns[:, None, :, None] * channels
+            chosen = channels
+            for axis in range(rank):
+                hot = tf.one_hot(places[:, axis], tf.shape(y)[1 + axis])
+                chosen = chosen * hot[(slice(None), *(slice(None) if k == axis else None for k in range(rank)), None)]
             return tape.gradient(y, images, chosen, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
         self._backward = tf.function(
             backward,
             input_signature=[
                 tf.TensorSpec(shape, tf.float32),
-                tf.TensorSpec((shape[0], 2), tf.int32),
+                tf.TensorSpec((shape[0], rank), tf.int32),
                 tf.TensorSpec((None,), tf.float32),
             ],
             autograph=False,
         )
 
-    def __call__(self, images: Singles, places: Sequence[tuple[int, int]], channels: Singles) -> Singles:
+    def __call__(self, images: Singles, places: Sequence[tuple[int, ...]], channels: Singles) -> Singles:
         """Gradients ``[n, h, w, c]`` of the weighted sum of each cell's channels.
 
         Args:
@@ -115,7 +118,7 @@ class Compiled:
     def __init__(self, function: Callable[[Any], Any], weights: Any = None) -> None:  # noqa: ARG002
         self._function = function
 
-    def gradient(self, shape: tuple[int, int, int, int]) -> CompiledGradient:
+    def gradient(self, shape: tuple[int, ...]) -> CompiledGradient:
         """Backpropagation for images of one shape, ``(n, h, w, c)``."""
         return CompiledGradient(self._function, shape)
 
@@ -133,7 +136,7 @@ class CompiledNetwork:
         weights: they are read by ``function`` itself.
     """
 
-    def __init__(self, function: Callable[[Any], Any], shape: tuple[int, int, int], weights: Any = None) -> None:  # noqa: ARG002
+    def __init__(self, function: Callable[[Any], Any], shape: tuple[int, ...], weights: Any = None) -> None:  # noqa: ARG002
         self._forward = tf.function(
             lambda image: tf.cast(function(image), tf.float32),
             input_signature=[tf.TensorSpec((1, *shape), tf.float32)],

@@ -67,11 +67,11 @@ class CompiledGradient:
         traces: one after the first call. Nothing is compiled.
     """
 
-    def __init__(self, function: Function, shape: tuple[int, int, int, int], weights: Weights = _none) -> None:  # noqa: ARG002
+    def __init__(self, function: Function, shape: tuple[int, ...], weights: Weights = _none) -> None:  # noqa: ARG002
         self._function = function
         self.traces = 0
 
-    def __call__(self, images: Singles, places: Sequence[tuple[int, int]], channels: Singles) -> Singles:
+    def __call__(self, images: Singles, places: Sequence[tuple[int, ...]], channels: Singles) -> Singles:
         """Gradients ``[n, h, w, c]`` of the weighted sum of each cell's channels.
 
         Args:
@@ -85,12 +85,11 @@ class CompiledGradient:
             y = self._function(leaf).to(torch.float32)
             if not y.requires_grad:
                 return np.zeros_like(images)
-            height, width = y.shape[1:3]
             start = torch.zeros_like(y)
             weights = torch.from_numpy(channels).to(y.device)
-            for number, (row, column) in enumerate(places):
-                if row < height and column < width:
-                    start[number, row, column] = weights
+            for number, place in enumerate(places):
+                if all(k < length for k, length in zip(place, y.shape[1:-1], strict=True)):
+                    start[(number, *place)] = weights
             (gradient,) = torch.autograd.grad(y, leaf, start, allow_unused=True)
         return np.zeros_like(images) if gradient is None else _array(gradient)
 
@@ -106,7 +105,7 @@ class Compiled:
     def __init__(self, function: Function, weights: Weights = _none) -> None:  # noqa: ARG002
         self._function = function
 
-    def gradient(self, shape: tuple[int, int, int, int]) -> CompiledGradient:
+    def gradient(self, shape: tuple[int, ...]) -> CompiledGradient:
         """Backpropagation for images of one shape, ``(n, h, w, c)``."""
         return CompiledGradient(self._function, shape)
 
@@ -125,7 +124,7 @@ class CompiledNetwork:
         weights: they are read by ``function`` itself.
     """
 
-    def __init__(self, function: Function, shape: tuple[int, int, int], weights: Weights = _none) -> None:  # noqa: ARG002
+    def __init__(self, function: Function, shape: tuple[int, ...], weights: Weights = _none) -> None:  # noqa: ARG002
         self._function, self._shape = function, shape
 
     @property
