@@ -19,7 +19,8 @@ function differs(before, after) {
 
 window.frontEndBenchmark = {
   /**
-   * Makes ready for a press: at the first frame after it in which `selector` has changed, the time is known.
+   * Makes ready for a press: at the first frame after it in which `selector` has changed, the time is known, and how
+   * many frames that took.
    *
    * `selector` is a canvas, whose pixels around the point are read in every frame, or an element with a text.
    */
@@ -30,7 +31,9 @@ window.frontEndBenchmark = {
     const changed = target instanceof HTMLCanvasElement ? () => differs(before, look()) : () => look() !== before;
     this.result = new Promise((resolve, reject) => {
       const pressed = (event) => {
+        this.frames = 0;
         const frame = (now) => {
+          this.frames += 1;
           if (changed()) resolve(now - event.timeStamp);
           else if (now - event.timeStamp > 10_000) reject(new Error(`nothing has changed at ${x}, ${y} of ${selector}`));
           else requestAnimationFrame(frame);
@@ -39,6 +42,77 @@ window.frontEndBenchmark = {
       };
       window.addEventListener("pointerdown", pressed, { capture: true, once: true });
     });
+  },
+
+  /**
+   * Notes from now on when the first heat map is painted, and when so many more cells are live.
+   *
+   * To be called before the widget is there.
+   */
+  watchLive() {
+    this.live = { painted: null, counts: [] };
+    const look = () => {
+      const { painted, live } = document.querySelector(".rfwidget-overlay")?.dataset ?? {};
+      if (painted && this.live.painted === null) this.live.painted = performance.now();
+      if (live && this.live.counts.at(-1)?.[0] !== Number(live)) this.live.counts.push([Number(live), performance.now()]);
+    };
+    const attributeFilter = ["data-painted", "data-live"];
+    new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter });
+  },
+
+  /** Milliseconds from the first heat map until so many cells were live; null: they never were. */
+  liveAfter(cells) {
+    const found = this.live.counts.find(([count]) => count >= cells);
+    return found ? Math.max(0, found[1] - this.live.painted) : null;
+  },
+
+  /**
+   * Looks after every frame, until `stopFollowing`, whether the canvas shows the cell under the pointer.
+   *
+   * A frame counts if the pointer has come to another cell since the last one, and as live if the pixels around the
+   * pointer have changed with it and the overlay names that cell as painted.
+   */
+  follow(canvas, { left, top, width, side, offset, stride, cells }) {
+    const target = document.querySelector(canvas);
+    const overlay = document.querySelector(".rfwidget-overlay");
+    const scale = width / side;
+    const cellAt = (at) => Math.min(cells - 1, Math.max(0, Math.round((at / scale - offset) / stride)));
+    let pointer = null;
+    const move = (event) => {
+      pointer = event;
+    };
+    window.addEventListener("pointermove", move, { capture: true });
+    this.following = { frames: 0, live: 0, on: true };
+    let last = "";
+    let lastPixels = null;
+    const state = this.following;
+    const check = () => {
+      if (!state.on) {
+        window.removeEventListener("pointermove", move, { capture: true });
+        return;
+      }
+      if (pointer) {
+        const cell = `${cellAt(pointer.clientX - left)},${cellAt(pointer.clientY - top)}`;
+        const [x, y] = cell.split(",").map((k) => (offset + stride * Number(k)) * scale);
+        const pixels = readPixels(target, left + x, top + y, 16);
+        if (cell !== last && lastPixels) {
+          state.frames += 1;
+          state.live += overlay.dataset.painted === cell && differs(lastPixels, pixels) ? 1 : 0;
+        }
+        [last, lastPixels] = [cell, pixels];
+      }
+      frame();
+    };
+    const channel = new MessageChannel();
+    channel.port1.onmessage = check;
+    // A message sent from a frame arrives after all that the frame has to draw.
+    const frame = () => requestAnimationFrame(() => channel.port2.postMessage(null));
+    frame();
+  },
+
+  stopFollowing() {
+    this.following.on = false;
+    return this.following;
   },
 
   /** Counts how often an attribute of an element changes from now on, until `stop` gives the number. */

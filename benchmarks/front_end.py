@@ -6,7 +6,8 @@
 Starts a JupyterLab and a Chromium of its own. Clicks on our widget come at random between clicks on a bare anywidget
 that sends a number to the kernel and back: nothing over a kernel can be faster than that echo. ipympl does the same job
 with the same gradients in a run of its own. A time runs from the pointer event to the animation frame in which the
-pixels of the canvas, read back, have changed under the cell (`front_end.js`).
+pixels of the canvas, read back, have changed under the cell (`front_end.js`). What was there before the click and what
+was waited for stand in lines of their own, with the time of one gradient beside them.
 
 Needs the dependency groups `test` and `benchmark`.
 """
@@ -40,13 +41,16 @@ HEAD = """# How fast a click is
 
 Written by `python -m benchmarks.front_end`. A time runs from the pointer event to the frame in which the pixels of the
 canvas have changed under the cell. The echo is a number sent to the kernel and back by a bare anywidget; its clicks
-come at random between those on the widget.
+come at random between those on the widget. A cell is live if its gradient map is in the page before anybody asks; such
+a click waits for nothing, and tells the kernel afterwards. The others wait for the echo and one gradient.
 """
 
 WARM_UP = 10  # clicks of each kind that do not count
 APART = 6  # cells between two clicks: more than half a receptive field
 PAUSE = (50, 250)  # milliseconds between two clicks
 DRAGS, DRAG_SECONDS = 6, 1.5
+FOLLOW_SECONDS = 10
+LOOPS = 5
 
 ECHO = '''
 import anywidget
@@ -184,18 +188,26 @@ def places(case: Case, image: Target, rng: random.Random) -> Iterator[tuple[floa
         yield tuple(edge + scale * (case.offset + case.stride * k) for edge, k in ((image.left, x), (image.top, y)))
 
 
+IN_ONE_FRAME = "() => frontEndBenchmark.frames === 1"
+
+
 def click(page: Page, selector: str, place: tuple[float, float], pause: float) -> float:
-    """Milliseconds from the pointer event to the frame that shows it."""
-    page.mouse.move(*place)
+    """Milliseconds from the pointer event to the frame that shows it.
+
+    The press comes from elsewhere with nothing before it: a move would already show the map of a live cell.
+    """
     page.wait_for_timeout(pause)
     page.evaluate("([selector, x, y]) => frontEndBenchmark.arm(selector, x, y)", [selector, *place])
-    page.mouse.down()
-    page.mouse.up()
+    devtools = page.context.new_cdp_session(page)
+    press = {"x": place[0], "y": place[1], "button": "left", "clickCount": 1}
+    devtools.send("Input.dispatchMouseEvent", {"type": "mousePressed", "buttons": 1, **press})
+    devtools.send("Input.dispatchMouseEvent", {"type": "mouseReleased", **press})
+    devtools.detach()
     return float(page.evaluate("() => frontEndBenchmark.result"))
 
 
-def interleaved(page: Page, case: Case, clicks: int) -> tuple[Times, Times]:
-    """Clicks on our widget and on the echo, in random order."""
+def interleaved(page: Page, case: Case, clicks: int, *, live: bool) -> tuple[Times, Times]:
+    """Clicks on our widget and on the echo, in random order; those on cells that are live, or on those that are not."""
     rng = random.Random(case.side)  # noqa: S311
     image, pad = target(page, ".rfwidget-stage > canvas", ".rfwidget-overlay"), target(page, ".echo", ".echo")
     image = target(page, image.selector, ".rfwidget-overlay")
@@ -205,9 +217,71 @@ def interleaved(page: Page, case: Case, clicks: int) -> tuple[Times, Times]:
     times: dict[str, list[float]] = {"ours": [], "echo": []}
     for kind in order:
         pause = rng.uniform(*PAUSE)
-        where = next(spots) if kind == "ours" else (pad.left + 40, pad.top + 30)
-        times[kind].append(click(page, image.selector if kind == "ours" else pad.selector, where, pause))
+        if kind == "echo":
+            times[kind].append(click(page, pad.selector, (pad.left + 40, pad.top + 30), pause))
+            continue
+        # What is on the screen in the very next frame was there before, for no answer is as fast as that.
+        while (took := click(page, image.selector, next(spots), pause)) and not live and page.evaluate(IN_ONE_FRAME):
+            pass
+        times[kind].append(took)
     return Times.of(times["ours"][WARM_UP:]), Times.of(times["echo"][WARM_UP:])
+
+
+def live_frames(page: Page, case: Case) -> float:
+    """Share of the frames in which the pointer came to another cell that showed that cell's map."""
+    image = target(page, ".rfwidget-stage > canvas", ".rfwidget-overlay")
+    geometry = {"left": image.left, "top": image.top, "width": image.width, "side": case.side}
+    cells = {"offset": case.offset, "stride": case.stride, "cells": case.cells}
+    page.evaluate("([canvas, where]) => frontEndBenchmark.follow(canvas, where)", [image.selector, geometry | cells])
+    began, k = time.perf_counter(), 0
+    while time.perf_counter() - began < FOLLOW_SECONDS:
+        k += 1
+        page.mouse.move(image.left + 5 + 7 * k % (image.width - 10), image.top + 5 + 3 * k % (image.width - 10))
+    found = page.evaluate("() => frontEndBenchmark.stopFollowing()")
+    return float(found["live"] / found["frames"])
+
+
+def wait_for_live(page: Page, cells: int, seconds: float) -> float:
+    """Seconds from the first heat map until so many cells were live."""
+    page.wait_for_function("cells => frontEndBenchmark.liveAfter(cells) !== null", arg=cells, timeout=1000 * seconds)
+    return float(page.evaluate("cells => frontEndBenchmark.liveAfter(cells)", cells)) / 1000
+
+
+GRADIENT = """
+import time, statistics
+def gradient_time():
+    rf, view, times = widget.rf, widget.view, []
+    for k in range(30):
+        begin = time.perf_counter()
+        rf.gradient_patch((k % 14, k % 13), view.image, view.channel)
+        times.append(time.perf_counter() - begin)
+    return 1000 * statistics.median(times)
+print(gradient_time())
+"""
+
+LOOP = """
+import time
+import numpy as np
+def numpy_loop(seconds=3.0):
+    values, rounds, end = np.random.default_rng(0).normal(size=(300, 300)), 0, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        np.tanh(values @ values).sum()
+        rounds += 1
+    return rounds / seconds
+"""
+
+
+def slowdown(lab_page: LabPage) -> float:
+    """By how much a loop in a cell of the user's is slower while maps are missing than with live off."""
+    lab_page.execute(LOOP)
+    rounds: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(LOOPS):
+        for live in (True, False):
+            lab_page.execute(f"widget.live = {live}; widget.channel = 0 if widget.channel else 1; widget.wait()")
+            lab_page.page.wait_for_timeout(1000)  # maps are being made, if they are
+            rounds[live].append(float(lab_page.execute("print(numpy_loop())")))
+    lab_page.execute("widget.live = True")
+    return float(1 - np.median(rounds[True]) / np.median(rounds[False]))
 
 
 def drag_rates(page: Page) -> tuple[float, float]:
@@ -256,8 +330,9 @@ def notebook(browser: Browser, server: Server, code: str) -> Iterator[tuple[LabP
     page = browser.new_page(viewport={"width": 1280, "height": 1150})
     traffic, lab_page = Traffic(page), LabPage(page, server)
     lab_page.open(server.add_notebook("benchmark.ipynb", [code]))
-    lab_page.run_all()
     page.evaluate(SCRIPT)
+    page.evaluate("() => frontEndBenchmark.watchLive()")
+    lab_page.run_all()
     yield lab_page, traffic
     lab_page.shut_down_kernels()
     page.close()
@@ -265,31 +340,53 @@ def notebook(browser: Browser, server: Server, code: str) -> Iterator[tuple[LabP
 
 def measure_ours(browser: Browser, server: Server, case: Case, clicks: int) -> tuple[Times, list[str]]:
     code = MODELS[case] + ECHO + OURS.format(model=case.model, arguments=case.arguments)
+    cells = case.cells**2
     with notebook(browser, server, code) as (lab_page, traffic):
         page = lab_page.page
-        overlay = lab_page.overlay()
-        ours, echo = interleaved(page, case, clicks)
-        lines = [f"| click on the widget | {ours} | {ours.over(echo)} |", f"| echo | {echo} | 1 | 1 |"]
-        if case is README:
-            shown, echoed = drag_rates(page)
-            box = target(page, "", ".rfwidget-overlay")
-            page.wait_for_timeout(2000)
-            traffic.clear()
-            for k in range(300):
-                page.mouse.move(box.left + 7 * k % box.width, box.top + 3 * k % box.width)
-            hovered = len(traffic.sent)
-            traffic.clear()
-            page.mouse.move(box.left + 100, box.top + 100)
-            page.mouse.down()
-            page.mouse.up()
-            overlay.page.wait_for_timeout(250)
+        lab_page.overlay()
+        # Before all cells are live: clicks on those that are not.
+        asked, echo_asked = interleaved(page, case, clicks, live=False) if case is VGG16 else (None, None)
+        within = [(some, wait_for_live(page, some, 600)) for some in (300, cells) if some <= cells]
+        ours, echo = interleaved(page, case, clicks, live=True)
+        gradient = float(lab_page.execute(GRADIENT))
+        lines = [f"| click on a live cell | {ours} | {ours.over(echo)} |", f"| echo | {echo} | 1 | 1 |"]
+        if asked is not None and echo_asked is not None:
+            both = Times(echo_asked.median + gradient, echo_asked.p95 + gradient)
             lines += [
-                "",
-                f"Dragging shows {shown:.1f} cells a second, {shown / echoed:.0%} of the echo's {echoed:.1f}. "
-                f"A mouse that hovers over the image (300 moves) sends {hovered} messages. A click sends "
-                f"{sum(traffic.sent)} bytes and receives {sum(traffic.received)}.",
+                f"| click on a cell that is not live yet | {asked} | {asked.over(echo_asked)} |",
+                f"| echo between those | {echo_asked} | 1 | 1 |",
+                f"| that echo and one gradient | {both} | {both.over(echo_asked)} |",
             ]
+        lines.append(f"| one gradient | {gradient:.1f} | | | |")
+        told = ", ".join(f"{some} cells {seconds:.1f} s" for some, seconds in within)
+        lines += ["", f"After the first picture were live: {told}."]
+        if case is README:
+            lines += measure_motion(page, case, traffic)
+        else:
+            lines.append(f"A NumPy loop in a cell beside it is {slowdown(lab_page):.1%} slower than with live off.")
     return ours, lines
+
+
+def measure_motion(page: Page, case: Case, traffic: Traffic) -> list[str]:
+    shown, echoed = drag_rates(page)
+    followed = live_frames(page, case)
+    box = target(page, "", ".rfwidget-overlay")
+    page.wait_for_timeout(2000)
+    traffic.clear()
+    for k in range(300):
+        page.mouse.move(box.left + 7 * k % box.width, box.top + 3 * k % box.width)
+    hovered = len(traffic.sent)
+    traffic.clear()
+    page.mouse.move(box.left + 100, box.top + 100)
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_timeout(250)
+    return [
+        f"Dragging shows {shown:.1f} cells a second, the echo {echoed:.1f}. The map under the pointer is on the screen"
+        f" in {followed:.1%} of the frames in which the pointer has come to another cell. A mouse that hovers over live"
+        f" cells (300 moves) sends {hovered} messages. A click sends {sum(traffic.sent)} bytes and receives"
+        f" {sum(traffic.received)}.",
+    ]
 
 
 def measure_ipympl(browser: Browser, server: Server, case: Case, clicks: int) -> Times:
@@ -323,7 +420,7 @@ def main() -> int:
             theirs = measure_ipympl(browser, server, case, clicks // 3)
             table.insert(2, f"| ipympl, in a run of its own | {theirs} | | |")
             head = "| | median (ms) | p95 (ms) | median, in echoes | p95, in echoes |\n| --- | --- | --- | --- | --- |"
-            last = f"The widget is {theirs.median / ours.median:.1f} times as fast as ipympl."
+            last = f"On live cells the widget is {theirs.median / ours.median:.1f} times as fast as ipympl."
             lines += [f"## {case.name}", "", head, *table, "", last, ""]
         browser.close()
     sizes = ", ".join(f"`{path.name}` {len(gzip.compress(path.read_bytes())) / 1000:.1f} kB" for path in OVERLAY)

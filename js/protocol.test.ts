@@ -9,6 +9,9 @@ const ANSWER = {
   revision: 2,
   cell: [5, 7],
   box: [-1, 6, 1, 9],
+  step: 1,
+  full: 0.5,
+  weight: 3,
   rect: [1, null, 35, null],
   milliseconds: 1.5,
 };
@@ -16,7 +19,7 @@ const pixels = (bytes: number) => new DataView(new ArrayBuffer(bytes));
 
 describe("a message of the kernel", () => {
   it("answers with a picture; null edges are infinite", () => {
-    const message = parseMessage(ANSWER, [pixels(24)]);
+    const message = parseMessage(ANSWER, [pixels(6)]);
     expect(message).toMatchObject({
       kind: "answer",
       client: "page",
@@ -30,6 +33,13 @@ describe("a message of the kernel", () => {
 
   it("may hold no pixel at all", () =>
     expect(parseMessage({ ...ANSWER, box: [0, 0, 0, 0] }, [pixels(0)])?.kind).toBe("answer"));
+
+  it("brings maps of many cells in one buffer, coarse ones with a byte for four pixels", () => {
+    const coarse = { ...ANSWER, cell: [1, 2], box: [0, 2, 4, 8], step: 2 };
+    const message = parseMessage({ kind: "maps", revision: 2, maps: [ANSWER, coarse] }, [pixels(12)]);
+    expect(message).toMatchObject({ revision: 2, maps: [{ cell: [5, 7] }, { cell: [1, 2], step: 2 }] });
+    expect(message?.kind === "maps" && message.levels.length).toBe(12);
+  });
 
   it("acknowledges, supersedes or fails", () => {
     expect(parseMessage({ kind: "ack", client: "a", seq: 1 })).toEqual({ kind: "ack", client: "a", seq: 1 });
@@ -47,14 +57,19 @@ describe("a message of the kernel", () => {
   });
 
   it.each([
-    ["pixels that do not fill the box", ANSWER, [pixels(23)]],
+    ["pixels that do not fill the box", ANSWER, [pixels(5)]],
     ["no pixels", ANSWER, []],
-    ["no serial", { ...ANSWER, serial: undefined }, [pixels(24)]],
-    ["half a cell", { ...ANSWER, cell: [1.5, 2] }, [pixels(24)]],
-    ["edges the wrong way round", { ...ANSWER, box: [0, 0, -2, -3] }, [pixels(24)]],
-    ["no rectangle", { ...ANSWER, rect: null }, [pixels(24)]],
+    ["no serial", { ...ANSWER, serial: undefined }, [pixels(6)]],
+    ["half a cell", { ...ANSWER, cell: [1.5, 2] }, [pixels(6)]],
+    ["edges the wrong way round", { ...ANSWER, box: [0, 0, -2, -3] }, [pixels(6)]],
+    ["no step", { ...ANSWER, step: 0 }, [pixels(6)]],
+    ["no full value", { ...ANSWER, full: null }, [pixels(6)]],
+    ["maps that do not fill their boxes", { kind: "maps", revision: 2, maps: [ANSWER, ANSWER] }, [pixels(11)]],
+    ["a map that is none", { kind: "maps", revision: 2, maps: [ANSWER, null] }, [pixels(6)]],
+    ["no maps", { kind: "maps", revision: 2 }, [pixels(6)]],
+    ["no rectangle", { ...ANSWER, rect: null }, [pixels(6)]],
     ["no client", { kind: "ack", seq: 1 }, []],
-    ["no name", { kind: "download", name: 3 }, [pixels(24)]],
+    ["no name", { kind: "download", name: 3 }, [pixels(6)]],
     ["no file", { kind: "download", name: "field.png" }, []],
     ["no text", { kind: "copy" }, []],
     ["a kind that every object has", { kind: "toString", client: "a", seq: 1 }, []],

@@ -49,6 +49,18 @@ export interface Thumbnails {
 /** A mark on a colour bar: the place, 0 .. 1 from its beginning, and the value there in words. */
 export type Tick = readonly [place: number, words: string];
 
+/** A mark on the bar of the heat map: the place, and what part of a map's full value is there, or words. */
+export type BarTick = readonly [place: number, part: number | string];
+
+/** How the bytes of heat maps are coloured. */
+export interface Palette {
+  /** The colour of each of the 256 bytes, straight alpha. */
+  rgba: DataView;
+  /** Whether a byte is first to be replaced by its share of the map's mass. */
+  ranked: boolean;
+  ticks: BarTick[];
+}
+
 /** What the controls show: the value of each, and what there is to choose from. */
 export interface Controls {
   image: string;
@@ -63,6 +75,8 @@ export interface Controls {
   signed: boolean;
   heat_scale: string;
   spotlight: boolean;
+  /** Whether the heat map follows the pointer. */
+  live: boolean;
   show_dots: boolean;
   /** How many columns and rows apart the drawn centres are. */
   dots_every: number;
@@ -150,7 +164,7 @@ export interface SyncedState {
   grid: [width: number, height: number];
   field: Field | null;
   selected: [x: number, y: number] | null;
-  /** Grows with every change of layer, image, channel or colours; a picture of an older one is never shown. */
+  /** Grows with every change of layer, image or channel; a picture of an older one is never shown. */
   revision: number;
   state: "ready" | "busy" | "error";
   /** Plain text for the read-out. */
@@ -189,6 +203,9 @@ export interface SyncedState {
   thumbnails: Thumbnails | null;
   /** What the view draws under its own marks: the tags, and while it is zoomed all that the canvas draws otherwise. */
   marks: SceneMark[];
+  palette: Palette | null;
+  /** How many cells' heat maps a page is to hold before anybody asks; 0: none. */
+  live_cells: number;
 }
 
 /** Browser to kernel: show this cell. */
@@ -239,7 +256,19 @@ export interface Magnified {
   zoomed: boolean;
 }
 
-export type PageMessage = Request | Query | Choice | Setting | Upload | Action | Magnified;
+/** Browser to kernel: the pointer is here, and heat maps are missing. */
+export interface Hint {
+  kind: "hint";
+  client: string;
+  revision: number;
+  cell: Cell;
+  /** Heat maps of that revision that are there. */
+  held: number;
+  /** Whether somebody can see the widget. */
+  shown: boolean;
+}
+
+export type PageMessage = Request | Query | Choice | Setting | Upload | Action | Magnified | Hint;
 
 /** Whose request a message of the kernel speaks of; `client` is "" if the kernel drew of its own accord. */
 export interface Addressed {
@@ -247,23 +276,31 @@ export interface Addressed {
   seq: number;
 }
 
-/** A heat map, and where it belongs. */
-export interface Picture {
-  /** Grows with every answer of the kernel, over all pages. */
-  serial: number;
-  revision: number;
+/** A heat map in one byte a pixel, as `Levels` in rfwidget/widget/heat.py. */
+export interface LevelMap {
   cell: Cell;
   /** The pixels that it covers. */
   box: Box;
+  /** Pixels of the image along each side of a byte: 1, or 2 where the map is a coarse one. */
+  step: number;
+  /** The magnitude that the ends of the bytes stand for. */
+  full: number;
+  /** Sum of all magnitudes, in full values. */
+  weight: number;
+  /** The bytes; they travel in the message's buffer. */
+  levels: Uint8ClampedArray<ArrayBuffer>;
+}
+
+/** A heat map, and where it belongs. */
+export interface Picture extends LevelMap {
+  /** Grows with every answer of the kernel, over all pages. */
+  serial: number;
+  revision: number;
   /** The cell's receptive field. */
   rect: Rect;
   milliseconds: number;
-  /** Of the colour bar. */
-  ticks: Tick[];
   /** Shares of the gradient's mass, each with a box that holds it. */
   mass: [share: number, box: Box][];
-  /** 4 bytes for each pixel of the box, straight alpha; the message's buffer. */
-  rgba: Uint8ClampedArray<ArrayBuffer>;
 }
 
 /** Kernel to browser: the request has arrived. */
@@ -279,6 +316,15 @@ export interface Superseded extends Addressed {
 /** Kernel to browser: a heat map, asked for or not. */
 export interface Answer extends Addressed, Picture {
   kind: "answer";
+}
+
+/** Kernel to browser: heat maps that nobody has asked for yet. */
+export interface Maps {
+  kind: "maps";
+  revision: number;
+  maps: Omit<LevelMap, "levels">[];
+  /** The bytes of all of them, one after the other. */
+  levels: Uint8ClampedArray<ArrayBuffer>;
 }
 
 /** Kernel to browser: a heat map could not be made. */
@@ -306,7 +352,7 @@ export interface Copy {
   text: string;
 }
 
-export type KernelMessage = Ack | Superseded | Answer | Failure | Download | Copy;
+export type KernelMessage = Ack | Superseded | Answer | Maps | Failure | Download | Copy;
 
 type Content = Record<string, unknown>;
 type Parser<M> = (content: Content, buffer: DataView | undefined) => M | null;
@@ -317,6 +363,13 @@ const PARSERS: { [K in KernelMessage["kind"]]: Parser<Extract<KernelMessage, { k
   answer: (content, buffer) => {
     const picture = parsePicture(content, buffer);
     return picture && addressed(content, { kind: "answer", ...picture });
+  },
+  maps: ({ revision, maps }, buffer) => {
+    const heads = (Array.isArray(maps) ? maps : []).map((map) => parseHead((map ?? {}) as Content));
+    const levels = bytesOf(buffer);
+    const size = heads.reduce((sum, head) => sum + (head ? head.size : NaN), 0);
+    if (!isWhole(revision) || size !== levels.length) return null;
+    return { kind: "maps", revision, maps: heads.flatMap((head) => (head ? [head.map] : [])), levels };
   },
   failure: (content) => {
     const { serial, revision, message, details } = content;
@@ -346,23 +399,32 @@ function addressed<M>({ client, seq }: Content, message: M): (M & Addressed) | n
 }
 
 function parsePicture(content: Content, buffer: DataView | undefined): Picture | null {
-  const { serial, revision, cell, box, rect, milliseconds } = content;
-  if (!isWhole(serial) || !isWhole(revision) || !isWholes(cell, 2) || !isWholes(box, 4)) return null;
-  const [left = 0, top = 0, right = 0, bottom = 0] = box;
-  const [width, height] = [right - left, bottom - top];
-  if (width < 0 || height < 0 || (buffer?.byteLength ?? 0) !== width * height * 4) return null;
+  const { serial, revision, rect, milliseconds } = content;
+  const head = parseHead(content);
+  const levels = bytesOf(buffer);
+  if (!isWhole(serial) || !isWhole(revision) || head?.size !== levels.length) return null;
   if (!Array.isArray(rect) || rect.length !== 4) return null;
   return {
+    ...head.map,
     serial,
     revision,
-    cell: [cell[0] ?? 0, cell[1] ?? 0],
-    box: [left, top, right, bottom],
     rect: rectFrom(rect),
     milliseconds: typeof milliseconds === "number" ? milliseconds : NaN,
-    ticks: listOf(content.ticks, isTick),
     mass: listOf(content.mass, isShare),
-    rgba: bytesOf(buffer),
+    levels,
   };
+}
+
+/** What is told of a heat map beside its bytes, and how many there are; null if it is malformed. */
+function parseHead(content: Content): { map: Omit<LevelMap, "levels">; size: number } | null {
+  const { cell, box, step, full, weight } = content;
+  if (!isWholes(cell, 2) || !isWholes(box, 4) || !isWhole(step) || step < 1) return null;
+  if (!Number.isFinite(full) || !Number.isFinite(weight)) return null;
+  const [left = 0, top = 0, right = 0, bottom = 0] = box;
+  const [width, height] = [(right - left) / step, (bottom - top) / step];
+  if (width < 0 || height < 0) return null;
+  const place: { cell: Cell; box: Box } = { cell: [cell[0] ?? 0, cell[1] ?? 0], box: [left, top, right, bottom] };
+  return { map: { ...place, step, full: full as number, weight: weight as number }, size: width * height };
 }
 
 /** A rectangle as it travels: JSON has no infinity, so an edge that is no number is infinite. */
@@ -379,10 +441,6 @@ export function bytesOf(buffer: DataView | undefined): Uint8ClampedArray<ArrayBu
 
 function listOf<T>(value: unknown, fits: (item: unknown) => item is T): T[] {
   return Array.isArray(value) ? value.filter(fits) : [];
-}
-
-function isTick(value: unknown): value is Tick {
-  return Array.isArray(value) && Number.isFinite(value[0]) && typeof value[1] === "string";
 }
 
 function isShare(value: unknown): value is [number, Box] {

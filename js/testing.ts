@@ -1,8 +1,31 @@
 /** Stand-ins for kernel, widget manager and ipycanvas, for the tests. */
 
 import type { AnyModel } from "@anywidget/types";
-import type { Action, Choice, Controls, Magnified, Query, Request, Setting, SyncedState, Upload } from "./protocol.js";
+import type {
+  Action,
+  Cell,
+  Choice,
+  Controls,
+  Hint,
+  Magnified,
+  Palette,
+  Query,
+  Request,
+  Setting,
+  SyncedState,
+  Upload,
+} from "./protocol.js";
 import type { LayerModel, StackModel } from "./view/painter.js";
+
+/** Grey as bright as the byte, and opaque. */
+export const PALETTE: Palette = {
+  rgba: new DataView(Uint8Array.from({ length: 1024 }, (_, k) => (k % 4 === 3 ? 255 : k >> 2)).buffer),
+  ranked: false,
+  ticks: [
+    [0, 0],
+    [1, 1],
+  ],
+};
 
 /** An image of 160 x 96 at three times its size, a 32 x 16 grid, fields of 34 x 33 pixels that overhang left and top. */
 export const STATE: SyncedState = {
@@ -37,6 +60,8 @@ export const STATE: SyncedState = {
   input: "",
   thumbnails: null,
   marks: [],
+  palette: PALETTE,
+  live_cells: 0,
 };
 
 export const CONTROLS: Controls = {
@@ -51,6 +76,7 @@ export const CONTROLS: Controls = {
   signed: false,
   heat_scale: "sqrt",
   spotlight: true,
+  live: true,
   show_dots: true,
   dots_every: 1,
   show_first: true,
@@ -67,6 +93,10 @@ export const CONTROLS: Controls = {
 /** A model without a kernel: records what is sent, and receives what a test says. */
 export class FakeModel {
   readonly sent: Request[] = [];
+  /** Where maps are missing. */
+  readonly hints: Hint[] = [];
+  /** The kernel's status while it handles the last hint. */
+  heard: () => void = () => {};
   /** What wants no answer. */
   readonly told: (Query | Choice | Setting | Action | Magnified | Omit<Upload, "content">)[] = [];
   /** The buffers of the message sent last. */
@@ -103,12 +133,17 @@ export class FakeModel {
   }
 
   send(
-    content: Request | (typeof this.told)[number],
+    content: Request | Hint | (typeof this.told)[number],
     callbacks?: { iopub: { status: (message: unknown) => void } },
     buffers: ArrayBuffer[] = [],
   ): void {
     if (!this.reachable) throw new Error("Cannot send");
     this.buffers = buffers;
+    if (content.kind === "hint") {
+      this.hints.push(content);
+      this.heard = () => callbacks?.iopub.status({ content: { execution_state: "idle" } });
+      return;
+    }
     if (content.kind !== "request") {
       this.told.push(content);
       return;
@@ -150,9 +185,16 @@ export class FakeModel {
   /** The kernel answers a request with an orange box of 2 x 3 pixels, or of its own accord if there is none. */
   answer(serial: number, request: Partial<Request> = this.last): void {
     const { client = "", seq = 0, cell = [0, 0], revision = this.get("revision") } = request;
-    const content = { kind: "answer", client, seq, serial, revision, cell, box: [4, 6, 6, 9], milliseconds: 1.5 };
-    const rgba = new Uint8Array(2 * 3 * 4).fill(200);
-    this.emit("msg:custom", { ...content, rect: [4, 6, 38, 39] }, [new DataView(rgba.buffer)]);
+    const content = { kind: "answer", client, seq, ...headOf(cell), serial, revision, milliseconds: 1.5 };
+    const levels = new Uint8Array(2 * 3).fill(200);
+    this.emit("msg:custom", { ...content, rect: [4, 6, 38, 39] }, [new DataView(levels.buffer)]);
+  }
+
+  /** The kernel sends maps of some cells before anybody asks. */
+  sendMaps(cells: readonly Cell[], revision = this.get("revision"), step = 1): void {
+    const levels = new Uint8Array(2 * 3 * cells.length).fill(201);
+    const maps = cells.map((cell) => ({ ...headOf(cell), box: [4, 6, 4 + 2 * step, 6 + 3 * step], step }));
+    this.emit("msg:custom", { kind: "maps", revision, maps }, [new DataView(levels.buffer)]);
   }
 
   get last(): Request {
@@ -160,6 +202,10 @@ export class FakeModel {
     if (!request) throw new Error("nothing has been sent");
     return request;
   }
+}
+
+function headOf(cell: Cell) {
+  return { cell, box: [4, 6, 6, 9], step: 1, full: 2, weight: 5 };
 }
 
 /** A MultiCanvas whose layers record what is drawn. */

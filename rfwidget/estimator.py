@@ -449,14 +449,24 @@ class ReceptiveField(ABC):
         return full
 
     def gradient_patches(
-        self, points: Iterable[Sequence[int]], image: Any = None, channel: int | None = None
+        self,
+        points: Iterable[Sequence[int]],
+        image: Any = None,
+        channel: int | None = None,
+        at_once: int | None = None,
     ) -> Iterator[Patch]:
         """As `gradients_at`, but one `Patch` after the other, computed as they are asked for.
 
         Memory does not grow with the number of cells.
+
+        Args:
+            points: the cells, each ``(x, y)``.
+            image: model input ``(height, width, channels)``; None: the sample photograph.
+            channel: output channel; None: the mean of all.
+            at_once: compute at most so many together; None: as many as is fastest.
         """
         cells, pixels, index = self._cells(points), self._pixels(image), self._channel(channel)
-        patches = self.network.gradients(pixels, cells, index)
+        patches = self.network.gradients(pixels, cells, index, at_once)
         return (_check_patch(patch, pixels, cell) for cell, patch in zip(cells, patches, strict=True))
 
     def prepare(self, image: Any = None) -> None:

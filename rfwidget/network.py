@@ -221,13 +221,29 @@ class Network(ABC):
             channel: output channel; None: the mean of all.
         """
 
-    def gradients(self, image: npt.NDArray[Any], points: Sequence[GridPoint], channel: int | None) -> Iterator[Patch]:
+    def gradients(
+        self,
+        image: npt.NDArray[Any],
+        points: Sequence[GridPoint],
+        channel: int | None,
+        at_once: int | None = None,  # noqa: ARG002 - one at a time
+    ) -> Iterator[Patch]:
         """`gradient` of many cells, in their order, computed as they are asked for.
 
         This general way takes one after the other. A framework's wing may know a faster one; its memory must not grow
         with the number of points.
+
+        Args:
+            image: as for `gradient`.
+            points: the cells.
+            channel: as for `gradient`.
+            at_once: compute at most so many together; None: as many as is fastest.
         """
         return (self.gradient(image, point, channel) for point in points)
+
+    def weights_mark(self) -> int:
+        """A number that is another one once the model's weights have changed; always the same if they never do."""
+        return 0
 
     def prepare(self, image: npt.NDArray[Any]) -> None:  # noqa: B027 - most frameworks have nothing to do
         """Do now what the first `gradient` would do before its own work (compiling, say).

@@ -1,6 +1,7 @@
 /** Whoever owns the state that a view shows: a kernel (kernel-host.ts), or a page with embedded pictures (page-host.ts). */
 
 import type { Action, Box, Cell, Picture, SyncedState } from "../protocol.js";
+import type { Live } from "./resident.js";
 
 /** What the host is doing. */
 export interface Activity {
@@ -21,8 +22,12 @@ export interface Host {
   get<K extends keyof SyncedState>(name: K): SyncedState[K];
   /** The selected cell: the one asked for last. */
   readonly selected: Cell | null;
-  /** The heat map to show; null: none. */
+  /** The heat map of the selected cell; null: there is none yet. */
   readonly picture: Picture | null;
+  /** The heat map to show: that one, or the one under the pointer. */
+  readonly shown: Picture | null;
+  /** How many heat maps are there before anybody asks. */
+  readonly live: Live;
   /** Cell of the heat map that the host itself has put on the screen; undefined: the view is to paint. */
   readonly painted: Cell | null | undefined;
   readonly activity: Activity;
@@ -34,6 +39,8 @@ export interface Host {
   readonly offered: ReadonlySet<string> | null;
   /** The photograph that the view has to draw itself; null: the host's canvas has it. */
   readonly scene: Scene | null;
+  /** The pointer is over a cell, or over none. */
+  hover(cell: Cell | null): void;
   /** Select a cell and show its heat map. */
   request(cell: Cell): void;
   /** Ask which cells see a box; null: nothing any more. */
@@ -49,20 +56,23 @@ export interface Host {
   /** Have something made. */
   act(name: Action["name"]): void;
   /** Calls back after every change, until the signal aborts. */
-  watch(changed: () => void, signal: AbortSignal): void;
+  watch(changed: Changed, signal: AbortSignal): void;
 }
+
+/** Told of a change: of the heat map on the screen alone, or of anything. */
+export type Changed = (what?: "heat") => void;
 
 /** Those who want to hear of every change. */
 export class Watchers {
-  readonly #all = new Set<() => void>();
+  readonly #all = new Set<Changed>();
 
-  add(changed: () => void, signal: AbortSignal): void {
+  add(changed: Changed, signal: AbortSignal): void {
     this.#all.add(changed);
     signal.addEventListener("abort", () => this.#all.delete(changed));
   }
 
-  notify(): void {
-    for (const changed of this.#all) changed();
+  notify(what?: "heat"): void {
+    for (const changed of this.#all) changed(what);
   }
 
   clear(): void {

@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { FakeModel, settled } from "../testing.js";
+import { FakeModel, placeAt, settled } from "../testing.js";
+import { APART } from "./hints.js";
 import { KernelHost } from "./kernel-host.js";
 import { LOOK, PATIENCE, TIMEOUT } from "./requests.js";
 
@@ -501,4 +502,212 @@ describe("what only a page can do", () => {
       expect([...clicked.mock.calls, ...written.mock.calls]).toEqual([]);
     },
   );
+});
+
+describe("live", () => {
+  /** Opens the widget where somebody can see it. */
+  async function openLive(state: Parameters<typeof open>[0] = {}): Promise<void> {
+    const element = await open({ live_cells: 512, ...state });
+    document.body.append(element);
+    life.signal.addEventListener("abort", () => element.remove());
+    placeAt(element, 0, 0, 480, 288);
+    vi.advanceTimersByTime(APART);
+  }
+
+  it("draws the map under the pointer before the call returns, and the selected one when the pointer leaves", async () => {
+    await openLive();
+    model.answer(1, { cell: [5, 5] });
+    model.sendMaps([
+      [6, 5],
+      [7, 5],
+    ]);
+    await settled();
+    const sent = model.sent.length;
+    const layer = model.stack.layers[1];
+    for (const [cell, painted] of [
+      [
+        [6, 5],
+        [6, 5],
+      ],
+      [
+        [7, 5],
+        [7, 5],
+      ],
+      [
+        [8, 5],
+        [5, 5],
+      ],
+      [
+        [7, 5],
+        [7, 5],
+      ],
+      [null, [5, 5]],
+    ] as const) {
+      const syncs = layer?.syncs ?? 0;
+      host.hover(cell);
+      expect(layer?.syncs).toBe(syncs + 1);
+      expect(host.shown?.cell).toEqual(painted);
+      await settled();
+      expect(host.painted).toEqual(painted);
+    }
+    expect([host.selected, host.picture?.cell, model.sent.length]).toEqual([[5, 5], [5, 5], sent]);
+  });
+
+  it("shows a map that comes while the pointer waits for it", async () => {
+    await openLive();
+    host.hover([6, 5]);
+    model.sendMaps([[6, 5]]);
+    await settled();
+    expect(host.painted).toEqual([6, 5]);
+  });
+
+  it("shows a selected cell at once, and tells the kernel afterwards", async () => {
+    await openLive();
+    model.sendMaps([[6, 5]]);
+    host.hover([0, 0]);
+    host.request([6, 5]);
+    expect(host.shown).toMatchObject({ cell: [6, 5], full: 2 });
+    expect(model.last.cell).toEqual([6, 5]);
+    await settled();
+    expect(host.painted).toEqual([6, 5]);
+    model.answer(1);
+    await settled();
+    expect([host.painted, host.picture?.milliseconds]).toEqual([[6, 5], 1.5]);
+  });
+
+  it("never goes back to a cell that was asked for before", async () => {
+    await openLive();
+    model.sendMaps([
+      [1, 1],
+      [2, 1],
+    ]);
+    host.request([1, 1]);
+    host.request([2, 1]);
+    model.answer(1, model.sent[0]);
+    await settled();
+    expect([host.painted, host.selected]).toEqual([
+      [2, 1],
+      [2, 1],
+    ]);
+    model.answer(2);
+    await settled();
+    expect([host.painted, host.activity.state]).toEqual([[2, 1], "ready"]);
+  });
+
+  it("follows Python to a cell whose map is there, or to none, wherever the pointer rests", async () => {
+    await openLive();
+    model.sendMaps([
+      [6, 5],
+      [7, 5],
+    ]);
+    host.hover([7, 5]);
+    model.change({ selected: [6, 5] });
+    await settled();
+    expect(host.painted).toEqual([6, 5]);
+    host.hover([7, 5]);
+    model.change({ selected: [6, 5] });
+    await settled();
+    expect(host.painted).toEqual([7, 5]);
+    model.change({ selected: null });
+    await settled();
+    expect(host.painted).toBeNull();
+  });
+
+  it("drops everything with the revision, and takes no map of another one", async () => {
+    await openLive();
+    model.sendMaps([[6, 5]]);
+    host.hover([6, 5]);
+    model.change({ revision: 2 });
+    expect([host.live.held, host.shown]).toEqual([0, null]);
+    model.sendMaps([[6, 5]], 1);
+    expect(host.live.held).toBe(0);
+  });
+
+  it("keeps the maps that are nearest to the pointer", async () => {
+    await openLive({ live_cells: 4 });
+    host.hover([31, 0]);
+    for (let x = 0; x < 32; x++) model.sendMaps([[x, 0]]);
+    expect(host.live.held).toBeLessThan(4 * 1.2 + 17);
+    expect(host.shown?.cell).toEqual([31, 0]);
+  });
+
+  it("off, asks for nothing and draws nothing that nobody has asked for", async () => {
+    await openLive({ live_cells: 0 });
+    model.sendMaps([[6, 5]]);
+    host.hover([6, 5]);
+    vi.advanceTimersByTime(5000);
+    expect([host.shown, host.live.held, model.hints]).toEqual([null, 0, []]);
+  });
+
+  it("tells where the pointer is while maps are missing, and nothing once all are there", async () => {
+    await openLive({ grid: [2, 2], live_cells: 4 });
+    expect(model.hints).toMatchObject([{ cell: [1, 1], held: 0, shown: true, revision: 1 }]);
+    model.heard();
+    host.hover([0, 1]);
+    vi.advanceTimersByTime(600);
+    expect(model.hints.at(-1)).toMatchObject({ cell: [0, 1] });
+    model.sendMaps([
+      [0, 0],
+      [1, 0],
+      [0, 1],
+      [1, 1],
+    ]);
+    const count = model.hints.length;
+    for (let k = 0; k < 20; k++) {
+      host.hover([k % 2, 1]);
+      vi.advanceTimersByTime(600);
+    }
+    expect([model.hints.length, model.sent, model.told]).toEqual([count, [], []]);
+  });
+
+  it("tells again where the pointer is when only some cells have room and it has come elsewhere", async () => {
+    await openLive({ live_cells: 2 });
+    model.sendMaps([
+      [16, 8],
+      [16, 9],
+    ]);
+    model.heard();
+    const count = model.hints.length;
+    vi.advanceTimersByTime(3000);
+    expect(model.hints.length).toBe(count);
+    host.hover([3, 3]);
+    expect(model.hints.at(-1)).toMatchObject({ cell: [3, 3], held: 2 });
+  });
+
+  it("says nothing where nobody can see the widget", async () => {
+    await open({ live_cells: 512 });
+    vi.advanceTimersByTime(5000);
+    expect(model.hints).toEqual([]);
+  });
+
+  it("counts the maps for the views a few times a second at most", async () => {
+    await openLive();
+    const changed = vi.fn();
+    host.watch(changed, life.signal);
+    for (let x = 0; x < 20; x++) model.sendMaps([[x, 0]]);
+    vi.advanceTimersByTime(300);
+    expect(changed).toHaveBeenCalledTimes(1);
+    expect(host.live).toEqual({ held: 20, wanted: 512, cells: 512, coarse: false });
+  });
+
+  it("tries again when a hint finds no connection, and calls nothing disconnected for it", async () => {
+    await openLive();
+    model.heard();
+    model.reachable = false;
+    vi.advanceTimersByTime(3 * APART);
+    const count = model.hints.length;
+    expect(host.activity.state).toBe("ready");
+    model.reachable = true;
+    vi.advanceTimersByTime(2 * APART);
+    expect(model.hints.length).toBe(count + 1);
+  });
+
+  it("goes on with the maps that are there when the kernel has gone", async () => {
+    await openLive();
+    model.sendMaps([[6, 5]]);
+    model.reachable = false;
+    host.request([3, 3]);
+    host.hover([6, 5]);
+    expect([host.shown?.cell, host.activity.state]).toEqual([[6, 5], "disconnected"]);
+  });
 });

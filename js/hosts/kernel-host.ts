@@ -8,7 +8,7 @@
  */
 
 import type { AnyModel } from "@anywidget/types";
-import { sameCell } from "../geometry.js";
+import { rectOf, sameCell } from "../geometry.js";
 import { findCanvas, hasLostKernel, isKernelIdle, saysIdle } from "../jupyter.js";
 import {
   type Action,
@@ -20,20 +20,27 @@ import {
   type Download,
   type Failure,
   type KernelMessage,
+  type LevelMap,
+  type Maps,
   type PageMessage,
   type Picture,
   parseMessage,
   type SyncedState,
   type Upload,
 } from "../protocol.js";
-import { layerPainter, type Painter } from "../view/painter.js";
+import { layerPainter, lookOf, type Painter } from "../view/painter.js";
 import { stageOf } from "../view/stage.js";
 import { doBrowserAction } from "./browser-actions.js";
-import { type Activity, type Host, Watchers } from "./host.js";
+import { Hints } from "./hints.js";
+import { type Activity, type Changed, type Host, Watchers } from "./host.js";
 import { RequestQueue, type Timer } from "./requests.js";
+import { type Live, ResidentMaps, sizeOf, underPointer } from "./resident.js";
 
 /** Traits that the kernel's layer shows or that move it. */
-const PAINTED = ["image_size", "margin", "scale", "show_heat", "heat_opacity", "controls"] as const;
+const PAINTED = ["image_size", "margin", "scale", "show_heat", "heat_opacity", "controls", "palette"] as const;
+
+/** Milliseconds between two counts of the maps that have come. */
+const COUNT = 250;
 
 const timer: Timer = (milliseconds, callback) => {
   const id = setTimeout(callback, milliseconds);
@@ -49,7 +56,12 @@ export class KernelHost implements Host {
   readonly #queue: RequestQueue;
   readonly #watchers = new Watchers();
   readonly #elements = new Set<HTMLElement>();
+  readonly #maps = new ResidentMaps();
+  readonly #hints: Hints;
+  #counting = false;
   #painter: Painter | null = null;
+  /** The cell under the pointer, until another one is selected. */
+  #hovered: Cell | null = null;
   #selected: Cell | null;
   #query: Box | null;
   #picture: Picture | null = null;
@@ -69,10 +81,18 @@ export class KernelHost implements Host {
       idle: () => isKernelIdle(model),
       changed: () => this.#watchers.notify(),
     });
+    this.#hints = new Hints({
+      missing: () => this.#missing(),
+      shown: () => [...this.#elements].some(isSeen),
+      send: (cell, shown) => this.#hint(cell, shown),
+      timer,
+    });
     this.#on("msg:custom", (content: unknown, buffers: DataView[]) => this.#receive(parseMessage(content, buffers)));
     this.#on("comm_live_update", () => queueMicrotask(() => this.#checkConnection()));
     this.#on("change", () => this.#changed());
-    this.#on("change:revision", () => this.#dropPicture());
+    this.#on("change:live_cells", () => this.#hints.look());
+    document.addEventListener("visibilitychange", () => this.#hints.hurry(), { signal: this.#life.signal });
+    this.#on("change:revision", () => this.#dropAll());
     this.#on("change:selected", () => this.#follow());
     this.#on("change:query", () => (this.#query = model.get("query")));
     for (const name of PAINTED) this.#on(`change:${name}`, () => void this.#repaint());
@@ -90,6 +110,17 @@ export class KernelHost implements Host {
 
   get picture(): Picture | null {
     return this.#picture;
+  }
+
+  get shown(): Picture | null {
+    if (!this.#model.get("show_heat")) return null;
+    return (this.#isLive ? underPointer(this.#maps, this.#hovered, this.#selected) : null) ?? this.#picture;
+  }
+
+  get live(): Live {
+    const [width, height] = this.#model.get("grid");
+    const { size, coarse } = this.#maps;
+    return { held: size, wanted: this.#model.get("live_cells"), cells: width * height, coarse };
   }
 
   get painted(): Cell | null | undefined {
@@ -111,9 +142,21 @@ export class KernelHost implements Host {
     return { state: busy ? "busy" : "ready", text: status, error: null };
   }
 
+  /** Shows the map of the cell under the pointer at once, if it is there. */
+  hover(cell: Cell | null): void {
+    const before = this.shown;
+    this.#hovered = cell;
+    if (this.shown !== before) void this.#repaint("heat");
+    this.#hints.look();
+  }
+
   request(cell: Cell): void {
+    const before = this.shown;
     this.#selected = cell;
+    this.#hovered = null;
     this.#failure = null;
+    this.#picture = (this.#isLive ? this.#maps.get(cell) : null) ?? this.#picture;
+    if (this.shown !== before) void this.#repaint();
     this.#queue.ask(cell);
     this.#watchers.notify();
   }
@@ -152,7 +195,7 @@ export class KernelHost implements Host {
     this.#send({ kind: "act", name });
   }
 
-  watch(changed: () => void, signal: AbortSignal): void {
+  watch(changed: Changed, signal: AbortSignal): void {
     this.#watchers.add(changed, signal);
   }
 
@@ -163,11 +206,13 @@ export class KernelHost implements Host {
     signal.addEventListener("abort", () => this.#elements.delete(element));
     if (hasLostKernel(element)) this.#checkConnection();
     else if (this.#selected && !this.#picture && this.#queue.phase === "idle") this.request(this.#selected);
+    this.#hints.look();
   }
 
   close(): void {
     this.#life.abort();
     this.#queue.reset();
+    this.#hints.reset();
     this.#painter?.close();
     this.#watchers.clear();
   }
@@ -183,6 +228,65 @@ export class KernelHost implements Host {
     // Idle again after this very message: the handler has run, so an acknowledgement that has not come is lost.
     const status = (reply: unknown) => saysIdle(reply) && this.#queue.alive();
     return this.#send({ kind: "request", client: this.#client, seq, revision, cell }, { iopub: { status } });
+  }
+
+  get #isLive(): boolean {
+    return this.#model.get("live_cells") > 0;
+  }
+
+  /** The cell around which maps are missing. */
+  #missing(): Cell | null {
+    const { held, wanted, cells } = this.live;
+    if (!this.#connected || !wanted) return null;
+    const around = this.#around;
+    return held < Math.min(wanted, cells) || !this.#maps.get(around) ? around : null;
+  }
+
+  /** Where the user is. */
+  get #around(): Cell {
+    const [width, height] = this.#model.get("grid");
+    return this.#hovered ?? this.#selected ?? [width >> 1, height >> 1];
+  }
+
+  #hint(cell: Cell, shown: boolean): boolean {
+    const revision = this.#model.get("revision");
+    const status = (reply: unknown) => saysIdle(reply) && this.#hints.heard();
+    const hint = { kind: "hint", client: this.#client, revision, cell, held: this.#maps.size, shown } as const;
+    try {
+      this.#model.send(hint, { iopub: { status } });
+      return true;
+    } catch {
+      return false; // nobody waits for it: whether the kernel has gone shows by what is asked
+    }
+  }
+
+  /** Keeps maps that nobody has asked for yet. */
+  #hold({ revision, maps, levels }: Maps): void {
+    if (revision !== this.#model.get("revision") || !this.#isLive) return;
+    const before = this.shown;
+    let start = 0;
+    for (const map of maps) {
+      const [width, height] = sizeOf(map);
+      const end = start + width * height;
+      this.#keep({ ...map, levels: levels.slice(start, end) });
+      start = end;
+    }
+    this.#maps.trim(this.#model.get("live_cells"), this.#around);
+    if (this.shown !== before) void this.#repaint();
+    this.#hints.look();
+    if (this.#counting) return;
+    this.#counting = true;
+    timer(COUNT, () => {
+      this.#counting = false;
+      this.#watchers.notify();
+    });
+  }
+
+  #keep(map: LevelMap): void {
+    const field = this.#model.get("field");
+    if (!field) return;
+    const rest = { serial: -1, revision: this.#model.get("revision"), milliseconds: NaN, mass: [] };
+    this.#maps.add({ ...map, ...rest, rect: rectOf(field, map.cell) });
   }
 
   /** Sends a message; false if nobody is there to hear it. */
@@ -204,6 +308,11 @@ export class KernelHost implements Host {
   #receive(message: KernelMessage | null): void {
     if (!message) return;
     this.#connected = true;
+    if (message.kind === "maps") {
+      this.#hints.heard();
+      this.#hold(message);
+      return;
+    }
     this.#queue.alive();
     switch (message.kind) {
       case "ack":
@@ -224,6 +333,7 @@ export class KernelHost implements Host {
       default:
         void this.#act(message);
     }
+    this.#hints.look();
     this.#watchers.notify();
   }
 
@@ -251,7 +361,10 @@ export class KernelHost implements Host {
     if (answer.revision === revision && answer.serial > this.#serial) {
       this.#serial = answer.serial;
       this.#failure = null;
-      this.#picture = answer;
+      if (this.#isLive) this.#maps.add(answer);
+      // A map that was there is never followed by one that was asked for before.
+      const ahead = this.#queue.wanted && sameCell(this.#picture?.cell ?? null, this.#queue.wanted);
+      if (!ahead || sameCell(answer.cell, this.#queue.wanted)) this.#picture = answer;
       if (!this.#queue.wanted) this.#selected = answer.cell;
       void this.#repaint();
     } else if (this.#isMine(answer) && answer.revision < revision && !this.#queue.wanted && this.#selected) {
@@ -267,6 +380,13 @@ export class KernelHost implements Host {
     void this.#repaint();
   }
 
+  /** Everything that is there belongs to what was shown before. */
+  #dropAll(): void {
+    this.#maps.clear();
+    this.#dropPicture();
+    this.#hints.look();
+  }
+
   #dropPicture(): void {
     this.#picture = null;
     this.#failure = null;
@@ -275,9 +395,14 @@ export class KernelHost implements Host {
 
   /** Python has chosen a cell, or none; while a request of ours is under way, that one counts. */
   #follow(): void {
-    if (this.#queue.wanted) return;
+    if (this.#queue.wanted || sameCell(this.#selected, this.#model.get("selected"))) return;
     this.#selected = this.#model.get("selected");
+    this.#hovered = null;
     if (!this.#selected) this.#dropPicture();
+    const map = this.#isLive ? this.#maps.get(this.#selected) : null;
+    if (!map || sameCell(this.#picture?.cell ?? null, this.#selected)) return;
+    this.#picture = map;
+    void this.#repaint();
   }
 
   #changed(): void {
@@ -289,6 +414,8 @@ export class KernelHost implements Host {
     this.#connected = [...this.#elements].some((element) => !hasLostKernel(element));
     // Whatever was under way went to a kernel, or a connection, that is no more.
     this.#queue.reset();
+    this.#hints.reset();
+    this.#hints.look();
     this.#watchers.notify();
   }
 
@@ -302,15 +429,21 @@ export class KernelHost implements Host {
     await this.#repaint();
   }
 
-  async #repaint(): Promise<void> {
-    const shown = this.#model.get("show_heat") ? this.#picture : null;
+  async #repaint(what?: "heat"): Promise<void> {
+    const { shown } = this;
     if (!shown || !sameCell(this.#painted, shown.cell)) this.#painted = null;
-    const spotlight = this.#model.get("controls")?.spotlight ?? false;
-    await this.#painter?.paint(shown, this.#model.get("heat_opacity"), stageOf(this), spotlight);
-    if (this.#life.signal.aborted || shown !== (this.#model.get("show_heat") ? this.#picture : null)) return;
+    await this.#painter?.paint(shown, lookOf(this), stageOf(this));
+    if (this.#life.signal.aborted || shown !== this.shown) return;
     this.#painted = shown?.cell ?? null;
-    this.#watchers.notify();
+    this.#watchers.notify(what);
   }
+}
+
+/** Whether an element has a place in the window that somebody looks at. */
+function isSeen(element: HTMLElement): boolean {
+  if (document.hidden || !element.isConnected) return false;
+  const { top, bottom, left, right } = (element.querySelector(".rfwidget-overlay") ?? element).getBoundingClientRect();
+  return right > left && bottom > Math.max(top, 0) && top < window.innerHeight;
 }
 
 /** A name that no other page has; also where the page is not served securely, as `randomUUID` demands. */

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Cell } from "../protocol.js";
-import { CONTROLS, STATE } from "../testing.js";
+import { CONTROLS, STATE, settled } from "../testing.js";
 import { type Decode, nearestOf, type Page, PageHost, type PageLayer } from "./page-host.js";
 
 const { image_size, scale, margin, grid, field, label, layer } = STATE;
@@ -20,17 +20,15 @@ const LAYER: PageLayer = {
   marks: [],
   features: "",
   range: [0, 1],
-  maps: CELLS.map((cell) => ({
-    cell,
-    box: [1, 2, 4, 6],
-    rect: [1, 2, null, 6],
-    picture: `${cell}`,
-    ticks: [],
-    mass: [],
+  sheets: [CELLS.slice(0, 4), CELLS.slice(4)].map((cells) => ({
+    picture: `${cells[0]}`,
+    size: [4, 16],
+    maps: cells.map((cell) => ({ cell, box: [1, 2, 4, 6], step: 1, full: 2, weight: 3, mass: [] })),
   })),
 };
-const OTHER: PageLayer = { ...LAYER, layer: "other", grid: [3, 2], selected: null, maps: [] };
-const pixels = new Uint8ClampedArray(48);
+const OTHER: PageLayer = { ...LAYER, layer: "other", grid: [3, 2], selected: null, sheets: [] };
+/** Each pixel is as bright as its number. */
+const pixels = Uint8ClampedArray.from({ length: 4 * 64 }, (_, k) => k >> 2);
 const PAGE: Omit<Page, "shown"> = {
   photo: "photo",
   heat_opacity: 0.7,
@@ -40,6 +38,7 @@ const PAGE: Omit<Page, "shown"> = {
   asking: false,
   height: 480,
   controls: CONTROLS,
+  palette: { rgba: btoa("\0\0\0\0"), ranked: false, ticks: [] },
   input: "",
   pixels: "pixels",
 };
@@ -71,24 +70,59 @@ describe("the nearest of some cells", () => {
 });
 
 describe("a page", () => {
-  it("begins with its selected cell", async () => {
-    const host = open([LAYER]);
-    await Promise.resolve();
+  it("begins with its selected cell, whose picture is decoded first", async () => {
+    const decoded: string[] = [];
+    const host = open([LAYER], async (address) => {
+      decoded.push(address);
+      return pixels;
+    });
+    await settled();
+    expect(decoded).toEqual(["10,8", "0,0"]);
     expect(host.selected).toEqual([10, 8]);
-    expect(host.picture).toMatchObject({ cell: [10, 8], box: [1, 2, 4, 6], rect: [1, 2, Infinity, 6] });
+    expect(host.picture).toMatchObject({ cell: [10, 8], box: [1, 2, 4, 6], rect: [30, 35, 64, 68], full: 2 });
   });
 
-  it("shows the cell asked for last, in whatever order pictures are decoded", async () => {
+  it("takes each map out of the picture that holds it", async () => {
+    const host = open([LAYER]);
+    await settled();
+    host.request([20, 8]);
+    const row = (k: number) => [k, k + 1, k + 2];
+    expect([...(host.picture?.levels ?? [])]).toEqual([16, 20, 24, 28].flatMap(row));
+    host.request([0, 0]);
+    expect([...(host.picture?.levels ?? [])]).toEqual([0, 4, 8, 12].flatMap(row));
+  });
+
+  it("shows a selected cell once it is decoded", async () => {
     const decoded: Record<string, (rgba: typeof pixels) => void> = {};
     const host = open([{ ...LAYER, selected: null }], (address) => {
       return new Promise((resolve) => (decoded[address] = resolve));
     });
-    host.request([0, 0]);
     host.request([20, 8]);
-    decoded["20,8"]?.(pixels);
     decoded["0,0"]?.(pixels);
-    await Promise.resolve();
-    expect(host.picture?.cell).toEqual([20, 8]);
+    await settled();
+    expect(host.shown).toBeNull();
+    decoded["10,8"]?.(pixels);
+    await settled();
+    expect(host.shown?.cell).toEqual([20, 8]);
+  });
+
+  it("shows the map under the pointer, and the selected one when the pointer has gone or live is off", async () => {
+    const host = open([LAYER]);
+    await settled();
+    host.hover([0, 8]);
+    expect([host.shown?.cell, host.picture?.cell]).toEqual([
+      [0, 8],
+      [10, 8],
+    ]);
+    host.hover([1, 8]);
+    expect(host.shown?.cell).toEqual([10, 8]);
+    host.hover([0, 8]);
+    host.set("live", false);
+    expect([host.shown?.cell, host.live.wanted]).toEqual([[10, 8], 0]);
+    host.set("live", true);
+    expect([host.shown?.cell, host.live]).toEqual([[0, 8], { held: 6, wanted: 6, cells: 512, coarse: false }]);
+    host.hover(null);
+    expect(host.shown?.cell).toEqual([10, 8]);
   });
 
   it("shows another layer with that layer's cell", () => {

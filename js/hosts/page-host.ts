@@ -2,21 +2,23 @@
  * The overlay over pictures that are embedded in a page: no kernel, no network.
  *
  * A page holds the image and one or more layers; a layer holds the marks on the image, the geometry for hovering, and the
- * gradient maps of some cells. Asking for a cell shows the embedded one nearest to it.
+ * gradient maps of some cells. Asking for a cell shows the embedded one nearest to it; the pointer over one shows it.
  */
 
-import { sameCell } from "../geometry.js";
-import {
-  type Box,
-  type Cell,
-  type Controls,
-  type FeatureMap,
-  type Picture,
-  rectFrom,
-  type SceneMark,
-  type SyncedState,
+import { rectOf, sameCell } from "../geometry.js";
+import type {
+  Box,
+  Cell,
+  Controls,
+  FeatureMap,
+  LevelMap,
+  Palette,
+  Picture,
+  SceneMark,
+  SyncedState,
 } from "../protocol.js";
-import { type Activity, type Host, type Scene, Watchers } from "./host.js";
+import { type Activity, type Changed, type Host, type Scene, Watchers } from "./host.js";
+import { type Live, ResidentMaps, sizeOf, underPointer } from "./resident.js";
 
 /** One layer, as rfwidget/widget/page.py writes it into the page. */
 export interface PageLayer
@@ -32,8 +34,16 @@ export interface PageLayer
   features: string;
   /** Its lowest and highest value. */
   range: [low: number, high: number];
-  /** The gradient maps, each with the address of its picture. */
-  maps: (Pick<Picture, "cell" | "box" | "ticks" | "mass"> & { rect: (number | null)[]; picture: string })[];
+  /** The gradient maps, many to a picture. */
+  sheets: Sheet[];
+}
+
+/** Gradient maps in one picture: grey values are their bytes, one map below the other. */
+export interface Sheet {
+  /** Address of the picture. */
+  picture: string;
+  size: Cell;
+  maps: (Omit<LevelMap, "levels"> & Pick<Picture, "mass">)[];
 }
 
 /** A page, as rfwidget/widget/page.py writes it. */
@@ -42,6 +52,8 @@ export interface Page
     SyncedState,
     "heat_opacity" | "layers" | "compare" | "query" | "asking" | "height" | "controls" | "input"
   > {
+  /** As the trait; the bytes in base64. */
+  palette: Omit<Palette, "rgba"> & { rgba: string };
   /** Address of the photograph; "" if there is none but the model's own pixels. */
   photo: string;
   /** Address of a picture of the image, one pixel per pixel. */
@@ -51,10 +63,10 @@ export interface Page
 }
 
 /** The pixels of a picture, straight alpha. */
-export type Decode = (address: string, width: number, height: number) => Promise<Picture["rgba"]>;
+export type Decode = (address: string, width: number, height: number) => Promise<Uint8ClampedArray<ArrayBuffer>>;
 
 /** What a page without a kernel has to say about the other traits. */
-const REST: Omit<SyncedState, keyof PageLayer | keyof Page> = {
+const REST: Omit<SyncedState, keyof PageLayer | Exclude<keyof Page, "palette">> = {
   canvas: "",
   heat_layer: 0,
   revision: 0,
@@ -68,6 +80,8 @@ const REST: Omit<SyncedState, keyof PageLayer | keyof Page> = {
   choices: [],
   notice: "",
   thumbnails: null,
+  palette: null,
+  live_cells: 0,
 };
 
 export class PageHost implements Host {
@@ -77,21 +91,25 @@ export class PageHost implements Host {
   readonly #page: Page;
   readonly #decode: Decode;
   readonly #watchers = new Watchers();
+  readonly #palette: Palette;
+  readonly #maps = new ResidentMaps();
   #layer: PageLayer;
+  /** The cells that have a gradient map. */
+  #cells: Cell[] = [];
+  #hovered: Cell | null = null;
   #features: FeatureMap | null = null;
   #query: Box | null;
   /** What the controls have changed. */
   #settings: Partial<Pick<SyncedState, "asking" | "show_heat" | "heat_opacity">> = {};
   #controls: Controls | null;
   #selected: Cell | null = null;
-  #picture: Picture | null = null;
-  #serial = 0;
 
   constructor(page: Page, decode: Decode = decodePicture) {
     this.#page = page;
     this.#decode = decode;
     this.offered = new Set(page.shown.map(({ layer }) => layer));
     this.#layer = page.shown[0];
+    this.#palette = { ...page.palette, rgba: fromBase64(page.palette.rgba) };
     this.#query = page.query;
     this.#controls = page.controls;
     this.#show(this.#layer);
@@ -103,7 +121,8 @@ export class PageHost implements Host {
     const controls = this.#controls && { ...this.#controls, dots_every: this.#layer.dots_every };
     const choices: SyncedState["choices"] = shown.map(({ layer, grid }) => [layer, grid[0], grid[1]]);
     const state: SyncedState = { ...REST, ...this.#layer, ...told, controls, choices, query: this.#query };
-    return { ...state, status: this.#status, feature_map: this.#features }[name];
+    const mine = { palette: this.#palette, live_cells: this.live.wanted };
+    return { ...state, ...mine, status: this.#status, feature_map: this.#features }[name];
   }
 
   get scene(): Scene {
@@ -154,7 +173,22 @@ export class PageHost implements Host {
   }
 
   get picture(): Picture | null {
-    return this.#picture;
+    return this.#maps.get(this.#selected);
+  }
+
+  get shown(): Picture | null {
+    if (!(this.#settings.show_heat ?? true)) return null;
+    return (this.live.wanted ? underPointer(this.#maps, this.#hovered, this.#selected) : null) ?? this.picture;
+  }
+
+  get live(): Live {
+    const [width, height] = this.#layer.grid;
+    const wanted = this.#controls?.live === false ? 0 : this.#cells.length;
+    return { held: this.#maps.size, wanted, cells: width * height, coarse: this.#maps.coarse };
+  }
+
+  hover(cell: Cell | null): void {
+    this.#hovered = cell;
   }
 
   get activity(): Activity {
@@ -163,36 +197,46 @@ export class PageHost implements Host {
 
   #show(layer: PageLayer): void {
     this.#layer = layer;
-    this.#serial++; // what is being decoded belongs to the old layer
+    this.#cells = layer.sheets.flatMap(({ maps }) => maps.map(({ cell }) => cell));
+    this.#maps.clear();
     this.#selected = null;
-    this.#picture = null;
+    this.#hovered = null;
     this.#features = null;
     this.#watchers.notify();
     if (layer.features) void this.#loadFeatures(layer);
     if (layer.selected) this.request(layer.selected);
+    void this.#loadMaps(layer);
   }
 
   request(cell: Cell): void {
-    const cells = this.#layer.maps.map((map) => map.cell);
-    this.#selected = nearestOf(cells, cell, this.#selected) ?? cell;
-    void this.#load(++this.#serial);
+    this.#selected = nearestOf(this.#cells, cell, this.#selected) ?? cell;
+    this.#hovered = null;
     this.#watchers.notify();
   }
 
-  watch(changed: () => void, signal: AbortSignal): void {
+  watch(changed: Changed, signal: AbortSignal): void {
     this.#watchers.add(changed, signal);
   }
 
-  /** Decodes the selected cell's map; a later request overtakes it. */
-  async #load(serial: number): Promise<void> {
-    const map = this.#layer.maps.find(({ cell }) => sameCell(cell, this.#selected));
-    if (!map) return;
-    const { cell, box, ticks, mass } = map;
-    const rgba = await this.#decode(map.picture, box[2] - box[0], box[3] - box[1]);
-    if (serial !== this.#serial) return;
-    const place = { serial, revision: 0, cell, box, rect: rectFrom(map.rect) };
-    this.#picture = { ...place, milliseconds: Number.NaN, ticks, mass, rgba };
-    this.#watchers.notify();
+  /** Decodes a layer's maps, the sheet with the selected cell first. */
+  async #loadMaps(layer: PageLayer): Promise<void> {
+    const here = ({ maps }: Sheet) => Number(maps.some(({ cell }) => sameCell(cell, this.#selected)));
+    for (const sheet of [...layer.sheets].sort((a, b) => here(b) - here(a))) {
+      const rgba = await this.#decode(sheet.picture, ...sheet.size);
+      if (layer !== this.#layer) return;
+      let top = 0;
+      for (const map of sheet.maps) {
+        const [width, height] = sizeOf(map);
+        const levels = new Uint8ClampedArray(width * height);
+        for (let k = 0; k < levels.length; k++) {
+          levels[k] = rgba[4 * ((top + Math.floor(k / width)) * sheet.size[0] + (k % width))] ?? 0;
+        }
+        top += height;
+        const rect = layer.field ? rectOf(layer.field, map.cell) : map.box;
+        this.#maps.add({ ...map, serial: 0, revision: 0, rect, milliseconds: Number.NaN, levels });
+      }
+      this.#watchers.notify();
+    }
   }
 
   async #loadFeatures(layer: PageLayer): Promise<void> {
@@ -205,10 +249,13 @@ export class PageHost implements Host {
   }
 
   get #status(): string {
-    const { maps, grid } = this.#layer;
-    const all = grid[0] * grid[1];
-    return maps.length < all ? `gradient maps of ${maps.length} of ${all} cells` : "";
+    const { cells } = this.live;
+    return this.#cells.length < cells ? `gradient maps of ${this.#cells.length} of ${cells} cells` : "";
   }
+}
+
+function fromBase64(text: string): DataView {
+  return new DataView(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
 }
 
 /**
@@ -227,7 +274,7 @@ export function nearestOf(cells: readonly Cell[], wanted: Cell, from: Cell | nul
   return best(cells.filter(ahead)) ?? nearest;
 }
 
-async function decodePicture(address: string, width: number, height: number): Promise<Picture["rgba"]> {
+async function decodePicture(address: string, width: number, height: number): ReturnType<Decode> {
   const image = new Image();
   image.src = address;
   await image.decode();

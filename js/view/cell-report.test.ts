@@ -3,7 +3,7 @@ import { STATE } from "../testing.js";
 import { duration, reportOn } from "./cell-report.js";
 
 const { field, image_size: image } = STATE;
-const PICTURE = { serial: 1, revision: 1, cell: [0, 3], box: [0, 0, 0, 0], milliseconds: 1, ticks: [] } as const;
+const PICTURE = { serial: 1, revision: 1, cell: [0, 3], box: [0, 0, 0, 0], milliseconds: 1 } as const;
 
 it("tells what a cell sees, by how much that overhangs, and how large it is", () => {
   expect(reportOn([0, 0], field, null, image)).toEqual({
@@ -22,7 +22,6 @@ it("tells in which box how much of the mass lies, as a part of the field inside 
     ...PICTURE,
     rect: [-10, 10, 24, 43],
     mass: [[0.5, [2, 12, 14, 23]]],
-    rgba: new Uint8ClampedArray(),
   };
   const { lines } = reportOn([0, 3], field, picture as never, image);
   expect(lines[2]).toEqual(["50 % within", "12 \u00d7 11 px", "17 % of the area"]); // 132 of 24 x 33

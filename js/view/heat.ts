@@ -3,13 +3,13 @@
 import type { Host } from "../hosts/host.js";
 import type { Cell, Picture } from "../protocol.js";
 import { html, place } from "./dom.js";
-import { CanvasPainter } from "./painter.js";
+import { CanvasPainter, type Look, lookOf } from "./painter.js";
 import { imageExtent, type Stage } from "./stage.js";
 
 export class HeatCanvas {
   readonly element = html("canvas", "rfwidget-heat", { "aria-hidden": "true" });
   readonly #painter = new CanvasPainter(this.element);
-  #shown: { picture: Picture | null; opacity: number; spotlight: boolean } | null = null;
+  #shown: { picture: Picture | null; look: Look } | null = null;
 
   /** Cell of the heat map on this canvas; null: there is none. */
   get cell(): Cell | null {
@@ -22,12 +22,12 @@ export class HeatCanvas {
     place(this.element, { left, top, ...imageExtent(stage) });
     const mine = host.painted === undefined;
     this.element.hidden = !mine;
-    const picture = mine && host.get("show_heat") ? host.picture : null;
-    const opacity = host.get("heat_opacity");
-    const spotlight = host.get("controls")?.spotlight ?? false;
-    const same = picture === this.#shown?.picture && opacity === this.#shown.opacity;
-    if (same && spotlight === this.#shown?.spotlight) return;
-    this.#shown = { picture, opacity, spotlight };
-    void this.#painter.paint(picture, opacity, stage, spotlight);
+    const picture = mine ? host.shown : null;
+    const look = lookOf(host);
+    const before = this.#shown;
+    const same = (name: keyof Look) => before?.look[name] === look[name];
+    if (before?.picture === picture && same("opacity") && same("spotlight") && same("palette")) return;
+    this.#shown = { picture, look };
+    void this.#painter.paint(picture, look, stage);
   }
 }

@@ -3,7 +3,7 @@
 import { html } from "./dom.js";
 
 const MOUSE = [
-  ["hover", "the receptive field of the nearest cell"],
+  ["hover", "receptive field and gradient map of the nearest cell"],
   ["click, drag", "select that cell: its gradient map is drawn"],
   ["Shift + click or drag", "mark the cells that see a pixel, or all of a box"],
   ["Ctrl + wheel, pinch", "zoom; drag with Alt, the middle button or two fingers to move"],

@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Activity, Host } from "../hosts/host.js";
+import type { Live } from "../hosts/resident.js";
 import type { Box, Cell, Field, Picture, SyncedState } from "../protocol.js";
 import { CONTROLS, placeAt, STATE } from "../testing.js";
 import { mount } from "./overlay.js";
@@ -10,6 +11,7 @@ class FakeHost implements Host {
   state: SyncedState = { ...STATE, margin: [...STATE.margin] };
   selected: Cell | null = null;
   picture: Picture | null = null;
+  live: Live = { held: 0, wanted: 0, cells: 512, coarse: false };
   painted: Cell | null | undefined = null;
   activity: Activity = { state: "ready", text: "", error: null };
   query: Box | null = null;
@@ -21,9 +23,14 @@ class FakeHost implements Host {
   act = vi.fn();
   magnified = vi.fn();
   request = vi.fn();
+  hover = vi.fn();
   ask = vi.fn();
   choose = vi.fn();
   changed = () => {};
+
+  get shown(): Picture | null {
+    return this.state.show_heat ? this.picture : null;
+  }
 
   get<K extends keyof SyncedState>(name: K): SyncedState[K] {
     return this.state[name];
@@ -197,7 +204,13 @@ describe("what is shown", () => {
   it("of the selected cell: its rectangle as the kernel told it, and the time it took", () => {
     host.selected = [20, 5];
     const picture = { cell: [20, 5], rect: [0, 0, 10, 20], milliseconds: 12.34, box: [0, 0, 0, 0], mass: [] };
-    host.picture = { ...picture, serial: 1, revision: 1, rgba: new Uint8ClampedArray() } as unknown as Picture;
+    host.picture = {
+      ...picture,
+      serial: 1,
+      revision: 1,
+      levels: new Uint8ClampedArray(),
+      step: 1,
+    } as unknown as Picture;
     host.changed();
     // The outline stands outside the field, beside that of a corner cell.
     expect(numbers(".rfwidget-selected rect.rfwidget-overhang")).toEqual([40 - 2.5, 20 - 2.5, 30 + 5, 60 + 5]);
@@ -468,13 +481,50 @@ describe("the heat map", () => {
 
   it("is the view's own to paint where the host does not, and counts as painted", () => {
     host.painted = undefined;
-    host.picture = { ...picture, rgba: new Uint8ClampedArray(4) } as unknown as Picture;
+    host.picture = { ...picture, levels: new Uint8ClampedArray(1), step: 1 } as unknown as Picture;
     host.changed();
     expect(find(".rfwidget-heat").hidden).toBe(false);
     expect(overlay().dataset.painted).toBe("20,5");
     host.state.show_heat = false;
     host.changed();
     expect(overlay().dataset).not.toHaveProperty("painted");
+  });
+
+  it("is that of the cell under the pointer, which the host is told of once a frame", () => {
+    pointer("pointermove", at([3, 2]));
+    pointer("pointermove", at([4, 2]));
+    expect(host.hover).not.toHaveBeenCalled();
+    nextFrame();
+    expect(host.hover.mock.calls).toEqual([[[4, 2]]]);
+    pointer("pointerleave", at([4, 2]));
+    nextFrame();
+    expect(host.hover.mock.lastCall).toEqual([null]);
+  });
+
+  it("of half the resolution is marked as such in the line about the cell under the pointer", () => {
+    host.picture = { ...picture, cell: [4, 2], step: 2, levels: new Uint8ClampedArray(1) } as unknown as Picture;
+    pointer("pointermove", at([4, 2]));
+    nextFrame();
+    expect(readout()).toContain("shown at half the resolution");
+  });
+
+  it("says how many cells are live, and once all are, in words for screen readers", () => {
+    host.state.controls = CONTROLS;
+    const words = () => [...element.querySelectorAll(".rfwidget-chip")].map((chip) => chip.textContent);
+    host.live = { held: 64, wanted: 512, cells: 512, coarse: false };
+    host.changed();
+    expect(words()).toContain("live 64/512");
+    expect(find('[aria-label="live: 64 of 512 cells"]').getAttribute("aria-pressed")).toBe("true");
+    expect([overlay().dataset.live, find(".rfwidget-spoken").textContent]).toEqual(["64", ""]);
+    host.live = { held: 512, wanted: 512, cells: 512, coarse: false };
+    host.changed();
+    expect(words()).toContain("live");
+    expect(find(".rfwidget-spoken").textContent).toBe("all 512 cells are live");
+    host.live = { held: 100, wanted: 100, cells: 512, coarse: true };
+    host.changed();
+    expect(words()).toContain("live 100/512 \u00bd");
+    expect(find('[aria-label="live: 100 of 512 cells, at half the resolution"]')).toBeTruthy();
+    expect(find(".rfwidget-spoken").textContent).toBe("the nearest 100 of 512 cells are live");
   });
 
   it("is left to the host where that paints", () => expect(find(".rfwidget-heat").hidden).toBe(true));

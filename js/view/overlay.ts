@@ -29,12 +29,13 @@ import { HeatCanvas } from "./heat.js";
 import { HelpSheet } from "./help.js";
 import { keyAction, shieldKeys, trackKeys } from "./keys.js";
 import { type Compared, Marks } from "./marks.js";
+import { ticksOn } from "./palette.js";
 import { trackPointer } from "./pointer.js";
 import { answerInWords, remembering } from "./query.js";
 import { QueryMarks } from "./query-marks.js";
 import { Readout } from "./readout.js";
 import { Photo, SceneMarks } from "./scene-marks.js";
-import { ShowCard } from "./show-card.js";
+import { allInWords, ShowCard } from "./show-card.js";
 import { imageExtent, type Layout, layOut, magnified, type Stage, stageExtent, stageOf } from "./stage.js";
 import { LayerStrip } from "./strip.js";
 import { Toolbar } from "./toolbar.js";
@@ -158,7 +159,7 @@ class View {
       if (this.#zoom.factor > 1) host.magnified(false);
     });
     this.#watchSize(signal);
-    host.watch(() => this.#update(), signal);
+    host.watch((what) => (what === "heat" ? this.#drawHeat() : this.#update()), signal);
     this.#update();
   }
 
@@ -209,6 +210,8 @@ class View {
   #hover(cell: Cell | null): void {
     if (sameCell(cell, this.#hovered)) return;
     this.#hovered = cell;
+    this.#host.hover(cell);
+    this.#drawHeat();
     this.#drawMarks();
     this.#report();
   }
@@ -274,10 +277,10 @@ class View {
     place(this.#sheet, { left: -this.#zoom.x, top: -this.#zoom.y, ...stageExtent(stage) });
     place(this.#root, { left, top, ...imageExtent(stage) });
     this.#drawScene(stage);
-    this.#heat.draw(host, stage);
     this.#toolbar.draw();
     this.#map.draw(host.get("feature_map"), host.get("layer"));
-    this.#show.draw(host.get("show_heat") ? (this.#pictureOf(host.selected)?.ticks ?? []) : []);
+    this.#show.draw();
+    this.#drawHeat();
     this.#drawMarks();
     this.#report();
     this.#strip.draw({
@@ -289,7 +292,6 @@ class View {
       background: host.get("background"),
     });
     const grid = host.get("grid");
-    const painted = host.painted === undefined ? this.#heat.cell : host.painted;
     assign(this.#root, {
       "aria-label": host.get("label") || "Receptive fields",
       "data-grid": grid.join("x"),
@@ -297,9 +299,18 @@ class View {
     });
     toggle(this.#root, "aria-busy", host.activity.state === "busy" ? "true" : null);
     toggle(this.#root, "data-selected", host.selected?.join(",") ?? null);
-    toggle(this.#root, "data-painted", painted?.join(",") ?? null);
+    toggle(this.#root, "data-live", host.live.wanted ? `${host.live.held}` : null);
     toggle(this.#root, "data-asking", host.get("asking") ? "" : null);
     toggle(this.#root, "data-query", host.query?.join(",") ?? null);
+  }
+
+  /** Shows the heat map of the selected cell, or of the one under the pointer. */
+  #drawHeat(): void {
+    const host = this.#host;
+    this.#heat.draw(host, this.#stage);
+    const painted = host.painted === undefined ? this.#heat.cell : host.painted;
+    toggle(this.#root, "data-painted", painted?.join(",") ?? null);
+    this.#show.drawBar(ticksOn(host.get("palette"), host.shown?.full ?? 0));
   }
 
   /** Tells the stage around everything how large the picture is and what of it is in view; the canvas follows that. */
@@ -378,11 +389,12 @@ class View {
     const asked = this.#asked;
     this.#readout.show({
       cell: selected && reportOn(selected, this.#host.get("field"), picture, this.#host.get("image_size")),
-      hovered: this.#hovered ? this.#describe(this.#hovered, null) : "",
+      hovered: this.#hovered ? this.#describe(this.#hovered, null) + this.#coarse(this.#hovered) : "",
       selected: selected ? this.#describe(selected, picture) : "",
       detail: picture ? duration(picture.milliseconds) : "",
       answer: asked ? this.#words(asked.box, asked.cells, this.#host.get("layer"), this.#host.get("layers")) : "",
       activity: activity.text,
+      live: allInWords(this.#host.live),
       progress: this.#host.get("progress"),
       error: activity.error,
       notice:
@@ -395,6 +407,12 @@ class View {
   #pictureOf(cell: Cell | null): Picture | null {
     const { picture } = this.#host;
     return picture && sameCell(picture.cell, cell) ? picture : null;
+  }
+
+  /** Says that what is drawn of a cell is not as fine as it could be. */
+  #coarse(cell: Cell): string {
+    const { shown } = this.#host;
+    return shown && shown.step > 1 && sameCell(shown.cell, cell) ? ", shown at half the resolution" : "";
   }
 
   #describe(cell: Cell, picture: Picture | null): string {

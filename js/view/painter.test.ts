@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { beforeAll, expect, it, vi } from "vitest";
 import type { Picture } from "../protocol.js";
-import { FakeStack, STATE } from "../testing.js";
+import { FakeStack, PALETTE, STATE } from "../testing.js";
 import { CanvasPainter, layerPainter } from "./painter.js";
 
 const PICTURE: Picture = {
@@ -11,10 +11,14 @@ const PICTURE: Picture = {
   box: [4, 6, 6, 9],
   rect: [4, 6, 38, 39],
   milliseconds: 1,
-  ticks: [],
+  step: 1,
+  full: 2,
+  weight: 5,
   mass: [],
-  rgba: new Uint8ClampedArray(24).fill(200),
+  levels: new Uint8ClampedArray(6).fill(200),
 };
+
+const look = (opacity: number, spotlight = false) => ({ opacity, spotlight, palette: PALETTE });
 
 beforeAll(() => {
   vi.stubGlobal(
@@ -32,7 +36,7 @@ beforeAll(() => {
 it("a layer painter draws at image scale in backing pixels, behind the margin, unsmoothed and translucent", async () => {
   const stack = new FakeStack(3);
   const layer = stack.layers[1];
-  await layerPainter(stack, 1, () => {})?.paint(PICTURE, 0.4, STATE, false);
+  await layerPainter(stack, 1, () => {})?.paint(PICTURE, look(0.4), STATE);
   expect(layer?.call("setTransform")).toEqual([2, 0, 0, 2, 80, 40]);
   expect(layer?.call("drawImage")?.slice(1)).toEqual([12, 18, 6, 9]);
   expect(layer?.ctx).toMatchObject({ globalAlpha: 0.4, imageSmoothingEnabled: false });
@@ -42,7 +46,7 @@ it("a layer painter draws at image scale in backing pixels, behind the margin, u
 
 it("a layer painter leaves the layer's state as it was", async () => {
   const layer = new FakeStack(2).layers[0];
-  await layerPainter({ get: () => [layer] }, 0, () => {})?.paint(PICTURE, 1, STATE, false);
+  await layerPainter({ get: () => [layer] }, 0, () => {})?.paint(PICTURE, look(1), STATE);
   expect(layer?.calls[0]).toEqual(["save"]);
   expect(layer?.calls.at(-1)).toEqual(["restore"]);
 });
@@ -50,8 +54,8 @@ it("a layer painter leaves the layer's state as it was", async () => {
 it("a layer painter clears the whole layer, and draws nothing if there is no picture or no pixel", async () => {
   const stack = new FakeStack(3);
   const painter = layerPainter(stack, 1, () => {});
-  await painter?.paint(null, 1, STATE, false);
-  await painter?.paint({ ...PICTURE, box: [0, 0, 0, 0], rgba: new Uint8ClampedArray() }, 1, STATE, false);
+  await painter?.paint(null, look(1), STATE);
+  await painter?.paint({ ...PICTURE, box: [0, 0, 0, 0], levels: new Uint8ClampedArray() }, look(1), STATE);
   expect(stack.layers[1]?.call("clearRect")).toEqual([0, 0, 1060, 636]);
   expect(stack.layers[1]?.call("drawImage")).toBeUndefined();
 });
@@ -61,7 +65,7 @@ it("a layer painter settles when the views have drawn", async () => {
   let drawn = () => {};
   const views = { view: new Promise<void>((resolve) => (drawn = resolve)) };
   let settled = false;
-  const painted = layerPainter({ get: () => stack.get(), views }, 0, () => {})?.paint(PICTURE, 1, STATE, false);
+  const painted = layerPainter({ get: () => stack.get(), views }, 0, () => {})?.paint(PICTURE, look(1), STATE);
   void painted?.then(() => (settled = true));
   await Promise.resolve();
   expect(settled).toBe(false);
@@ -90,7 +94,7 @@ it.each([
 it("a layer painter dims the image around the field, under the heat map and at full strength", async () => {
   const stack = new FakeStack(3);
   const layer = stack.layers[1];
-  await layerPainter(stack, 1, () => {})?.paint({ ...PICTURE, rect: [-5, 6, 38, Infinity] }, 0.4, STATE, true);
+  await layerPainter(stack, 1, () => {})?.paint({ ...PICTURE, rect: [-5, 6, 38, Infinity] }, look(0.4, true), STATE);
   const rects = layer?.calls.filter(([name]) => name === "rect").map((call) => call.slice(1));
   expect(rects).toEqual([
     [0, 0, 480, 288],
@@ -105,8 +109,8 @@ it("a canvas painter has one pixel per image pixel, and its opacity", async () =
   const canvas = document.createElement("canvas");
   const context = { drawImage: vi.fn(), globalAlpha: 1 };
   canvas.getContext = (() => context) as unknown as typeof canvas.getContext;
-  await new CanvasPainter(canvas).paint(PICTURE, 0.4, STATE, false);
+  await new CanvasPainter(canvas).paint(PICTURE, look(0.4), STATE);
   expect([canvas.width, canvas.height]).toEqual([160, 96]);
   expect(context.globalAlpha).toBe(0.4);
-  expect(context.drawImage.mock.calls[0]?.slice(1)).toEqual([4, 6]);
+  expect(context.drawImage.mock.calls[0]?.slice(1)).toEqual([4, 6, 2, 3]);
 });

@@ -5,15 +5,28 @@
  */
 
 import { clamp } from "../geometry.js";
-import type { Cell, Picture, Rect } from "../protocol.js";
+import { sizeOf } from "../hosts/resident.js";
+import type { Cell, Palette, Picture, Rect, SyncedState } from "../protocol.js";
+import { coloured } from "./palette.js";
 import { type Stage, stageExtent } from "./stage.js";
 
+/** How heat maps look. */
+export interface Look {
+  opacity: number;
+  /** Whether the image around the field is dimmed. */
+  spotlight: boolean;
+  palette: Palette | null;
+}
+
+/** How heat maps look to whoever knows the state. */
+export function lookOf(source: { get<K extends keyof SyncedState>(name: K): SyncedState[K] }): Look {
+  const spotlight = source.get("controls")?.spotlight ?? false;
+  return { opacity: source.get("heat_opacity"), spotlight, palette: source.get("palette") };
+}
+
 export interface Painter {
-  /**
-   * Shows a picture in place of the last one; null: none. Settles when it is on the screen. With a spotlight, the image
-   * around the field is dimmed.
-   */
-  paint(picture: Picture | null, opacity: number, stage: Stage, spotlight: boolean): Promise<void>;
+  /** Shows a picture in place of the last one, before it returns; null: none. Settles when it is on the screen. */
+  paint(picture: Picture | null, look: Look, stage: Stage): Promise<void>;
   close(): void;
 }
 
@@ -49,7 +62,7 @@ export class LayerPainter implements Painter {
     layer.on(RESIZED, lost);
   }
 
-  async paint(picture: Picture | null, opacity: number, stage: Stage, spotlight: boolean): Promise<void> {
+  async paint(picture: Picture | null, { opacity, spotlight, palette }: Look, stage: Stage): Promise<void> {
     const { canvas, ctx } = this.#layer;
     const { margin, scale } = stage;
     // The backing pixels are Python's choice: CSS pixels times a device scale.
@@ -62,7 +75,7 @@ export class LayerPainter implements Painter {
       place();
       dim(ctx, picture.rect, stage.image_size, scale);
     }
-    if (picture && fill(this.#sheet, picture)) {
+    if (picture && fill(this.#sheet, picture, palette)) {
       const [left, top, right, bottom] = picture.box;
       ctx.globalAlpha = opacity;
       ctx.globalCompositeOperation = "source-over";
@@ -90,15 +103,17 @@ export class CanvasPainter implements Painter {
     this.#canvas = canvas;
   }
 
-  async paint(picture: Picture | null, opacity: number, { image_size }: Stage, spotlight: boolean): Promise<void> {
+  async paint(picture: Picture | null, { opacity, spotlight, palette }: Look, { image_size }: Stage): Promise<void> {
     // Setting the size also clears.
     [this.#canvas.width, this.#canvas.height] = image_size;
     const context = this.#canvas.getContext("2d");
     if (!picture || !context) return;
     if (spotlight) dim(context, picture.rect, image_size, 1);
-    if (fill(this.#sheet, picture)) {
+    if (fill(this.#sheet, picture, palette)) {
+      const [left, top, right, bottom] = picture.box;
       context.globalAlpha = opacity;
-      context.drawImage(this.#sheet, picture.box[0], picture.box[1]);
+      context.imageSmoothingEnabled = false;
+      context.drawImage(this.#sheet, left, top, right - left, bottom - top);
     }
   }
 
@@ -133,8 +148,8 @@ function dim(
 }
 
 /** Puts a picture's pixels on a canvas of its size; false if it has none. */
-function fill(sheet: HTMLCanvasElement, { box: [left, top, right, bottom], rgba }: Picture): boolean {
-  return fillPixels(sheet, [right - left, bottom - top], rgba);
+function fill(sheet: HTMLCanvasElement, picture: Picture, palette: Palette | null): boolean {
+  return palette !== null && fillPixels(sheet, sizeOf(picture), coloured(picture, palette));
 }
 
 /** Gives a canvas a size and these pixels; false if there are none. */

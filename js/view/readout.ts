@@ -21,6 +21,8 @@ export interface Report {
   answer: string;
   /** What is going on. */
   activity: string;
+  /** That all heat maps are there that there are going to be. */
+  live: string;
   /** 0 .. 1, or -1 if nothing is under way. */
   progress: number;
   error: { message: string; details: string } | null;
@@ -52,6 +54,7 @@ export class Readout {
   readonly #detail = html("span", "rfwidget-detail", { "aria-hidden": "true" });
   readonly #answer = html("span", "rfwidget-answer");
   readonly #activity = html("span", "rfwidget-activity");
+  readonly #live = html("span", "rfwidget-unseen");
   readonly #progress = html("progress", "rfwidget-progress", { max: 1, "aria-label": "Progress" });
   readonly #message = html("span", "rfwidget-message");
   readonly #details = html("pre", "rfwidget-traceback", { tabindex: 0 });
@@ -64,6 +67,7 @@ export class Readout {
       this.#selected,
       this.#answer,
       this.#activity,
+      this.#live,
     ]);
     const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
       html("span", "", {}, [new Text("Selected cell")]),
@@ -92,6 +96,7 @@ export class Readout {
     say(this.#detail, detail);
     say(this.#answer, answer);
     say(this.#activity, activity);
+    say(this.#live, report.live);
     this.#progress.hidden = progress < 0;
     if (progress >= 0) this.#progress.value = progress;
     this.#error.hidden = error === null;

@@ -1,6 +1,7 @@
 /** The card of what is shown: chips that are legend and switch in one, and how the gradient map is coloured. */
 
 import type { Host } from "../hosts/host.js";
+import type { Live } from "../hosts/resident.js";
 import type { Controls, Tick } from "../protocol.js";
 import { ColourBar } from "./colour-bar.js";
 import { assign, choices, html, option, say, svg } from "./dom.js";
@@ -34,6 +35,7 @@ const CHIPS: readonly Chip[] = [
     "2 3",
   ]),
   chip("show_pixels", "model's pixels", "The image as the model gets it"),
+  chip("live", "live", "The gradient map follows the pointer, where it is there already"),
 ];
 
 const SCALES: readonly (readonly [value: string, words: string])[] = [
@@ -105,7 +107,13 @@ export class ShowCard {
     this.element = html("div", "rfwidget-card rfwidget-show", {}, [title, chips, ...rows]);
   }
 
-  draw(ticks: readonly Tick[]): void {
+  /** The colours of the heat map, with the values at these places; none: there is no map. */
+  drawBar(ticks: readonly Tick[]): void {
+    const colours = this.#host.get("show_heat") ? this.#host.get("controls")?.colours : null;
+    this.#bar.show(colours ?? [], ticks);
+  }
+
+  draw(): void {
     const host = this.#host;
     const controls = host.get("controls");
     this.element.hidden = !controls;
@@ -114,6 +122,7 @@ export class ShowCard {
       const on = name === "show_heat" || name === "asking" ? host.get(name) : controls[name];
       assign(button, { "aria-pressed": `${on}` });
       if (name === "show_dots") say(button.lastElementChild ?? button, dotsInWords(controls.dots_every, words));
+      if (name === "live") drawLive(button, host.live, controls.live, words);
       if (name === "show_heat") drawHeat(button, controls.colours);
       button.hidden = !controls.actions && (name === "show_erf" || name === "show_pixels");
     }
@@ -130,7 +139,6 @@ export class ShowCard {
     this.#compareRow.hidden = !controls.actions || names.length < 2;
     this.#bandRow.hidden = controls.band_count <= 3 || !controls.actions;
     if (document.activeElement !== this.#bands) this.#bands.value = controls.bands;
-    this.#bar.show(host.get("show_heat") ? controls.colours : [], ticks);
   }
 }
 
@@ -172,6 +180,24 @@ function disc(colour: string): SVGElement {
 function drawHeat(button: HTMLElement, colours: readonly string[]): void {
   const swatch = button.querySelector<HTMLElement>(".rfwidget-heat-swatch");
   if (swatch) swatch.style.backgroundImage = `linear-gradient(to right, ${colours.join(", ")})`;
+}
+
+/** "live 64/256" while not all cells are, in few letters, so that nothing beside it moves. */
+function drawLive(button: HTMLElement, live: Live, on: boolean, all: string): void {
+  const { wanted, cells, coarse } = live;
+  const held = wanted ? live.held : 0;
+  const some = on && held < cells;
+  const half = on && wanted > 0 && coarse;
+  say(button.lastElementChild ?? button, `${all}${some ? ` ${held}/${cells}` : ""}${half ? " \u00bd" : ""}`);
+  const words = `${all}${some ? `: ${held} of ${cells} cells` : ""}${half ? ", at half the resolution" : ""}`;
+  assign(button, { "aria-label": words });
+}
+
+/** Said once, when all gradient maps are there that there are going to be. */
+export function allInWords({ held, wanted, cells }: Live): string {
+  const most = Math.min(wanted, cells);
+  if (!most || held < most) return "";
+  return held < cells ? `the nearest ${most} of ${cells} cells are live` : `all ${cells} cells are live`;
 }
 
 /** "every 3rd centre", where not all are drawn. */

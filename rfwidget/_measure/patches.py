@@ -108,7 +108,7 @@ class Patches:
     def traces(self) -> int:
         """How often the network was traced for the gradients in use."""
         ready = self._ready or self._plan
-        return sum(gradient.traces for gradient in {ready.one, ready.several})
+        return sum(gradient.traces for gradient in {ready.one, *ready.batches.values()})
 
     def prepare(self, image: Image) -> None:
         """Compile, and find out whether windows will do; else the first gradient does it.
@@ -135,18 +135,22 @@ class Patches:
         ready = self._checked(image)
         return ready.run(ready.one, image, [point], self._weights(channel))[0]
 
-    def many(self, image: Image, points: Sequence[GridPoint], channel: int | None) -> Iterator[Patch]:
-        """Gradient maps of many cells, computed batch by batch as they are asked for."""
+    def many(
+        self, image: Image, points: Sequence[GridPoint], channel: int | None, at_once: int | None = None
+    ) -> Iterator[Patch]:
+        """Gradient maps of many cells, computed batch by batch as they are asked for; at most so many at once."""
         ready, weights = self._checked(image), self._weights(channel)
+        batch = ready.batch if at_once is None else max(1, min(ready.batch, at_once))
+        several = ready.several(self._backend, batch)
         waiting = iter(points)
-        while some := list(islice(waiting, ready.batch)):
-            if len(some) == ready.batch and self._batches_hold:
-                yield from ready.run(ready.several, image, some, weights)
+        while some := list(islice(waiting, batch)):
+            if len(some) == batch and self._batches_hold:
+                yield from ready.run(several, image, some, weights)
                 continue
             # The last few one by one: another size of batch would have to be traced.
             singles = [ready.run(ready.one, image, [point], weights)[0] for point in some]
-            if len(some) == ready.batch > 1 and self._batches_hold is None:
-                together = ready.run(ready.several, image, some, weights)
+            if len(some) == batch > 1 and self._batches_hold is None:
+                together = ready.run(several, image, some, weights)
                 self._batches_hold = all(
                     _close(a.values, b.values, _GRADIENTS_AGREE) for a, b in zip(together, singles, strict=True)
                 )
@@ -224,20 +228,26 @@ class Patches:
 
 
 class _Compiled(NamedTuple):
-    """The gradient compiled for windows of one size: for one of them, and for a batch."""
+    """The gradient compiled for windows of one size: for one of them, and for batches of up to ``batch``."""
 
     window: Window
     one: Gradient
-    several: Gradient
+    colours: int
     batch: int
+    batches: dict[int, Gradient]
 
     @classmethod
     def of(cls, backend: Backend, window: Window, colours: int) -> _Compiled:
         """For images of so many channels. Nothing is traced yet."""
         batch = 1 if window.whole else max(1, min(_BATCH_MOST, _BATCH_PIXELS // math.prod(window.shape)))
         one = backend.gradient((1, *window.shape, colours))
-        several = one if batch == 1 else backend.gradient((batch, *window.shape, colours))
-        return cls(window, one, several, batch)
+        return cls(window, one, colours, batch, {1: one})
+
+    def several(self, backend: Backend, batch: int) -> Gradient:
+        """The gradient for batches of a size."""
+        if batch not in self.batches:
+            self.batches[batch] = backend.gradient((batch, *self.window.shape, self.colours))
+        return self.batches[batch]
 
     def run(
         self,
@@ -250,7 +260,7 @@ class _Compiled(NamedTuple):
         """Backpropagate through the windows of some cells.
 
         Args:
-            gradient: `one` or `several`.
+            gradient: `one`, or one of `several`.
             image: ``[h, w, c]``.
             points: as many as ``gradient`` takes.
             weights: of the channels.

@@ -261,9 +261,15 @@ class KerasNetwork(Network):
         """On a window around the receptive field wherever that gives the same; compiled at the first call."""
         return self.patches.at(image, point, channel)
 
-    def gradients(self, image: npt.NDArray[Any], points: Sequence[GridPoint], channel: int | None) -> Iterator[Patch]:
+    def gradients(
+        self, image: npt.NDArray[Any], points: Sequence[GridPoint], channel: int | None, at_once: int | None = None
+    ) -> Iterator[Patch]:
         """Windows by the batch."""
-        return self.patches.many(image, points, channel)
+        return self.patches.many(image, points, channel, at_once)
+
+    def weights_mark(self) -> int:
+        """Of the model's own weights."""
+        return self._weighted.mark()
 
     def prepare(self, image: npt.NDArray[Any]) -> None:
         """Compile the gradient, and see whether windows will do."""

@@ -6,15 +6,21 @@ It runs inside Keras' stateless scope, so that no weight, seed, metric or loss o
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from rfwidget.keras.interpreter import SEPARATOR, Interpreter, call_as_keras_does, for_inference, intercepted
 from rfwidget.keras.looks import Inputs
+
+_LARGE = 1 << 25
+_LOOKED_AT = 1 << 16
+"""Values of a model from which on its checksum looks at so many of each weight, about, and not at all."""
 
 
 class WeightedNetwork:
@@ -64,6 +70,19 @@ class WeightedNetwork:
         times = [batch, *(1 for _ in images.shape[1:])]
         parts = [self._at_once(ops.tile(images[k : k + 1], times), weights)[:1] for k in range(images.shape[0])]
         return parts[0] if len(parts) == 1 else ops.concatenate(parts)
+
+    def mark(self) -> int:
+        """A checksum of the model's weights; of very large models, of some values of each weight."""
+        weights = [] if self._init_weights else self._model.weights
+        count = sum(math.prod(variable.shape) for variable in weights)
+        mark = 1
+        for variable in weights:
+            flat = ops.reshape(variable.value, (-1,))
+            if count > _LARGE:
+                flat = flat[:: max(1, math.prod(variable.shape) // _LOOKED_AT)]
+            values = np.ascontiguousarray(ops.convert_to_numpy(flat))
+            mark = zlib.adler32(values.view(np.uint8).data, mark)
+        return mark
 
     def _at_once(self, images: Any, weights: Sequence[Any] | None) -> Any:
         lengths = tuple(images.shape[1:-1])

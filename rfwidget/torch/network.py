@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -38,6 +39,9 @@ from rfwidget.types import GridPoint, GridShape, Rect, Size
 _UNKNOWN = "what {!r} sees is not known on so long a sequence: ask about it alone, or about a shorter one"
 
 _TOO_LONG = "takes more memory than a look may: ask about a shorter one, input_shape=(channels, 100000) say"
+
+_LOOKED_AT = 1 << 14
+"""Values of a weight that its checksum looks at, about."""
 
 _SMALLER = "ask for a smaller input_shape, or for an earlier layer"
 
@@ -89,6 +93,20 @@ class RealModule:
             return until.run(images, *others).permute(0, self._layer.channel_axis, *self._layer.places)
 
         return run
+
+    def mark(self) -> int:
+        """A checksum of the module's weights and buffers: of how often they were written to, and of some of them.
+
+        Code that writes to a tensor's ``data`` is not counted as writing, so some of the values are looked at as well.
+        """
+        mark = 1
+        for tensor in () if self._plain else self._module.state_dict(keep_vars=True).values():
+            if isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided and not tensor.is_meta:
+                flat = tensor.detach().reshape(-1)
+                some = flat[:: max(1, flat.numel() // _LOOKED_AT)].contiguous().view(torch.uint8).cpu().numpy()
+                written = f"{0 if tensor.is_inference() else tensor._version} {tensor.data_ptr()}"
+                mark = zlib.adler32(some.data, zlib.adler32(written.encode(), mark))
+        return mark
 
     @cached_property
     def _until(self) -> Until:
@@ -329,9 +347,15 @@ class TorchNetwork(Network):
         with self._explained():
             return self.patches.at(image, point, channel)
 
-    def gradients(self, image: npt.NDArray[Any], points: Sequence[GridPoint], channel: int | None) -> Iterator[Patch]:
+    def gradients(
+        self, image: npt.NDArray[Any], points: Sequence[GridPoint], channel: int | None, at_once: int | None = None
+    ) -> Iterator[Patch]:
         """Windows by the batch."""
-        return self.patches.many(image, points, channel)
+        return self.patches.many(image, points, channel, at_once)
+
+    def weights_mark(self) -> int:
+        """Of the module's own weights."""
+        return self._real.mark()
 
     def prepare(self, image: npt.NDArray[Any]) -> None:
         """See whether windows will do."""

@@ -37,6 +37,7 @@ def controls_to_json(widget: Any, *, image: str, channels: int, dots_every: int,
         "signed": widget.signed,
         "heat_scale": widget.heat_scale,
         "spotlight": widget.spotlight,
+        "live": widget.live,
         "show_dots": widget.show_dots,
         "dots_every": dots_every,
         **{

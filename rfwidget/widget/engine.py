@@ -1,7 +1,7 @@
 """What is wanted of the kernel, what is computed, and what is there before anybody asks.
 
 The engine fulfils view requests and answers cells on a thread of its own; what nobody waits for is done there too, as
-background tasks: all layers, effective receptive fields, the neighbours of the selected cell. Heat maps go to the
+background tasks: the maps that pages are to hold, all layers, effective receptive fields. Heat maps go to the
 browser straight from that thread; everything that ends in a trait goes through `MainThread` to the listener.
 """
 
@@ -11,7 +11,7 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
@@ -20,19 +20,19 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget._measure.memory import MAX_SHOWN_CELLS
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.estimator import ReceptiveField
-from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_picture, default_input, get_default_images
 from rfwidget.network import Patch
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ImageShape, Rect, Size
-from rfwidget.widget.heat import Heat, colour_feature_map, heat_map, value_range
-from rfwidget.widget.overlay import Overlay, Request
+from rfwidget.widget.heat import Levels, colour_feature_map, levels_of, value_range
+from rfwidget.widget.overlay import Hint, Overlay, Request
 from rfwidget.widget.photograph import ShownImage
+from rfwidget.widget.resident import Plan, Residents, plan
 from rfwidget.widget.scene import contours_to_json
+from rfwidget.widget.view import View
 from rfwidget.widget.worker import Cancelled, Check, IdleTasks, MainThread, Urgency, Worker
 
 Preprocess = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
@@ -48,64 +48,8 @@ _LOOK = 0.1
 _MOMENT = 0.03
 """Seconds within which an answer needs no acknowledgement."""
 
-_UNNOTICED = 1 / 60
-"""Seconds by which a click may come later without anybody seeing it: one frame of the screen."""
-
-
-class Style(NamedTuple):
-    """How gradient maps are computed and coloured.
-
-    Attributes:
-        channel: of the output; None: the mean of all.
-        colormap: name of a matplotlib colour map.
-        signed: whether the sign is kept.
-        scale: how magnitudes are told apart, one of `rfwidget.widget.heat.HEAT_SCALES`.
-    """
-
-    channel: int | None
-    colormap: str
-    signed: bool
-    scale: str = "sqrt"
-
-
-class View(NamedTuple):
-    """One layer of a measured network on one image.
-
-    Attributes:
-        revision: grows with every new view of a widget.
-        field: receptive fields of all cells.
-        input_shape: the model's input.
-        grid: the layer's grid.
-        channels: of the layer's output.
-        layer: name of the layer.
-        image: model input, float32 ``(h, w, c)``.
-        picture: what is shown of it, uint8 RGB.
-        style: how gradient maps are computed and coloured.
-        photo: the photograph that it was made of, uint8 RGB of any size; None: there is none.
-        said: the image, and what goes into the model, in words.
-    """
-
-    revision: int
-    field: FieldGeometry
-    input_shape: GridShape
-    grid: Size
-    channels: int
-    layer: str
-    image: npt.NDArray[np.float32]
-    picture: npt.NDArray[np.uint8]
-    style: Style
-    photo: npt.NDArray[np.uint8] | None = None
-    said: str = ""
-
-    @property
-    def sharpest(self) -> npt.NDArray[np.uint8]:
-        """The photograph, or else what there is."""
-        return self.picture if self.photo is None else self.photo
-
-    @property
-    def few_cells(self) -> bool:
-        """Whether the output can be shown as a picture of one pixel per cell."""
-        return self.grid.w * self.grid.h <= MAX_SHOWN_CELLS
+_QUIET, _QUIET_FOR_SLOW = 0.1, 0.6
+"""Seconds after a click before maps are made again; longer where one takes longer than a click may wait."""
 
 
 class Answer(NamedTuple):
@@ -115,14 +59,13 @@ class Answer(NamedTuple):
     cell: GridPoint
     rect: Rect
     patch: Patch
-    heat: Heat
+    levels: Levels
 
 
 def answer(rf: ReceptiveField, view: View, cell: GridPoint) -> Answer:
-    """Backpropagate from a cell and colour the result."""
-    patch = rf.gradient_patch(cell, view.image, view.style.channel)
-    style = view.style
-    return Answer(view, cell, view.field.rect(cell), patch, heat_map(patch, style.colormap, style.signed, style.scale))
+    """Backpropagate from a cell."""
+    patch = rf.gradient_patch(cell, view.image, view.channel)
+    return Answer(view, cell, view.field.rect(cell), patch, levels_of(patch, mass=True))
 
 
 def full_gradient(answered: Answer) -> npt.NDArray[np.float32]:
@@ -134,14 +77,6 @@ def full_gradient(answered: Answer) -> npt.NDArray[np.float32]:
     return full
 
 
-def nearest_cell(view: View, centre: tuple[float, float] | None) -> GridPoint:
-    """The cell whose receptive field is centred nearest to a place of the image; without one, the central cell."""
-    if centre is None:
-        return GridPoint(int(view.grid.w) // 2, int(view.grid.h) // 2)
-    x, y = centre
-    return GridPoint(view.field.x.nearest(x, int(view.grid.w)), view.field.y.nearest(y, int(view.grid.h)))
-
-
 class ViewRequest(NamedTuple):
     """What is to be shown.
 
@@ -150,7 +85,7 @@ class ViewRequest(NamedTuple):
         layer: name of the output layer; None: the last one with a grid.
         shape: the model's input ``(h, w, c)``.
         image: what is looked at.
-        style: how gradient maps are computed and coloured.
+        channel: of the output whose gradient maps are shown; None: the mean of all.
         bands: of an image of many bands those that are shown as red, green and blue; None: the first three.
     """
 
@@ -158,7 +93,7 @@ class ViewRequest(NamedTuple):
     layer: str | None
     shape: tuple[int, ...]
     image: ShownImage
-    style: Style
+    channel: int | None
     bands: tuple[int, int, int] | None = None
 
 
@@ -197,6 +132,12 @@ class Listener(Protocol):
     def on_channels(self, view: View, channels: list[int], sheet: npt.NDArray[np.uint8]) -> None:
         """Pictures of the strongest channels, RGBA below each other."""
 
+    def on_plan(self, view: View, plan: Plan) -> None:
+        """Fewer maps of a view are held than was planned."""
+
+    def on_weights(self, view: View) -> None:
+        """The weights are others than when the maps of a view were made."""
+
     def on_background(self, words: str) -> None:
         """What is being computed while nobody waits, or why it could not be; empty: nothing."""
 
@@ -230,9 +171,9 @@ class Engine:
         self._listener = listener
         self._serial = 0
         self._survey: Survey | None = None
-        self._prefetch = Prefetch(rf)
-        self.worker = Worker(name="rfwidget", ended=partial(_release, self._prefetch, rf))
-        self.background = BackgroundTasks(self, rf, self._prefetch, main, listener)
+        self.worker = Worker(name="rfwidget", ended=rf.release)
+        self._residents = Residents(rf, self._send_maps, self._replan, self._weights_changed)
+        self.background = BackgroundTasks(self, rf, self._residents, main, listener)
 
     def show(self, request: ViewRequest) -> None:
         """Measure the wanted layer and prepare the wanted image; an older request under way is given up."""
@@ -254,6 +195,25 @@ class Engine:
         if not (prompt and over.wait(_MOMENT)):
             self._overlay.acknowledge(request)
 
+    def hold(self, view: View | None, budget: float) -> Plan:
+        """Have pages hold the maps of a view, as many as a budget of bytes has room for; None: of none.
+
+        They are made once a page tells where its pointer is.
+        """
+        planned = Plan(0) if view is None else plan(view, budget)
+        self._residents.show(view, planned)
+        return planned
+
+    def hint(self, hint: Hint) -> None:
+        """A page tells where its pointer is."""
+        if self._residents.hint(hint):
+            self.background.maps()
+
+    def cell_ended(self) -> None:
+        """A cell of the notebook has run: the weights may be others by now."""
+        if self._residents.recheck():
+            self.background.maps()
+
     def prepare(self, pixels: npt.NDArray[Any], shape: GridShape) -> npt.NDArray[np.float32]:
         """The model's input for the pixels of an image."""
         return self._rf.model_input(pixels, shape, self._preprocess)
@@ -271,7 +231,7 @@ class Engine:
         """
         shape = view.input_shape
         samples = (self.prepare(default_input(shape, name), shape) for name in get_default_images())
-        return contours_to_json(rf.effective([view.image, *samples], channel=view.style.channel, progress=progress))
+        return contours_to_json(rf.effective([view.image, *samples], channel=view.channel, progress=progress))
 
     def perform(self, job: Callable[[Check], T]) -> T:
         """Do a job on the worker's thread, where all calls of the framework belong, and wait for it.
@@ -351,7 +311,7 @@ class Engine:
                 if request.layer is None:
                     remark = self._step_back(request, report)
             view = self._view(request)
-            values = self._rf.feature_map(view.image, request.style.channel)
+            values = self._rf.feature_map(view.image, request.channel)
             features = Features(colour_feature_map(values), *value_range(values))
         except Cancelled:
             raise
@@ -398,7 +358,7 @@ class Engine:
         begin = time.perf_counter()
         self._serial += 1
         try:
-            answered = self._prefetch.take(view, cell) or answer(self._rf, view, cell)
+            answered = answer(self._rf, view, cell)
         except BaseException as error:
             message, details = explain(error)
             self._overlay.fail(request, serial=self._serial, revision=view.revision, message=message, details=details)
@@ -409,14 +369,21 @@ class Engine:
             serial=self._serial,
             revision=view.revision,
             cell=cell,
-            box=answered.heat.box,
             rect=answered.rect,
             milliseconds=1000 * (time.perf_counter() - begin),
-            ticks=answered.heat.ticks,
-            mass=answered.heat.mass,
-            rgba=answered.heat.rgba.tobytes(),
+            levels=answered.levels,
         )
+        self._residents.keep(view, cell, answered.levels)
         self._main.post(partial(self._listener.on_answer, answered))
+
+    def _send_maps(self, view: View, maps: Sequence[tuple[GridPoint, Levels]]) -> None:
+        self._overlay.send_maps(view.revision, maps)
+
+    def _replan(self, view: View, plan: Plan) -> None:
+        self._main.post(partial(self._listener.on_plan, view, plan))
+
+    def _weights_changed(self, view: View) -> None:
+        self._main.post(partial(self._listener.on_weights, view))
 
     def _tell_progress(self, fraction: float, words: str) -> None:
         self._main.post(partial(self._listener.on_progress, fraction, words))
@@ -443,82 +410,21 @@ class Engine:
             layer=rf.output_layer,
             image=model_input,
             picture=own,
-            style=request.style,
+            channel=request.channel,
             photo=shown.photo,
             said=f"{shown.said}; {values_in_words(model_input, prepared=self._preprocess is not None)}",
         )
 
 
-class Prefetch:
-    """Answers computed before they are asked for: the neighbours of the selected cell of one view.
-
-    A click that comes while a neighbour is computed waits for that one gradient. So views whose gradients take longer
-    than nobody would notice are left alone.
-
-    Args:
-        rf: the estimator.
-    """
-
-    def __init__(self, rf: ReceptiveField) -> None:
-        self._rf = rf
-        self._answers: Mapping[GridPoint, Answer] = {}
-        self._slow: int | None = None
-
-    def clear(self) -> None:
-        """Forget all answers."""
-        self._answers = {}
-
-    def take(self, view: View, cell: GridPoint) -> Answer | None:
-        """The answer of a cell, if it is there."""
-        known = self._answers.get(cell)
-        return known if known is not None and known.view is view else None
-
-    def fill(self, view: View, cell: GridPoint, check: Check) -> None:
-        """Compute the neighbours of a cell, until ``check`` ends it. Its errors wait for somebody who asks."""
-        if self._slow == view.revision:
-            return
-        answers: dict[GridPoint, Answer] = {}
-        for neighbour in neighbours(cell, view.grid):
-            check()
-            begin = time.perf_counter()
-            try:
-                answers[neighbour] = self.take(view, neighbour) or answer(self._rf, view, neighbour)
-            except Cancelled:
-                raise
-            except Exception:
-                return
-            if time.perf_counter() - begin > _UNNOTICED:
-                self._slow = view.revision
-                return
-        self._answers = answers
-
-
-def neighbours(cell: GridPoint, grid: Size) -> list[GridPoint]:
-    """The cells that the arrow keys lead to.
-
-    >>> neighbours(GridPoint(0, 2), Size(5, 3))
-    [GridPoint(x=1, y=2), GridPoint(x=0, y=1)]
-    """
-    x, y = cell
-    around = [GridPoint(x - 1, y), GridPoint(x + 1, y), GridPoint(x, y - 1), GridPoint(x, y + 1)]
-    return [point for point in around if 0 <= point.x < grid.w and 0 <= point.y < grid.h]
-
-
-def _release(prefetch: Prefetch, rf: ReceptiveField) -> None:
-    """Nothing has been wanted for a while: give back what the next click can make again."""
-    prefetch.clear()
-    rf.release()
-
-
 class BackgroundTasks:
-    """What is computed while nobody waits: the neighbours of the selected cell, all layers, effective receptive fields.
+    """What is computed while nobody waits: the maps that pages are to hold, all layers, effective receptive fields.
 
     No click is ever kept waiting for more than one step of these tasks.
 
     Args:
         engine: computes outlines, and lends its worker.
         rf: the estimator.
-        prefetch: filled with the answers of neighbours.
+        residents: makes the maps.
         main: where the listener is told.
         listener: told of results.
     """
@@ -527,21 +433,22 @@ class BackgroundTasks:
         self,
         engine: Engine,
         rf: ReceptiveField,
-        prefetch: Prefetch,
+        residents: Residents,
         main: MainThread,
         listener: Listener,
     ) -> None:
         self._contours = engine.contours
         self._all_layers = engine.survey
         self._rf = rf
-        self._prefetch = prefetch
+        self._residents = residents
         self._main = main
         self._listener = listener
         self._tasks = IdleTasks(engine.worker)
 
-    def prefetch(self, answered: Answer) -> None:
-        """Answer the neighbours of a cell before anybody asks."""
-        self._tasks.want("neighbours", partial(self._prefetch.fill, answered.view, answered.cell))
+    def maps(self) -> None:
+        """Make maps, before the other tasks and in turns with them."""
+        quiet = _QUIET_FOR_SLOW if self._residents.slow else _QUIET
+        self._tasks.want("maps", self._residents.produce, first=True, quiet=quiet)
 
     def survey(self, view: View) -> None:
         """Measure all layers at the size of a view's image."""

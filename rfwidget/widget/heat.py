@@ -1,4 +1,4 @@
-"""Gradient maps as translucent pictures and feature maps as opaque ones, through a look-up table."""
+"""Gradient maps as bytes and as translucent pictures, feature maps as opaque ones, through look-up tables."""
 
 from __future__ import annotations
 
@@ -37,6 +37,38 @@ MAP_COLOURS = "viridis"
 """Colours of feature maps."""
 
 
+class Levels(NamedTuple):
+    """A gradient map in one byte a pixel, cut to the pixels that respond: how it is kept, and how it travels.
+
+    A byte of 0 is a pixel without any gradient. The others are ``128 + 127 * root``, rounded: the root, with its sign,
+    of the pixel's part of the full value, cut off at the full value. With roots, neighbouring bytes are close in colour
+    on a linear, a square root and a logarithmic scale alike.
+
+    Attributes:
+        left: column of the image at which it stands.
+        top: row of the image at which it stands.
+        values: uint8 ``(h, w)``; of height and width 0 if nothing responds.
+        full: the magnitude that the ends of the bytes stand for.
+        weight: sum of all magnitudes, in full values.
+        mass: for each of `SHARES` a box of the image that holds it; none if nothing responds, or nobody asked.
+        step: pixels of the image along each side of one of these: 1, or 2 where the map is a coarse one.
+    """
+
+    left: int
+    top: int
+    values: npt.NDArray[np.uint8]
+    full: float = 0.0
+    weight: float = 0.0
+    mass: tuple[tuple[float, Box], ...] = ()
+    step: int = 1
+
+    @property
+    def box(self) -> Box:
+        """Left, top, right and bottom edge in image pixels."""
+        h, w = self.values.shape
+        return self.left, self.top, self.left + w * self.step, self.top + h * self.step
+
+
 class Heat(NamedTuple):
     """A coloured gradient map, cut to the pixels that respond.
 
@@ -61,6 +93,20 @@ class Heat(NamedTuple):
         return self.left, self.top, self.left + w, self.top + h
 
 
+class Colouring(NamedTuple):
+    """How gradient maps are coloured; none of it needs another gradient.
+
+    Attributes:
+        colormap: name of a matplotlib colour map.
+        signed: run the map from the most negative to the most positive response; otherwise from none to the strongest.
+        scale: how magnitudes are told apart, one of `HEAT_SCALES`.
+    """
+
+    colormap: str = "magma"
+    signed: bool = False
+    scale: str = "sqrt"
+
+
 class _Scale(NamedTuple):
     """How magnitudes become places on the colour bar: both are parts of the full value, 0..1.
 
@@ -82,73 +128,130 @@ _EVEN = {
 """The scales that depend on the strongest response alone."""
 
 HEAT_SCALES = (*_EVEN, "percentile")
-"""Names of the scales. Percentile: a pixel's place is the share of the mass that lies in weaker pixels."""
+"""Names of the scales. Percentile: a pixel's place is the share of the mass that lies in pixels no stronger."""
+
+_ZERO = 128
+_MOST = 127
+"""The byte of a response of zero, and how far the bytes of the strongest are from it."""
 
 
-def heat_map(patch: Patch, colormap: str = "magma", signed: bool = False, scale: str = "sqrt") -> Heat:
-    """Colour a gradient map.
+def levels_of(patch: Patch, *, mass: bool = False, step: int = 1) -> Levels:
+    """A gradient map in one byte a pixel.
 
     Args:
         patch: the gradient; each pixel counts with the mean of its channels.
-        colormap: name of a matplotlib colour map.
-        signed: run the map from the most negative to the most positive response; otherwise from none to the strongest.
-        scale: one of `HEAT_SCALES`: how magnitudes are told apart.
+        mass: also find the boxes that hold `SHARES` of it.
+        step: 2: one byte for the mean of each 2x2 pixels.
     """
     values = patch.values.mean(axis=2)
     responds: npt.NDArray[np.bool_] = np.any(patch.values, axis=2)
+    left, top = patch.left, patch.top
+    if step > 1:  # blocks begin at whole steps of the image, so that those of all cells lie on each other
+        ends = ((top % step, -(top + values.shape[0]) % step), (left % step, -(left + values.shape[1]) % step))
+        values, responds = np.pad(values, ends), np.pad(responds, ends)
+        shape = (values.shape[0] // step, step, values.shape[1] // step, step)
+        values, responds = values.reshape(shape).mean(axis=(1, 3)), np.any(responds.reshape(shape), axis=(1, 3))
+        left, top = left - left % step, top - top % step
     box = rect_of_support(responds)
     rows, columns = slice(int(box.top), int(box.bottom)), slice(int(box.left), int(box.right))
     values, responds = values[rows, columns], responds[rows, columns]
-    left, top = patch.left + int(box.left), patch.top + int(box.top)
+    left, top = left + step * columns.start, top + step * rows.start
     magnitude = np.abs(values)
     strong = magnitude[responds]
+    full = _saturated(strong) if strong.size else 0.0
+    root = np.sqrt(np.clip(magnitude / (full or 1.0), 0, 1))
+    levels = np.where(responds, np.rint(_ZERO + _MOST * np.copysign(root, values)), 0).astype(np.uint8)
+    weight = float(strong.sum(dtype=np.float64) / full) if full else 0.0
+    return Levels(left, top, levels, full, weight, _mass(magnitude, left, top) if mass else (), step)
+
+
+def _saturated(strong: npt.NDArray[np.floating]) -> float:
+    """The magnitude from which on a pixel has the strongest colour."""
     # Not the maximum: a few pixels of a deep network can outshine all others by far.
-    full = float(np.quantile(strong, _SATURATED) or strong.max()) if strong.size else 0.0
-    if scale == "percentile":
-        level = _share_below(magnitude)
-    else:
-        level = _EVEN[scale].place(np.clip(magnitude / (full or 1.0), 0, 1))
-    index = np.rint(127.5 + 127.5 * np.sign(values) * level) if signed else np.rint(255 * level)
-    rgba = lookup_table(colormap)[index.astype(np.uint8)]
-    opacity = _FAINTEST + (1 - _FAINTEST) * np.clip(level / _OPAQUE, 0, 1)
-    rgba[:, :, 3] = np.where(responds, np.rint(255 * opacity), 0)
-    ticks = _ticks(full, signed, scale) if full else ()
-    return Heat(left, top, rgba, ticks, _mass(magnitude, left, top))
+    place = _SATURATED * (strong.size - 1)
+    low, high = (
+        float(value) for value in np.partition(strong, (int(place), math.ceil(place)))[[int(place), math.ceil(place)]]
+    )
+    return low + (high - low) * (place % 1) or float(strong.max())
 
 
-def _share_below(magnitude: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-    """For each pixel the share of the mass that lies in weaker ones, 0..1; the strongest are at 1."""
-    flat = magnitude.ravel().astype(np.float64)
-    order = np.argsort(flat)
-    below = np.empty(flat.size)
-    below[order] = np.cumsum(flat[order])
-    return (below / (below.max(initial=0.0) or 1.0)).reshape(magnitude.shape)
+def palette(colouring: Colouring) -> npt.NDArray[np.uint8]:
+    """The colour of each byte of `Levels`, RGBA ``(256, 4)``; on the percentile scale, that of its share (`shares`)."""
+    byte = np.arange(256)
+    root = np.minimum(np.abs(byte - _ZERO) / _MOST, 1)
+    scale = _EVEN.get(colouring.scale)
+    level = root if scale is None else scale.place(root**2)
+    index = np.rint(127.5 + 127.5 * np.sign(byte - _ZERO) * level) if colouring.signed else np.rint(255 * level)
+    table = lookup_table(colouring.colormap)[index.astype(np.uint8)]
+    table[:, 3] = np.rint(255 * (_FAINTEST + (1 - _FAINTEST) * np.clip(level / _OPAQUE, 0, 1)))
+    table[0] = 0
+    return table
 
 
-def _ticks(full: float, signed: bool, scale: str) -> tuple[tuple[float, str], ...]:
-    """Ticks at the beginning, the middle and the end of the colour bar, and one between of a logarithmic one."""
-    if scale == "percentile":
+def shares(levels: Levels) -> npt.NDArray[np.uint8]:
+    """For each byte of a map the one as far from 128 as the share of the mass in pixels no stronger, ``(256,)``.
+
+    js/view/palette.ts does the same.
+    """
+    strength = np.abs(levels.values[levels.values > 0].astype(int) - _ZERO)
+    mass = np.bincount(strength, minlength=_MOST + 1) * (np.arange(_MOST + 1) / _MOST) ** 2
+    share = np.minimum(np.cumsum(mass) / (levels.weight or 1.0), 1)
+    share[_MOST] = 1  # what is cut off at the full value is counted in the weight alone
+    byte = np.arange(256)
+    moved = _ZERO + np.sign(byte - _ZERO) * np.floor(_MOST * share[np.minimum(np.abs(byte - _ZERO), _MOST)] + 0.5)
+    moved[0] = 0
+    return moved.astype(np.uint8)
+
+
+def colour(levels: Levels, colouring: Colouring) -> Heat:
+    """A gradient map in colours, as the page shows it."""
+    bytes_ = levels.values
+    if colouring.scale == "percentile":
+        bytes_ = shares(levels)[bytes_]
+    ticks = tuple(
+        (place, part if isinstance(part, str) else _brief(levels.full * part)) for place, part in bar_ticks(colouring)
+    )
+    return Heat(levels.left, levels.top, palette(colouring)[bytes_], ticks if levels.full else (), levels.mass)
+
+
+def heat_map(patch: Patch, colormap: str = "magma", signed: bool = False, scale: str = "sqrt") -> Heat:
+    """Colour a gradient map; the arguments are those of `Colouring`."""
+    return colour(levels_of(patch, mass=True), Colouring(colormap, signed, scale))
+
+
+def bar_ticks(colouring: Colouring) -> list[tuple[float, float | str]]:
+    """Ticks at the beginning, the middle and the end of the colour bar.
+
+    Returns:
+        The place, 0..1 from the beginning, and what stands there: a part of a map's full value, or words.
+    """
+    places: list[tuple[float, float | str]]
+    if colouring.scale == "percentile":
         places = [(0.0, "0"), (0.05, "95 %"), (0.5, "50 %"), (1.0, "max")]
     else:
-        places = [(at, _brief(full * _EVEN[scale].value(at))) for at in (0.0, 0.5, 1.0)]
-    if not signed:
-        return tuple(places)
-    upper = [(0.5 + at / 2, words) for at, words in places]
-    return (*((0.5 - at / 2, f"\u2212{words}") for at, words in reversed(places[1:])), *upper)
+        places = [(at, _EVEN[colouring.scale].value(at)) for at in (0.0, 0.5, 1.0)]
+    if not colouring.signed:
+        return places
+    lower: list[tuple[float, float | str]] = [
+        (0.5 - at / 2, f"\u2212{part}" if isinstance(part, str) else -part) for at, part in reversed(places[1:])
+    ]
+    return [*lower, *((0.5 + at / 2, part) for at, part in places)]
 
 
 def _brief(value: float) -> str:
-    """A number in a few characters.
+    """A number in a few characters, as `short` in js/view/colour-bar.ts writes it.
 
-    >>> _brief(0.0123), _brief(3.2e-7), _brief(0)
-    ('0.012', '3.2e-7', '0')
+    >>> _brief(0.0123), _brief(3.2e-7), _brief(-1234), _brief(0)
+    ('0.012', '3.2e-7', '\u22121200', '0')
     """
-    if not value:
-        return "0"
     if 1e-3 <= abs(value) < 1e4:
-        return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
-    digits, power = f"{value:.1e}".split("e")
-    return f"{digits}e{int(power)}"
+        text = f"{float(f'{value:.2g}'):.6g}"
+    elif value:
+        digits, power = f"{value:.1e}".split("e")
+        text = f"{digits}e{int(power)}"
+    else:
+        text = "0"
+    return text.replace("-", "\u2212", 1) if value < 0 else text
 
 
 def _mass(magnitude: npt.NDArray[np.floating], left: int, top: int) -> tuple[tuple[float, Box], ...]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint
-from rfwidget.widget.engine import View, nearest_cell
 from rfwidget.widget.rf_widget import RFWidget
+from rfwidget.widget.view import View, nearest_cell
 
 
 class Link:

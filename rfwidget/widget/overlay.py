@@ -17,6 +17,7 @@ import traitlets as t
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Rect
+from rfwidget.widget.heat import Box, Colouring, Levels, bar_ticks, palette
 from rfwidget.widget.scene import rect_to_json
 
 _STATIC = Path(__file__).parent / "static"
@@ -34,16 +35,6 @@ def read_built(name: str) -> str:
             f"the browser side of the widget is not built: {path.name} is missing; in a clone run `npm ci && npm run"
             " build`, or install the package with `pip install .`"
         ) from error
-
-
-Box = tuple[int, int, int, int]
-"""Whole pixels of the image, given by their edges: left, top, right, bottom."""
-
-Ticks = Sequence[tuple[float, str]]
-"""Marks on a colour bar: the place, 0..1 from its beginning, and the value there in words."""
-
-Mass = Sequence[tuple[float, Box]]
-"""Shares of a gradient map's mass, each with a box of the image that holds it."""
 
 
 class Request(NamedTuple):
@@ -113,13 +104,31 @@ class Magnified(NamedTuple):
     zoomed: bool
 
 
-PageMessage = Request | Query | Choice | Setting | Upload | Action | Magnified
+class Hint(NamedTuple):
+    """A page tells where its pointer is, while it lacks gradient maps there.
+
+    Attributes:
+        client: name of the page.
+        revision: the `Overlay.revision` that the page knew.
+        cell: under the pointer, or the selected one; not yet checked against the grid.
+        held: maps of that revision that the page holds.
+        shown: whether somebody can see the widget; False: nothing is to be made for this page.
+    """
+
+    client: str
+    revision: int
+    cell: GridPoint
+    held: int
+    shown: bool
+
+
+PageMessage = Request | Query | Choice | Setting | Upload | Action | Magnified | Hint
 """What a page can say."""
 
 SETTABLE = (
     *("image", "channel", "colormap", "signed", "heat_scale", "heat_opacity", "spotlight", "show_heat", "show_dots"),
     *("show_first", "show_central", "show_last", "show_naive", "show_erf", "show_pixels", "asking", "compare_layer"),
-    "bands",
+    *("bands", "live"),
 )
 """What the controls of a page set."""
 
@@ -129,7 +138,7 @@ ACTIONS = ("png", "code", "page", "channels")
 _LONGEST_TEXT = 1000
 """Characters of a text that a page sends."""
 
-M = TypeVar("M", Request, Query, Choice, Setting, Upload, Action, Magnified)
+M = TypeVar("M", Request, Query, Choice, Setting, Upload, Action, Magnified, Hint)
 
 
 class Overlay(anywidget.AnyWidget):
@@ -152,7 +161,7 @@ class Overlay(anywidget.AnyWidget):
     selected = t.List(t.Int(), default_value=None, allow_none=True, minlen=2, maxlen=2).tag(sync=True)
     """The selected cell (x, y), or None."""
     revision = t.Int(0).tag(sync=True)
-    """Grows with every change of layer, image, channel or colours; heat maps of an older one are never shown."""
+    """Grows with every change of layer, image or channel; heat maps of an older one are never shown."""
     state = t.Enum(["ready", "busy", "error"], "ready").tag(sync=True)
     """What the kernel is doing."""
     status = t.Unicode("").tag(sync=True)
@@ -198,6 +207,10 @@ class Overlay(anywidget.AnyWidget):
     marks = t.List(t.Dict(), []).tag(sync=True)
     """What the page draws and not the canvas: the tags, and all marks while it is zoomed, as
     `rfwidget.widget.scene.marks_to_json`."""
+    palette = t.Dict(default_value=None, allow_none=True).tag(sync=True)
+    """How the bytes of heat maps are coloured: `palette_to_json`; None while it is not known."""
+    live_cells = t.Int(0).tag(sync=True)
+    """How many cells' heat maps a page is to hold before anybody asks; 0: none."""
 
     def __init__(self, **traits: Any) -> None:
         self._esm = read_built("overlay.js")
@@ -241,12 +254,9 @@ class Overlay(anywidget.AnyWidget):
         serial: int,
         revision: int,
         cell: GridPoint,
-        box: Box,
         rect: Rect,
         milliseconds: float,
-        ticks: Ticks = (),
-        mass: Mass = (),
-        rgba: bytes | memoryview,
+        levels: Levels,
     ) -> None:
         """Send a heat map to all pages.
 
@@ -255,33 +265,26 @@ class Overlay(anywidget.AnyWidget):
             serial: greater than that of every earlier answer and failure.
             revision: the revision the heat map belongs to.
             cell: its cell.
-            box: the pixels that the heat map covers.
             rect: the cell's receptive field.
             milliseconds: what the computation took.
-            ticks: of the colour bar.
-            mass: where the gradient's mass lies.
-            rgba: 4 bytes for each pixel of the box, straight alpha.
-
-        Raises:
-            ReceptiveFieldError: if the bytes do not fit the box.
+            levels: the map.
         """
-        left, top, right, bottom = box
-        size, w, h = memoryview(rgba).nbytes, right - left, bottom - top
-        if size != w * h * 4:
-            raise ReceptiveFieldError(f"a heat map of {size} bytes does not fill {w}x{h} pixels of 4 bytes")
         content = {
             "kind": "answer",
             **_address(request),
+            **map_to_json(cell, levels),
             "serial": serial,
             "revision": revision,
-            "cell": list(cell),
-            "box": list(box),
             "rect": rect_to_json(rect),
             "milliseconds": milliseconds,
-            "ticks": [list(tick) for tick in ticks],
-            "mass": [[share, list(place)] for share, place in mass],
+            "mass": [[share, list(place)] for share, place in levels.mass],
         }
-        self.send(content, [rgba])
+        self.send(content, [levels.values.tobytes()])
+
+    def send_maps(self, revision: int, maps: Sequence[tuple[GridPoint, Levels]]) -> None:
+        """Send gradient maps for all pages to hold; their bytes travel one after the other."""
+        content = {"kind": "maps", "revision": revision, "maps": [map_to_json(cell, levels) for cell, levels in maps]}
+        self.send(content, [b"".join(levels.values.tobytes() for _, levels in maps)])
 
     def fail(self, request: Request | None, *, serial: int, revision: int, message: str, details: str = "") -> None:
         """Tell all pages that a heat map could not be made: in words for the user, with a traceback to unfold."""
@@ -295,6 +298,15 @@ class Overlay(anywidget.AnyWidget):
     def copy(self, text: str) -> None:
         """Have the browser put a text on the clipboard."""
         self.send({"kind": "copy", "text": text})
+
+
+def palette_to_json(colouring: Colouring) -> dict[str, Any]:
+    """As `Palette` in js/protocol.ts."""
+    return {
+        "rgba": palette(colouring).tobytes(),
+        "ranked": colouring.scale == "percentile",
+        "ticks": [list(tick) for tick in bar_ticks(colouring)],
+    }
 
 
 def parse_message(content: object, buffers: object = ()) -> PageMessage | None:
@@ -386,6 +398,16 @@ def _magnified(content: dict[str, Any]) -> Magnified | None:
     return Magnified(zoomed) if isinstance(zoomed, bool) else None
 
 
+def _hint(content: dict[str, Any]) -> Hint | None:
+    client, revision, held, shown = (content.get(name) for name in ("client", "revision", "held", "shown"))
+    cell = _wholes(content.get("cell"), 2)
+    if not isinstance(client, str) or not _CLIENT.fullmatch(client):
+        return None
+    if cell is None or not _is_whole(revision) or not _is_whole(held) or not isinstance(shown, bool):
+        return None
+    return Hint(client, revision, GridPoint(*cell), held, shown)
+
+
 _PARSERS: Mapping[str, Callable[[dict[str, Any]], PageMessage | None]] = {
     "request": _request,
     "query": _query,
@@ -394,6 +416,7 @@ _PARSERS: Mapping[str, Callable[[dict[str, Any]], PageMessage | None]] = {
     "upload": _upload,
     "act": _action,
     "zoom": _magnified,
+    "hint": _hint,
 }
 """The kinds of messages, by the name that they travel under."""
 
@@ -408,6 +431,17 @@ def _wholes(value: object, length: int) -> list[int] | None:
     if not isinstance(value, list) or len(value) != length or not all(map(_is_whole, value)):
         return None
     return value
+
+
+def map_to_json(cell: GridPoint, levels: Levels) -> dict[str, Any]:
+    """As `LevelMap` in js/protocol.ts; its bytes travel in a buffer."""
+    return {
+        "cell": list(cell),
+        "box": list(levels.box),
+        "step": levels.step,
+        "full": levels.full,
+        "weight": levels.weight,
+    }
 
 
 def _address(request: Request | None) -> dict[str, Any]:

@@ -13,13 +13,13 @@ import html
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from rfwidget import _validation
@@ -28,10 +28,11 @@ from rfwidget._validation import cell_inside, series
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.estimator import ReceptiveField
 from rfwidget.types import GridPoint, ImageShape, Size
-from rfwidget.widget.engine import View, nearest_cell
-from rfwidget.widget.heat import Heat, colour_feature_map, heat_map, value_range
-from rfwidget.widget.overlay import read_built
-from rfwidget.widget.scene import Scene, marks_to_json, rect_to_json
+from rfwidget.widget.heat import Colouring, Levels, colour_feature_map, levels_of, value_range
+from rfwidget.widget.overlay import map_to_json, palette_to_json, read_built
+from rfwidget.widget.resident import nearest_first
+from rfwidget.widget.scene import Scene, marks_to_json
+from rfwidget.widget.view import View, nearest_cell
 
 DEFAULT_LIMIT = 25_000_000
 """Bytes; more than that makes a file that neither mails nor opens well."""
@@ -40,7 +41,13 @@ _SHARP = 1600
 """Longer side of the embedded photograph, in pixels."""
 
 _CELLS = 100
-"""Gradient maps per layer, if nothing else is asked for."""
+"""Gradient maps of each layer that is not shown first, if nothing else is asked for."""
+
+_MOST_CELLS = 4096
+"""Gradient maps of the layer that is shown first, if nothing else is asked for, as far as the file may grow."""
+
+_TOGETHER = 64
+"""Gradient maps in one picture."""
 
 _STYLE = (
     ":root{color-scheme:light dark}"
@@ -50,7 +57,7 @@ _STYLE = (
 )
 
 _HELP = (
-    "Move over the image to see receptive fields; click to see the gradient map of the nearest cell that has one in"
+    "Move over the image to see receptive fields and gradient maps; click to keep the nearest cell that has one in"
     " this file. Click a pixel or draw a box, with Shift or with \u201cwho sees it?\u201d switched on, to mark the"
     " cells that see it; Escape ends that."
 )
@@ -60,11 +67,12 @@ class Exhibit(NamedTuple):
     """What to show of an estimator.
 
     Attributes:
-        view: of the present layer; its image and style hold for all layers.
+        view: of the present layer; its image and channel hold for all layers.
         selected: the cell shown first.
         layers: names of the layers that can be chosen, the first one shown first.
         rows: all layers for the strip, `rfwidget.widget.scene.rows_to_json`; empty: no strip.
         opacity: of the gradient maps, 0..1.
+        colouring: of the gradient maps.
         scene_of: the layout and the marks of a view.
         controls_of: what the controls show of a view, `rfwidget.widget.controls.controls_to_json`.
         contours_of: outlines of the effective receptive field of a view's layer, measured with an estimator of it;
@@ -80,6 +88,7 @@ class Exhibit(NamedTuple):
     layers: tuple[str, ...]
     rows: list[dict[str, Any]]
     opacity: float
+    colouring: Colouring
     scene_of: Callable[[View], Scene]
     controls_of: Callable[[View], dict[str, Any]]
     contours_of: Callable[[ReceptiveField, View, Progress], dict[str, Any]] | None = None
@@ -95,6 +104,11 @@ class _Budget:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._used = 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that may still be spent."""
+        return self._limit - self._used
 
     def spend(self, count: int, what: str) -> None:
         """Raises ReceptiveFieldError if that is more than is left."""
@@ -145,12 +159,20 @@ def page_bytes(
         told(0.0, f"measuring {name}")
         estimator, view = _look_at(rf, exhibit.view, name)
         selected = exhibit.selected if view is exhibit.view else None
-        points = choose_cells(view.grid, cells, selected)
         maps_told = told if exhibit.contours_of is None else part(told, 0, 0.5)
-        layer = _layer(estimator, view, exhibit, points, selected, budget, maps_told)
+        # Where nobody says how many, a layer leaves room for what comes behind it.
+        share = None if cells is not None else 0.9 if place == len(exhibit.layers) - 1 else 0.6
+        if cells is None:
+            many = _CELLS if place else _MOST_CELLS
+            points = nearest_first(view.grid, selected or nearest_cell(view, None), many)
+        else:
+            points = choose_cells(view.grid, cells, selected)
+        layer = _layer(estimator, view, exhibit, points, selected, budget, share, maps_told)
         shown.append({**layer, "contours": _contours(estimator, view, exhibit, budget, part(told, 0.5, 1))})
+    colours = palette_to_json(exhibit.colouring)
     page = {
         "heat_opacity": exhibit.opacity,
+        "palette": {**colours, "rgba": base64.b64encode(colours["rgba"]).decode("ascii")},
         "layers": exhibit.rows,
         "compare": exhibit.compare,
         "query": exhibit.query,
@@ -185,19 +207,19 @@ def _part(progress: Progress, place: int, count: int, fraction: float, words: st
 
 
 def choose_cells(
-    grid: Size, cells: int | Sequence[Sequence[int]] | None, selected: GridPoint | None = None
+    grid: Size, cells: int | Sequence[Sequence[int]], selected: GridPoint | None = None
 ) -> list[GridPoint]:
     """Cells of a grid to embed: those given, or some evenly spread ones and the selected one.
 
     >>> choose_cells(Size(8, 4), 2)
     [GridPoint(x=2, y=2), GridPoint(x=6, y=2)]
     """
-    if cells is not None and not isinstance(cells, (int, np.integer)):
+    if not isinstance(cells, (int, np.integer)):
         points = [cell_inside(point, grid) for point in series("cells", cells, "cells (x, y), or their number")]
         if not points:
             raise ReceptiveFieldError("cells is empty: give at least one cell (x, y), a number of cells, or None")
         return points
-    most = _CELLS if cells is None else int(cells)
+    most = int(cells)
     if isinstance(cells, bool) or most < 1:
         raise ReceptiveFieldError(
             f"cells is {_validation.brief(cells)}: expected a number of cells, at least 1, or cells (x, y)"
@@ -222,15 +244,15 @@ def _look_at(rf: ReceptiveField, view: View, layer: str) -> tuple[ReceptiveField
     shape = view.input_shape
     other = copy.copy(rf)  # shares what has been built; its result is its own
     other.compute(ImageShape(shape.w, shape.h, shape.c), rf.input_layer, layer)
-    style = view.style
-    if style.channel is not None and style.channel >= other.channels:
-        style = style._replace(channel=None)
+    channel = view.channel
+    if channel is not None and channel >= other.channels:
+        channel = None
     return other, view._replace(
         field=other.field,
         grid=Size(other.output_shape.w, other.output_shape.h),
         channels=other.channels,
         layer=other.output_layer,
-        style=style,
+        channel=channel,
     )
 
 
@@ -241,31 +263,35 @@ def _layer(
     points: list[GridPoint],
     selected: GridPoint | None,
     budget: _Budget,
+    share: float | None,
     progress: Progress,
 ) -> dict[str, Any]:
-    """One layer, as `PageLayer` in js/hosts/page-host.ts; the outlines come on top."""
-    scene, style = exhibit.scene_of(view), view.style
+    """One layer, as `PageLayer` in js/hosts/page-host.ts; the outlines come on top.
+
+    With ``share``, cells are left out once their maps take that part of what is left of the budget.
+    """
+    scene = exhibit.scene_of(view)
     layout, marks = scene.layout, marks_to_json(scene.marks)
     features, reach = "", (0.0, 0.0)
     if view.few_cells:
-        values = rf.feature_map(view.image, style.channel)
+        values = rf.feature_map(view.image, view.channel)
         features, reach = address(png_file(Image.fromarray(colour_feature_map(values), "RGBA"))), value_range(values)
     budget.spend(len(json.dumps(marks)) + len(features), f"the marks of {view.layer}")
-    maps = []
-    for number, (point, heat) in enumerate(_heats(rf, view, points), 1):
-        progress(number / len(points), f"gradient map {number} of {len(points)} of {view.layer}")
-        picture = address(indexed_png(heat.rgba))
-        budget.spend(len(picture), f"gradient map {number} of {len(points)} of layer {view.layer!r}")
-        maps.append(
-            {
-                "cell": list(point),
-                "box": heat.box,
-                "rect": rect_to_json(view.field.rect(point)),
-                "ticks": heat.ticks,
-                "mass": heat.mass,
-                "picture": picture,
-            }
-        )
+    sheets: list[dict[str, Any]] = []
+    spent, most = 0, math.inf if share is None else share * budget.left
+    patches = rf.gradient_patches(points, view.image, view.channel)
+    waiting = zip(points, patches, strict=True)
+    while some := list(islice(waiting, _TOGETHER)):
+        sheet = _sheet([(point, levels_of(patch, mass=True)) for point, patch in some])
+        size, done = len(json.dumps(sheet)), len(sheets) * _TOGETHER + len(some)
+        if spent + size > most and sheets:
+            break
+        budget.spend(size, f"gradient map {done} of {len(points)} of layer {view.layer!r}")
+        spent += size
+        sheets.append(sheet)
+        progress(done / len(points), f"gradient map {done} of {len(points)} of {view.layer}")
+    progress(1.0, f"gradient maps of {view.layer}")
+    points = [GridPoint(*map_["cell"]) for sheet in sheets for map_ in sheet["maps"]]
     first = selected if selected in points else min(points, key=_distance_from(nearest_cell(view, None)))
     return {
         "image_size": [int(layout.image.w), int(layout.image.h)],
@@ -280,7 +306,7 @@ def _layer(
         "marks": marks,
         "features": features,
         "range": reach,
-        "maps": maps,
+        "sheets": sheets,
     }
 
 
@@ -296,13 +322,19 @@ def _contours(
     return contours
 
 
-def _heats(rf: ReceptiveField, view: View, points: list[GridPoint]) -> Iterator[tuple[GridPoint, Heat]]:
-    patches = rf.gradient_patches(points, view.image, view.style.channel)
-    for point, patch in zip(points, patches, strict=True):
-        # A picture without a pixel is no picture.
-        style = view.style
-        heat = heat_map(patch, style.colormap, style.signed, style.scale)
-        yield point, heat if heat.rgba.size else Heat(0, 0, np.zeros((1, 1, 4), np.uint8))
+def _sheet(maps: list[tuple[GridPoint, Levels]]) -> dict[str, Any]:
+    """Some gradient maps in one picture of their bytes, below each other, as `Sheet` in js/hosts/page-host.ts."""
+    width = max(1, *(levels.values.shape[1] for _, levels in maps))
+    rows = [np.pad(levels.values, ((0, 0), (0, width - levels.values.shape[1]))) for _, levels in maps]
+    pixels = np.concatenate([*rows, np.zeros((1, width), np.uint8)])  # a picture without a pixel is no picture
+    return {
+        "picture": address(png_file(Image.fromarray(pixels, "L"))),
+        "size": [width, len(pixels)],
+        "maps": [
+            {**map_to_json(point, levels), "mass": [[share, list(box)] for share, box in levels.mass]}
+            for point, levels in maps
+        ],
+    }
 
 
 def _distance_from(centre: GridPoint) -> Callable[[GridPoint], int]:
@@ -331,28 +363,10 @@ def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
-def indexed_png(rgba: npt.NDArray[np.uint8]) -> bytes:
-    """A heat map ``(h, w, 4)`` as a PNG file with a palette, about a quarter of the size of one without.
-
-    Pixels of one colour differ in opacity by a few hundredths at most; they all get the mean. Clear pixels stay clear.
-    """
-    responds = rgba[:, :, 3] > 0
-    channels = rgba[responds].astype(np.int64)
-    colours, number = np.unique(channels[:, :3] @ [1 << 16, 1 << 8, 1], return_inverse=True)
-    if len(colours) > 255:
-        return png_file(Image.fromarray(rgba, "RGBA"))
-    opacity = np.rint(np.bincount(number, channels[:, 3]) / np.bincount(number)) if len(colours) else np.zeros(0)
-    index = np.zeros(responds.shape, np.uint8)
-    index[responds] = number + 1
-    image = Image.fromarray(index, "P")
-    image.putpalette([0, 0, 0, *(int(colour) >> shift & 255 for colour in colours for shift in (16, 8, 0))])
-    return png_file(image, transparency=bytes([0, *opacity.astype(np.uint8).tolist()]))
-
-
-def png_file(image: Image.Image, **options: Any) -> bytes:
-    """A picture as a PNG file; options are Pillow's."""
+def png_file(image: Image.Image) -> bytes:
+    """A picture as a PNG file."""
     file = io.BytesIO()
-    image.save(file, "PNG", **options)  # Pillow's own level: "optimize" saves 5 % and takes seven times as long
+    image.save(file, "PNG")  # Pillow's own level: "optimize" saves 5 % and takes seven times as long
     return file.getvalue()
 
 

@@ -36,17 +36,27 @@ from rfwidget.widget.engine import (
     Engine,
     Features,
     Preprocess,
-    Style,
-    View,
     ViewRequest,
     full_gradient,
-    nearest_cell,
 )
-from rfwidget.widget.heat import HEAT_SCALES, default_colormap, lookup_table
-from rfwidget.widget.overlay import Action, Choice, Magnified, Overlay, Query, Request, Setting, Upload
+from rfwidget.widget.heat import HEAT_SCALES, Colouring, Heat, colour, default_colormap, lookup_table
+from rfwidget.widget.notebook import CellListener
+from rfwidget.widget.overlay import (
+    Action,
+    Choice,
+    Hint,
+    Magnified,
+    Overlay,
+    Query,
+    Request,
+    Setting,
+    Upload,
+    palette_to_json,
+)
 from rfwidget.widget.page import DEFAULT_LIMIT, Exhibit, page_bytes, write_page
 from rfwidget.widget.photograph import OWN_IMAGE, ArrayImage, Photograph, SampleImage, ShownImage, read_image
 from rfwidget.widget.png import paint, png_bytes
+from rfwidget.widget.resident import Plan
 from rfwidget.widget.saved_output import SavedOutput
 from rfwidget.widget.scene import (
     CORNERS,
@@ -64,6 +74,7 @@ from rfwidget.widget.scene import (
     rows_to_json,
 )
 from rfwidget.widget.sheet import Sheet, paint_sheet
+from rfwidget.widget.view import View, nearest_cell
 from rfwidget.widget.worker import Check, Lull, MainThread
 
 _SETTLED = 0.3
@@ -74,6 +85,11 @@ _LONGEST_WAIT = 600.0
 
 _HEIGHTS = (120, 4000)
 """CSS pixels that an image can be high."""
+
+_LOST = 2.0
+"""Seconds after which a page that still speaks of an older view has not heard of the new one."""
+
+_MOST_MEGABYTES = 4096
 
 _RECTANGLES = ("show_first", "show_central", "show_last")
 
@@ -122,6 +138,11 @@ class RFWidget(VBox):  # type: ignore[misc]
     Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow
     keys move the selected cell. Measuring runs beside the notebook; errors appear inside the widget.
 
+    While no cell of the notebook runs, the gradient maps of all cells are computed as well, nearest first, and kept in
+    the page within `live_budget` megabytes: then the map follows the mouse, and nothing is waited for. A grid that is
+    too large for that has coarse maps, or those around the mouse alone, and says so. Without ``live`` a map is computed
+    when it is asked for.
+
     The bar holds layer, image and what can be saved; the column tells of the selected cell and shows the feature map
     and what is drawn; ``?`` opens a sheet with all keys. Click with Shift, or draw a box with Shift, to mark the cells
     that see the pixel or all of the box; Escape ends that. The switch "who sees it?" does without Shift. The bars below
@@ -169,12 +190,15 @@ class RFWidget(VBox):  # type: ignore[misc]
     query = _Checked(None, help="Pixel (x, y) or box (left, top, right, bottom) whose cells are marked; None: none.")
     asking = _Flag(False, help="Clicks and drags on the image ask which cells see it, as they do with Shift.")
     show_erf = _Flag(False, help="Outline 50 and 95 % of the effective receptive field at the selected cell.")
+    live = _Flag(True, help="Show the gradient map of the cell under the pointer, where it is there already.")
+    live_budget = _Checked(64, help="Megabytes of gradient maps kept for that, in each page and as many in the kernel.")
     compare_layer = _Checked(None, help="Name of a layer whose field is drawn beside that of the selected cell.")
 
     _PICTURE_TRAITS = (
         *("selected", "channel", "show_heat", "show_dots", "show_rectangles", "show_naive"),
         *("heat_opacity", "colormap", "signed", "query", "asking", "show_erf", "compare_layer"),
         *("show_first", "show_central", "show_last", "show_pixels", "spotlight", "heat_scale", "bands", "height"),
+        *("live", "live_budget"),
     )
     """The traits that make the picture, beside the layer and the image."""
 
@@ -202,6 +226,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._shape = _wanted_shape(input_shape, image, self.rf, fixed=self._fixed_shape)
         self._source: tuple[Any, ShownImage] = (None, SampleImage(get_default_images()[0]))
         self._revision = 0
+        self._told_at = 0.0
         self._view: View | None = None
         self._answer: Answer | None = None
         self._survey: Survey | None = None
@@ -219,7 +244,9 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._overlay.on_message(Upload, self._on_page_upload)
         self._overlay.on_message(Action, self._on_page_action)
         self._overlay.on_message(Magnified, self._on_page_zoom)
+        self._overlay.on_message(Hint, self._on_page_hint)
         self._engine = Engine(self.rf, input_layer, preprocess, self._overlay, self._main, self)
+        self._cells = CellListener(self._engine.cell_ended)
         self._saved_output = SavedOutput(self._whole_picture, self._main)
         self._lull = Lull(self._main, _SETTLED, self._tell_selected)
         stage = Box([self._canvas.widget, self._overlay])
@@ -236,7 +263,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         self.observe(self._on_layer, "output_layer")
         self.observe(self._on_image, "image")
         self.observe(self._on_selected, "selected")
-        self.observe(self._on_style, ["channel", "colormap", "signed", "heat_scale", "bands"])
+        self.observe(lambda _: self._request_view(), ["channel", "bands"])
+        self.observe(self._on_colouring, ["colormap", "signed", "heat_scale"])
         self.observe(
             self._on_scene,
             [
@@ -250,6 +278,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         )
         self.observe(self._on_heat, ["show_heat", "heat_opacity"])
         self.observe(lambda _: self._show_controls(), list(self._PICTURE_TRAITS))
+        self.observe(self._on_live, ["live", "live_budget"])
         self.observe(self._on_query, "query")
         self.observe(self._on_asking, "asking")
         self.observe(self._on_show_erf, "show_erf")
@@ -260,6 +289,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             query=_edges(self.query),
             asking=self.asking,
             compare=self.compare_layer or "",
+            palette=palette_to_json(self._colouring),
         )
         self._show_controls()
         weakref.finalize(self, self._engine.worker.stop)
@@ -343,16 +373,18 @@ class RFWidget(VBox):  # type: ignore[misc]
     ) -> int:
         """Write one self-contained file in which a reader hovers, clicks and asks: no kernel, no network.
 
-        Gradient maps are computed now and embedded, with the present image, channel and colours; a click shows the
-        nearest of them. Layers that are not shown now are measured, without a change to the widget. The page asks
+        Gradient maps are computed now and embedded, with the present image, channel and colours; they follow the
+        mouse, and a click keeps the nearest of them. Layers that are not shown now are measured, without a change to
+        the widget. The page asks
         what the widget asks: ``query`` first, ``compare_layer``, and with ``show_erf`` the effective field of each
         layer.
 
         Args:
             path: of the file.
             layers: names of the layers that a reader can choose, the first one shown first; None: the present one.
-            cells: how many gradient maps per layer, evenly spread over its grid; or the cells ``(x, y)``; None: up to
-                100.
+            cells: how many gradient maps per layer, evenly spread over its grid; or the cells ``(x, y)``; None: all
+                of the first layer, as far as ``max_bytes`` lets them, and up to 100 of each other one, those around the
+                selected cell first.
             max_bytes: refuse to write a larger file.
             progress: called with the fraction done (0..1) and a few words; True shows a progress bar, False nothing.
 
@@ -387,6 +419,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             layers=names,
             rows=rows_to_json(self._survey) if self._survey is not None else [],
             opacity=self.heat_opacity if self.show_heat else 0.0,
+            colouring=self._colouring,
             scene_of=self._whole_scene_of,
             controls_of=self._controls_of,
             contours_of=self._engine.contours if self.show_erf else None,
@@ -512,6 +545,10 @@ class RFWidget(VBox):  # type: ignore[misc]
     def _check_height(self, proposal: dict[str, Any]) -> int:
         return _validation.whole("height", proposal["value"], *_HEIGHTS)
 
+    @traitlets.validate("live_budget")
+    def _check_live_budget(self, proposal: dict[str, Any]) -> int:
+        return _validation.whole("live_budget", proposal["value"], 0, _MOST_MEGABYTES)
+
     @traitlets.validate("output_layer")
     def _check_output_layer(self, proposal: dict[str, Any]) -> str | None:
         return self._known_layer(_validation.layer_name("output_layer", proposal["value"]))
@@ -563,8 +600,9 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._overlay.set(notice="")
         self._request_view()
 
-    def _on_style(self, _: dict[str, Any]) -> None:
-        self._request_view()
+    def _on_colouring(self, _: dict[str, Any]) -> None:
+        self._overlay.set(palette=palette_to_json(self._colouring))
+        self._saved_output.renew()
 
     def _on_scene(self, _: dict[str, Any]) -> None:
         self._show_scene()
@@ -583,6 +621,24 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._overlay.set(selected=None if cell is None else list(cell))
         if cell is not None:
             self._engine.ask(self._view, cell)
+
+    def _on_live(self, _: dict[str, Any]) -> None:
+        self._overlay.set(live_cells=self._hold_maps(self._view).cells)
+
+    def _hold_maps(self, view: View | None) -> Plan:
+        """Have pages hold the maps of a view, if that is wanted."""
+        return self._engine.hold(view if self.live else None, self.live_budget * 1e6)
+
+    def _on_page_hint(self, hint: Hint) -> None:
+        """A page tells where its pointer is; runs in a message handler."""
+        view = self._view
+        if view is not None and hint.revision < view.revision and time.monotonic() - self._told_at > _LOST:
+            # What was told of the view was lost, with a connection that was cut.
+            self._told_at = time.monotonic()
+            self._overlay.send_state()
+            if self.selected is not None:
+                self._engine.ask(view, self.selected)
+        self._engine.hint(hint)
 
     def _on_query(self, change: dict[str, Any]) -> None:
         self._overlay.set(query=_edges(change["new"]))
@@ -701,9 +757,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         """Have the present traits shown."""
         self._revision += 1
         self._overlay.set(state="busy", status="preparing", progress=0.0, error=None)
-        style = Style(self.channel, self.colormap or default_colormap(self.signed), self.signed, self.heat_scale)
         image = self._source[1]
-        self._engine.show(ViewRequest(self._revision, self.output_layer, self._shape, image, style, self.bands))
+        self._engine.show(ViewRequest(self._revision, self.output_layer, self._shape, image, self.channel, self.bands))
 
     def _follow(self, **traits: Any) -> None:
         """Set public traits to what is shown already, so that nothing is asked for again.
@@ -740,11 +795,13 @@ class RFWidget(VBox):  # type: ignore[misc]
             self._overlay.set(progress=fraction, status=words)
 
     def on_view(self, view: View, features: Features, remark: str) -> None:
-        """Show another layer, image or style; the selection stays where it was on the image."""
+        """Show another layer, image or channel; the selection stays where it was on the image."""
         if view.revision != self._revision:
             return
         before, self._view, self._answer = self._view, view, None
+        self._told_at = time.monotonic()
         self._features = features
+        plan = self._hold_maps(view)
         if self.selected is None:
             cell = nearest_cell(view, None) if before is None else None
         elif before is None:
@@ -765,6 +822,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             else None,
             input=view.said,
             thumbnails=None,
+            live_cells=plan.cells,
             label=f"Receptive fields of layer {view.layer}",
             state="ready",
             status=remark
@@ -789,7 +847,6 @@ class RFWidget(VBox):  # type: ignore[misc]
         if self._view is None or answered.view.revision != self._view.revision:
             return
         self._answer = answered
-        self._engine.background.prefetch(answered)
         if self._overlay.state == "error":
             self._overlay.set(state="ready", error=None)
         self._saved_output.renew()
@@ -816,6 +873,16 @@ class RFWidget(VBox):  # type: ignore[misc]
         if self._view is not None and view.revision == self._view.revision:
             size = [sheet.shape[1], sheet.shape[0] // len(channels)]
             self._overlay.set(thumbnails={"size": size, "channels": channels, "rgba": sheet.tobytes()})
+
+    def on_plan(self, view: View, plan: Plan) -> None:
+        """Hold fewer maps, unless something else is shown by now."""
+        if self._view is not None and view.revision == self._view.revision:
+            self._overlay.set(live_cells=plan.cells)
+
+    def on_weights(self, view: View) -> None:
+        """Show everything anew: what is shown was computed with other weights."""
+        if view.revision == self._revision:
+            self._request_view()
 
     def on_background(self, words: str) -> None:
         """Say what is going on while nobody waits."""
@@ -882,32 +949,40 @@ class RFWidget(VBox):  # type: ignore[misc]
         """The answer to the selected cell; an older one is not what the widget shows."""
         return self._answer if self._answer is not None and self._answer.cell == self.selected else None
 
+    @property
+    def _colouring(self) -> Colouring:
+        return Colouring(self.colormap or default_colormap(self.signed), self.signed, self.heat_scale)
+
+    def _shown_heat(self) -> tuple[Heat | None, Rect | None]:
+        """The gradient map on show, and the field around which the image is dimmed."""
+        answered = self._shown_answer
+        if answered is None or not self.show_heat:
+            return None, None
+        return colour(answered.levels, self._colouring), answered.rect if self.spotlight else None
+
     def _picture(self) -> Callable[[], bytes]:
         """What the widget shows now, to be painted as a PNG file on any thread."""
-        scene, answered, opacity = self._scene(), self._shown_answer, self.heat_opacity
-        heat = answered.heat if answered is not None and self.show_heat else None
-        over = self._marks_over(scene.layout)
-        spot = answered.rect if heat is not None and answered is not None and self.spotlight else None
+        scene, opacity = self._scene(), self.heat_opacity
+        over, (heat, spot) = self._marks_over(scene.layout), self._shown_heat()
         return lambda: png_bytes(paint(scene, heat, over, opacity, spot))
 
     def _whole_picture(self) -> Callable[[], bytes]:
         """As `_picture`, with bar, column and strip around it, as on the screen."""
-        view, answered, features = self._view, self._shown_answer, self._features
+        view, features = self._view, self._features
         scene, over, opacity = self._scene(), self._marks_over(self._scene().layout), self.heat_opacity
         if view is None or features is None:
             return self._picture()
-        heat = answered.heat if answered is not None and self.show_heat else None
-        spot = answered.rect if heat is not None and answered is not None and self.spotlight else None
+        heat, spot = self._shown_heat()
         sheet = Sheet(
             layer=view.layer,
             grid=(int(view.grid.w), int(view.grid.h)),
             cell=self.selected,
             rect=None if self.selected is None else view.field.rect(self.selected),
             heat=heat,
-            colormap=view.style.colormap,
+            colormap=self._colouring.colormap,
             features=features.rgba if view.few_cells else None,
             reach=(features.low, features.high),
-            channel=f"mean of {view.channels}" if view.style.channel is None else f"channel {view.style.channel}",
+            channel=f"mean of {view.channels}" if view.channel is None else f"channel {view.channel}",
             shown=[word for word in CORNERS if self._is_shown(word)],
             said=view.said,
             rows=rows_to_json(self._survey) if self._survey is not None else [],

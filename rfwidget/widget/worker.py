@@ -192,6 +192,13 @@ class Worker:
             self._ended()
 
 
+class _Task(NamedTuple):
+    """What is to be done in idle time, and after how many quiet seconds."""
+
+    run: Callable[[Check], bool | None]
+    quiet: float
+
+
 class IdleTasks:
     """Slow work that nobody waits for: done between clicks, given up for them, and taken up again.
 
@@ -208,19 +215,30 @@ class IdleTasks:
         self._worker = worker
         self._quiet = quiet
         self._lock = threading.Lock()
-        self._tasks: dict[str, Callable[[Check], None]] = {}
+        self._tasks: dict[str, _Task] = {}
         self._busy = False
+        self._waiting = False
 
-    def want(self, name: str, run: Callable[[Check], None]) -> None:
-        """Have a task done, in place of the one of that name.
+    def want(
+        self, name: str, run: Callable[[Check], bool | None], *, first: bool = False, quiet: float | None = None
+    ) -> None:
+        """Have a task done, in place of another one of that name.
 
         Args:
             name: of the task.
-            run: called on the worker's thread with a `Check`; it handles its own errors.
+            run: called on the worker's thread with a `Check`; it handles its own errors. Where it returns True there is
+                more to do, after the other tasks that wait.
+            first: before the others that wait.
+            quiet: seconds without anything urgent before it begins, if it may be sooner than usual.
         """
         with self._lock:
-            self._tasks[name] = run
-            if self._busy:
+            known = self._tasks.get(name)
+            if known is not None and known.run == run:
+                return
+            task = _Task(run, self._quiet if quiet is None else quiet)
+            others = {other: waiting for other, waiting in self._tasks.items() if other != name}
+            self._tasks = {name: task, **others} if first else {**self._tasks, name: task}
+            if self._busy and not (first and self._waiting):
                 return
             self._busy = True
         self._worker.submit(Urgency.IDLE, self._work)
@@ -232,31 +250,38 @@ class IdleTasks:
 
     def _work(self) -> None:
         try:
-            while (task := self._next()) is not None:
-                name, run = task
-                self._worker.pause(self._quiet)
-                self._do(name, run)
+            while (found := self._next()) is not None:
+                name, task = found
+                self._waiting = True
+                try:
+                    self._worker.pause(task.quiet)
+                finally:
+                    self._waiting = False
+                self._do(name, task)
         except Cancelled:
             self._worker.submit(Urgency.IDLE, self._work)
 
-    def _next(self) -> tuple[str, Callable[[Check], None]] | None:
+    def _next(self) -> tuple[str, _Task] | None:
         with self._lock:
             self._busy = bool(self._tasks)
             return next(iter(self._tasks.items()), None)
 
-    def _do(self, name: str, run: Callable[[Check], None]) -> None:
+    def _do(self, name: str, task: _Task) -> None:
         def check() -> None:
             self._worker.check()
-            if self._tasks.get(name) is not run:
+            if self._tasks.get(name) is not task:
                 raise Cancelled
 
+        more: bool | None = False
         try:
-            run(check)
+            more = task.run(check)
         except Cancelled:
             self._worker.check()  # in the way: begin anew later; otherwise replaced or given up
         with self._lock:
-            if self._tasks.get(name) is run:
+            if self._tasks.get(name) is task:
                 del self._tasks[name]
+                if more:
+                    self._tasks[name] = task
 
 
 class MainThread:

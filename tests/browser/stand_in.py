@@ -12,6 +12,7 @@ from ipywidgets import Box
 from rfwidget.geometry import AxisField, FieldGeometry
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
+from rfwidget.widget.heat import Levels
 from rfwidget.widget.overlay import Overlay, Request
 from rfwidget.widget.scene import build_scene
 
@@ -43,6 +44,7 @@ class StandIn:
             label="Receptive fields",
             layer="layer",
             heat_opacity=1.0,
+            palette={"rgba": bytes([*MAGENTA, 255] * 256), "ranked": False, "ticks": []},
             feature_map={"size": [32, 16], "range": [0.0, 1.0], "rgba": bytes([128, 128, 128, 255] * (32 * 16))},
         )
         self.overlay.on_message(Request, self._on_request)
@@ -64,15 +66,15 @@ class StandIn:
     def _answer(self, request: Request, serial: int) -> None:
         rect = FIELD.rect(request.cell)
         left, top, right, bottom = (int(edge) for edge in inside(rect))
+        levels = Levels(left, top, np.full((bottom - top, right - left), 255, np.uint8), full=1.0, weight=1.0)
         self.overlay.answer(
             request,
             serial=serial,
             revision=0,
             cell=request.cell,
-            box=(left, top, right, bottom),
             rect=rect,
             milliseconds=1.0,
-            rgba=bytes([*MAGENTA, 255] * ((right - left) * (bottom - top))),
+            levels=levels,
         )
 
 

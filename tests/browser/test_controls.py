@@ -103,11 +103,14 @@ def test_what_is_shown_and_how(lab_page: LabPage, overlay: Locator) -> None:
     expect(overlay).to_have_attribute("data-painted", "7,9")
     changes("show_heat", "True")
 
-    painted_anew(overlay, lambda: page.get_by_label("Colours").select_option("viridis"))
+    coloured_anew(overlay, lambda: page.get_by_label("Colours").select_option("viridis"))
     changes("colormap", "viridis")
-    painted_anew(overlay, lambda: page.get_by_label("Sign").select_option("signed"))
+    ticks = page.locator(".rfwidget-show .rfwidget-ticks").first
+    page.get_by_label("Sign").select_option("signed")
+    expect(ticks).to_contain_text("\u2212")
     lab_page.expect_in_kernel("widget.signed", "True")
-    painted_anew(overlay, lambda: page.get_by_label("Scale").select_option("percentile"))
+    page.get_by_label("Scale").select_option("percentile")
+    expect(ticks).to_contain_text("max")
     lab_page.expect_in_kernel("widget.heat_scale", "percentile")
     channels = page.get_by_role("button", name="mean of 3")
     painted_anew(overlay, lambda: page.get_by_role("button", name="Next channel").click())
@@ -118,6 +121,19 @@ def test_what_is_shown_and_how(lab_page: LabPage, overlay: Locator) -> None:
     lab_page.expect_in_kernel("widget.channel", "2")
     painted_anew(overlay, lambda: page.get_by_role("button", name="mean of all channels").click())
     lab_page.expect_in_kernel("widget.channel", "None")
+
+
+def coloured_anew(overlay: Locator, change: Callable[[], object]) -> None:
+    """Make a change, and wait until the heat map has other colours; it is painted all the time."""
+    before, painted = screenshot(overlay).astype(int), overlay.get_attribute("data-painted")
+    change()
+    for _ in range(100):
+        if (np.abs(screenshot(overlay) - before).max(axis=-1) > 8).mean() > 0.005:
+            break
+        overlay.page.wait_for_timeout(100)
+    else:
+        pytest.fail("the colours stay")
+    expect(overlay).to_have_attribute("data-painted", painted or "")
 
 
 def painted_anew(overlay: Locator, change: Callable[[], object]) -> None:

@@ -93,7 +93,8 @@ def settle(overlay: Locator, cell: tuple[int, int]) -> float:
 
 
 def test_storm_of_a_thousand_steps_ends_at_the_last_click(lab_page: LabPage, traffic: Traffic) -> None:
-    overlay = show(lab_page, "storm")
+    overlay = show(lab_page, "storm", "widget.live = False")
+    expect(overlay).not_to_have_attribute("data-live", re.compile(""))
     overlay.evaluate(WATCH_PAINTED)
     traffic.clear()
     last = rage(overlay, random.Random(1), STEPS)  # noqa: S311 - no secret
@@ -112,6 +113,8 @@ def test_storm_of_a_thousand_steps_ends_at_the_last_click(lab_page: LabPage, tra
 
 def test_moves_without_a_press_send_nothing_at_all(lab_page: LabPage, traffic: Traffic) -> None:
     overlay = show(lab_page, "moves")
+    expect(overlay).to_have_attribute("data-live", str(COLUMNS * ROWS), timeout=PATIENCE)
+    lab_page.page.wait_for_timeout(600)  # a hint may still be under way
     traffic.clear()
     for k in range(120):
         lab_page.page.mouse.move(*on_screen(overlay, k % COLUMNS, k % ROWS))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from playwright.sync_api import Page, WebSocket
 
 _CUSTOM = re.compile(rb'"method": ?"custom", ?"content": ?(\{[^{}]*\})')
+_MAPS = re.compile(rb'"kind": ?"maps"')
 ENDS = ("answer", "failure", "superseded")
 
 
@@ -72,7 +73,9 @@ class Traffic:
     @staticmethod
     def _note(messages: list[Message], payload: bytes | str) -> None:
         raw = payload if isinstance(payload, bytes) else payload.encode()
-        if found := _CUSTOM.search(raw):
+        if _MAPS.search(raw):
+            messages.append(Message(time.monotonic(), {"kind": "maps"}))
+        elif found := _CUSTOM.search(raw):
             messages.append(Message(time.monotonic(), json.loads(found[1])))
         elif b"comm_msg" in raw:
             messages.append(Message(time.monotonic(), {"kind": "other"}))

@@ -13,7 +13,7 @@ import pytest
 from rfwidget import RFWidget
 from rfwidget.network import Patch
 from rfwidget.types import GridPoint
-from rfwidget.widget import engine
+from rfwidget.widget import engine, view
 from tests.box_filter import BoxNetwork, BoxReceptiveField
 from tests.widget.live_page import LivePage, all_ended, worker_threads
 
@@ -75,7 +75,6 @@ def test_a_model_that_raises_at_the_third_call_shows_it_and_answers_the_fourth(
             raise RuntimeError("the third call")
         return patch
 
-    monkeypatch.setattr(engine.Prefetch, "fill", lambda *_: None)
     with_gradient(monkeypatch, third_fails)
     for seq in (1, 2, 3):
         page.request(seq, 1, seq)
@@ -110,7 +109,6 @@ def test_clicks_on_a_slow_model_are_acknowledged_at_once_and_only_the_last_is_co
         computed.append((patch.left, patch.top))
         return patch
 
-    monkeypatch.setattr(engine.Prefetch, "fill", lambda *_: None)
     with_gradient(monkeypatch, slowly)
     for seq in range(1, 9):
         page.request(seq, 2, seq)
@@ -212,7 +210,7 @@ def test_an_observer_that_raises_does_not_keep_the_layer_from_being_shown(
 
 
 def test_of_a_huge_grid_the_feature_map_stays_behind_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "MAX_SHOWN_CELLS", 14 * 18 - 1)
+    monkeypatch.setattr(view, "MAX_SHOWN_CELLS", 14 * 18 - 1)
     widget = RFWidget(BoxReceptiveField(), input_shape=SHAPE, selected=(3, 4))
     page = LivePage(widget)
     assert widget.wait(20)

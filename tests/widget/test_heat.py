@@ -5,7 +5,17 @@ import pytest
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.network import Patch
-from rfwidget.widget.heat import HEAT_SCALES, colour_feature_map, heat_map, lookup_table
+from rfwidget.widget.heat import (
+    HEAT_SCALES,
+    Colouring,
+    colour,
+    colour_feature_map,
+    heat_map,
+    levels_of,
+    lookup_table,
+    palette,
+    shares,
+)
 
 
 def patch_of(values: np.ndarray, left: int = 5, top: int = 3) -> Patch:
@@ -92,14 +102,14 @@ def test_every_scale_grows_with_the_magnitude_and_ends_in_the_strongest_colour(s
 def test_on_the_square_root_scale_a_quarter_of_the_strength_is_half_of_the_bar() -> None:
     values = np.full((1, 400), 4.0)
     values[0, 0] = 1
-    assert heat_map(patch_of(values), "gray").rgba[0, 0, 0] == 128
+    assert int(heat_map(patch_of(values), "gray").rgba[0, 0, 0]) == pytest.approx(128, abs=1)
 
 
 def test_on_the_percentile_scale_the_median_of_the_mass_is_in_the_middle() -> None:
     """A gradient that decays by half per pixel: the strongest one holds half of the mass."""
     values = 0.5 ** np.arange(20)[None]
     rgba = heat_map(patch_of(values), "gray", scale="percentile").rgba
-    assert rgba[0, :3, 0].tolist() == pytest.approx([255, 128, 64], abs=1)
+    assert rgba[0, :3, 0].tolist() == pytest.approx([255, 128, 64], abs=3)
 
 
 def test_the_bar_tells_the_values_at_its_places() -> None:
@@ -126,3 +136,57 @@ def test_the_boxes_hold_the_shares_of_the_mass_and_are_no_larger_than_they_must_
 
 def test_without_a_response_there_is_no_mass() -> None:
     assert heat_map(patch_of(np.zeros((4, 6)))).mass == ()
+
+
+def noise(height: int = 20, width: int = 31) -> Patch:
+    values = np.random.default_rng(3).normal(size=(height, width, 3)).astype(np.float32)
+    values[4:7, 9:15] = 0
+    return Patch(values, 7, 5)
+
+
+def test_bytes_keep_sign_and_magnitude_to_half_a_step_of_the_root() -> None:
+    patch = noise()
+    levels, mean = levels_of(patch), patch.values.mean(axis=2)
+    assert levels.box == (7, 5, 38, 25)
+    responds = np.any(patch.values, axis=2)
+    np.testing.assert_array_equal(levels.values == 0, ~responds)
+    signed = levels.values[responds].astype(int) - 128
+    root = np.sqrt(np.minimum(np.abs(mean[responds]) / levels.full, 1)) * np.sign(mean[responds])
+    assert np.abs(signed / 127 - root).max() <= 0.5 / 127 + 1e-6
+    assert levels.weight == pytest.approx(np.abs(mean).sum() / levels.full)
+
+
+@pytest.mark.parametrize("scale", [scale for scale in HEAT_SCALES if scale != "percentile"])
+@pytest.mark.parametrize("signed", [True, False])
+def test_one_table_of_256_colours_is_all_that_colouring_needs(scale: str, signed: bool) -> None:
+    levels, colouring = levels_of(noise()), Colouring("coolwarm", signed, scale)
+    np.testing.assert_array_equal(colour(levels, colouring).rgba, palette(colouring)[levels.values])
+
+
+def test_by_mass_the_table_is_that_of_roots_after_each_byte_has_moved_to_its_share() -> None:
+    levels, colouring = levels_of(noise()), Colouring("gray", scale="percentile")
+    moved = shares(levels)
+    np.testing.assert_array_equal(colour(levels, colouring).rgba, palette(colouring)[moved[levels.values]])
+    assert (moved[0], moved[1], moved[128], moved[255]) == (0, 1, 128, 255)
+    assert (np.diff(moved[1:].astype(int)) >= 0).all()
+    # Half of the mass lies in pixels whose share is at most a half, up to the steps of the bytes.
+    strength = np.abs(moved[levels.values].astype(int) - 128)[levels.values > 0]
+    magnitude = np.abs(noise().values.mean(axis=2))[levels.values > 0]
+    assert magnitude[strength <= 64].sum() / magnitude.sum() == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize(("left", "top"), [(6, 4), (7, 4), (6, 5), (7, 5)])
+def test_a_coarse_map_has_the_mean_of_blocks_that_begin_at_even_pixels(left: int, top: int) -> None:
+    patch = noise()._replace(left=left, top=top)
+    coarse = levels_of(patch, step=2)
+    image = np.zeros((40, 60))
+    image[top : top + 20, left : left + 31] = patch.values.mean(axis=2)
+    means = image.reshape(20, 2, 30, 2).mean(axis=(1, 3))
+    x, y, right, bottom = coarse.box
+    assert (x, y) == (6, 4)
+    assert (right - left - 31, bottom - top - 20) == ((left + 31) % 2, top % 2)
+    assert coarse.step == 2
+    expected = np.sign(means) * np.sqrt(np.minimum(np.abs(means) / coarse.full, 1))
+    found = (coarse.values.astype(int) - 128) / 127
+    inside = expected[y // 2 : bottom // 2, x // 2 : right // 2]
+    assert np.abs(np.where(coarse.values > 0, found - inside, inside)).max() <= 0.5 / 127 + 1e-6

@@ -4,6 +4,7 @@ import re
 import typing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,19 @@ from hypothesis import strategies as st
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Rect
 from rfwidget.widget import overlay as module
-from rfwidget.widget.overlay import Action, Choice, Overlay, Query, Request, Setting, Upload, parse_message
+from rfwidget.widget.heat import Colouring, Levels
+from rfwidget.widget.overlay import (
+    Action,
+    Choice,
+    Hint,
+    Overlay,
+    Query,
+    Request,
+    Setting,
+    Upload,
+    palette_to_json,
+    parse_message,
+)
 
 PROTOCOL_TS = Path(__file__).parents[2] / "js" / "protocol.ts"
 MORE = ({"kind": "set", "name": "show_dots", "value": False}, {"kind": "act", "name": "png"}, {"kind": "other"})
@@ -65,7 +78,8 @@ def test_what_the_kernel_says_has_the_fields_that_the_page_reads_in_the_same_ord
     overlay = Overlay()
     overlay.acknowledge(REQUEST)
     overlay.supersede(REQUEST)
-    overlay.answer(REQUEST, box=(0, 0, 1, 1), rect=Rect(0, 0, 1, 1), rgba=bytes(4), **ANSWER)
+    overlay.answer(REQUEST, rect=Rect(0, 0, 1, 1), levels=LEVELS, **ANSWER)
+    overlay.send_maps(2, [(GridPoint(1, 2), LEVELS)])
     overlay.fail(REQUEST, serial=9, revision=2, message="", details="")
     overlay.download("field.png", b"png")
     overlay.copy("text")
@@ -73,7 +87,7 @@ def test_what_the_kernel_says_has_the_fields_that_the_page_reads_in_the_same_ord
     assert [content["kind"].capitalize() for content, _ in sent] == names
     for name, (content, buffers) in zip(names, sent, strict=True):
         fields = [field for field in interface(name) if field != "kind"]
-        in_buffer = {"rgba", "content"}.intersection(fields)
+        in_buffer = {"levels", "content"}.intersection(fields)
         assert [field for field in content if field != "kind"] == [field for field in fields if field not in in_buffer]
         assert len(buffers or []) == len(in_buffer)
 
@@ -188,7 +202,7 @@ JSON = st.recursive(
 @given(JSON | st.fixed_dictionaries({name: JSON | st.just(value) for name, value in GOOD.items()}))
 def test_any_message_is_a_request_within_limits_or_nothing(content):
     request = parse_message(content)
-    if isinstance(content, dict) and content.get("kind") not in ("query", "layer"):
+    if isinstance(content, dict) and content.get("kind") not in ("query", "layer", "hint"):
         assert isinstance(request, Request | None)
     if isinstance(request, Request):
         assert content["kind"] == "request"
@@ -224,43 +238,61 @@ def test_a_query_for_none_ends_one():
 
 REQUEST = Request("page", 4, 2, GridPoint(1, 2))
 ANSWER = {"serial": 9, "revision": 2, "cell": GridPoint(1, 2), "milliseconds": 1.5}
+LEVELS = Levels(6, 8, np.arange(15, dtype=np.uint8).reshape(3, 5), 0.25, 7.0, ((0.5, (7, 8, 9, 10)),))
 
 
 def test_answer_carries_its_pixels_as_a_buffer_and_infinite_edges_as_null(sent):
     rect = Rect(-2, 4, 5, math.inf)
-    Overlay().answer(REQUEST, box=(6, 8, 11, 11), rect=rect, rgba=bytes(range(60)), **ANSWER)
+    Overlay().answer(REQUEST, rect=rect, levels=LEVELS, **ANSWER)
     [(content, buffers)] = sent
     assert content == {
         "kind": "answer",
         "client": "page",
         "seq": 4,
-        "serial": 9,
-        "revision": 2,
         "cell": [1, 2],
         "box": [6, 8, 11, 11],
+        "step": 1,
+        "full": 0.25,
+        "weight": 7.0,
+        "serial": 9,
+        "revision": 2,
         "rect": [-2, 4, 5, None],
         "milliseconds": 1.5,
-        "ticks": [],
-        "mass": [],
+        "mass": [[0.5, [7, 8, 9, 10]]],
     }
-    assert buffers == [bytes(range(60))]
-
-
-def test_answer_tells_of_its_colours_and_of_its_mass(sent):
-    ticks, mass = ((0.0, "0"), (1.0, "3e-4")), ((0.5, (7, 8, 9, 10)),)
-    Overlay().answer(REQUEST, box=(0, 0, 1, 1), rect=Rect(0, 0, 1, 1), rgba=bytes(4), ticks=ticks, mass=mass, **ANSWER)
-    assert (sent[0][0]["ticks"], sent[0][0]["mass"]) == ([[0.0, "0"], [1.0, "3e-4"]], [[0.5, [7, 8, 9, 10]]])
+    assert buffers == [bytes(range(15))]
 
 
 def test_answer_to_nobody_has_the_empty_client(sent):
-    Overlay().answer(None, box=(0, 0, 1, 1), rect=Rect(0, 0, 1, 1), rgba=bytes(4), **ANSWER)
+    Overlay().answer(None, rect=Rect(0, 0, 1, 1), levels=LEVELS, **ANSWER)
     assert (sent[0][0]["client"], sent[0][0]["seq"]) == ("", 0)
 
 
-def test_answer_whose_pixels_do_not_fill_its_box_is_refused(sent):
-    with pytest.raises(ReceptiveFieldError, match="59 bytes does not fill 5x3 pixels"):
-        Overlay().answer(REQUEST, box=(6, 8, 11, 11), rect=Rect(0, 0, 1, 1), rgba=bytes(59), **ANSWER)
-    assert sent == []
+def test_maps_of_many_cells_travel_in_one_buffer_in_their_order(sent):
+    coarse = Levels(4, 2, np.full((2, 3), 9, np.uint8), full=0.5, weight=2.0, step=2)
+    Overlay().send_maps(7, [(GridPoint(1, 2), LEVELS), (GridPoint(3, 0), coarse)])
+    [(content, buffers)] = sent
+    assert (content["kind"], content["revision"]) == ("maps", 7)
+    assert [(m["cell"], m["box"], m["step"]) for m in content["maps"]] == [
+        ([1, 2], [6, 8, 11, 11], 1),
+        ([3, 0], [4, 2, 10, 6], 2),
+    ]
+    assert buffers == [bytes(range(15)) + bytes([9] * 6)]
+
+
+HINT = {"kind": "hint", "client": "page", "revision": 2, "cell": [5, 7], "held": 3, "shown": True}
+
+
+def test_a_hint_arrives_as_a_value_and_a_malformed_one_not_at_all():
+    assert parse_message(HINT) == Hint("page", 2, GridPoint(5, 7), 3, True)
+    for change in ({"client": ""}, {"revision": -1}, {"cell": [1]}, {"cell": None}, {"held": 1.5}, {"shown": 1}):
+        assert parse_message({**HINT, **change}) is None
+
+
+def test_the_palette_travels_as_a_table_of_256_colours_with_the_marks_of_the_bar():
+    table = palette_to_json(Colouring("gray", signed=False, scale="linear"))
+    assert (len(table["rgba"]), table["ranked"], table["ticks"]) == (1024, False, [[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]])
+    assert palette_to_json(Colouring(scale="percentile"))["ranked"]
 
 
 def test_failure_keeps_words_and_traceback_apart(sent):

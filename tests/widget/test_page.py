@@ -22,8 +22,10 @@ from rfwidget.errors import ReceptiveFieldError
 from rfwidget.image import as_model_input, as_picture, default_input
 from rfwidget.types import GridPoint, Size
 from rfwidget.widget import engine
-from rfwidget.widget.heat import heat_map
-from rfwidget.widget.page import choose_cells, indexed_png
+from rfwidget.widget import page as page_module
+from rfwidget.widget import view as view_module
+from rfwidget.widget.heat import Colouring, levels_of, palette
+from rfwidget.widget.page import choose_cells
 from tests.box_filter import BoxReceptiveField
 from tests.widget.live_page import LivePage
 
@@ -60,7 +62,7 @@ def test_of_a_huge_grid_the_feature_map_stays_behind(
 ) -> None:
     widget.to_html(tmp_path / "page.html", cells=1)
     assert data_of(tmp_path / "page.html")["shown"][0]["features"].startswith("data:image/png")
-    monkeypatch.setattr(engine, "MAX_SHOWN_CELLS", 14 * 18 - 1)
+    monkeypatch.setattr(view_module, "MAX_SHOWN_CELLS", 14 * 18 - 1)
     widget.to_html(tmp_path / "page.html", cells=1)
     assert data_of(tmp_path / "page.html")["shown"][0]["features"] == ""
 
@@ -72,12 +74,22 @@ def test_every_map_is_that_of_its_cell(widget: RFWidget, tmp_path: Path) -> None
     page = data_of(tmp_path / "page.html")
     [layer] = page["shown"]
     photo = default_input(widget.rf.input_shape)
-    assert [tuple(map_["cell"]) for map_ in layer["maps"]] == cells
-    for cell, map_ in zip(cells, layer["maps"], strict=True):
-        heat = heat_map(widget.rf.gradient_patch(GridPoint(*cell), as_model_input(photo, widget.rf.input_shape)))
-        assert map_["rect"] == list(widget.rf.rect_at(cell))
-        assert tuple(map_["box"]) == heat.box
-        np.testing.assert_array_equal(np.asarray(picture(map_["picture"]).convert("RGBA")), heat.rgba)
+    [sheet] = layer["sheets"]
+    assert [tuple(map_["cell"]) for map_ in sheet["maps"]] == cells
+    bytes_, top = np.asarray(picture(sheet["picture"])), 0
+    assert list(bytes_.shape[::-1]) == sheet["size"]
+    for cell, map_ in zip(cells, sheet["maps"], strict=True):
+        patch = widget.rf.gradient_patch(GridPoint(*cell), as_model_input(photo, widget.rf.input_shape))
+        levels = levels_of(patch, mass=True)
+        assert tuple(map_["box"]) == levels.box
+        assert (map_["full"], map_["weight"]) == (levels.full, levels.weight)
+        assert map_["mass"] == [[share, list(box)] for share, box in levels.mass]
+        h, w = levels.values.shape
+        np.testing.assert_array_equal(bytes_[top : top + h, :w], levels.values)
+        top += h
+    np.testing.assert_array_equal(
+        np.frombuffer(base64.b64decode(page["palette"]["rgba"]), np.uint8).reshape(256, 4), palette(Colouring())
+    )
     np.testing.assert_array_equal(np.asarray(picture(page["pixels"])), as_picture(photo))
     assert page["photo"].startswith("data:image/jpeg;base64,")
     assert picture(layer["features"]).size == (14, 18)
@@ -257,16 +269,28 @@ def test_the_selected_cell_is_always_among_the_chosen() -> None:
     assert GridPoint(1, 1) in choose_cells(Size(40, 30), 9, GridPoint(1, 1))
 
 
-def test_a_map_with_a_palette_keeps_colours_and_what_is_clear() -> None:
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(40, 60, 3)).astype(np.float32)
-    values[rng.random((40, 60)) < 0.3] = 0
-    patch = type("Patch", (), {"values": values, "left": 0, "top": 0})
-    rgba = heat_map(patch).rgba  # type: ignore[arg-type]
-    image = Image.open(io.BytesIO(indexed_png(rgba)))
-    assert image.mode == "P"
-    back = np.asarray(image.convert("RGBA"), int)
-    np.testing.assert_array_equal(back[:, :, 3] == 0, rgba[:, :, 3] == 0)
-    responds = rgba[:, :, 3] > 0
-    np.testing.assert_array_equal(back[responds][:, :3], rgba[responds][:, :3])
-    assert np.abs(back - rgba)[:, :, 3].max() <= 12
+def test_all_cells_are_embedded_unless_somebody_says_how_many(widget: RFWidget, tmp_path: Path) -> None:
+    widget.to_html(tmp_path / "page.html", layers=["wide", "tall"])
+    wide, tall = (
+        [tuple(map_["cell"]) for sheet in layer["sheets"] for map_ in sheet["maps"]]
+        for layer in data_of(tmp_path / "page.html")["shown"]
+    )
+    assert sorted(wide) == [(x, y) for x in range(14) for y in range(18)]
+    assert wide[0] == widget.selected
+    assert len(tall) == 100
+    assert {(x, y) for x in range(27, 34) for y in range(2, 9)} <= set(tall)  # around the central cell, (30, 5)
+
+
+def test_where_not_all_cells_fit_those_around_the_selected_one_are_embedded(
+    widget: RFWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget.to_html(tmp_path / "page.html", cells=1)
+    bare = (tmp_path / "page.html").stat().st_size
+    monkeypatch.setattr(page_module, "_TOGETHER", 4)
+    size = widget.to_html(tmp_path / "page.html", max_bytes=bare + 30_000)
+    assert size <= bare + 30_000
+    [layer] = data_of(tmp_path / "page.html")["shown"]
+    cells = [tuple(map_["cell"]) for sheet in layer["sheets"] for map_ in sheet["maps"]]
+    assert 4 <= len(cells) < 14 * 18
+    x, y = widget.selected
+    assert cells == sorted(cells, key=lambda cell: (cell[0] - x) ** 2 + (cell[1] - y) ** 2)

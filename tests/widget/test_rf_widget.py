@@ -107,9 +107,9 @@ def test_a_request_is_answered_at_once_and_sets_the_cell(
     assert widget.selected == GridPoint(4, 5) == seen[-1]
     kinds = page.told()
     assert kinds == [("answer", 7)]
-    content, (rgba,) = next((c, b) for c, b in page.messages if c["kind"] == "answer" and c["seq"] == 7)
+    content, (levels,) = next((c, b) for c, b in page.messages if c["kind"] == "answer" and c["seq"] == 7)
     left, top, right, bottom = content["box"]
-    assert len(rgba) == 4 * (right - left) * (bottom - top)
+    assert len(levels) == (right - left) * (bottom - top)
 
 
 def test_a_request_that_takes_long_is_acknowledged_first(

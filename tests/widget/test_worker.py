@@ -7,6 +7,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from functools import partial
 
@@ -253,6 +254,45 @@ def test_a_forgotten_task_ends(worker: Worker) -> None:
     tasks.want("task", task)
     assert worker.wait_idle(5)
     assert task.done == 1
+
+
+def test_a_task_that_is_to_be_first_waits_for_the_one_that_runs_and_for_no_other(worker: Worker) -> None:
+    tasks, done = IdleTasks(worker, quiet=0), []
+    running = Task()
+    tasks.want("running", running)
+    assert running.started.wait(5)
+    tasks.want("second", lambda _: done.append("second"))
+    tasks.want("first", lambda _: done.append("first"), first=True)
+    running.release.set()
+    assert worker.wait_idle(5)
+    assert (running.begun, done) == (1, ["first", "second"])
+
+
+def test_a_task_that_is_to_be_first_does_not_wait_out_the_quiet_of_another(worker: Worker) -> None:
+    tasks, done = IdleTasks(worker, quiet=60), threading.Event()
+    tasks.want("patient", lambda _: None)
+    time.sleep(0.1)
+    tasks.want("first", lambda _: done.set(), first=True, quiet=0)
+    assert done.wait(5)
+
+
+def test_a_task_that_has_more_to_do_goes_on_after_the_others(worker: Worker) -> None:
+    tasks, done = IdleTasks(worker, quiet=0), []
+    started, release = threading.Event(), threading.Event()
+
+    def run(_: Check) -> bool:
+        started.set()
+        release.wait(5)
+        done.append("more")
+        return done.count("more") < 3
+
+    tasks.want("more", run)
+    assert started.wait(5)
+    tasks.want("other", lambda _: done.append("other"))
+    tasks.want("more", run)  # as it is under way already
+    release.set()
+    assert worker.wait_idle(5)
+    assert done == ["more", "other", "more", "more"]
 
 
 def test_an_idle_task_leaves_the_worker_settled(worker: Worker) -> None:

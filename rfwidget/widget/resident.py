@@ -1,0 +1,283 @@
+"""Gradient maps that pages hold before anybody asks: which are computed next, what is kept, what has been sent.
+
+A page that shows a layer tells now and then where the pointer is, for as long as maps are missing there. That is a
+lease: without one, nothing is computed.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rfwidget.estimator import ReceptiveField
+from rfwidget.network import Patch
+from rfwidget.types import GridPoint, Size
+from rfwidget.widget.heat import Levels, levels_of
+from rfwidget.widget.notebook import cell_runs
+from rfwidget.widget.overlay import Hint
+from rfwidget.widget.view import View
+from rfwidget.widget.worker import Cancelled, Check
+
+LEASE = 3.0
+"""Seconds for which a page that has told of itself counts as one that is looked at."""
+
+_BATCH = 0.02
+"""Seconds that a batch takes at most, where the network lets one choose: so long may a click have to wait."""
+
+_SLOWEST = 0.25
+"""Seconds for one map above which none is computed before it is asked for."""
+
+_WORK = 60.0
+"""Seconds that all maps around a place take at most; of slower networks there are fewer."""
+
+_MOST_CELLS = 1 << 14
+_BATCHES = (1, 4, 16)
+"""Maps that are made together; each number may have to be compiled."""
+
+
+_SLICE = 2.0
+"""Seconds after which other work that nobody waits for has its turn."""
+
+_PACK = 0.05
+_PACKED = 1 << 18
+"""Seconds, and bytes, after which the maps that are ready are sent together."""
+
+_LOST = 2.0
+"""Seconds after which maps that have been sent and are not there count as lost."""
+
+_OVERHEAD = 256
+"""Bytes of a map beside its pixels."""
+
+
+class Plan(NamedTuple):
+    """How many maps of a layer are held, and how fine they are.
+
+    Attributes:
+        cells: as many, those nearest to where the pointer is.
+        step: pixels of the image along each side of a byte, as `Levels.step`.
+    """
+
+    cells: int
+    step: int = 1
+
+
+def plan(view: View, budget: float) -> Plan:
+    """As many maps as a budget of bytes holds: coarse ones if that makes room for more cells."""
+    size, shape = view.field.description.size, view.input_shape
+    w, h = int(min(size.w, shape.w)), int(min(size.h, shape.h))
+    cells = min(int(view.grid.w) * int(view.grid.h), _MOST_CELLS)
+    if cells * (w * h + _OVERHEAD) <= budget:
+        return Plan(cells)
+    coarse = math.ceil(w / 2 + 0.5) * math.ceil(h / 2 + 0.5) + _OVERHEAD
+    return Plan(min(cells, int(budget // coarse)), step=2)
+
+
+def nearest_first(grid: Size, centre: GridPoint, most: int = _MOST_CELLS) -> list[GridPoint]:
+    """Cells of a grid, the nearest to one of them first.
+
+    >>> nearest_first(Size(5, 2), GridPoint(1, 0), 4)
+    [GridPoint(x=1, y=0), GridPoint(x=0, y=0), GridPoint(x=2, y=0), GridPoint(x=1, y=1)]
+    """
+    w, h = int(grid.w), int(grid.h)
+    # Of a large grid only the surroundings: as far as so many cells reach, even from a corner or along a border.
+    reach = 2 * math.isqrt(most) + 2
+    left, right = _around(centre.x, max(reach, most // h + 1), w)
+    top, bottom = _around(centre.y, max(reach, most // w + 1), h)
+    away = (np.arange(left, right) - centre.x)[None] ** 2 + (np.arange(top, bottom) - centre.y)[:, None] ** 2
+    rows, columns = np.unravel_index(np.argsort(away, axis=None, kind="stable")[:most], away.shape)
+    return [GridPoint(x, y) for x, y in zip((columns + left).tolist(), (rows + top).tolist(), strict=True)]
+
+
+def _around(place: int, reach: int, count: int) -> tuple[int, int]:
+    return max(0, place - reach), min(count, place + reach + 1)
+
+
+class Residents:
+    """The maps of one view. Hints come on the main thread, maps are made on the worker's.
+
+    Args:
+        rf: the estimator.
+        send: called on the worker's thread with maps that all pages are to hold.
+        replan: called there with the view and its new plan: the network is slower than it was taken to be.
+        changed: called there with the view: its weights are others than when its maps were made.
+    """
+
+    def __init__(
+        self,
+        rf: ReceptiveField,
+        send: Callable[[View, Sequence[tuple[GridPoint, Levels]]], None],
+        replan: Callable[[View, Plan], None],
+        changed: Callable[[View], None],
+    ) -> None:
+        self._rf = rf
+        self._send, self._replan, self._changed = send, replan, changed
+        self._lock = threading.Lock()
+        self._view: View | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop all maps, and make no more until another view is shown."""
+        self.show(None, Plan(0))
+
+    def show(self, view: View | None, plan: Plan) -> None:
+        """Hold the maps of another view."""
+        with self._lock:
+            self._view, self._plan = view, plan
+            self._broken: Plan | None = None  # the plan before the network failed
+            self._maps: dict[GridPoint, Levels] = {}
+            self._sent: set[GridPoint] = set()
+            self._sent_at = 0.0
+            self._order: list[GridPoint] = []
+            self._focus: GridPoint | None = None
+            self._leases: dict[str, float] = {}
+            self._mark: int | None = None
+            self._marked = False
+            self._times: deque[float] = deque(maxlen=5)
+
+    @property
+    def _seconds(self) -> float:
+        """For one map; infinite while that is not known. The least of the last ones: some were compiled first."""
+        return min(self._times, default=math.inf)
+
+    @property
+    def slow(self) -> bool:
+        """Whether a click would notice that it waits for a batch."""
+        return _BATCH < self._seconds < math.inf
+
+    def hint(self, hint: Hint) -> bool:
+        """A page tells where its pointer is; whether there is something to do about it."""
+        now = time.monotonic()
+        with self._lock:
+            view = self._view
+            if view is None or hint.revision != view.revision or not self._plan.cells:
+                return False
+            known = hint.client in self._leases
+            self._leases = {client: until for client, until in self._leases.items() if until > now - 60}
+            self._leases[hint.client] = now + LEASE if hint.shown else 0.0
+            if not hint.shown:
+                return False
+            lost = hint.held < len(self._sent) and now - self._sent_at > _LOST
+            if lost or not known:
+                self._sent.clear()
+                self._focus = None
+            focus = GridPoint(min(hint.cell.x, int(view.grid.w) - 1), min(hint.cell.y, int(view.grid.h) - 1))
+            if focus != self._focus:
+                self._focus = focus
+                self._order = nearest_first(view.grid, focus, self._plan.cells)
+                if self._plan.cells < view.grid.w * view.grid.h:
+                    self._sent.intersection_update(self._order)  # pages drop the farthest themselves
+            return True
+
+    def keep(self, view: View, cell: GridPoint, levels: Levels) -> None:
+        """An answer, which all pages have got, is a map like the others."""
+        with self._lock:
+            if view is not self._view:
+                return
+            mended, self._broken = self._broken, None
+            self._plan = mended or self._plan
+            if self._plan.cells:
+                self._maps[cell] = levels
+                self._sent.add(cell)
+        if mended is not None:
+            self._replan(view, mended)
+
+    def recheck(self) -> bool:
+        """The weights may be others by now; whether there is anything that depends on them."""
+        with self._lock:
+            self._marked = False
+            return bool(self._maps)
+
+    def produce(self, check: Check) -> bool:
+        """Make maps and send them for a while, as long as somebody looks and no cell of the notebook runs.
+
+        Returns:
+            Whether there is more to be made.
+        """
+        view, end = self._view, time.monotonic() + _SLICE
+        if view is None or view.field is not self._rf.field or cell_runs():
+            return False
+        packed: list[tuple[GridPoint, Levels]] = []
+        opened = time.monotonic()
+        try:
+            if self._weights_changed(view):
+                return False
+            while time.monotonic() < end:
+                check()
+                some = self._next(view)
+                if not some:
+                    return False
+                packed += self._make(view, some)
+                if time.monotonic() - opened > _PACK or sum(m.values.size for _, m in packed) > _PACKED:
+                    self._send(view, packed)
+                    packed, opened = [], time.monotonic()
+            return True
+        except Cancelled:
+            raise
+        except Exception:  # it waits for somebody who asks
+            self._broken, self._plan = self._plan, Plan(0)
+            self._replan(view, self._plan)
+            return False
+        finally:
+            if packed:
+                self._send(view, packed)
+
+    def _weights_changed(self, view: View) -> bool:
+        if self._marked:
+            return False
+        mark = self._rf.network.weights_mark()
+        before, self._mark, self._marked = self._mark, mark, True
+        if before in (None, mark):
+            return False
+        self.forget()
+        self._changed(view)
+        return True
+
+    def _next(self, view: View) -> list[GridPoint]:
+        """The cells that are to be made together next."""
+        if cell_runs():
+            return []
+        with self._lock:
+            if view is not self._view or max(self._leases.values(), default=0.0) < time.monotonic():
+                return []
+            self._order = [cell for cell in self._order if cell not in self._sent]
+            fitting = [size for size in _BATCHES if size * self._seconds <= _BATCH]
+            return self._order[: max(fitting, default=1)]
+
+    def _make(self, view: View, cells: Sequence[GridPoint]) -> list[tuple[GridPoint, Levels]]:
+        """The maps of some cells, and note that they are sent."""
+        missing = [cell for cell in cells if cell not in self._maps]
+        begin = time.perf_counter()
+        patches: list[Patch] = list(
+            self._rf.gradient_patches(missing, view.image, view.channel, at_once=len(missing)) if missing else ()
+        )
+        made = {cell: levels_of(patch, step=self._plan.step) for cell, patch in zip(missing, patches, strict=True)}
+        if missing:
+            self._pace(view, (time.perf_counter() - begin) / len(missing))
+        with self._lock:
+            if view is not self._view:
+                return []
+            self._maps.update(made)
+            self._sent.update(cells)
+            self._sent_at = time.monotonic()
+            maps = [(cell, self._maps[cell]) for cell in cells]
+            if len(self._maps) > 1.2 * self._plan.cells + max(_BATCHES):
+                kept = set(nearest_first(view.grid, self._focus or cells[0], self._plan.cells))
+                self._maps = {cell: levels for cell, levels in self._maps.items() if cell in kept}
+            return maps
+
+    def _pace(self, view: View, seconds: float) -> None:
+        """So long did one map take; of slow networks fewer are made, of very slow ones none."""
+        self._times.append(seconds)
+        most = 0 if self._seconds > _SLOWEST else int(_WORK / self._seconds)
+        if len(self._times) < (self._times.maxlen or 0) or most >= self._plan.cells:
+            return
+        with self._lock:
+            self._plan = self._plan._replace(cells=most)
+            self._order = self._order[:most]
+        self._replan(view, self._plan)

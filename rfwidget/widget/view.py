@@ -1,0 +1,60 @@
+"""What a widget shows: one layer of a measured network on one image."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rfwidget._measure.memory import MAX_SHOWN_CELLS
+from rfwidget.geometry import FieldGeometry
+from rfwidget.types import GridPoint, GridShape, Size
+
+
+class View(NamedTuple):
+    """One layer of a measured network on one image.
+
+    Attributes:
+        revision: grows with every new view of a widget.
+        field: receptive fields of all cells.
+        input_shape: the model's input.
+        grid: the layer's grid.
+        channels: of the layer's output.
+        layer: name of the layer.
+        image: model input, float32 ``(h, w, c)``.
+        picture: what is shown of it, uint8 RGB.
+        channel: of the output whose gradient maps are shown; None: the mean of all.
+        photo: the photograph that it was made of, uint8 RGB of any size; None: there is none.
+        said: the image, and what goes into the model, in words.
+    """
+
+    revision: int
+    field: FieldGeometry
+    input_shape: GridShape
+    grid: Size
+    channels: int
+    layer: str
+    image: npt.NDArray[np.float32]
+    picture: npt.NDArray[np.uint8]
+    channel: int | None = None
+    photo: npt.NDArray[np.uint8] | None = None
+    said: str = ""
+
+    @property
+    def sharpest(self) -> npt.NDArray[np.uint8]:
+        """The photograph, or else what there is."""
+        return self.picture if self.photo is None else self.photo
+
+    @property
+    def few_cells(self) -> bool:
+        """Whether the output can be shown as a picture of one pixel per cell."""
+        return self.grid.w * self.grid.h <= MAX_SHOWN_CELLS
+
+
+def nearest_cell(view: View, centre: tuple[float, float] | None) -> GridPoint:
+    """The cell whose receptive field is centred nearest to a place of the image; without one, the central cell."""
+    if centre is None:
+        return GridPoint(int(view.grid.w) // 2, int(view.grid.h) // 2)
+    x, y = centre
+    return GridPoint(view.field.x.nearest(x, int(view.grid.w)), view.field.y.nearest(y, int(view.grid.h)))

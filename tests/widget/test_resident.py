@@ -1,0 +1,369 @@
+"""Gradient maps that pages hold before anybody asks: made when somebody looks, nearest first, and in nobody's way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from rfwidget import RFWidget
+from rfwidget.network import Patch
+from rfwidget.types import GridPoint, Size
+from rfwidget.widget import notebook, resident
+from rfwidget.widget import rf_widget as module
+from rfwidget.widget.heat import levels_of
+from rfwidget.widget.resident import nearest_first, plan
+from tests.box_filter import BoxReceptiveField
+from tests.widget.live_page import LivePage, all_ended, worker_threads
+
+CELLS = 14 * 18
+
+
+@pytest.fixture
+def widget() -> Iterator[RFWidget]:
+    made = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3), selected=(3, 4))
+    assert made.wait(20, background=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(widget: RFWidget) -> LivePage:
+    return LivePage(widget)
+
+
+def hint(page: LivePage, *cell: int, held: int = 0, shown: bool = True, client: str = "page") -> None:
+    page.tell(kind="hint", client=client, revision=page.state.revision, cell=list(cell), held=held, shown=shown)
+
+
+def maps(page: LivePage) -> list[tuple[tuple[int, ...], dict[str, Any], bytes]]:
+    """Cell, head and bytes of each map that has come, in their order."""
+    found = []
+    for content, buffers in page.messages:
+        if content["kind"] != "maps":
+            continue
+        assert content["revision"] == page.state.revision
+        start = 0
+        for head in content["maps"]:
+            left, top, right, bottom = head["box"]
+            size = (right - left) * (bottom - top) // head["step"] ** 2
+            found.append((tuple(head["cell"]), head, bytes(buffers[0])[start : start + size]))
+            start += size
+        assert start == len(buffers[0])
+    return found
+
+
+def test_nothing_is_made_before_a_page_looks(widget: RFWidget, page: LivePage) -> None:
+    assert page.state.live_cells == CELLS
+    time.sleep(0.3)
+    assert widget.wait(20, background=True)
+    assert page.got("maps") == []
+
+
+def test_all_cells_come_the_nearest_first_each_with_its_own_map(widget: RFWidget, page: LivePage) -> None:
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    found = maps(page)
+    away = [(x - 10) ** 2 + (y - 2) ** 2 for (x, y), _, _ in found]
+    assert away == sorted(away)
+    assert {cell for cell, _, _ in found} == {(x, y) for x in range(14) for y in range(18)}
+    for cell, head, content in found[:: CELLS // 7]:
+        levels = levels_of(widget.rf.gradient_patch(cell))
+        assert (tuple(head["box"]), head["full"], head["weight"]) == (levels.box, levels.full, levels.weight)
+        assert content == levels.values.tobytes()
+    assert len(page.got("maps")) < CELLS / 4, "many travel together"
+
+
+def test_what_has_been_sent_is_not_sent_again_unless_it_was_lost(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    hint(page, 3, 3, held=CELLS)
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) == CELLS
+    monkeypatch.setattr(resident, "_LOST", 0.0)
+    with_gradients(widget, monkeypatch, lambda _: pytest.fail("what is there is not made again"))
+    hint(page, 3, 3, held=CELLS - 1)
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) == 2 * CELLS
+
+
+def test_another_page_gets_what_is_there_without_another_gradient(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    with_gradients(widget, monkeypatch, lambda _: pytest.fail("what is there is not made again"))
+    page.messages.clear()
+    hint(page, 0, 0, client="other")
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) == CELLS
+
+
+def with_gradients(widget: RFWidget, monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
+    gradient = widget.rf.network.gradient
+
+    def changed(*call: Any) -> Patch:
+        change(call[1])
+        return gradient(*call)
+
+    monkeypatch.setattr(widget.rf.network, "gradient", changed)
+
+
+def test_a_click_waits_for_one_batch_at_most(widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[GridPoint] = []
+    asked = threading.Event()
+
+    def note(cell: GridPoint) -> None:
+        made.append(cell)
+        if len(made) == 40:
+            asked.set()
+            time.sleep(0.2)  # the click comes while this batch is made
+
+    with_gradients(widget, monkeypatch, note)
+    hint(page, 10, 2)
+    assert asked.wait(20)
+    begun = len(made)
+    page.request(0, 17)
+    assert widget.wait(20)
+    place = made.index(GridPoint(0, 17))
+    assert place - begun < max(resident._BATCHES)
+    assert widget.wait(20, background=True)
+    assert {cell for cell, _, _ in maps(page)} | {(0, 17)} >= {(x, y) for x in range(14) for y in range(18)}
+
+
+def test_a_batch_of_a_slow_network_is_one_map_and_a_very_slow_one_makes_none(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "_SLOWEST", 0.005)
+    with_gradients(widget, monkeypatch, lambda _: time.sleep(0.01))
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert 1 <= len(maps(page)) <= 8
+    assert widget.wait(20)
+    assert page.state.live_cells == 0
+
+
+def test_of_a_network_that_takes_long_for_all_cells_only_the_nearest_are_made(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "_WORK", 0.3)
+    with_gradients(widget, monkeypatch, lambda _: time.sleep(0.01))
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert page.state.live_cells < 31
+    assert 5 <= len(maps(page)) < CELLS / 2
+
+
+def test_a_page_that_nobody_can_see_ends_it_at_once_and_so_does_silence(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    with_gradients(widget, monkeypatch, lambda _: gate.wait(20))
+    hint(page, 10, 2)
+    hint(page, 10, 2, shown=False)
+    gate.set()
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) <= 1
+    monkeypatch.setattr(resident, "LEASE", -1.0)  # as if a page had told of itself long ago
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) <= 1
+
+
+def test_nothing_is_made_while_a_cell_of_the_notebook_runs(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook._CELLS, "running", 1)
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert page.got("maps") == []
+    monkeypatch.setattr(notebook._CELLS, "running", 0)
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) == CELLS
+
+
+def test_closing_ends_it(widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, begun = worker_threads(), threading.Event()
+    with_gradients(widget, monkeypatch, lambda _: (begun.set(), time.sleep(0.01)))
+    hint(page, 10, 2)
+    assert begun.wait(20)
+    threads = worker_threads() | threads
+    widget.close()
+    assert all_ended(threads)
+    assert len(maps(page)) < CELLS
+
+
+def test_off_makes_nothing_and_on_again_makes_all(widget: RFWidget, page: LivePage) -> None:
+    widget.live = False
+    assert page.state.live_cells == 0
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert page.got("maps") == []
+    page.tell(kind="set", name="live", value=True)
+    assert (widget.live, page.state.live_cells) == (True, CELLS)
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) == CELLS
+
+
+def test_another_channel_begins_anew_and_other_colours_do_not(widget: RFWidget, page: LivePage) -> None:
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    revision, rgba = page.state.revision, page.overlay.palette["rgba"]
+    page.messages.clear()
+    widget.signed, widget.heat_scale, widget.colormap = True, "log", "PiYG"
+    assert widget.wait(20, background=True)
+    assert (page.state.revision, page.messages) == (revision, [])
+    assert page.overlay.palette["rgba"] != rgba
+    widget.channel = 1
+    assert widget.wait(20, background=True)
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert page.state.revision > revision
+    assert len(maps(page)) == CELLS
+
+
+def test_a_hint_of_another_revision_or_beyond_the_grid_does_no_harm(widget: RFWidget, page: LivePage) -> None:
+    page.tell(kind="hint", client="page", revision=99, cell=[1, 1], held=0, shown=True)
+    assert widget.wait(20, background=True)
+    assert page.got("maps") == []
+    hint(page, 10**6, 10**6)
+    assert widget.wait(20, background=True)
+    assert maps(page)[0][0] == (13, 17)
+
+
+def test_a_page_that_has_lost_the_news_of_a_view_is_told_again(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = page.state.revision
+    widget.channel = 1
+    assert widget.wait(20, background=True)
+    new, page.state.revision = page.state.revision, old
+    answers = len(page.got("answer"))
+    hint(page, 1, 1)
+    assert widget.wait(20, background=True)
+    assert page.state.revision == old, "it may still be on its way"
+    monkeypatch.setattr(module, "_LOST", 0.0)
+    hint(page, 1, 1)
+    assert widget.wait(20, background=True)
+    assert page.state.revision == new
+    assert len(page.got("answer")) == answers + 1
+
+
+def test_errors_wait_for_somebody_who_asks(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with_gradients(widget, monkeypatch, lambda _: 1 // 0)
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert (page.state.live_cells, page.state.state, page.got("maps")) == (0, "ready", [])
+    assert "Traceback" not in capfd.readouterr().err
+    page.request(1, 1)
+    assert widget.wait(20)
+    assert page.state.state == "error"
+    monkeypatch.undo()
+    page.request(1, 1, seq=2)
+    assert widget.wait(20)
+    assert (page.state.live_cells, page.state.state) == (CELLS, "ready")
+    hint(page, 10, 2, held=1)
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) >= CELLS - 1
+
+
+def test_when_a_cell_of_the_notebook_has_changed_the_weights_everything_is_shown_anew(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    revision = page.state.revision
+    end_of_cell()
+    assert widget.wait(20, background=True)
+    assert page.state.revision == revision
+    monkeypatch.setattr(widget.rf.network, "weights_mark", lambda: 7)
+    end_of_cell()
+    assert widget.wait(20, background=True)
+    assert widget.wait(20, background=True)
+    assert page.state.revision == revision + 1
+    page.messages.clear()
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) == CELLS
+
+
+def end_of_cell() -> None:
+    notebook._CELLS._begin(None)
+    notebook._CELLS._end(None)
+
+
+def test_cells_are_counted_by_the_events_of_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = InteractiveShell()
+    cells = notebook._Cells()
+    monkeypatch.setattr(notebook, "get_ipython", lambda: shell)
+    monkeypatch.setattr(notebook, "_CELLS", cells)
+    heard: list[int] = []
+    shell.push({"run": lambda: notebook.cell_runs()})
+
+    shell.push({"attach": lambda: heard.append(notebook.CellListener(lambda: heard.append(2)) and 1)})
+    shell.run_cell("attach(); inside = run()")  # listened to from within a cell that has begun before
+    assert (shell.user_ns["inside"], notebook.cell_runs()) == (True, False)
+    listener = notebook.CellListener(lambda: heard.append(3))
+    shell.run_cell("inside = run(); 1 / 0")
+    assert (shell.user_ns["inside"], notebook.cell_runs(), heard[-1]) == (True, False, 3)
+    shell.run_cell("get_ipython().run_cell('pass'); inside = run()")  # one within the other
+    assert (shell.user_ns["inside"], notebook.cell_runs()) == (True, False)
+    del listener
+    shell.run_cell("pass")
+    assert heard.count(3) == 2
+
+
+def test_a_small_budget_holds_coarse_maps_and_a_smaller_one_fewer(widget: RFWidget, page: LivePage) -> None:
+    view = widget.view
+    assert view is not None
+    one = 12 * 6 + resident._OVERHEAD
+    assert plan(view, CELLS * one) == (CELLS, 1)
+    assert plan(view, CELLS * one - 1).step == 2
+    few = plan(view, 10_000)
+    assert few.step == 2
+    assert 0 < few.cells < CELLS
+    assert plan(view, 0).cells == 0
+    assert page.state.live_cells == CELLS
+
+
+def test_coarse_maps_travel_as_such_and_an_answer_is_exact(
+    page: LivePage, widget: RFWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resident, "_OVERHEAD", 10**5)
+    widget.live_budget = 1
+    assert 0 < page.state.live_cells < 11
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    found = maps(page)
+    assert len(found) == page.state.live_cells
+    assert {head["step"] for _, head, _ in found} == {2}
+    page.request(10, 2)
+    assert widget.wait(20)
+    assert page.got("answer")[-1]["step"] == 1
+
+
+@pytest.mark.parametrize("budget", [-1, 5000, 1.5, "many", None])
+def test_a_budget_that_is_none_is_refused(widget: RFWidget, budget: Any) -> None:
+    with pytest.raises(ValueError, match="live_budget"):
+        widget.live_budget = budget
+
+
+@pytest.mark.parametrize(("w", "h"), [(5, 3), (40, 7), (1, 300), (300, 2), (200, 150)])
+@pytest.mark.parametrize("most", [1, 30, 2000])
+def test_the_nearest_cells_are_the_nearest_wherever_the_pointer_is(w: int, h: int, most: int) -> None:
+    for x, y in ((0, 0), (w - 1, h - 1), (w // 2, h // 3)):
+        found = nearest_first(Size(w, h), GridPoint(x, y), most)
+        away = np.sort(((np.arange(w) - x) ** 2)[None] + ((np.arange(h) - y) ** 2)[:, None], axis=None)[:most]
+        assert [(cell.x - x) ** 2 + (cell.y - y) ** 2 for cell in found] == away.tolist()
+        assert len(set(found)) == len(found)
