@@ -440,6 +440,10 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
         lambda t, v: setattr(t.widget, "height", v),
         [(10, "120..4000"), (None, "height is None"), (NAN, "height is nan"), ("480", "height is '480'")],
     ),
+    "widget.live_budget": (
+        lambda t, v: setattr(t.widget, "live_budget", v),
+        [(-1, "live_budget is -1"), (None, "live_budget is None"), (NAN, "is nan"), ("64", "live_budget is '64'")],
+    ),
     "widget.query": (
         lambda t, v: setattr(t.widget, "query", v),
         [
@@ -458,7 +462,7 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
         f"widget.{name}": (lambda t, v, name=name: setattr(t.widget, name, v), FLAGS)  # type: ignore[misc]
         for name in (
             *("show_heat", "show_dots", "show_rectangles", "show_first", "show_central", "show_last", "show_naive"),
-            *("show_pixels", "spotlight", "show_erf", "asking", "signed"),
+            *("show_pixels", "spotlight", "show_erf", "asking", "signed", "live"),
         )
     },
 }
