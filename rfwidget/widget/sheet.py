@@ -156,7 +156,8 @@ def _column(whole: Image.Image, pen: _Pen, sheet: Sheet, x: float, y: float) -> 
         long = max(h * zoom, 40)
         _ramp(pen, x + w * zoom + 12, y + 18, 10, long, MAP_COLOURS)
         for at, limit in ((0.0, sheet.reach[1]), (0.5, sum(sheet.reach) / 2), (1.0, sheet.reach[0])):
-            pen.text(x + w * zoom + 28, y + 18 + at * (long - 12), f"{limit:.3g}", 10, _DIM)
+            words = f"{limit:.3g}".replace("-", "\u2212")
+            pen.text(x + w * zoom + 28, y + 18 + at * (long - 12), words, 10, _DIM)
         y += 18 + long
     y = _rule(pen, x, y + 10)
     at = x
@@ -256,7 +257,6 @@ def _strip(pen: _Pen, sheet: Sheet, width: float, y: float) -> None:
         colour = _CHOSEN if row["name"] == sheet.layer else _PALE if length > side or row["unproductive"] else _BARS
         gap = min(1.0, step / 5)
         pen.box(left + number * step, base - place(length), left + (number + 1) * step - gap, base, colour)
-    right = left + step * len(sheet.rows)
     pen.dashes(left, base - place(side), right, (3, 3), _INK, 1)
     name = str(side) if sheet.image[0] == sheet.image[1] else f"{sheet.image[0]}\u00d7{sheet.image[1]}"
     pen.text(right + 6, base - place(side) - 7, f"image {name}", 10, _DIM)
