@@ -9,7 +9,7 @@ it("tells what a cell sees, by how much that overhangs, and how large it is", ()
   expect(reportOn([0, 0], field, null, image)).toEqual({
     name: "(0, 0)",
     lines: [
-      ["sees", "x \u221210 \u2013 24, y \u22125 \u2013 28", "overhangs 10 left, 5 top"],
+      ["sees", "x \u221210 \u2013 24, y \u22125 \u2013 28", "overhangs \u2190 10 \u2191 5"],
       ["size", "34 \u00d7 33 px", "stride 4 \u00d7 5"],
       ["50 % within", "\u2026", ""],
       ["95 % within", "\u2026", ""],

@@ -47,18 +47,18 @@ function massLine(share: number, box: Box, rect: Rect, [width, height]: Cell): [
   return [`${Math.round(share * 100)} % within`, size, `${Math.round(part * 100)} % of the area`];
 }
 
-/** By how much a field reaches beyond the image: "overhangs 12 px left, 3 px top". */
+/** By how much a field reaches beyond the image: "overhangs ← 12 ↑ 3", in pixels. */
 function overhang([left, top, right, bottom]: Rect, [width, height]: Cell): string {
   const sides: [string, number][] = [
-    ["left", -left],
-    ["top", -top],
-    ["right", right - width],
-    ["bottom", bottom - height],
+    ["\u2190", -left],
+    ["\u2191", -top],
+    ["\u2192", right - width],
+    ["\u2193", bottom - height],
   ];
   const out = sides
     .filter(([, by]) => by > 0 && Number.isFinite(by))
-    .map(([side, by]) => `${formatNumber(by)} ${side}`);
-  return out.length ? `overhangs ${out.join(", ")}` : "";
+    .map(([side, by]) => `${side} ${formatNumber(by)}`);
+  return out.length ? `overhangs ${out.join(" ")}` : "";
 }
 
 function span(low: number, high: number): string {

@@ -121,7 +121,9 @@ export class LayerStrip {
 
   #report(): void {
     const row = this.#state.layers[this.#hovered ?? this.#indexOf(this.#chosen)];
-    say(this.#caption, row ? this.#describe(row) : "");
+    const words = row ? this.#describe(row) : "";
+    say(this.#caption, words);
+    assign(this.#caption, { title: words });
     say(this.#background, this.#state.background);
   }
 

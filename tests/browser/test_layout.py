@@ -249,6 +249,7 @@ def test_of_five_hundred_layers_each_can_be_pointed_at_and_keys_lead_to_the_next
     widths = bars.evaluate_all("bars => bars.map(bar => bar.getBoundingClientRect().width)")
     assert min(widths) >= 3
     assert_nothing_is_cut_off(sized)
+    assert box_of(page.locator(".rfwidget-stage"))["height"] <= 700
     expect(caption).to_contain_text("relu30: 83 \u00d7 83 px, stride 2")  # 21 * 2 + 10 * 4 + 1
     chosen = page.locator(".rfwidget-bar[aria-selected=true]")
     strip = box_of(page.locator(".rfwidget-bars"))
