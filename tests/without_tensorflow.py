@@ -26,7 +26,7 @@ def python_without_tensorflow() -> Path:
     with (_KEPT / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "complete").exists():
-            for old in _KEPT.glob("without-tensorflow-*"):  # of other requirements: it is a gigabyte
+            for old in _KEPT.glob("without-tensorflow-*"):  # of other requirements: it takes 1.7 GB
                 shutil.rmtree(old)
             venv.create(place, with_pip=True)
             install = [str(place / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

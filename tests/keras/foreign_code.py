@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 from keras import layers
 
 Shape = tuple[int, int, int]
@@ -83,6 +82,8 @@ class Case(NamedTuple):
 
 def runner(case: Case, model: Any) -> Callable[[Any], Any]:
     """The model as a function of some images, drawn once for rows and columns."""
+    import tensorflow as tf  # what else is here serves other backends too
+
     count = max(case.shape[:2])
     drawn = tf.function(model, autograph=False)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,6 +79,13 @@ def test_all_backends_say_the_same_of_the_same_models(
         most = np.abs(expected_map).max()
         assert most > 0, name
         np.testing.assert_allclose(found.maps[name] / most, expected_map / most, atol=2e-5, rtol=0, err_msg=name)
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_code_of_the_backend_is_as_exact_as_that_of_keras(backend: str) -> None:
+    """Every cell of every layer, against a black box; see `tests.keras.raw_cases`."""
+    said = run(backend, "-m", "tests.keras.raw_cases")
+    assert re.fullmatch(r"\d\d compared\n", said), said
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", *OTHERS])
