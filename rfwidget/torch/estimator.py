@@ -354,7 +354,7 @@ _CONVOLUTIONS: dict[int, tuple[Any, Any]] = {
 def _other_order(channels: int, lengths: Sequence[int], own: Sequence[int]) -> str:
     """The end of a message, where a shape may have been written in another order, or for another kind of input."""
     if len(own) != len(lengths) + 1:
-        return f". The module's first convolution would expect {RANKS[len(own) - 1].channels_first}"
+        return f": expected {RANKS[len(own) - 1].channels_first}, as the module's first convolution takes it"
     if channels == own[-1]:
         return ""
     right = (own[-1], channels, *lengths[:-1]) if lengths[-1] == own[-1] else (own[-1], *lengths)

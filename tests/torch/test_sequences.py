@@ -219,7 +219,7 @@ def test_shapes_that_are_none_are_refused(shape: tuple[int, ...], words: str) ->
 
 
 def test_a_signal_of_the_wrong_kind_is_refused_in_words() -> None:
-    with pytest.raises(ReceptiveFieldError, match=r"would expect \(channels, height, width\)"):
+    with pytest.raises(ReceptiveFieldError, match=r"expected \(channels, height, width\), as the module"):
         TorchReceptiveField(nn.Conv2d(3, 4, 3)).compute((3, 100))
     rf = TorchReceptiveField(nn.Conv1d(3, 4, 3))
     rf.compute((3, 100))
