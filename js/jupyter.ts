@@ -49,16 +49,29 @@ export function hasLostKernel(element: HTMLElement): boolean {
 
 /** Whether JupyterLab's own connection calls the kernel idle; false where nobody knows, as in other hosts. */
 export function isKernelIdle(model: KernelModel): boolean {
-  return (model.widget_manager as { kernel?: { status?: unknown } | null }).kernel?.status === "idle";
+  return (model.widget_manager as { kernel?: { status?: unknown } | null } | undefined)?.kernel?.status === "idle";
+}
+
+/**
+ * What to send along to be called when the kernel is idle again after a message; nothing where managers know no kernels:
+ * marimo takes callbacks for a function.
+ */
+export function whenIdle(model: KernelModel, callback: () => void): Parameters<KernelModel["send"]>[1] {
+  const status = (reply: unknown) => saysIdle(reply) && callback();
+  return "kernel" in (model.widget_manager ?? {}) ? { iopub: { status } } : undefined;
 }
 
 /** Whether a kernel's status message says that it has become idle. */
-export function saysIdle(reply: unknown): boolean {
+function saysIdle(reply: unknown): boolean {
   return (reply as { content?: { execution_state?: unknown } } | null)?.content?.execution_state === "idle";
 }
 
 /** The model of ipycanvas' MultiCanvas under the overlay; null if there is none, or it cannot be found. */
 export async function findCanvas(model: KernelModel): Promise<unknown> {
   const id = model.get("canvas");
-  return id ? await model.widget_manager.get_model(id).catch(() => null) : null;
+  try {
+    return id ? await model.widget_manager.get_model(id) : null;
+  } catch {
+    return null; // marimo, say, shows no other widgets
+  }
 }

@@ -53,6 +53,22 @@ it("a view leaves nothing behind, and the others go on", async () => {
   expect(second.querySelector<HTMLElement>(".rfwidget-overlay")?.dataset.grid).toBe("7x5");
 });
 
+it("makes a stage of its own where ipywidgets makes none, and takes it away again", () => {
+  const model = new FakeModel();
+  const [alone, staged] = [document.createElement("div"), document.createElement("div")];
+  const stage = document.createElement("div");
+  stage.className = "rfwidget-stage";
+  stage.append(staged);
+  document.body.append(alone, stage);
+  const render = load(model);
+  const close = render(alone);
+  render(staged);
+  expect(alone.querySelectorAll(".rfwidget-page > .rfwidget-stage .rfwidget-overlay")).toHaveLength(1);
+  expect(staged.querySelector(".rfwidget-stage")).toBeNull();
+  close();
+  expect(alone.childElementCount).toBe(0);
+});
+
 it("sizes are set on the view's own elements, never on the host's", () => {
   const el = document.createElement("div");
   load(new FakeModel())(el);

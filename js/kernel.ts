@@ -9,6 +9,7 @@ import type { AnyWidget, InitializeProps, RenderProps } from "@anywidget/types";
 import { KernelHost } from "./hosts/kernel-host.js";
 import { settle } from "./jupyter.js";
 import type { SyncedState } from "./protocol.js";
+import { html } from "./view/dom.js";
 import { mount } from "./view/overlay.js";
 
 function widget() {
@@ -21,12 +22,28 @@ function widget() {
     render({ model, el }: Pick<RenderProps<SyncedState>, "model" | "el">) {
       host ??= new KernelHost(model);
       const life = new AbortController();
-      mount(el, host, life.signal);
-      settle(el, life.signal);
-      host.shownIn(el, life.signal);
-      return () => life.abort();
+      const place = isAlone(el) ? stageIn(el) : el;
+      mount(place, host, life.signal);
+      settle(place, life.signal);
+      host.shownIn(place, life.signal);
+      return () => {
+        life.abort();
+        if (place !== el) el.replaceChildren();
+      };
     },
   };
+}
+
+/** Whether an element stands in a page without the stage that ipywidgets' boxes make: marimo shows this widget alone. */
+function isAlone(element: HTMLElement): boolean {
+  return element.isConnected && !element.closest(".rfwidget-stage");
+}
+
+/** A stage of its own; the place of the overlay in it. */
+function stageIn(element: HTMLElement): HTMLElement {
+  const place = html("div", "");
+  element.append(html("div", "rfwidget-page", {}, [html("div", "rfwidget-stage", {}, [place])]));
+  return place;
 }
 
 export default widget satisfies AnyWidget<SyncedState>;

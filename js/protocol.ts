@@ -122,6 +122,14 @@ export interface Contours {
   levels: { share: number; loops: number[][] }[];
 }
 
+/** What lies under all marks. */
+export interface Scene {
+  /** Address of the photograph; "" if there is none but the model's own pixels. */
+  photo: string;
+  /** Address of the image as the model gets it. */
+  pixels: string;
+}
+
 /** A drawn thing of a scene, in CSS pixels of the stage; `part` is what switches it on and off. */
 export type SceneMark = { part: string } & (
   | { kind: "dots"; at: number[]; radius: number; colour: string }
@@ -203,6 +211,8 @@ export interface SyncedState {
   thumbnails: Thumbnails | null;
   /** What the view draws under its own marks: the tags, and while it is zoomed all that the canvas draws otherwise. */
   marks: SceneMark[];
+  /** What lies under them, for a page that has no canvas; null: the canvas has it. */
+  scene: Scene | null;
   palette: Palette | null;
   /** How many cells' heat maps a page is to hold before anybody asks; 0: none. */
   live_cells: number;
@@ -247,7 +257,7 @@ export interface Upload {
 /** Browser to kernel: make something, as `ACTIONS` in rfwidget/widget/overlay.py. */
 export interface Action {
   kind: "act";
-  name: "png" | "code" | "page" | "channels";
+  name: "png" | "code" | "page" | "channels" | "scene";
 }
 
 /** Browser to kernel: whether the picture is magnified, and so the page draws what a canvas would draw too fat. */

@@ -60,6 +60,7 @@ export const STATE: SyncedState = {
   input: "",
   thumbnails: null,
   marks: [],
+  scene: null,
   palette: PALETTE,
   live_cells: 0,
 };

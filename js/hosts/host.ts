@@ -1,6 +1,6 @@
 /** Whoever owns the state that a view shows: a kernel (kernel-host.ts), or a page with embedded pictures (page-host.ts). */
 
-import type { Action, Box, Cell, Picture, SyncedState } from "../protocol.js";
+import type { Action, Box, Cell, Picture, Scene, SyncedState } from "../protocol.js";
 import type { Live } from "./resident.js";
 
 /** What the host is doing. */
@@ -8,14 +8,6 @@ export interface Activity {
   state: "ready" | "busy" | "error" | "disconnected";
   text: string;
   error: { message: string; details: string } | null;
-}
-
-/** What lies under all marks. */
-export interface Scene {
-  /** Address of the photograph; "" if there is none but the model's own pixels. */
-  photo: string;
-  /** Address of the image as the model gets it. */
-  pixels: string;
 }
 
 export interface Host {

@@ -235,6 +235,26 @@ describe("the kernel's state", () => {
     await open({ canvas: "closed" });
     expect(host.painted).toBeUndefined();
   });
+
+  it("asks for the photograph once where there is no MultiCanvas, and only there", async () => {
+    await open();
+    expect(model.told).toEqual([]);
+    await open({ canvas: "closed" });
+    expect(model.told).toEqual([{ kind: "act", name: "scene" }]);
+    model.change({ scene: { photo: "data:,a", pixels: "data:,b" } });
+    host.shownIn(document.createElement("div"), life.signal);
+    await settled();
+    expect(model.told).toHaveLength(1);
+    expect(host.scene?.photo).toBe("data:,a");
+  });
+
+  it("sends no callbacks along where managers know no kernels: marimo would call them", async () => {
+    await open({ canvas: "" });
+    const send = vi.spyOn(model, "send");
+    vi.spyOn(model, "widget_manager", "get").mockReturnValue({ get_model: async () => null } as never);
+    host.request([1, 1]);
+    expect(send.mock.calls.at(-1)?.[1]).toBeUndefined();
+  });
 });
 
 describe("after a reload", () => {

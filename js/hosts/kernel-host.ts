@@ -9,7 +9,7 @@
 
 import type { AnyModel } from "@anywidget/types";
 import { rectOf, sameCell } from "../geometry.js";
-import { findCanvas, hasLostKernel, isKernelIdle, saysIdle } from "../jupyter.js";
+import { findCanvas, hasLostKernel, isKernelIdle, whenIdle } from "../jupyter.js";
 import {
   type Action,
   type Addressed,
@@ -25,6 +25,7 @@ import {
   type PageMessage,
   type Picture,
   parseMessage,
+  type Scene,
   type SyncedState,
   type Upload,
 } from "../protocol.js";
@@ -49,7 +50,6 @@ const timer: Timer = (milliseconds, callback) => {
 
 export class KernelHost implements Host {
   readonly offered = null;
-  readonly scene = null;
   readonly #life = new AbortController();
   readonly #model: AnyModel<SyncedState>;
   readonly #client = randomName();
@@ -59,6 +59,8 @@ export class KernelHost implements Host {
   readonly #maps = new ResidentMaps();
   readonly #hints: Hints;
   #counting = false;
+  /** There is no canvas: the photograph has been asked for. */
+  #bare = false;
   #painter: Painter | null = null;
   /** The cell under the pointer, until another one is selected. */
   #hovered: Cell | null = null;
@@ -102,6 +104,10 @@ export class KernelHost implements Host {
 
   get<K extends keyof SyncedState>(name: K): SyncedState[K] {
     return this.#model.get(name);
+  }
+
+  get scene(): Scene | null {
+    return this.#model.get("scene");
   }
 
   get selected(): Cell | null {
@@ -226,8 +232,8 @@ export class KernelHost implements Host {
   #request(seq: number, cell: Cell): boolean {
     const revision = this.#model.get("revision");
     // Idle again after this very message: the handler has run, so an acknowledgement that has not come is lost.
-    const status = (reply: unknown) => saysIdle(reply) && this.#queue.alive();
-    return this.#send({ kind: "request", client: this.#client, seq, revision, cell }, { iopub: { status } });
+    const idle = whenIdle(this.#model, () => this.#queue.alive());
+    return this.#send({ kind: "request", client: this.#client, seq, revision, cell }, idle);
   }
 
   get #isLive(): boolean {
@@ -250,10 +256,12 @@ export class KernelHost implements Host {
 
   #hint(cell: Cell, shown: boolean): boolean {
     const revision = this.#model.get("revision");
-    const status = (reply: unknown) => saysIdle(reply) && this.#hints.heard();
     const hint = { kind: "hint", client: this.#client, revision, cell, held: this.#maps.size, shown } as const;
     try {
-      this.#model.send(hint, { iopub: { status } });
+      this.#model.send(
+        hint,
+        whenIdle(this.#model, () => this.#hints.heard()),
+      );
       return true;
     } catch {
       return false; // nobody waits for it: whether the kernel has gone shows by what is asked
@@ -426,6 +434,10 @@ export class KernelHost implements Host {
     if (this.#life.signal.aborted || id !== this.#model.get("canvas")) return;
     this.#painter?.close();
     this.#painter = layerPainter(canvas, this.#model.get("heat_layer"), () => void this.#repaint());
+    if (!this.#painter && this.#elements.size > 0 && !this.#bare) {
+      this.#bare = true;
+      this.act("scene");
+    }
     await this.#repaint();
   }
 

@@ -14,10 +14,11 @@ import type {
   LevelMap,
   Palette,
   Picture,
+  Scene,
   SceneMark,
   SyncedState,
 } from "../protocol.js";
-import { type Activity, type Changed, type Host, type Scene, Watchers } from "./host.js";
+import { type Activity, type Changed, type Host, Watchers } from "./host.js";
 import { type Live, ResidentMaps, sizeOf, underPointer } from "./resident.js";
 
 /** One layer, as rfwidget/widget/page.py writes it into the page. */
@@ -78,6 +79,7 @@ const REST: Omit<SyncedState, keyof PageLayer | Exclude<keyof Page, "palette">> 
   show_heat: true,
   background: "",
   choices: [],
+  scene: null,
   notice: "",
   thumbnails: null,
   palette: null,

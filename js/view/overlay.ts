@@ -113,8 +113,7 @@ class View {
     this.#strip = new LayerStrip((name) => host.choose(name), signal);
     const drawings = [this.#contours, this.#marks, this.#found].map(({ element }) => element);
     drawings.push(this.#contours.labels);
-    const photo = host.scene ? [this.#photo.element] : [];
-    const under = [...photo, this.#heat.element, this.#scene.element];
+    const under = [this.#photo.element, this.#heat.element, this.#scene.element];
     this.#sheet = html("div", "rfwidget-all", {}, [...under, ...drawings, this.#scene.tags, this.#root]);
     this.#area = html("div", "rfwidget-area", {}, [this.#sheet]);
     const column = html("div", "rfwidget-column", {}, [this.#readout.element, this.#map.element, this.#show.element]);
@@ -345,6 +344,7 @@ class View {
     const controls = this.#host.get("controls");
     const isOn = (part: string) => controls?.[`show_${part}` as "show_dots"] ?? true;
     this.#scene.draw(this.#host.get("marks"), stageOf(this.#host), stage, isOn);
+    this.#photo.element.hidden = !scene;
     if (!scene) return;
     const exact = !scene.photo || (controls?.show_pixels ?? false);
     this.#photo.draw(exact ? scene.pixels : scene.photo, exact, stage);

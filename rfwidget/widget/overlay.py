@@ -132,8 +132,9 @@ SETTABLE = (
 )
 """What the controls of a page set."""
 
-ACTIONS = ("png", "code", "page", "channels")
-"""What a page can have made: the picture, the line of Python, the standalone page, the sheet of channels."""
+ACTIONS = ("png", "code", "page", "channels", "scene")
+"""What a page can have made: the picture, the line of Python, the standalone page, the sheet of channels, and the
+photograph where no canvas shows it."""
 
 _LONGEST_TEXT = 1000
 """Characters of a text that a page sends."""
@@ -207,6 +208,8 @@ class Overlay(anywidget.AnyWidget):
     marks = t.List(t.Dict(), []).tag(sync=True)
     """What the page draws and not the canvas: the tags, and all marks while it is zoomed, as
     `rfwidget.widget.scene.marks_to_json`."""
+    scene = t.Dict(default_value=None, allow_none=True).tag(sync=True)
+    """The image under it all, for a page without the canvas: `rfwidget.widget.page.pictures_of`; None: it is there."""
     palette = t.Dict(default_value=None, allow_none=True).tag(sync=True)
     """How the bytes of heat maps are coloured: `palette_to_json`; None while it is not known."""
     live_cells = t.Int(0).tag(sync=True)

@@ -151,8 +151,8 @@ def page_bytes(
     _validation.whole("max_bytes", max_bytes, low=1)
     script, style = read_built("standalone.js"), read_built("overlay.css") + _STYLE
     budget = _Budget(max_bytes)
-    pixels, photo = address(png_file(Image.fromarray(exhibit.view.picture, "RGB"))), _photo(exhibit.view)
-    budget.spend(len(script) + len(style) + len(pixels) + len(photo) + len(json.dumps(exhibit.rows)), "the image")
+    pictures = pictures_of(exhibit.view)
+    budget.spend(len(script) + len(style) + sum(map(len, pictures.values())) + len(json.dumps(exhibit.rows)), "the image")
     shown = []
     for place, name in enumerate(exhibit.layers):
         told = partial(_part, progress, place, len(exhibit.layers))
@@ -180,14 +180,18 @@ def page_bytes(
         "height": exhibit.height,
         "controls": {**exhibit.controls_of(exhibit.view), "actions": False},
         "input": exhibit.view.said,
-        "photo": photo,
-        "pixels": pixels,
+        **pictures,
         "shown": shown,
     }
     text = _document(page, script, style)
     content = text.encode("utf-8")
     _Budget(max_bytes).spend(len(content), "all of it together")
     return content
+
+
+def pictures_of(view: View) -> dict[str, str]:
+    """The image of a view as addresses that hold it: the photograph, and the model's own ``pixels``."""
+    return {"photo": _photo(view), "pixels": address(png_file(Image.fromarray(view.picture, "RGB")))}
 
 
 def _photo(view: View) -> str:

@@ -53,7 +53,7 @@ from rfwidget.widget.overlay import (
     Upload,
     palette_to_json,
 )
-from rfwidget.widget.page import DEFAULT_LIMIT, Exhibit, page_bytes, write_page
+from rfwidget.widget.page import DEFAULT_LIMIT, Exhibit, page_bytes, pictures_of, write_page
 from rfwidget.widget.photograph import OWN_IMAGE, ArrayImage, Photograph, SampleImage, ShownImage, read_image
 from rfwidget.widget.png import paint, png_bytes
 from rfwidget.widget.resident import Plan
@@ -234,6 +234,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._scene_key: Any = None
         self._follow_only = False
         self._zoomed = False
+        self._without_canvas = False
+        self._sent: tuple[Any, dict[str, str]] = (None, {})
         self._main = MainThread()
         self._canvas = SceneCanvas()
         self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT)
@@ -727,6 +729,9 @@ class RFWidget(VBox):  # type: ignore[misc]
                 self._overlay.copy(self.code())
             case "page":
                 self._send_page()
+            case "scene":
+                self._without_canvas = True
+                self._show_scene()
             case "channels" if self._view is not None:
                 self._engine.channels(self._view)
 
@@ -894,15 +899,26 @@ class RFWidget(VBox):  # type: ignore[misc]
         scene = self._scene()
         size, layout = scene.layout.image, scene.layout
         tags = tuple(mark for mark in scene.marks if isinstance(mark, Tag))
-        drawn = () if self._zoomed else tuple(mark for mark in scene.marks if not isinstance(mark, Tag))
+        by_page = self._zoomed or self._without_canvas
+        drawn = () if by_page else tuple(mark for mark in scene.marks if not isinstance(mark, Tag))
         self._canvas.show(scene._replace(marks=drawn))
         self._overlay.set(
             image_size=[int(size.w), int(size.h)],
             scale=layout.scale,
             margin=list(layout.margin),
             height=self.height,
-            marks=marks_to_json(scene.marks if self._zoomed else tags),
+            marks=marks_to_json(scene.marks if by_page else tags),
+            scene=self._pictures(),
         )
+
+    def _pictures(self) -> dict[str, str] | None:
+        """The image for a page that shows no canvas."""
+        view = self._view
+        if view is None or not self._without_canvas:
+            return None
+        if self._sent[0] is not view.picture:
+            self._sent = view.picture, pictures_of(view)
+        return self._sent[1]
 
     def _show_controls(self) -> None:
         if self._view is not None:
@@ -1012,6 +1028,10 @@ class RFWidget(VBox):  # type: ignore[misc]
             if self._survey is not None and row.name == self.compare_layer and not row.note:
                 return Layer(row.name, self._survey.field(row.name), row.grid)
         return None
+
+    def _display_(self) -> Overlay:
+        """What marimo shows: the overlay, which draws all by itself there."""
+        return self._overlay
 
     def _ipython_display_(self, **_: Any) -> None:
         """Two outputs: the live view, and the picture that is left when there is no kernel."""

@@ -128,6 +128,25 @@ def test_the_code_the_picture_and_the_page_are_made_for_the_browser(widget: RFWi
     assert files == [("receptive-field.png", b"\x89PNG\r\n\x1a\n"), ("receptive-field.html", b"<!doctyp")]
 
 
+def test_a_page_without_the_canvas_gets_the_photograph_and_all_marks(widget: RFWidget, page: LivePage) -> None:
+    assert page.overlay.scene is None
+    assert {mark["kind"] for mark in page.overlay.marks} == {"tag"}
+    page.tell(kind="act", name="scene")
+    assert {mark["kind"] for mark in page.overlay.marks} == {"tag", "line", "dots"}
+    assert page.overlay.scene["pixels"].startswith("data:image/png;base64,")
+    before = page.overlay.scene
+    widget.show_dots = False
+    assert page.overlay.scene == before
+    assert "dots" not in {mark["kind"] for mark in page.overlay.marks}
+    widget.image = "rings"
+    assert widget.wait(60)
+    assert page.overlay.scene["pixels"] != before["pixels"]
+
+
+def test_marimo_is_given_the_overlay(widget: RFWidget, page: LivePage) -> None:
+    assert widget._display_() is page.overlay
+
+
 def test_a_sheet_shows_the_channels_the_strongest_first(widget: RFWidget, page: LivePage) -> None:
     page.tell(kind="act", name="channels")
     assert widget.wait(60)
