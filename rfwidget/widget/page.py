@@ -152,7 +152,9 @@ def page_bytes(
     script, style = read_built("standalone.js"), read_built("overlay.css") + _STYLE
     budget = _Budget(max_bytes)
     pictures = pictures_of(exhibit.view)
-    budget.spend(len(script) + len(style) + sum(map(len, pictures.values())) + len(json.dumps(exhibit.rows)), "the image")
+    budget.spend(
+        len(script) + len(style) + sum(map(len, pictures.values())) + len(json.dumps(exhibit.rows)), "the image"
+    )
     shown = []
     for place, name in enumerate(exhibit.layers):
         told = partial(_part, progress, place, len(exhibit.layers))
