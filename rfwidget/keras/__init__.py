@@ -37,6 +37,8 @@ try:
         if "keras" not in sys.modules:
             with held_back():
                 importlib.import_module("keras")
+                if "tensorflow" in sys.modules:  # which looks for a GPU at its first operation, and tells at length
+                    sys.modules["tensorflow"].config.list_physical_devices()
         _check_version(sys.modules["keras"].__version__)
 
         from rfwidget.keras.estimator import KerasReceptiveField
