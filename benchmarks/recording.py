@@ -76,7 +76,10 @@ def record(lab: LabPage) -> list[Image.Image]:
     image, widget = overlay.bounding_box(), page.locator(".rfwidget-stage").first.bounding_box()
     assert image is not None, "not on the page"  # noqa: S101
     assert widget is not None, "not on the page"  # noqa: S101
-    clip = FloatRect(x=widget["x"] - 4, y=widget["y"] - 4, width=widget["width"] + 8, height=widget["height"] + 8)
+    strip = page.locator(".rfwidget-strip").first.bounding_box()
+    assert strip is not None, "not on the page"  # noqa: S101
+    # Without the strip of layers, where nothing moves.
+    clip = FloatRect(x=widget["x"], y=widget["y"], width=widget["width"], height=strip["y"] - widget["y"])
     frames = []
     for k in range(FRAMES):
         x, y = (
@@ -111,7 +114,7 @@ def main() -> None:
         append_images=others,
         duration=MILLISECONDS,
         loop=0,
-        quality=55,
+        quality=50,
         method=6,
         minimize_size=True,
     )
