@@ -22,11 +22,25 @@ from tests.browser.jupyter import PATIENCE, LabPage, serve_lab
 
 RECORDING = Path(__file__).resolve().parents[1] / "docs" / "images" / "live.webp"
 CELL = """import keras
+from keras import layers
 from rfwidget import RFWidget
 
-model = keras.applications.VGG16(weights=None)
-RFWidget(model, output_layer="block3_conv3", init_weights=True)"""
-CELLS = 56 * 56
+def build(input_shape):
+    return keras.Sequential([
+        keras.Input(input_shape),
+        layers.Conv2D(32, 5, activation="relu"),
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.AvgPool2D(2),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.Conv2D(64, 3, activation="relu"),
+        layers.AvgPool2D(2),
+        layers.Conv2D(128, 3, activation="relu"),
+        layers.Conv2D(128, 3, activation="relu", name="feature_grid"),
+    ])
+
+keras.utils.set_random_seed(3)
+RFWidget(build, input_shape=(96, 96, 3))"""
+CELLS = 16 * 16
 FRAMES = 48
 MILLISECONDS = 70
 """Of a frame."""
@@ -56,14 +70,20 @@ def record(lab: LabPage) -> list[Image.Image]:
     lab.command("application:toggle-left-area")
     lab.run_all()
     overlay = lab.overlay()
-    page.locator(".rfwidget-stage").first.scroll_into_view_if_needed()
+    page.locator(".rfwidget-strip").first.scroll_into_view_if_needed()
     expect(overlay).to_have_attribute("data-live", str(CELLS), timeout=4 * PATIENCE)
     page.locator(".rfwidget-strip [aria-selected=true]").wait_for(timeout=PATIENCE)
     page.evaluate(ARROW)
+    for _ in range(3):  # the first gradient was compiled
+        overlay.press("Enter")
+        page.wait_for_timeout(500)
     image, widget = overlay.bounding_box(), page.locator(".rfwidget-stage").first.bounding_box()
     assert image is not None, "not on the page"  # noqa: S101
     assert widget is not None, "not on the page"  # noqa: S101
-    clip = FloatRect(x=widget["x"] - 4, y=widget["y"] - 4, width=widget["width"] + 8, height=widget["height"] + 8)
+    strip = page.locator(".rfwidget-strip").first.bounding_box()
+    assert strip is not None, "not on the page"  # noqa: S101
+    # Without the strip of layers, where nothing moves.
+    clip = FloatRect(x=widget["x"], y=widget["y"], width=widget["width"], height=strip["y"] - widget["y"])
     frames = []
     for k in range(FRAMES):
         x, y = (
@@ -90,7 +110,7 @@ def main() -> None:
             executable_path=os.environ.get("RFWIDGET_CHROMIUM") or None, args=CHROMIUM_FLAGS
         ) as browser,
     ):
-        page = browser.new_page(viewport={"width": 1180, "height": 1000})
+        page = browser.new_page(viewport={"width": 1180, "height": 1250})
         first, *others = record(LabPage(page, server))
     first.save(
         RECORDING,
@@ -98,7 +118,7 @@ def main() -> None:
         append_images=others,
         duration=MILLISECONDS,
         loop=0,
-        quality=55,
+        quality=50,
         method=6,
         minimize_size=True,
     )

@@ -33,7 +33,7 @@ _BATCH = 0.02
 _SLOWEST = 0.25
 """Seconds for one map above which none is computed before it is asked for."""
 
-_WORK = 60.0
+_WORK = 120.0
 """Seconds that all maps around a place take at most; of slower networks there are fewer."""
 
 _MOST_CELLS = 1 << 14
