@@ -135,3 +135,40 @@ def test_the_same_architecture_has_the_same_fields(
         assert ours.rect_at(cell, clip=True) == theirs.rect_at(cell, clip=True)
     if build is mobilenet_like and not local:
         assert ours.rf_params.size == Size(math.inf, math.inf)
+
+
+class Excited(nn.Module):
+    """A convolution whose channels are weighted by their mean over the image."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.convolve, self.weigh = nn.Conv2d(channels, 4, (5, 7), padding=(2, 3)), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.convolve(x)
+        return x * self.weigh(x.mean((2, 3), keepdim=True)).sigmoid()
+
+
+def excited(shape: tuple[int, int, int], count: int) -> keras.Model:
+    x = image = keras.Input(shape)
+    for _ in range(count):
+        x = layers.Conv2D(4, (5, 7), padding="same")(x)
+        mean = layers.GlobalAveragePooling2D(keepdims=True)(x)
+        x = layers.Multiply()([x, layers.Conv2D(4, 1, activation="sigmoid")(mean)])
+    return keras.Model(image, x)
+
+
+@pytest.mark.parametrize("height", [20, 24, 31, 200])
+@pytest.mark.parametrize("wing", ["keras", "torch"])
+def test_local_fields_do_not_depend_on_whether_the_image_is_smaller_than_they_are(wing: str, height: int) -> None:
+    """Where cells in the middle see the whole height, a mean over it tells nothing new. It is global all the same."""
+    rf: ReceptiveField
+    if wing == "keras":
+        rf, shape = KerasReceptiveField(lambda input_shape: excited(input_shape, 10)), (height, 23, 3)
+    else:
+        rf, shape = TorchReceptiveField(nn.Sequential(Excited(3), *(Excited(4) for _ in range(9)))), (3, height, 23)
+    assert rf.compute(shape, ignore_global_context=True).size == Size(1 + 10 * 6, 1 + 10 * 4)
+    assert rf.uniform == (True, True)
+    for x, y in ((0, 0), (22, height - 1), (9, 7)):
+        assert rf.rect_at((x, y)) == (x - 30, y - 20, x + 31, y + 21)
+    assert rf.compute(shape).size == Size(math.inf, math.inf)

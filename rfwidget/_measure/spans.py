@@ -272,7 +272,7 @@ def reduce(x: Carried, axes: Iterable[int] | None = None, *, keepdims: bool = Fa
     """
     chosen = tuple(range(x.rank)) if axes is None else tuple(sorted({x.axis(axis) for axis in axes}))
     shape = tuple(1 if axis in chosen else n for axis, n in enumerate(x.shape))
-    reduced = with_context(x, x.each(lambda factor: _reduced(factor, chosen), shape))
+    reduced = with_context(x, x.each(lambda factor: _reduced(factor, chosen), shape), chosen)
     reduced = replace(reduced, planes=tuple(_merged(plane) for plane in reduced.planes))
     return reduced if keepdims else squeeze(reduced, chosen)
 
@@ -283,12 +283,20 @@ def _reduced(factor: Factor, axes: Sequence[int]) -> Factor:
     return reduced
 
 
-def with_context(before: Carried, after: Carried) -> Carried:
-    """A result, marked along the image axes along which all of it depends on all that there was to depend on."""
+def with_context(before: Carried, after: Carried, reduced: Sequence[int] = ()) -> Carried:
+    """A result, marked along the image axes along which all of it depends on all that there was to depend on.
+
+    Args:
+        before: what it was made of.
+        after: the result.
+        reduced: axes that were brought together, with nothing else between them.
+    """
     mixed = frozenset(
         axis
         for axis, (old, new) in enumerate(zip(before.planes, after.planes, strict=True))
-        if old[0].dtype != np.bool_ and any(a is not b for a, b in zip(old, new, strict=True)) and _is_mixed(old, new)
+        if old[0].dtype != np.bool_
+        and any(a is not b for a, b in zip(old, new, strict=True))
+        and _is_mixed(old, new, reduced)
     )
     if mixed and before.local:
         return replace(_without_context(after, mixed), marks=after.marks)
@@ -304,14 +312,26 @@ def _without_context(x: Carried, mixed: Collection[int]) -> Carried:
     return replace(x, planes=tuple(planes)) if all(planes) else nowhere(x.shape, x)
 
 
-def _is_mixed(old: Plane, new: Plane) -> bool:
+def _is_mixed(old: Plane, new: Plane, reduced: Sequence[int]) -> bool:
     """Whether elements of which none alone depends on everything that there is now all do.
 
     One that did would be a channel that sees as far as all others together: to mix channels brings no places together.
+    Unless what was brought together has one end of the image in sight here, and the other there: so have the places on
+    an image that is smaller than what cells in its middle see.
     """
     hull = _hull(old)
     # Of several factors, one that alone holds everything will do: so it is where an attention brings all together.
-    return not any(_some(factor, hull) for factor in old) and any(_all(factor, hull) for factor in new)
+    if not any(_all(factor, hull) for factor in new):
+        return False
+    return all(_from_end_to_end(factor, hull, reduced) for factor in old if _some(factor, hull))
+
+
+def _from_end_to_end(factor: Factor, hull: npt.NDArray[Any], axes: Sequence[int]) -> bool:
+    """Whether some elements along the axes see the first that there is and not the last, and others the other way."""
+    long = tuple(axis for axis in axes if factor.shape[1 + axis] > 1)
+    first, last = (factor[end] == hull[end] for end in (0, 1))
+    ends = [(one & ~other).any(axis=long) for one, other in ((first, last), (last, first))]
+    return bool(long) and bool((ends[0] & ends[1]).all())
 
 
 def _hull(plane: Plane) -> npt.NDArray[Any]:
