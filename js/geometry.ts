@@ -15,7 +15,7 @@ export function edgesAt(axis: AxisField, cell: number): [low: number, high: numb
   if (!edges) return [-Infinity, Infinity];
   if (edges[0] === edges[1]) return [0, 0];
   const shift = Math.floor(cell / axis.cells) * axis.pixels;
-  return [edges[0] + shift, edges[1] + shift];
+  return [edges[0] === null ? -Infinity : edges[0] + shift, edges[1] === null ? Infinity : edges[1] + shift];
 }
 
 /** Receptive field of a cell; it may overhang the image. */
@@ -27,7 +27,7 @@ export function rectOf(field: Field, [x, y]: Cell): Rect {
 
 /** Centre of a cell's receptive field along an axis; of the pixels its stride covers, if the axis is unbounded. */
 export function centreAt(axis: AxisField, cell: number): number {
-  if (!axis.edges) return ((cell + 0.5) * axis.pixels) / axis.cells;
+  if (!axis.edges || axis.edges.some((pair) => pair.includes(null))) return ((cell + 0.5) * axis.pixels) / axis.cells;
   const [low, high] = edgesAt(axis, cell);
   return (low + high) / 2;
 }
@@ -122,13 +122,27 @@ export function sameCell(a: Cell | null, b: Cell | null): boolean {
   return a === b || (a !== null && b !== null && a[0] === b[0] && a[1] === b[1]);
 }
 
-/** A rectangle's place and size in words: "x 32 to 66, y 30 to 64, 34 \u00d7 34 px". */
-export function describe([left, top, right, bottom]: Rect): string {
+/** A cell in words, as the model has it: "(8, 4)", of a signal "8". */
+export function cellInWords([x, y]: Cell, axes: 1 | 2): string {
+  return axes === 1 ? `${x}` : `(${x}, ${y})`;
+}
+
+/**
+ * A rectangle's place and size in words: "x 32 to 66, y 30 to 64, 34 \u00d7 34 px"; of a signal "32 to 66, 34 samples".
+ */
+export function describe([left, top, right, bottom]: Rect, axes: 1 | 2 = 2): string {
   if (left === right || top === bottom) return "sees only padding";
   const span = (low: number, high: number) =>
-    Number.isFinite(high - low) ? `${formatNumber(low)} to ${formatNumber(high)}` : "all";
+    Number.isFinite(high - low) ? `${formatNumber(low)} to ${formatNumber(high)}` : unboundedInWords(low, high);
   const length = (low: number, high: number) => (Number.isFinite(high - low) ? formatNumber(high - low) : "\u221e");
+  if (axes === 1) return `${span(left, right)}, ${length(left, right)} samples`;
   return `x ${span(left, right)}, y ${span(top, bottom)}, ${length(left, right)} \u00d7 ${length(top, bottom)} px`;
+}
+
+/** An interval without an end in words: "all", or all up to a place, or from there on. */
+export function unboundedInWords(low: number, high: number): string {
+  if (Number.isFinite(high)) return `all up to ${formatNumber(high)}`;
+  return Number.isFinite(low) ? `all from ${formatNumber(low)} on` : "all";
 }
 
 export function clamp(value: number, low: number, high: number): number {

@@ -18,8 +18,8 @@ export type Box = readonly [left: number, top: number, right: number, bottom: nu
 export interface AxisField {
   cells: number;
   pixels: number;
-  /** null: unbounded, every cell sees the whole axis. */
-  edges: [low: number, high: number][] | null;
+  /** null: unbounded, every cell sees the whole axis; a missing edge is infinite. */
+  edges: [low: number | null, high: number | null][] | null;
   /** Cells that see something else, because borders wrap or differ; a missing edge is infinite. */
   others?: [cell: number, low: number | null, high: number | null][];
 }
@@ -98,8 +98,8 @@ export interface LayerRow {
   name: string;
   /** Cells. */
   grid: Cell;
-  /** Pixels; null along an unbounded axis. */
-  size: readonly [width: number | null, height: number | null];
+  /** Pixels along x, and along y if there is one; null along an unbounded axis. */
+  size: readonly (number | null)[];
   /** Whether all cells see the same extent. */
   uniform: boolean;
   /** Whether all that the layer reads already sees the whole image. */
@@ -164,8 +164,12 @@ export interface SyncedState {
   heat_layer: number;
   /** Image pixels. */
   image_size: [width: number, height: number];
-  /** CSS pixels per image pixel. */
+  /** CSS pixels per image pixel, along x. */
   scale: number;
+  /** How many times as high as wide an image pixel is: 1, but for a signal, which is an image of one row. */
+  stretch: number;
+  /** Of the model's input: 1 for signals, 2 for images. */
+  axes: 1 | 2;
   /** CSS pixels around the image. */
   margin: [left: number, top: number, right: number, bottom: number];
   /** Cells. */

@@ -33,6 +33,8 @@ export const STATE: SyncedState = {
   heat_layer: 1,
   image_size: [160, 96],
   scale: 3,
+  stretch: 1,
+  axes: 2,
   margin: [40, 20, 10, 10],
   grid: [32, 16],
   field: { x: { cells: 1, pixels: 4, edges: [[-10, 24]] }, y: { cells: 1, pixels: 5, edges: [[-5, 28]] } },

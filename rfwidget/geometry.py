@@ -81,6 +81,11 @@ class AxisField(NamedTuple):
         return any(math.isinf(low) or math.isinf(high) for low, high in self.edges)
 
     @property
+    def boundless(self) -> bool:
+        """Whether every cell sees the whole axis."""
+        return all(math.isinf(low) and math.isinf(high) for low, high in self.edges)
+
+    @property
     def stride(self) -> float:
         """Mean shift per cell, in pixels."""
         return self.pixels / self.cells
@@ -181,12 +186,13 @@ class FieldGeometry(tuple[AxisField, ...]):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for the browser; ``edges`` is None along an unbounded axis, ``others`` is left out if empty."""
+        """Plain data for the browser; ``edges`` is None along an axis that is unbounded on both sides, an end without
+        a border is None, ``others`` is left out if empty."""
         return {
             name: {
                 "cells": axis.cells,
                 "pixels": axis.pixels,
-                "edges": None if axis.unbounded else [list(pair) for pair in axis.edges],
+                "edges": None if axis.boundless else [[_finite(edge) for edge in pair] for pair in axis.edges],
                 **_others_to_json(axis),
             }
             for name, axis in zip("xyz", self, strict=False)
@@ -195,8 +201,12 @@ class FieldGeometry(tuple[AxisField, ...]):
 
 def _others_to_json(axis: AxisField) -> dict[str, Any]:
     """The cells of an axis that see something else; JSON has no infinity, None stands for it."""
-    others = [[cell, *(edge if math.isfinite(edge) else None for edge in edges)] for cell, *edges in axis.others]
+    others = [[cell, *map(_finite, edges)] for cell, *edges in axis.others]
     return {"others": others} if others else {}
+
+
+def _finite(edge: float) -> float | None:
+    return edge if math.isfinite(edge) else None
 
 
 def plain(value: float) -> float:

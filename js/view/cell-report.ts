@@ -1,24 +1,26 @@
 /** A cell and its gradient map in words: pure functions. */
 
-import { formatNumber, rectOf } from "../geometry.js";
+import { cellInWords, formatNumber, rectOf, unboundedInWords } from "../geometry.js";
 import type { Box, Cell, Field, Picture, Rect } from "../protocol.js";
 import type { CellReport } from "./readout.js";
 
 /** What there is to say about a cell of a layer on an image of some size. */
-export function reportOn(cell: Cell, field: Field | null, picture: Picture | null, image: Cell): CellReport {
-  const name = `(${cell[0]}, ${cell[1]})`;
+export function reportOn(cell: Cell, field: Field | null, picture: Picture | null, image: Cell, axes: 1 | 2 = 2): CellReport {
+  const name = cellInWords(cell, axes);
   const rect = picture?.rect ?? (field && rectOf(field, cell));
   if (!rect || !field) return { name, lines: [] };
   if (rect[0] === rect[2] || rect[1] === rect[3]) return { name, lines: [["sees", "only padding", ""]] };
   const strides = [field.x, field.y].map(({ pixels, cells }) => formatNumber(pixels / cells));
-  const stride = strides[0] === strides[1] ? strides[0] : strides.join(" \u00d7 ");
+  const stride = axes === 1 || strides[0] === strides[1] ? strides[0] : strides.join(" \u00d7 ");
+  const [across, down] = [span(rect[0], rect[2]), span(rect[1], rect[3])];
+  const [wide, high] = [length(rect[0], rect[2]), length(rect[1], rect[3])];
   return {
     name,
     lines: [
-      ["sees", `x ${span(rect[0], rect[2])}, y ${span(rect[1], rect[3])}`, overhang(rect, image)],
-      ["size", `${length(rect[0], rect[2])} \u00d7 ${length(rect[1], rect[3])} px`, `stride ${stride}`],
+      ["sees", axes === 1 ? across : `x ${across}, y ${down}`, overhang(rect, image)],
+      ["size", axes === 1 ? `${wide} samples` : `${wide} \u00d7 ${high} px`, `stride ${stride}`],
       // The same lines before the map is there: what is below must not jump.
-      ...(picture?.mass.map(([share, box]) => massLine(share, box, rect, image)) ?? SHARES.map(noMass)),
+      ...(picture?.mass.map(([share, box]) => massLine(share, box, rect, image, axes)) ?? SHARES.map(noMass)),
     ],
   };
 }
@@ -38,13 +40,14 @@ export function duration(milliseconds: number): string {
 }
 
 /** "50 % within 41 x 40 px, 28 % of the field that lies in the image". */
-function massLine(share: number, box: Box, rect: Rect, [width, height]: Cell): [string, string, string] {
+function massLine(share: number, box: Box, rect: Rect, [width, height]: Cell, axes: 1 | 2): [string, string, string] {
   const [left, top, right, bottom] = box;
   const across = Math.min(rect[2], width) - Math.max(rect[0], 0);
   const along = Math.min(rect[3], height) - Math.max(rect[1], 0);
   const part = ((right - left) * (bottom - top)) / Math.max(across * along, 1);
-  const size = `${right - left} \u00d7 ${bottom - top} px`;
-  return [`${Math.round(share * 100)} % within`, size, `${Math.round(part * 100)} % of the area`];
+  const size = axes === 1 ? `${right - left} samples` : `${right - left} \u00d7 ${bottom - top} px`;
+  const whole = axes === 1 ? "length" : "area";
+  return [`${Math.round(share * 100)} % within`, size, `${Math.round(part * 100)} % of the ${whole}`];
 }
 
 /** By how much a field reaches beyond the image: "overhangs ← 12 ↑ 3", in pixels. */
@@ -62,7 +65,7 @@ function overhang([left, top, right, bottom]: Rect, [width, height]: Cell): stri
 }
 
 function span(low: number, high: number): string {
-  return Number.isFinite(high - low) ? `${formatNumber(low)} \u2013 ${formatNumber(high)}` : "all";
+  return Number.isFinite(high - low) ? `${formatNumber(low)} \u2013 ${formatNumber(high)}` : unboundedInWords(low, high);
 }
 
 function length(low: number, high: number): string {

@@ -10,7 +10,7 @@
 import { centreOf, clamp, rectOf } from "../geometry.js";
 import type { Cell, Field, Rect } from "../protocol.js";
 import { assign, place, say, svg } from "./dom.js";
-import { imageExtent, type Stage, stageExtent } from "./stage.js";
+import { imageExtent, type Stage, scalesOf, stageExtent } from "./stage.js";
 
 /** CSS pixels by which an outline lies outside its field, beside that of a corner cell; as in widget/scene.py. */
 const ASIDE = 2.5;
@@ -105,12 +105,13 @@ class Mark {
   draw(stage: Stage, at: Whereabouts | null, label = ""): void {
     this.element.style.display = at ? "" : "none";
     if (!at) return;
-    const { margin, scale } = stage;
+    const { margin } = stage;
+    const [across, down] = scalesOf(stage);
     const { width, height } = imageExtent(stage);
     const [left, top, right, bottom] = at.rect;
     const out = this.#aside;
-    const horizontal = span(left * scale - out, right * scale + out, -margin[0] - BEYOND, width + margin[2] + BEYOND);
-    const vertical = span(top * scale - out, bottom * scale + out, -margin[1] - BEYOND, height + margin[3] + BEYOND);
+    const horizontal = span(left * across - out, right * across + out, -margin[0] - BEYOND, width + margin[2] + BEYOND);
+    const vertical = span(top * down - out, bottom * down + out, -margin[1] - BEYOND, height + margin[3] + BEYOND);
     const size = { width: horizontal[1] - horizontal[0], height: vertical[1] - vertical[0] };
     // The nested drawing clips at the image, and its origin is the image's corner less the bleed.
     assign(this.#window, {
@@ -122,7 +123,7 @@ class Mark {
     for (const line of this.#inside) assign(line, { x: horizontal[0] + BLEED, y: vertical[0] + BLEED, ...size });
     for (const line of this.#overhang)
       assign(line, { x: horizontal[0] + margin[0], y: vertical[0] + margin[1], ...size });
-    const move = `translate(${margin[0] + at.centre[0] * scale} ${margin[1] + at.centre[1] * scale})`;
+    const move = `translate(${margin[0] + at.centre[0] * across} ${margin[1] + at.centre[1] * down})`;
     for (const path of this.#centre) assign(path, { transform: move });
     say(this.#label, label);
     const end = stageExtent(stage).height;

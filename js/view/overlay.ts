@@ -10,6 +10,7 @@ import {
   boxBetween,
   type Cells,
   cellAt,
+  cellInWords,
   centreOf,
   clamp,
   covering,
@@ -36,7 +37,7 @@ import { QueryMarks } from "./query-marks.js";
 import { Readout } from "./readout.js";
 import { Photo, SceneMarks } from "./scene-marks.js";
 import { allInWords, ShowCard } from "./show-card.js";
-import { imageExtent, type Layout, layOut, magnified, type Stage, stageExtent, stageOf } from "./stage.js";
+import { imageExtent, type Layout, layOut, magnified, type Stage, scalesOf, stageExtent, stageOf } from "./stage.js";
 import { LayerStrip } from "./strip.js";
 import { Toolbar } from "./toolbar.js";
 import { takeFiles } from "./upload.js";
@@ -238,9 +239,10 @@ class View {
     const extent = this.#extent;
     let at: readonly [number, number] = [extent.width / 2, extent.height / 2];
     if (selected && field) {
-      const { margin, scale } = this.#stage;
+      const { margin } = this.#stage;
+      const [across, down] = scalesOf(this.#stage);
       const [x, y] = centreOf(field, selected);
-      at = [margin[0] + x * scale - this.#zoom.x, margin[1] + y * scale - this.#zoom.y];
+      at = [margin[0] + x * across - this.#zoom.x, margin[1] + y * down - this.#zoom.y];
       at = [clamp(at[0], 0, extent.width), clamp(at[1], 0, extent.height)];
     }
     this.#zoomTo(factor === 0 ? WHOLE : zoomed(this.#zoom, factor, at, extent));
@@ -285,7 +287,7 @@ class View {
     this.#strip.draw({
       layers: host.get("layers"),
       layer: host.get("layer"),
-      image: stage.image_size,
+      image: host.get("axes") === 1 ? [stage.image_size[0]] : stage.image_size,
       offered: host.offered,
       query: host.query,
       background: host.get("background"),
@@ -388,11 +390,11 @@ class View {
     const picture = this.#pictureOf(selected);
     const asked = this.#asked;
     this.#readout.show({
-      cell: selected && reportOn(selected, this.#host.get("field"), picture, this.#host.get("image_size")),
+      cell: selected && reportOn(selected, this.#host.get("field"), picture, this.#host.get("image_size"), this.#host.get("axes")),
       hovered: this.#hovered ? this.#describe(this.#hovered, null) + this.#coarse(this.#hovered) : "",
       selected: selected ? this.#describe(selected, picture) : "",
       detail: picture ? duration(picture.milliseconds) : "",
-      answer: asked ? this.#words(asked.box, asked.cells, this.#host.get("layer"), this.#host.get("layers")) : "",
+      answer: asked ? this.#answer(asked) : "",
       activity: activity.text,
       live: allInWords(this.#host.live),
       progress: this.#host.get("progress"),
@@ -401,6 +403,10 @@ class View {
         (this.#complaint.revision === this.#host.get("revision") && this.#complaint.words) || this.#host.get("notice"),
       input: this.#host.get("input"),
     });
+  }
+
+  #answer({ box, cells }: { box: Box; cells: Cells }): string {
+    return this.#words(box, cells, this.#host.get("layer"), this.#host.get("layers"), this.#host.get("axes"));
   }
 
   /** The heat map on show, if it is that cell's. */
@@ -418,7 +424,8 @@ class View {
   #describe(cell: Cell, picture: Picture | null): string {
     const field = this.#host.get("field");
     const rect = picture?.rect ?? (field && rectOf(field, cell));
-    return `cell (${cell[0]}, ${cell[1]})${rect ? `: ${describe(rect)}` : ""}`;
+    const axes = this.#host.get("axes");
+    return `cell ${cellInWords(cell, axes)}${rect ? `: ${describe(rect, axes)}` : ""}`;
   }
 
   get #layout(): Layout {

@@ -8,7 +8,7 @@ import { clamp } from "../geometry.js";
 import { sizeOf } from "../hosts/resident.js";
 import type { Cell, Palette, Picture, Rect, SyncedState } from "../protocol.js";
 import { coloured } from "./palette.js";
-import { type Stage, stageExtent } from "./stage.js";
+import { heatPlace, imageExtent, type Stage, scalesOf, stageExtent } from "./stage.js";
 
 /** How heat maps look. */
 export interface Look {
@@ -64,7 +64,7 @@ export class LayerPainter implements Painter {
 
   async paint(picture: Picture | null, { opacity, spotlight, palette }: Look, stage: Stage): Promise<void> {
     const { canvas, ctx } = this.#layer;
-    const { margin, scale } = stage;
+    const { margin } = stage;
     // The backing pixels are Python's choice: CSS pixels times a device scale.
     const density = canvas.width / stageExtent(stage).width;
     ctx.save();
@@ -73,15 +73,14 @@ export class LayerPainter implements Painter {
     const place = () => ctx.setTransform(density, 0, 0, density, margin[0] * density, margin[1] * density);
     if (picture && spotlight) {
       place();
-      dim(ctx, picture.rect, stage.image_size, scale);
+      dim(ctx, picture.rect, stage);
     }
     if (picture && fill(this.#sheet, picture, palette)) {
-      const [left, top, right, bottom] = picture.box;
       ctx.globalAlpha = opacity;
       ctx.globalCompositeOperation = "source-over";
       ctx.imageSmoothingEnabled = false;
       place();
-      ctx.drawImage(this.#sheet, left * scale, top * scale, (right - left) * scale, (bottom - top) * scale);
+      ctx.drawImage(this.#sheet, ...heatPlace(stage, picture.box));
     }
     ctx.restore();
     this.#layer.syncViews();
@@ -94,7 +93,10 @@ export class LayerPainter implements Painter {
   }
 }
 
-/** Paints onto a canvas that lies over the image, one pixel per image pixel; CSS magnifies it. */
+/**
+ * Paints onto a canvas that lies over the image, one pixel per image pixel, or of a signal as many as can be told apart;
+ * CSS magnifies it.
+ */
 export class CanvasPainter implements Painter {
   readonly #canvas: HTMLCanvasElement;
   readonly #sheet = document.createElement("canvas");
@@ -103,17 +105,18 @@ export class CanvasPainter implements Painter {
     this.#canvas = canvas;
   }
 
-  async paint(picture: Picture | null, { opacity, spotlight, palette }: Look, { image_size }: Stage): Promise<void> {
+  async paint(picture: Picture | null, { opacity, spotlight, palette }: Look, stage: Stage): Promise<void> {
     // Setting the size also clears.
-    [this.#canvas.width, this.#canvas.height] = image_size;
+    const own = backing(stage);
+    const { width, height } = imageExtent(own);
+    [this.#canvas.width, this.#canvas.height] = [Math.round(width), Math.round(height)];
     const context = this.#canvas.getContext("2d");
     if (!picture || !context) return;
-    if (spotlight) dim(context, picture.rect, image_size, 1);
+    if (spotlight) dim(context, picture.rect, own);
     if (fill(this.#sheet, picture, palette)) {
-      const [left, top, right, bottom] = picture.box;
       context.globalAlpha = opacity;
       context.imageSmoothingEnabled = false;
-      context.drawImage(this.#sheet, left, top, right - left, bottom - top);
+      context.drawImage(this.#sheet, ...heatPlace(own, picture.box));
     }
   }
 
@@ -128,22 +131,34 @@ export function layerPainter(stack: unknown, index: number, lost: () => void): L
   return new LayerPainter(model as StackModel, layer, lost);
 }
 
+/** Backing pixels of a signal's canvas. */
+const SIGNAL: Cell = [2048, 100];
+
+/** The stage without a margin, in backing pixels. */
+function backing({ image_size, stretch }: Stage): Stage {
+  const margin: Stage["margin"] = [0, 0, 0, 0];
+  if (stretch === 1) return { image_size, margin, scale: 1, stretch };
+  const scale = SIGNAL[0] / image_size[0];
+  return { image_size, margin, scale, stretch: SIGNAL[1] / image_size[1] / scale };
+}
+
 /** Opacity of the black that dims the image, as `SPOTLIGHT` in rfwidget/widget/scene.py. */
 const SPOTLIGHT = 0.45;
 
-/** Dims the image but for a rectangle of it, both in pixels of `scale` units. */
+/** Dims the image on a stage but for a rectangle of it. */
 function dim(
   context: CanvasRenderingContext2D,
   [left, top, right, bottom]: Rect,
-  [width, height]: readonly [number, number],
-  scale: number,
+  stage: Stage,
 ): void {
+  const [width, height] = stage.image_size;
+  const [across, down] = scalesOf(stage);
   const [x, y] = [clamp(left, 0, width), clamp(top, 0, height)];
   context.globalAlpha = 1;
   context.fillStyle = `rgb(0 0 0 / ${SPOTLIGHT})`;
   context.beginPath();
-  context.rect(0, 0, width * scale, height * scale);
-  context.rect(x * scale, y * scale, (clamp(right, x, width) - x) * scale, (clamp(bottom, y, height) - y) * scale);
+  context.rect(0, 0, width * across, height * down);
+  context.rect(x * across, y * down, (clamp(right, x, width) - x) * across, (clamp(bottom, y, height) - y) * down);
   context.fill("evenodd");
 }
 

@@ -3,7 +3,7 @@
 import { type Cells, centreAt } from "../geometry.js";
 import type { AxisField, Box, Field } from "../protocol.js";
 import { assign, place, svg } from "./dom.js";
-import { type Stage, stageExtent } from "./stage.js";
+import { type Stage, scalesOf, stageExtent } from "./stage.js";
 
 /** Least CSS pixels between two drawn centres; of denser ones every second, third, ... is drawn. */
 const SPACING = 7;
@@ -24,19 +24,20 @@ export class QueryMarks {
   draw(stage: Stage, field: Field | null, asked: { box: Box; cells: Cells } | null): void {
     this.element.style.display = asked ? "" : "none";
     if (!asked) return;
-    const { margin, scale } = stage;
+    const { margin } = stage;
+    const [across, down] = scalesOf(stage);
     place(this.element, stageExtent(stage));
     const [left, top, right, bottom] = asked.box;
     for (const rect of this.#box) {
       assign(rect, {
-        x: margin[0] + left * scale,
-        y: margin[1] + top * scale,
-        width: (right - left) * scale,
-        height: (bottom - top) * scale,
+        x: margin[0] + left * across,
+        y: margin[1] + top * down,
+        width: (right - left) * across,
+        height: (bottom - top) * down,
       });
     }
-    const xs = field ? places(field.x, asked.cells.columns, margin[0], scale) : [];
-    const ys = field ? places(field.y, asked.cells.rows, margin[1], scale) : [];
+    const xs = field ? places(field.x, asked.cells.columns, margin[0], across) : [];
+    const ys = field ? places(field.y, asked.cells.rows, margin[1], down) : [];
     assign(this.#centres, { d: ys.flatMap((y) => xs.map((x) => `M${x - 3.5} ${y}${DIAMOND}`)).join("") });
   }
 }

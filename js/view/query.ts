@@ -19,15 +19,16 @@ export function isPixel([left, top, right, bottom]: Box): boolean {
 }
 
 /** The answer in words: "17 cells of layer mix see pixel (4, 9)". */
-export function answerInWords(box: Box, cells: Cells, layer: string, layers: readonly LayerRow[]): string {
+export function answerInWords(box: Box, cells: Cells, layer: string, layers: readonly LayerRow[], axes: 1 | 2 = 2): string {
   const count = countOf(cells);
   const [left, top, right, bottom] = box;
   const who = `${count || "no"} ${count > 1 ? "cells" : "cell"} of layer ${layer} ${count > 1 ? "see" : "sees"}`;
-  if (isPixel(box)) return `${who} pixel (${left}, ${top})`;
+  if (isPixel(box)) return `${who} ${axes === 1 ? `sample ${left}` : `pixel (${left}, ${top})`}`;
   const first = firstCovering(layers, box);
   const none = layers.length && !count ? "; no layer has such a cell" : "";
   const where = first ? `; first layer with such a cell: ${first}` : none;
-  return `${who} all of the box x ${left} to ${right}, y ${top} to ${bottom}${where}`;
+  const what = axes === 1 ? `samples ${left} to ${right}` : `the box x ${left} to ${right}, y ${top} to ${bottom}`;
+  return `${who} all of ${what}${where}`;
 }
 
 /** A function that remembers its last result while its arguments stay the same. */

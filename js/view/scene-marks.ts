@@ -7,7 +7,7 @@
 import { clamp } from "../geometry.js";
 import type { SceneMark } from "../protocol.js";
 import { assign, html, place, svg } from "./dom.js";
-import { type Stage, stageExtent } from "./stage.js";
+import { imageExtent, type Stage, stageExtent } from "./stage.js";
 
 type Dots = SceneMark & { kind: "dots" };
 type Line = SceneMark & { kind: "line" };
@@ -129,8 +129,7 @@ export class Photo {
   draw(address: string, exact: boolean, stage: Stage): void {
     if (this.element.getAttribute("src") !== address) this.element.src = address;
     const [left, top] = stage.margin;
-    const [width, height] = stage.image_size;
-    place(this.element, { left, top, width: width * stage.scale, height: height * stage.scale });
-    this.element.classList.toggle("rfwidget-magnified", exact && stage.scale >= 1);
+    place(this.element, { left, top, ...imageExtent(stage) });
+    this.element.classList.toggle("rfwidget-magnified", exact && stage.scale >= 1 && stage.stretch === 1);
   }
 }

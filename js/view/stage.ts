@@ -1,9 +1,9 @@
 /** Where the image lies in the stage: pure functions, all lengths in CSS pixels. */
 
-import type { SyncedState } from "../protocol.js";
+import type { Box, SyncedState } from "../protocol.js";
 
 /** The image, magnified, with a margin around it for what overhangs. */
-export type Stage = Pick<SyncedState, "image_size" | "margin" | "scale">;
+export type Stage = Pick<SyncedState, "image_size" | "margin" | "scale" | "stretch">;
 
 /** Width and height. */
 export interface Extent {
@@ -13,20 +13,40 @@ export interface Extent {
 
 /** The stage of whoever knows the state. */
 export function stageOf(source: { get<K extends keyof Stage>(name: K): Stage[K] }): Stage {
-  return { image_size: source.get("image_size"), margin: source.get("margin"), scale: source.get("scale") };
+  const [image_size, margin] = [source.get("image_size"), source.get("margin")];
+  return { image_size, margin, scale: source.get("scale"), stretch: source.get("stretch") };
 }
 
 /** The same stage magnified. */
-export function magnified({ image_size, margin, scale }: Stage, factor: number): Stage {
-  if (factor === 1) return { image_size, margin, scale };
+export function magnified({ image_size, margin, scale, stretch }: Stage, factor: number): Stage {
+  if (factor === 1) return { image_size, margin, scale, stretch };
   const [left, top, right, bottom] = margin;
   const around: Stage["margin"] = [left * factor, top * factor, right * factor, bottom * factor];
-  return { image_size, margin: around, scale: scale * factor };
+  return { image_size, margin: around, scale: scale * factor, stretch };
 }
 
 /** Size of the image on the stage. */
-export function imageExtent({ image_size: [width, height], scale }: Stage): Extent {
-  return { width: width * scale, height: height * scale };
+export function imageExtent(stage: Stage): Extent {
+  const [width, height] = stage.image_size;
+  const [across, down] = scalesOf(stage);
+  return { width: width * across, height: height * down };
+}
+
+/** CSS pixels per image pixel along x and along y: the sample of a signal is far higher than it is wide. */
+export function scalesOf({ scale, stretch }: Stage): [across: number, down: number] {
+  return [scale, scale * stretch];
+}
+
+/** Part of a signal's height that its heat map takes, at the bottom; as `STRIP` in rfwidget/widget/scene.py. */
+const STRIP = 0.16;
+
+/** Where a heat map goes, in CSS pixels of the image: over its box, or of a signal in the strip below the lines. */
+export function heatPlace(stage: Stage, [left, top, right, bottom]: Box): [x: number, y: number, w: number, h: number] {
+  const [across, down] = scalesOf(stage);
+  const width = (right - left) * across;
+  if (stage.stretch === 1) return [left * across, top * down, width, (bottom - top) * down];
+  const { height } = imageExtent(stage);
+  return [left * across, (1 - STRIP) * height, width, STRIP * height];
 }
 
 /** Size of the stage: the image with its margin. */

@@ -7,7 +7,7 @@
  */
 
 import { countOf, covering, formatNumber } from "../geometry.js";
-import type { Box, Cell, LayerRow } from "../protocol.js";
+import type { Box, LayerRow } from "../protocol.js";
 import { assign, html, say } from "./dom.js";
 import { trackKeys } from "./keys.js";
 
@@ -18,7 +18,7 @@ export interface StripState {
   layer: string;
   /** The layers that can be chosen; null: all. */
   offered: ReadonlySet<string> | null;
-  image: Cell;
+  image: readonly number[];
   query: Box | null;
   /** What is being computed while nobody waits. */
   background: string;
@@ -48,10 +48,13 @@ export class LayerStrip {
   #chosen = "";
   #hovered: number | null = null;
 
+  readonly #unit = new Text("pixels");
+
   constructor(choose: (name: string) => void, signal: AbortSignal) {
     this.#choose = choose;
     const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
-      new Text("Receptive field of every layer, in pixels"),
+      new Text("Receptive field of every layer, in "),
+      this.#unit,
     ]);
     const line = html("div", "rfwidget-caption-line", {}, [title, this.#background, this.#caption]);
     this.element = html("div", "rfwidget-strip", {}, [line, this.#plot]);
@@ -83,6 +86,7 @@ export class LayerStrip {
   #build(): void {
     const { layers, image } = this.#state;
     this.#hovered = null;
+    this.#unit.data = image.length === 1 ? "samples" : "pixels";
     const scale = scaleFor(layers, image);
     this.#items = layers.map((row, index) => bar(row, index, image, scale));
     const count = layers.length;
@@ -178,7 +182,7 @@ export class LayerStrip {
 }
 
 /** A layer's receptive field in words: "mix: 34 × 34 px, stride 4, grid 16 × 16". */
-export function inWords(row: LayerRow, image: Cell): string {
+export function inWords(row: LayerRow, image: readonly number[]): string {
   const { name, field, size, uniform, grid, unproductive } = row;
   if (!field) return `${name}: not measured`;
   const length = (side: number | null) => (side === null ? "\u221e" : formatNumber(side));
@@ -189,15 +193,15 @@ export function inWords(row: LayerRow, image: Cell): string {
     unproductive ? "unproductive: what it reads sees all of the image" : "",
   ].filter(Boolean);
   return [
-    `${name}: ${size.map(length).join(" \u00d7 ")} px`,
+    `${name}: ${size.map(length).join(" \u00d7 ")} ${size.length === 1 ? "samples" : "px"}`,
     strideOf(row),
-    `grid ${grid.join(" \u00d7 ")}`,
+    size.length === 1 ? `${grid[0]} cells` : `grid ${grid.join(" \u00d7 ")}`,
     ...remarks,
   ].join(", ");
 }
 
 /** How large a field is against the image, along the axis where it is larger; infinite if unbounded. */
-export function ratioOf({ size }: LayerRow, image: Cell): number {
+export function ratioOf({ size }: LayerRow, image: readonly number[]): number {
   return Math.max(...size.map((side, k) => (side ?? Infinity) / (image[k] || 1)));
 }
 
@@ -209,25 +213,25 @@ export interface LogScale {
 }
 
 /** A scale for the fields of some layers and the image. */
-export function scaleFor(layers: readonly LayerRow[], image: Cell): LogScale {
+export function scaleFor(layers: readonly LayerRow[], image: readonly number[]): LogScale {
   const lengths = layers.map((row) => lengthOf(row, image)).filter(Number.isFinite);
   const top = Math.max(2, Math.min(...image), ...lengths) * HEADROOM;
   return { top, place: (pixels) => Math.min(1, Math.log(Math.max(pixels, 1)) / Math.log(top)) };
 }
 
 /** Length that stands for a field: in proportion to the shorter side of the image as the field is to the image. */
-export function lengthOf(row: LayerRow, image: Cell): number {
+export function lengthOf(row: LayerRow, image: readonly number[]): number {
   return row.field ? ratioOf(row, image) * Math.min(...image) : Number.NaN;
 }
 
-function isBeyond(row: LayerRow, image: Cell): boolean {
+function isBeyond(row: LayerRow, image: readonly number[]): boolean {
   return row.field !== null && ratioOf(row, image) > 1;
 }
 
-function strideOf({ field }: LayerRow): string {
+function strideOf({ field, size }: LayerRow): string {
   if (!field) return "";
-  const strides = [field.x, field.y].map(({ pixels, cells }) => formatNumber(pixels / cells));
-  return `stride ${strides[0] === strides[1] ? strides[0] : strides.join(" \u00d7 ")}`;
+  const strides = [field.x, field.y].slice(0, size.length).map(({ pixels, cells }) => formatNumber(pixels / cells));
+  return `stride ${new Set(strides).size === 1 ? strides[0] : strides.join(" \u00d7 ")}`;
 }
 
 /** The nested model that a layer is in. */
@@ -242,14 +246,15 @@ export function ticksFor({ top }: LogScale): number[] {
   return Array.from({ length: Math.floor(powers / every) + 1 }, (_, k) => 2 ** (k * every));
 }
 
-function gridlines(scale: LogScale, image: Cell): HTMLElement[] {
+function gridlines(scale: LogScale, image: readonly number[]): HTMLElement[] {
   const line = (pixels: number, words: string, kind: string) => {
     const made = html("div", `rfwidget-gridline ${kind}`, {}, [html("span", "", {}, [new Text(words)])]);
     made.style.bottom = `${100 * scale.place(pixels)}%`;
     return made;
   };
   const side = Math.min(...image);
-  const name = image[0] === image[1] ? `image ${side}` : `image ${image.join("\u00d7")}`;
+  const same = image.every((length) => length === side);
+  const name = `${image.length === 1 ? "signal" : "image"} ${same ? side : image.join("\u00d7")}`;
   return [...ticksFor(scale).map((tick) => line(tick, `${tick}`, "")), line(side, name, "rfwidget-image-line")];
 }
 
@@ -271,7 +276,7 @@ function brackets(words: readonly string[], count: number, row: number): HTMLEle
     });
 }
 
-function bar(row: LayerRow, index: number, image: Cell, scale: LogScale): HTMLElement {
+function bar(row: LayerRow, index: number, image: readonly number[], scale: LogScale): HTMLElement {
   const ratio = row.field ? ratioOf(row, image) : 0;
   const fill = html("div", "rfwidget-fill");
   fill.style.height = row.field && ratio < Infinity ? `${100 * scale.place(lengthOf(row, image))}%` : "100%";

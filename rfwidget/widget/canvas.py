@@ -130,7 +130,7 @@ def _picture(layer: Canvas, scene: Scene) -> None:
     height, width = scene.picture.shape[:2]
     exact = (width, height) == tuple(layout.image)
     layer.translate(layout.margin.left, layout.margin.top)
-    layer.scale(layout.image.w * layout.scale / width, layout.image.h * layout.scale / height)
+    layer.scale(layout.image.w * layout.scale / width, layout.image.h * layout.scales[1] / height)
     layer.image_smoothing_enabled = not exact or layout.scale < 1
     if exact:
         layer.put_image_data(_rgba(scene.picture), 0, 0)
@@ -162,15 +162,18 @@ def _marks(layer: Canvas, scene: Scene) -> None:
 
 
 def _stroke(layer: Canvas, path: Path, look: Look) -> None:
-    """A closed line over its halo."""
-    corners = np.array(path[:-1], np.float64)  # ipycanvas sends tuples as they are, and the page cannot draw them
+    """A line over its halo."""
+    closed = path[0] == path[-1]
+    stroke = layer.stroke_polygon if closed else layer.stroke_lines
+    # ipycanvas sends tuples as they are, and the page cannot draw them
+    corners = np.array(path[:-1] if closed else path, np.float64)
     layer.global_alpha = look.halo_opacity
     layer.stroke_style = look.halo
     layer.line_width = look.halo_width
-    layer.stroke_polygon(corners)
+    stroke(corners)
     layer.global_alpha = 1.0
     layer.set_line_dash(list(look.dash))
     layer.stroke_style = look.colour
     layer.line_width = look.width
-    layer.stroke_polygon(corners)
+    stroke(corners)
     layer.set_line_dash([])

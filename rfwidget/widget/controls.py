@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from rfwidget.image import get_default_images
 from rfwidget.widget.heat import MAP_COLOURS, colour_stops, default_colormap
 
 COLORMAPS = ("magma", "inferno", "viridis", "hot", "gray", "coolwarm", "RdBu_r", "seismic", "PiYG")
@@ -14,12 +14,15 @@ AUTOMATIC = "automatic"
 """The colour map that suits signs or magnitudes."""
 
 
-def controls_to_json(widget: Any, *, image: str, channels: int, dots_every: int, bands: int) -> dict[str, Any]:
+def controls_to_json(
+    widget: Any, *, image: str, images: Sequence[str], channels: int, dots_every: int, bands: int
+) -> dict[str, Any]:
     """As `Controls` in js/protocol.ts.
 
     Args:
         widget: an `RFWidget`; its traits are what is shown.
         image: name of the image on show.
+        images: names of the samples that are offered.
         channels: of the layer's output.
         dots_every: how many cells apart the drawn centres are.
         bands: channels of the image.
@@ -27,7 +30,7 @@ def controls_to_json(widget: Any, *, image: str, channels: int, dots_every: int,
     colormap = widget.colormap or default_colormap(widget.signed)
     return {
         "image": image,
-        "images": _with(get_default_images(), image),
+        "images": _with(images, image),
         "channel": widget.channel,
         "channels": channels,
         "colormap": widget.colormap or AUTOMATIC,

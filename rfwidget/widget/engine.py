@@ -23,13 +23,13 @@ import numpy.typing as npt
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.estimator import ReceptiveField
-from rfwidget.image import as_picture, default_input, get_default_images
+from rfwidget.image import as_picture
 from rfwidget.network import Patch
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ImageShape, Rect, Size
 from rfwidget.widget.heat import Levels, colour_feature_map, levels_of, value_range
 from rfwidget.widget.overlay import Hint, Overlay, Request
-from rfwidget.widget.photograph import ShownImage
+from rfwidget.widget.photograph import ShownImage, SignalImage, sample_inputs
 from rfwidget.widget.resident import Plan, Residents, plan
 from rfwidget.widget.scene import contours_to_json
 from rfwidget.widget.view import View
@@ -230,7 +230,7 @@ class Engine:
             progress: told how far the work has come.
         """
         shape = view.input_shape
-        samples = (self.prepare(default_input(shape, name), shape) for name in get_default_images())
+        samples = (self.prepare(pixels, shape) for pixels in sample_inputs(shape, view.axes))
         return contours_to_json(rf.effective([view.image, *samples], channel=view.channel, progress=progress))
 
     def perform(self, job: Callable[[Check], T]) -> T:
@@ -400,7 +400,9 @@ class Engine:
         rf, shape = self._rf, self._rf.input_shape
         shown = request.image.fitted(shape)
         model_input = self.prepare(shown.pixels, shape)
-        own = as_picture(shown.pixels if request.bands is None else shown.pixels[:, :, list(request.bands)])
+        signal = isinstance(request.image, SignalImage)
+        pixels = shown.pixels if request.bands is None else shown.pixels[:, :, list(request.bands)]
+        own = shown.photo if signal and shown.photo is not None else as_picture(pixels)
         return View(
             revision=request.revision,
             field=rf.field,
@@ -412,7 +414,8 @@ class Engine:
             picture=own,
             channel=request.channel,
             photo=shown.photo,
-            said=f"{shown.said}; {values_in_words(model_input, prepared=self._preprocess is not None)}",
+            said=f"{shown.said}; {values_in_words(model_input, prepared=signal or self._preprocess is not None)}",
+            axes=1 if signal else 2,
         )
 
 
@@ -527,7 +530,7 @@ def values_in_words(image: npt.NDArray[np.float32], *, prepared: bool) -> str:
 
 def _fits(size: Size, image: GridShape) -> bool:
     """Whether a field is no larger than the image."""
-    return size.w <= image.w and size.h <= image.h
+    return all(length <= side for length, side in zip(size, image.size, strict=False))  # of a signal there is w alone
 
 
 def _paced(check: Check, tell: Progress) -> Progress:

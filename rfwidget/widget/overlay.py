@@ -152,7 +152,11 @@ class Overlay(anywidget.AnyWidget):
     image_size = t.List(t.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
     """Width and height in image pixels."""
     scale = t.Float(1.0).tag(sync=True)
-    """CSS pixels per image pixel."""
+    """CSS pixels per image pixel, along x."""
+    stretch = t.Float(1.0).tag(sync=True)
+    """How many times as high as wide an image pixel is: 1, but for a signal, which is an image of one row."""
+    axes = t.Int(2).tag(sync=True)
+    """Of the model's input: 1 for signals, 2 for images."""
     margin = t.List(t.Float(), [0.0, 0.0, 0.0, 0.0], minlen=4, maxlen=4).tag(sync=True)
     """CSS pixels around the image: left, top, right, bottom."""
     grid = t.List(t.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)

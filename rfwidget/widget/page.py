@@ -302,6 +302,8 @@ def _layer(
     return {
         "image_size": [int(layout.image.w), int(layout.image.h)],
         "scale": layout.scale,
+        "stretch": layout.stretch,
+        "axes": view.axes,
         "margin": list(layout.margin),
         "grid": [int(view.grid.w), int(view.grid.h)],
         "field": view.field.to_json(),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +17,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from rfwidget._validation import brief
 from rfwidget.errors import ReceptiveFieldError, suggest
-from rfwidget.image import as_array, check_image_size, default_input, get_default_images
+from rfwidget.image import as_array, as_model_input, check_image_size, default_input, get_default_images
+from rfwidget.signals import get_default_signal, get_default_signals
 from rfwidget.types import GridShape
+from rfwidget.widget.signal_picture import draw_signal
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM")
 """Formats that are read. Pillow knows many more; some start other programs, and few are looked after."""
@@ -121,8 +123,70 @@ class Photograph(NamedTuple):
         return f"{width} \u00d7 {height} px" + (f": {' and '.join(steps)}" if steps else "")
 
 
-ShownImage = SampleImage | ArrayImage | Photograph
+class SignalImage(NamedTuple):
+    """A signal, which is an image of one row, and a drawing of it: a sample by its name, or numbers.
+
+    Attributes:
+        title: name of the sample, or what the numbers are.
+        pixels: ``(1, length, channels)``; None: the sample's, at any length.
+    """
+
+    title: str
+    pixels: npt.NDArray[Any] | None = None
+
+    def fitted(self, shape: GridShape) -> Fitted:
+        """The signal, which is never cut or scaled; whoever takes it says if it does not fit."""
+        pixels = self.pixels
+        if pixels is None:
+            pixels = get_default_signal((shape.w, shape.c), self.title)[None]
+        _, length, channels = pixels.shape
+        many = f", {channels} channels" if channels > 1 else ""
+        return Fitted(pixels, draw_signal(pixels[0]), f"{self.title}, {length} samples{many}")
+
+
+ShownImage = SampleImage | ArrayImage | Photograph | SignalImage
 """What a widget can look at."""
+
+OWN_SIGNAL = "your signal"
+"""What a signal without a name is called."""
+
+
+def sample_names(axes: int) -> list[str]:
+    """Names of the sample images, or of the sample signals for one axis."""
+    return get_default_signals() if axes == 1 else get_default_images()
+
+
+def sample_inputs(shape: GridShape, axes: int) -> Iterator[npt.NDArray[Any]]:
+    """All samples at the size of a model's input, ``(h, w, c)``."""
+    for name in sample_names(axes):
+        yield get_default_signal((shape.w, shape.c), name)[None] if axes == 1 else default_input(shape, name)
+
+
+def read_signal(signal: Any, shape: GridShape) -> SignalImage:
+    """What an argument stands for, where a model takes sequences.
+
+    Args:
+        signal: name of a sample signal, or numbers: an array ``(length, channels)`` or ``(length,)``, a tensor.
+        shape: of the model's input, an image of one row.
+
+    Raises:
+        ReceptiveFieldError: if it is neither.
+    """
+    if isinstance(signal, str):
+        if signal not in get_default_signals():
+            known = get_default_signals()
+            raise ReceptiveFieldError(
+                f"no sample signal {brief(signal)}; there are {', '.join(map(repr, known))}{suggest(signal, known)}. A"
+                " signal of your own is an array (length, channels)"
+            )
+        return SignalImage(signal)
+    numbers = signal if hasattr(signal, "shape") else np.asarray(signal)
+    length = int(numbers.shape[0]) if len(numbers.shape) in (1, 2) else shape.w
+    if len(numbers.shape) == 2 and length == shape.c and numbers.shape[1] != shape.c:  # channels first
+        length = int(numbers.shape[1])
+        numbers = numbers.T
+    pixels = as_model_input(numbers, GridShape(None, length, shape.c))
+    return SignalImage(OWN_SIGNAL, pixels[None])
 
 
 def read_image(image: Any, channels: int, name: str = OWN_IMAGE) -> ShownImage:

@@ -66,23 +66,23 @@ def paint(
     """
     layout = scene.layout
     image = Image.new("RGBA", _size(scene), "white")
-    zoom = layout.scale * SHARPNESS
-    size = (round(layout.image.w * zoom), round(layout.image.h * zoom))
+    zoom, down = (scale * SHARPNESS for scale in layout.scales)
+    size = (round(layout.image.w * zoom), round(layout.image.h * down))
     exact = scene.picture.shape[1::-1] == tuple(layout.image)
     resampling = Image.Resampling.NEAREST if exact and zoom >= 1 else Image.Resampling.LANCZOS
     pixels = Image.fromarray(scene.picture, "RGB").resize(size, resampling).convert("RGBA")
     if spot is not None:
-        edges = [
-            round(edge * zoom)
-            for edge in finite_rect(spot, GridShape(None, int(layout.image.w), int(layout.image.h), 3))
-        ]
+        field = finite_rect(spot, GridShape(None, int(layout.image.w), int(layout.image.h), 3))
+        edges = [round(edge * along) for edge, along in zip(field, (zoom, down, zoom, down), strict=True)]
         veil = Image.new("RGBA", size, (0, 0, 0, round(255 * SPOTLIGHT)))
         veil.paste((0, 0, 0, 0), (max(edges[0], 0), max(edges[1], 0), max(edges[2], 0), max(edges[3], 0)))
         pixels.alpha_composite(veil)
     if heat is not None and heat.rgba.size:
         faded = heat.rgba.copy()
         faded[:, :, 3] = np.rint(faded[:, :, 3] * opacity)
-        left, top, right, bottom = (round(edge * zoom) for edge in heat.box)
+        (x, y, _, _), placed = layout.margin, layout.place_heat(Rect(*heat.box))
+        at = (placed.left - x, placed.top - y, placed.right - x, placed.bottom - y)
+        left, top, right, bottom = (round(edge * SHARPNESS) for edge in at)
         resampling = Image.Resampling.NEAREST if zoom >= 1 else Image.Resampling.LANCZOS
         map_ = Image.fromarray(faded, "RGBA").resize((max(right - left, 1), max(bottom - top, 1)), resampling)
         pixels.alpha_composite(map_, (left, top))

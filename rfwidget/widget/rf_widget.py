@@ -25,7 +25,8 @@ from rfwidget._progress import Progress, reporting
 from rfwidget._validation import box_inside, cell_inside, pixel_inside
 from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.estimator import ReceptiveField
-from rfwidget.image import as_model_input, as_picture, get_default_images
+from rfwidget.geometry import FieldGeometry
+from rfwidget.image import as_model_input, as_picture, fit_model
 from rfwidget.ranks import RANKS
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
@@ -54,8 +55,19 @@ from rfwidget.widget.overlay import (
     palette_to_json,
 )
 from rfwidget.widget.page import DEFAULT_LIMIT, Exhibit, page_bytes, pictures_of, write_page
-from rfwidget.widget.photograph import OWN_IMAGE, ArrayImage, Photograph, SampleImage, ShownImage, read_image
+from rfwidget.widget.photograph import (
+    OWN_IMAGE,
+    ArrayImage,
+    Photograph,
+    SampleImage,
+    ShownImage,
+    SignalImage,
+    read_image,
+    read_signal,
+    sample_names,
+)
 from rfwidget.widget.png import paint, png_bytes
+from rfwidget.widget.ranks import OneRowReceptiveField, OneRowSurvey, own_cell, own_query, shown_shape
 from rfwidget.widget.resident import Plan
 from rfwidget.widget.saved_output import SavedOutput
 from rfwidget.widget.scene import (
@@ -223,8 +235,11 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._untold = {"input_shape": input_shape, "input_layer": input_layer, "init_weights": init_weights}
         self._preprocess = preprocess
         self._fixed_shape = input_shape is not None or _has_own_size(model)
-        self._shape = _wanted_shape(input_shape, image, self.rf, fixed=self._fixed_shape)
-        self._source: tuple[Any, ShownImage] = (None, SampleImage(get_default_images()[0]))
+        own = _wanted_shape(input_shape, image, self.rf, fixed=self._fixed_shape)
+        self._axes = len(own) - 1
+        self._asked: ReceptiveField = OneRowReceptiveField(self.rf) if self._axes == 1 else self.rf
+        self._shape = shown_shape(own)
+        self._source: tuple[Any, ShownImage] = (None, self._sample)
         self._revision = 0
         self._told_at = 0.0
         self._view: View | None = None
@@ -247,16 +262,14 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._overlay.on_message(Action, self._on_page_action)
         self._overlay.on_message(Magnified, self._on_page_zoom)
         self._overlay.on_message(Hint, self._on_page_hint)
-        self._engine = Engine(self.rf, input_layer, preprocess, self._overlay, self._main, self)
+        self._engine = Engine(self._asked, input_layer, preprocess, self._overlay, self._main, self)
         self._cells = CellListener(self._engine.cell_ended)
         self._saved_output = SavedOutput(self._whole_picture, self._main)
         self._lull = Lull(self._main, _SETTLED, self._tell_selected)
         stage = Box([self._canvas.widget, self._overlay])
         stage.add_class("rfwidget-stage")
         try:
-            super().__init__(
-                output_layer=output_layer, image=get_default_images()[0] if image is None else image, **view
-            )
+            super().__init__(output_layer=output_layer, image=self._sample.title if image is None else image, **view)
         except Exception:  # a trait is refused: nobody else knows the parts
             _close_tree(stage)
             raise
@@ -288,7 +301,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._overlay.set(
             show_heat=self.show_heat,
             heat_opacity=self.heat_opacity,
-            query=_edges(self.query),
+            query=self._box,
             asking=self.asking,
             compare=self.compare_layer or "",
             palette=palette_to_json(self._colouring),
@@ -302,14 +315,18 @@ class RFWidget(VBox):  # type: ignore[misc]
     def rf_params(self) -> ReceptiveFieldDescription | None:
         """Offset, stride and size of the shown layer's receptive fields; None until it has been measured."""
         self._main.drain()
-        return None if self._view is None else self._view.field.description
+        return None if self._view is None else FieldGeometry(*self._view.field[: self._axes]).description
 
     @property
     def gradient(self) -> npt.NDArray[np.float32] | None:
-        """Gradient map of the selected cell, ``(height, width, channels)``; None if there is none yet."""
+        """Gradient map of the selected cell, ``(height, width, channels)``, of a sequence ``(length, channels)``; None
+        if there is none yet.
+        """
         self._main.drain()
         answered = self._shown_answer
-        return None if answered is None else full_gradient(answered)
+        if answered is None:
+            return None
+        return full_gradient(answered)[0] if self._axes == 1 else full_gradient(answered)
 
     @property
     def view(self) -> View | None:
@@ -327,12 +344,34 @@ class RFWidget(VBox):  # type: ignore[misc]
     @property
     def survey(self) -> Survey | None:
         """Receptive fields of all layers, as in the strip below the image; None until they have been measured."""
-        return self._survey
+        return self._survey.own if isinstance(self._survey, OneRowSurvey) else self._survey
 
     @property
     def model_input_shape(self) -> tuple[int, ...]:
-        """Wanted shape of the model's input, ``(height, width, channels)``."""
-        return self._shape
+        """Wanted shape of the model's input, ``(height, width, channels)``, of a sequence ``(length, channels)``."""
+        return self._shape[2 - self._axes :]
+
+    @property
+    def _sample(self) -> ShownImage:
+        """The sample that is shown first."""
+        name = sample_names(self._axes)[0]
+        return SignalImage(name) if self._axes == 1 else SampleImage(name)
+
+    @property
+    def _cell(self) -> GridPoint | None:
+        """The selected cell, as the picture has it."""
+        return None if self.selected is None else GridPoint(*(*self.selected, 0)[:2])
+
+    @property
+    def _box(self) -> list[int] | None:
+        """What is asked about, as the picture has it: left, top, right and bottom edge."""
+        return _edges(self.query)
+
+    def _read(self, image: Any, name: str = OWN_IMAGE) -> ShownImage:
+        """What an argument stands for."""
+        if self._axes == 1:
+            return read_signal(image, _grid_shape(self._shape))
+        return read_image(image, self._shape[2], name)
 
     def wait(self, timeout: float = 60.0, *, background: bool = False) -> bool:
         """Block until the shown layer is measured and the selected cell answered; for scripts and tests.
@@ -406,7 +445,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         exhibit = self._exhibit(layers)
         with reporting(progress, "page") as report:
             return self._engine.perform(
-                lambda check: write_page(file, self.rf, exhibit, cells, max_bytes, _checked(check, report))
+                lambda check: write_page(file, self._asked, exhibit, cells, max_bytes, _checked(check, report))
             )
 
     def _exhibit(self, layers: Sequence[str] | None) -> Exhibit:
@@ -417,7 +456,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         names = (view.layer,) if layers is None else tuple(_validation.series("layers", layers, "names of layers"))
         return Exhibit(
             view=view,
-            selected=self.selected,
+            selected=self._cell,
             layers=names,
             rows=rows_to_json(self._survey) if self._survey is not None else [],
             opacity=self.heat_opacity if self.show_heat else 0.0,
@@ -444,7 +483,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         if not isinstance(self.image, str):
             arguments.append("image=image")
             yours.append(f"image: {self._source[1].title}")
-        elif self.image != get_default_images()[0]:
+        elif self.image != self._sample.title:
             arguments.append(f"image={self.image!r}")
         if self._preprocess is not None:
             arguments.append("preprocess=preprocess")
@@ -487,7 +526,8 @@ class RFWidget(VBox):  # type: ignore[misc]
     def _check_selected(self, proposal: dict[str, Any]) -> GridPoint | None:
         if proposal["value"] is None:
             return None
-        return cell_inside(proposal["value"], _BEYOND_ANY_GRID if self._view is None else self._view.grid)
+        grid = _BEYOND_ANY_GRID if self._view is None else self._view.grid
+        return cell_inside(proposal["value"], Size(*grid[: self._axes]))
 
     @traitlets.validate("channel")
     def _check_channel(self, proposal: dict[str, Any]) -> int | None:
@@ -499,12 +539,16 @@ class RFWidget(VBox):  # type: ignore[misc]
         value = proposal["value"]
         if value is None:
             return None
-        return self._take_image(value, read_image(value, self._shape[2]))
+        return self._take_image(value, self._read(value))
 
     def _take_image(self, value: Any, shown: ShownImage) -> Any:
         """What the trait holds for an image: names and paths as they are, everything else as an array."""
         if isinstance(value, (str, Path)):
             value = str(value)
+        elif isinstance(shown, SignalImage):
+            value = shown.pixels[0] if shown.pixels is not None else value
+            if self._fixed_shape:
+                fit_model(value, GridShape(None, self._shape[1], self._shape[2]))
         elif isinstance(shown, Photograph):
             own = shown.original.shape[:2]
             size = own if isinstance(value, Image.Image) and not self._fixed_shape else self._shape[:2]
@@ -560,16 +604,17 @@ class RFWidget(VBox):  # type: ignore[misc]
         value = proposal["value"]
         if value is None:
             return None
-        image = Size(self._shape[1], self._shape[0])
+        image, axes = Size(*(self._shape[1], self._shape[0])[: self._axes]), self._axes
         try:
             length = len(value)
         except TypeError:
-            length = 0
-        if length not in (2, 4):
+            length = axes if axes == 1 else 0  # the number of a sample
+        if length not in (axes, 2 * axes):
             raise ReceptiveFieldError(
-                f"query is {value!r}: expected a pixel (x, y) or a box (left, top, right, bottom)"
+                f"query is {value!r}: expected "
+                + ("a sample or (left, right)" if axes == 1 else "a pixel (x, y) or a box (left, top, right, bottom)")
             )
-        return pixel_inside(value, image) if length == 2 else box_inside(value, image)
+        return pixel_inside(value, image) if length == axes else box_inside(value, image)
 
     @traitlets.validate("compare_layer")
     def _check_compare_layer(self, proposal: dict[str, Any]) -> str | None:
@@ -593,12 +638,12 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def _on_image(self, change: dict[str, Any]) -> None:
         if change["new"] is None:  # as in the constructor; traitlets does not ask validators about None
-            self.image = get_default_images()[0]
+            self.image = self._sample.title
             return
         if self._source[0] is not change["new"]:  # a value that holds again after a refused one
-            self._take_image(change["new"], read_image(change["new"], self._shape[2]))
+            self._take_image(change["new"], self._read(change["new"]))
         if not isinstance(change["new"], str):
-            self._shape = (*change["new"].shape[:2], self._shape[2])
+            self._shape = (*shown_shape(change["new"].shape)[:2], self._shape[2])
         self._overlay.set(notice="")
         self._request_view()
 
@@ -619,10 +664,11 @@ class RFWidget(VBox):  # type: ignore[misc]
         if self._follow_only or self._view is None:
             return
         if cell is None:  # pages that know the cell from its answer hear of the end only if the trait changes
-            self._overlay.set(selected=list(change["old"]))
-        self._overlay.set(selected=None if cell is None else list(cell))
-        if cell is not None:
-            self._engine.ask(self._view, cell)
+            self._overlay.set(selected=list((*change["old"], 0)[:2]))
+        shown = self._cell
+        self._overlay.set(selected=None if shown is None else list(shown))
+        if shown is not None:
+            self._engine.ask(self._view, shown)
 
     def _on_live(self, _: dict[str, Any]) -> None:
         self._overlay.set(live_cells=self._hold_maps(self._view).cells)
@@ -638,8 +684,8 @@ class RFWidget(VBox):  # type: ignore[misc]
             # What was told of the view was lost, with a connection that was cut.
             self._told_at = time.monotonic()
             self._overlay.send_state()
-            if self.selected is not None:
-                self._engine.ask(view, self.selected)
+            if self._cell is not None:
+                self._engine.ask(view, self._cell)
         self._engine.hint(hint)
 
     def _on_query(self, change: dict[str, Any]) -> None:
@@ -670,7 +716,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             self._overlay.supersede(request)
             return
         self._engine.ask_for(request, view)
-        self._follow(selected=request.cell)
+        self._follow(selected=own_cell(request.cell, self._axes))
         self._lull.stir()
 
     def _on_page_query(self, query: Query) -> None:
@@ -681,7 +727,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         left, top, right, bottom = query.box
         height, width = self._shape[:2]
         if right <= width and bottom <= height:
-            self.query = (left, top) if (right - left, bottom - top) == (1, 1) else query.box
+            one = (right - left, bottom - top) == (1, 1)
+            self.query = own_query(GridPoint(left, top) if one else Rect(*query.box), self._axes)
 
     def _on_page_choice(self, choice: Choice) -> None:
         """A page wants another layer; runs in a message handler."""
@@ -693,7 +740,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         name, value = setting
         try:
             if name == "image":
-                if value in get_default_images():  # and no path: pages do not read files
+                if value in sample_names(self._axes):  # and no path: pages do not read files
                     self.image = value
             elif name == "bands":
                 self.bands = _whole_numbers(str(value))
@@ -712,6 +759,8 @@ class RFWidget(VBox):  # type: ignore[misc]
     def _on_page_upload(self, upload: Upload) -> None:
         """A page hands over an image file; runs in a message handler."""
         try:
+            if self._axes == 1:
+                raise ReceptiveFieldError("a signal comes as an array: set image= in Python")
             shown = read_image(upload.content, self._shape[2], Path(upload.name).name or OWN_IMAGE)
             self.image = shown.fitted(_grid_shape((*self._shape[:2], 3))).pixels
         except ReceptiveFieldError as error:
@@ -751,7 +800,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             self._main.post(lambda: self._overlay.set(background="" if fraction >= 1 else f"page: {fraction:.0%}"))
 
         def make(check: Check) -> None:
-            content = page_bytes(self.rf, exhibit, progress=_checked(check, tell))
+            content = page_bytes(self._asked, exhibit, progress=_checked(check, tell))
             self._main.post(lambda: self._overlay.download("receptive-field.html", content))
 
         if self._view is not None:
@@ -807,12 +856,13 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._told_at = time.monotonic()
         self._features = features
         plan = self._hold_maps(view)
-        if self.selected is None:
+        now = self._cell
+        if now is None:
             cell = nearest_cell(view, None) if before is None else None
         elif before is None:
-            cell = GridPoint(min(self.selected.x, int(view.grid.w) - 1), min(self.selected.y, int(view.grid.h) - 1))
+            cell = GridPoint(min(now.x, int(view.grid.w) - 1), min(now.y, int(view.grid.h) - 1))
         else:
-            x, y = self.selected
+            x, y = now
             cell = nearest_cell(view, (before.field.x.centre_at(x), before.field.y.centre_at(y)))
         self._show_scene()
         size = [int(view.grid.w), int(view.grid.h)]
@@ -836,12 +886,13 @@ class RFWidget(VBox):  # type: ignore[misc]
             progress=-1.0,
             error=None,
         )
-        self.on_layers(self.rf.layers)
+        self.on_layers(self._asked.layers)
         self._show_controls()
         self._ask_beyond_one_cell(view)
         if cell is not None:
             self._engine.ask(view, cell)
-        self._follow(output_layer=view.layer, selected=cell)  # last: observers of the user's may raise
+        own = None if cell is None else own_cell(cell, self._axes)
+        self._follow(output_layer=view.layer, selected=own)  # last: observers of the user's may raise
 
     def on_layers(self, layers: Mapping[str, Size]) -> None:
         """Offer the layers that there are, while none is shown."""
@@ -905,6 +956,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._overlay.set(
             image_size=[int(size.w), int(size.h)],
             scale=layout.scale,
+            stretch=layout.stretch,
+            axes=self._axes,
             margin=list(layout.margin),
             height=self.height,
             marks=marks_to_json(scene.marks if by_page else tags),
@@ -926,10 +979,13 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def _controls_of(self, view: View) -> dict[str, Any]:
         """What the controls show of a view."""
-        layout = plan_layout(view.input_shape, view.field, view.grid, self.height)
-        every = max(dots_every(axis, layout.scale) for axis in view.field)
+        layout = plan_layout(view.input_shape, view.field, view.grid, self.height, signal=view.axes == 1)
+        every = max(dots_every(axis, scale) for axis, scale in zip(view.field, layout.scales, strict=True))
         name = self.image if isinstance(self.image, str) else self._source[1].title
-        return controls_to_json(self, image=name, channels=view.channels, dots_every=every, bands=view.input_shape.c)
+        images = sample_names(self._axes)
+        return controls_to_json(
+            self, image=name, images=images, channels=view.channels, dots_every=every, bands=view.input_shape.c
+        )
 
     def _scene(self) -> Scene:
         view = self._view
@@ -937,12 +993,20 @@ class RFWidget(VBox):  # type: ignore[misc]
             shape = _grid_shape(self._shape)
             fitted = self._source[1].fitted(shape)
             picture = as_picture(fitted.pixels) if fitted.photo is None else fitted.photo
-            return build_scene(picture, shape, height=self.height)
+            return build_scene(picture, shape, height=self.height, signal=self._axes == 1)
         return self._scene_of(view)
 
     def _whole_scene_of(self, view: View) -> Scene:
         """With all marks: a page switches them on and off itself."""
-        return build_scene(view.sharpest, view.input_shape, view.field, view.grid, naive=True, height=self.height)
+        return build_scene(
+            view.sharpest,
+            view.input_shape,
+            view.field,
+            view.grid,
+            naive=True,
+            height=self.height,
+            signal=view.axes == 1,
+        )
 
     def _scene_of(self, view: View) -> Scene:
         return build_scene(
@@ -954,6 +1018,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             rectangles=[word for word in CORNERS if self._is_shown(word)],
             naive=self.show_naive,
             height=self.height,
+            signal=view.axes == 1,
         )
 
     def _is_shown(self, corner: str) -> bool:
@@ -963,7 +1028,7 @@ class RFWidget(VBox):  # type: ignore[misc]
     @property
     def _shown_answer(self) -> Answer | None:
         """The answer to the selected cell; an older one is not what the widget shows."""
-        return self._answer if self._answer is not None and self._answer.cell == self.selected else None
+        return self._answer if self._answer is not None and self._answer.cell == self._cell else None
 
     @property
     def _colouring(self) -> Colouring:
@@ -992,8 +1057,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         sheet = Sheet(
             layer=view.layer,
             grid=(int(view.grid.w), int(view.grid.h)),
-            cell=self.selected,
-            rect=None if self.selected is None else view.field.rect(self.selected),
+            cell=self._cell,
+            rect=None if self._cell is None else view.field.rect(self._cell),
             heat=heat,
             colormap=self._colouring.colormap,
             features=features.rgba if view.few_cells else None,
@@ -1002,7 +1067,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             shown=[word for word in CORNERS if self._is_shown(word)],
             said=view.said,
             rows=rows_to_json(self._survey) if self._survey is not None else [],
-            image=(view.input_shape.w, view.input_shape.h),
+            image=(view.input_shape.w, view.input_shape.h)[: self._axes],
         )
         return lambda: png_bytes(paint_sheet(paint(scene, heat, over, opacity, spot), sheet))
 
@@ -1015,7 +1080,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             layout,
             view.input_shape,
             Layer(view.layer, view.field, view.grid),
-            self.selected,
+            self._cell,
             query=None if query is None else Rect(*query),
             contours=self._overlay.contours,
             other=self._other_layer,
@@ -1040,8 +1105,8 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def _tell_selected(self) -> None:
         """Pages on show know the cell from its answer; this is for a page that is loaded later."""
-        if self.selected is not None:
-            self._overlay.set(selected=list(self.selected))
+        if self._cell is not None:
+            self._overlay.set(selected=list(self._cell))
 
 
 def _close_tree(widget: Widget) -> None:
@@ -1087,7 +1152,7 @@ def _whole_numbers(words: str) -> list[int]:
 def _has_own_size(model: Any) -> bool:
     """Whether a model, as Keras has them, takes images of one size only."""
     shape = None if isinstance(model, ReceptiveField) else getattr(model, "input_shape", None)
-    return isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:]
+    return isinstance(shape, tuple) and len(shape) in (3, 4) and None not in shape[1:]
 
 
 def _estimator(model: Any, init_weights: bool) -> ReceptiveField:
@@ -1120,12 +1185,18 @@ def _check_keras_model(model: Any) -> None:
 
 def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bool) -> tuple[int, ...]:
     """The model's input ``(h, w, c)`` that the arguments ask for."""
-    own = _of_an_image(rf.default_input_shape() if input_shape is None else rf.read_shape(input_shape))
+    own = _of_what_is_shown(rf.default_input_shape() if input_shape is None else rf.read_shape(input_shape))
     if input_shape is None:
         if image is None or isinstance(image, (str, Path, bytes, bytearray, memoryview)):
             return own
         if isinstance(image, Image.Image):
             return own if fixed else (image.height, image.width, own[2])
+        if len(own) == 2:
+            signal = read_signal(image, GridShape(None, own[0] or 1, 1, own[1])).pixels
+            length = own[0] if signal is None else signal.shape[1]
+            if fixed and own[0] not in (None, length):
+                fit_model(image, GridShape(None, *own))
+            return (length, own[1])
         shown = read_image(image, own[2])
         if not isinstance(shown, ArrayImage):
             return own
@@ -1137,23 +1208,24 @@ def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bo
     return tuple(default if side is None else side for side, default in zip(own, defaults, strict=True))
 
 
-def _of_an_image(shape: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A shape, if it is that of an image."""
-    if len(shape) != 3:
+def _of_what_is_shown(shape: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A shape, if it is that of an image or a sequence."""
+    if len(shape) == 4:
         rank = RANKS[len(shape) - 1]
         raise ReceptiveFieldError(
-            f"RFWidget shows images so far, and this is a {rank.thing}, {rank.order}: an estimator measures it, and "
-            "draws it with plot_rf_grid() and plot_gradient_at()"
+            f"RFWidget shows images and sequences so far, and this is a {rank.thing}, {rank.order}: an "
+            "estimator measures it, and draws it with plot_rf_grid() and plot_gradient_at()"
         )
     return shape
 
 
 def _edges(query: GridPoint | Rect | None) -> list[int] | None:
-    """A pixel or a box as left, top, right, bottom."""
+    """A pixel or a box as left, top, right, bottom; a sequence has one row."""
     if query is None:
         return None
-    edges = query if isinstance(query, Rect) else (query.x, query.y, query.x + 1, query.y + 1)
-    return [int(edge) for edge in edges]
+    pairs = query.edges if isinstance(query, Rect) else tuple((at, at + 1) for at in query)
+    (left, right), (top, bottom) = (*pairs, (0, 1))[:2]
+    return [int(edge) for edge in (left, top, right, bottom)]
 
 
 def _inside(query: GridPoint | Rect, view: View) -> bool:

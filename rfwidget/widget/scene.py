@@ -125,6 +125,18 @@ CONTOUR = Look("white", 2, (), "black", 3.5, 0.8)
 SHARES = (0.5, 0.95)
 """Shares of the gradient's mass that are outlined."""
 
+STRIP = 0.16
+"""Part of a signal's height that its gradient map takes, at the bottom."""
+
+_FLAT = 0.4
+"""Height of a signal, as a part of its width."""
+
+_LANE = TAG_HEIGHT + 4
+"""CSS pixels by which each of the intervals of a signal begins lower than the one before: their tags stand there."""
+
+_TICK = (3.0, 9.0)
+"""CSS pixels below a signal where the ticks of its cells begin and end."""
+
 _EDGE = 12.0
 """Least margin around the image in CSS pixels: room for strokes and the focus ring."""
 
@@ -170,26 +182,46 @@ class StageLayout(NamedTuple):
 
     Attributes:
         image: width and height of the image in pixels.
-        scale: CSS pixels per image pixel.
+        scale: CSS pixels per image pixel, along x.
         margin: room around the image in CSS pixels.
+        stretch: how many times as high as wide a pixel is: 1, but for a signal, which is an image of one row.
     """
 
     image: Size
     scale: float
     margin: Margin
+    stretch: float = 1.0
+
+    @property
+    def scales(self) -> tuple[float, float]:
+        """CSS pixels per image pixel, along x and along y."""
+        return self.scale, self.scale * self.stretch
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether the image is a signal, drawn as high as there is room."""
+        return self.stretch != 1
 
     @property
     def size(self) -> Size:
         """Width and height of the stage in CSS pixels."""
         return Size(
             self.margin.left + self.image.w * self.scale + self.margin.right,
-            self.margin.top + self.image.h * self.scale + self.margin.bottom,
+            self.margin.top + self.image.h * self.scales[1] + self.margin.bottom,
         )
 
     def place(self, rect: Rect) -> Rect:
         """A rectangle of image pixels, in CSS pixels of the stage."""
-        x, y, scale = self.margin.left, self.margin.top, self.scale
-        return Rect(x + rect.left * scale, y + rect.top * scale, x + rect.right * scale, y + rect.bottom * scale)
+        x, y, (across, down) = self.margin.left, self.margin.top, self.scales
+        return Rect(x + rect.left * across, y + rect.top * down, x + rect.right * across, y + rect.bottom * down)
+
+    def place_heat(self, box: Rect) -> Rect:
+        """Where a gradient map of a box of the image goes: over it, or of a signal in the strip below the lines."""
+        placed = self.place(box)
+        if not self.is_signal:
+            return placed
+        _, top, _, bottom = self.place(Rect(0, 0, self.image.w, self.image.h))
+        return placed._replace(top=bottom - STRIP * (bottom - top), bottom=bottom)
 
 
 class Scene(NamedTuple):
@@ -209,7 +241,12 @@ class Layer(NamedTuple):
 
 
 def plan_layout(
-    image: GridShape, field: FieldGeometry | None, grid: Size | None, height: float = STAGE_SIDE
+    image: GridShape,
+    field: FieldGeometry | None,
+    grid: Size | None,
+    height: float = STAGE_SIDE,
+    *,
+    signal: bool = False,
 ) -> StageLayout:
     """Zoom and margins: the image with the fields that overhang it fills a square of a given side.
 
@@ -218,6 +255,7 @@ def plan_layout(
         field: receptive fields of all cells; None: not measured yet.
         grid: the layer's grid.
         height: CSS pixels of the square, but for the least margin; whole zoom factors are preferred.
+        signal: whether the image is a signal, one row as long as it is: it is stretched, and wider than high.
     """
     longer = max(image.w, image.h)
     overhang = [0.0, 0.0, 0.0, 0.0]
@@ -225,6 +263,11 @@ def plan_layout(
         for point in corner_cells(grid):
             overhang = [max(*sides) for sides in zip(overhang, _beyond(field.rect(point), image), strict=True)]
     sides = [min(side, _MOST_OVERHANG * longer) for side in overhang]
+    if signal:
+        scale = height / _FLAT / 1.2 / (sides[0] + image.w + sides[2])
+        sides = [sides[0], 0.0, sides[2], 0.0]
+        margin = Margin(*(math.ceil(_EDGE + side * scale) for side in sides))
+        return StageLayout(Size(image.w, image.h), scale, margin, _FLAT * image.w / image.h)
     scale = height / max(sides[0] + image.w + sides[2], sides[1] + image.h + sides[3])
     if scale >= 1 and math.floor(scale) >= _WHOLE_ENOUGH * scale:
         scale = float(math.floor(scale))
@@ -248,6 +291,7 @@ def build_scene(
     rectangles: Collection[str] = tuple(CORNERS),
     naive: bool = False,
     height: float = STAGE_SIDE,
+    signal: bool = False,
 ) -> Scene:
     """Scene of an image and, once it is known, of the grid over it.
 
@@ -260,20 +304,27 @@ def build_scene(
         rectangles: which of the fields to show, of the words of `CORNERS`.
         naive: show where these would be if the grid were stretched linearly over the image.
         height: see `plan_layout`.
+        signal: see `plan_layout`.
     """
-    layout = plan_layout(image, field, grid, height)
+    layout = plan_layout(image, field, grid, height, signal=signal)
     marks: list[SceneMark] = []
     tags: list[SceneMark] = []
     if field is not None and grid is not None:
         if dots:
-            marks.append(Dots(_dots(field, image, grid, layout)))
-        for point, (word, look), stretched in zip(corner_cells(grid), CORNERS.items(), NAIVE, strict=True):
+            centres = _dots(field, image, grid, layout)
+            marks.append(_ticks(centres, layout) if signal else Dots(centres))
+        corners = zip(corner_cells(grid), CORNERS.items(), NAIVE, strict=True)
+        for lane, (point, (word, look), stretched) in enumerate(corners):
             if naive:
                 marks.append(_outline_within(layout.place(naive_rect(point, image, grid)), stretched))
             if word in rectangles:
                 rect = layout.place(finite_rect(field.rect(point), image))
+                if signal:  # intervals lie on each other: each begins lower
+                    rect = rect._replace(top=rect.top + lane * _LANE, bottom=rect.bottom - lane * look.halo_width)
                 marks.append(_outline_within(rect, look))
-                tags.append(_tag(f"{word}{_cut_off(field.rect(point), image)}", rect, layout, look.colour))
+                tags.append(
+                    _tag(f"{word}{_cut_off(field.rect(point), image, signal=signal)}", rect, layout, look.colour)
+                )
     return Scene(layout, picture, (*marks, *tags))
 
 
@@ -290,21 +341,24 @@ _ARROWS = ("\u2190", "\u2191", "\u2192", "\u2193")
 _DIAGONALS = {"\u2190\u2191": "\u2196", "\u2191\u2192": "\u2197", "\u2190\u2193": "\u2199", "\u2192\u2193": "\u2198"}
 
 
-def _cut_off(rect: Rect, image: GridShape) -> str:
+def _cut_off(rect: Rect, image: GridShape, *, signal: bool = False) -> str:
     """Arrows to where a field goes on beyond the stage, with the pixels by which it overhangs the image.
 
     >>> _cut_off(Rect(-60, -60, 40, 40), GridShape(None, 100, 100, 3))
     ' \u2196 60 px'
     """
-    beyond = _beyond(rect, image)
+    beyond, unit = _beyond(rect, image), "samples" if signal else "px"
+    endless = "".join(arrow for arrow, edge in zip(_ARROWS, rect, strict=True) if math.isinf(edge))
+    if signal and endless:
+        return f" {endless} all"
     cut = [
         (arrow, side) for arrow, side in zip(_ARROWS, beyond, strict=True) if side > _MOST_OVERHANG * max(image[1:3])
     ]
     lengths = {side for _, side in cut}
     arrows = "".join(arrow for arrow, _ in cut)
     if len(lengths) == 1:
-        return f" {_DIAGONALS.get(arrows, arrows)} {lengths.pop():g} px"
-    return "".join(f" {arrow} {side:g}" for arrow, side in cut) + (" px" if cut else "")
+        return f" {_DIAGONALS.get(arrows, arrows)} {lengths.pop():g} {unit}"
+    return "".join(f" {arrow} {side:g}" for arrow, side in cut) + (f" {unit}" if cut else "")
 
 
 def tag_width(text: str) -> float:
@@ -331,18 +385,28 @@ def _tag(text: str, rect: Rect, layout: StageLayout, colour: str) -> Tag:
 def _dots(field: FieldGeometry, image: GridShape, grid: Size, layout: StageLayout) -> npt.NDArray[np.float64]:
     """Centres of the cells inside the image, thinned to a readable distance; ``(n, 2)`` in CSS pixels."""
     axes = []
-    for centres, axis, pixels, edge in zip(
+    for centres, axis, pixels, edge, scale in zip(
         cell_centres(field, grid),
         field,
         (image.w, image.h),
         (layout.margin.left, layout.margin.top),
+        layout.scales,
         strict=True,
     ):
-        every = dots_every(axis, layout.scale)
+        every = dots_every(axis, scale)
         kept = centres[(every - 1) // 2 :: every]
-        axes.append(edge + kept[(kept >= 0) & (kept <= pixels)] * layout.scale)
+        axes.append(edge + kept[(kept >= 0) & (kept <= pixels)] * scale)
     xs, ys = np.meshgrid(*axes)
     return np.stack([xs.ravel(), ys.ravel()], axis=1)
+
+
+TICK = Look("#1e9e46", 2, (), "white", 3, 0.6)
+
+
+def _ticks(centres: npt.NDArray[np.float64], layout: StageLayout) -> Line:
+    """The centres of a signal's cells as ticks below it."""
+    base = layout.margin.top + layout.image.h * layout.scales[1]
+    return Line(tuple(((x, base + _TICK[0]), (x, base + _TICK[1])) for x in centres[:, 0].tolist()), TICK)
 
 
 def dots_every(axis: AxisField, scale: float) -> int:
@@ -422,8 +486,8 @@ def _marked(
     if rect.left == rect.right:
         return ()
     at = _grown(layout.place(finite_rect(rect, image)), _ASIDE)
-    (x, y), scale, size = centre, layout.scale, layout.size
-    x, y = layout.margin.left + x * scale, layout.margin.top + y * scale
+    (x, y), (across, down), size = centre, layout.scales, layout.size
+    x, y = layout.margin.left + x * across, layout.margin.top + y * down
     cross = (((x - _CROSS, y), (x + _CROSS, y)), ((x, y - _CROSS), (x, y + _CROSS)))
     box, window = (around(at),), layout.place(Rect(0, 0, layout.image.w, layout.image.h))
     window = _grown(window, _BLEED)
@@ -449,9 +513,9 @@ def _base_below(edge: float, stage: float) -> float:
 
 def _found(layout: StageLayout, shown: Layer, box: Rect) -> Iterable[Mark]:
     """The box asked about, and the centres of the cells that hold it."""
-    (left, top, right, bottom), margin = box, layout.margin
-    columns = _places(shown.field.x, shown.field.x.holding(left, right, int(shown.grid.w)), margin.left, layout.scale)
-    rows = _places(shown.field.y, shown.field.y.holding(top, bottom, int(shown.grid.h)), margin.top, layout.scale)
+    (left, top, right, bottom), margin, scales = box, layout.margin, layout.scales
+    columns = _places(shown.field.x, shown.field.x.holding(left, right, int(shown.grid.w)), margin.left, scales[0])
+    rows = _places(shown.field.y, shown.field.y.holding(top, bottom, int(shown.grid.h)), margin.top, scales[1])
     return Line((around(layout.place(box)),), QUERY), Diamonds(tuple((x, y) for y in rows for x in columns))
 
 
@@ -464,12 +528,12 @@ def _places(axis: AxisField, cells: Sequence[int], margin: float, scale: float) 
 
 def _contours(layout: StageLayout, contours: dict[str, Any], cell: GridPoint) -> Iterable[Mark]:
     """The outlines at a cell: each share with a dash pattern and a label."""
-    frames, scale = (contours["x"], contours["y"]), layout.scale
+    frames, (across, down) = (contours["x"], contours["y"]), layout.scales
     left, top = (math.floor(frame["start"] + at * frame["stride"]) for frame, at in zip(frames, cell, strict=True))
-    left, top = layout.margin.left + left * scale, layout.margin.top + top * scale
+    left, top = layout.margin.left + left * across, layout.margin.top + top * down
     marks: list[Mark] = []
     for level in contours["levels"]:
-        paths = tuple(tuple((left + x * scale, top + y * scale) for x, y in _corners(loop)) for loop in level["loops"])
+        paths = tuple(tuple((left + x * across, top + y * down) for x, y in _corners(loop)) for loop in level["loops"])
         larger = level["share"] > 0.5
         marks.append(Line(paths, CONTOUR._replace(dash=(6, 3)) if larger else CONTOUR))
         # The smaller region's label stands above it, the larger one's to its right.
@@ -522,7 +586,8 @@ def _mark_to_json(mark: SceneMark) -> dict[str, Any]:
             at = np.round(centres, 2).ravel().tolist()
             return {"kind": "dots", "part": "dots", "at": at, "radius": DOT_RADIUS, "colour": DOT_COLOUR}
         case Line(paths, look):
-            part = next((word for word, corner in CORNERS.items() if corner == look), "naive")
+            parts = {**{corner: word for word, corner in CORNERS.items()}, TICK: "dots"}
+            part = parts.get(look, "naive")
             points = [[round(at, 2) for corner in path for at in corner] for path in paths]
             return {"kind": "line", "part": part, "paths": points, **look._asdict(), "dash": list(look.dash)}
         case Tag(text, x, y, colour, of):

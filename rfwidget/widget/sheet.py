@@ -41,7 +41,7 @@ class Sheet(NamedTuple):
         shown: which of the fields of `CORNERS` are shown.
         said: what the model gets, in words.
         rows: all layers, `rfwidget.widget.scene.rows_to_json`.
-        image: width and height of the model's input in pixels.
+        image: width and height of the model's input in pixels; of a signal its length alone.
     """
 
     layer: str
@@ -56,7 +56,7 @@ class Sheet(NamedTuple):
     shown: Sequence[str]
     said: str
     rows: Sequence[Mapping[str, Any]]
-    image: tuple[int, int]
+    image: tuple[int, ...]
 
 
 def paint_sheet(picture: Image.Image, sheet: Sheet) -> Image.Image:
@@ -73,7 +73,7 @@ def paint_sheet(picture: Image.Image, sheet: Sheet) -> Image.Image:
     pen = _Pen(ImageDraw.Draw(whole))
     pen.box(0, 0, width, _BAR, _GROUND)
     end = pen.text(_PAD, _BAR / 2, sheet.layer, bold=True, middle=True, room=width - 120)
-    pen.text(end + 10, _BAR / 2, f"{sheet.grid[0]} \u00d7 {sheet.grid[1]}", colour=_DIM, middle=True)
+    pen.text(end + 10, _BAR / 2, _by(sheet.grid[: len(sheet.image)]), colour=_DIM, middle=True)
     whole.paste(picture, (0, round((_BAR + (body - 24 - high) / 2) * SHARPNESS)))
     pen.text(_PAD, _BAR + body - 20, sheet.said, 11, _DIM, room=wide - 2 * _PAD)
     low = _BAR + body
@@ -137,7 +137,7 @@ def _column(whole: Image.Image, pen: _Pen, sheet: Sheet, x: float, y: float) -> 
     """The selected cell in numbers, the feature map, and what the colours mean."""
     right = x + _COLUMN - 2 * _PAD
     pen.text(x, y, "SELECTED CELL", 10, _DIM, bold=True)
-    pen.text(x, y + 17, "\u2013" if sheet.cell is None else f"({sheet.cell.x}, {sheet.cell.y})", 19, bold=True)
+    pen.text(x, y + 17, "\u2013" if sheet.cell is None else _cell(sheet), 19, bold=True)
     y += 46
     for word, value, remark in _facts(sheet):
         pen.text(x, y, word, 12, _DIM)
@@ -181,6 +181,21 @@ def _rule(pen: _Pen, x: float, y: float) -> float:
     return y + 10
 
 
+def _by(lengths: Sequence[Any]) -> str:
+    return " \u00d7 ".join(map(str, lengths))
+
+
+def _cell(sheet: Sheet) -> str:
+    """The selected cell as the model has it: "(8, 4)", of a signal "8"."""
+    along = (sheet.cell or ())[: len(sheet.image)]
+    return f"({', '.join(map(str, along))})" if len(along) > 1 else str(along[0])
+
+
+def _sides(sheet: Sheet, lengths: Sequence[Any]) -> str:
+    """Lengths in words: "34 by 19 px", of a signal "34 samples"."""
+    return f"{lengths[0]} samples" if len(sheet.image) == 1 else f"{_by(lengths)} px"
+
+
 def _facts(sheet: Sheet) -> list[tuple[str, str, str]]:
     """As js/view/cell-report.ts has them: a word, what it says, and a remark."""
     if sheet.rect is None:
@@ -188,17 +203,18 @@ def _facts(sheet: Sheet) -> list[tuple[str, str, str]]:
     left, top, right, bottom = sheet.rect
     if left == right or top == bottom:
         return [("sees", "only padding", "")]
-    row = next((row for row in sheet.rows if row["name"] == sheet.layer), None)
+    row, across = next((row for row in sheet.rows if row["name"] == sheet.layer), None), _span(left, right)
     facts = [
-        ("sees", f"x {_span(left, right)}, y {_span(top, bottom)}", ""),
-        ("size", f"{_length(left, right)} \u00d7 {_length(top, bottom)} px", "" if row is None else _stride(row)),
+        ("sees", across if len(sheet.image) == 1 else f"x {across}, y {_span(top, bottom)}", ""),
+        ("size", _sides(sheet, (_length(left, right), _length(top, bottom))), "" if row is None else _stride(row)),
     ]
-    width, height = sheet.image
+    width, height = (*sheet.image, 1)[:2]
     area = (min(right, width) - max(left, 0)) * (min(bottom, height) - max(top, 0))
     for share, box in sheet.heat.mass if sheet.heat is not None else ():
         w, h = box[2] - box[0], box[3] - box[1]
-        part = f"{w * h / max(area, 1):.0%} of the area".replace("%", " %")
-        facts.append((f"{share:.0%} within".replace("%", " %"), f"{w} \u00d7 {h} px", part))
+        whole = "length" if len(sheet.image) == 1 else "area"
+        part = f"{w * h / max(area, 1):.0%} of the {whole}".replace("%", " %")
+        facts.append((f"{share:.0%} within".replace("%", " %"), _sides(sheet, (w, h)), part))
     return facts
 
 
@@ -206,12 +222,15 @@ def _stride(row: Mapping[str, Any]) -> str:
     """ "stride 8", of both axes where they differ; empty where it is not known."""
     if row["field"] is None:
         return ""
-    along = [f"{axis['pixels'] / axis['cells']:.4g}" for axis in (row["field"]["x"], row["field"]["y"])]
-    return "stride " + (along[0] if along[0] == along[1] else " \u00d7 ".join(along))
+    along = [f"{axis['pixels'] / axis['cells']:.4g}" for axis in row["field"].values()]
+    along = along[: len(row["size"])]
+    return "stride " + (along[0] if len(set(along)) == 1 else " \u00d7 ".join(along))
 
 
 def _span(low: float, high: float) -> str:
-    return f"{low:g} \u2013 {high:g}".replace("-", "\u2212") if math.isfinite(high - low) else "all"
+    if math.isfinite(high - low):
+        return f"{low:g} \u2013 {high:g}".replace("-", "\u2212")
+    return f"all up to {high:g}" if math.isfinite(high) else f"all from {low:g} on" if math.isfinite(low) else "all"
 
 
 def _length(low: float, high: float) -> str:
@@ -233,12 +252,13 @@ def _ramp(pen: _Pen, x: float, y: float, width: float, height: float, colormap: 
 
 def _strip(pen: _Pen, sheet: Sheet, width: float, y: float) -> None:
     """All layers as bars on a logarithmic axis, the image as a line, strides as brackets."""
-    end = pen.text(_PAD, y + 1, "RECEPTIVE FIELD OF EVERY LAYER, IN PIXELS", 10, _DIM, bold=True)
+    unit = "SAMPLES" if len(sheet.image) == 1 else "PIXELS"
+    end = pen.text(_PAD, y + 1, f"RECEPTIVE FIELD OF EVERY LAYER, IN {unit}", 10, _DIM, bold=True)
     chosen = next((row for row in sheet.rows if row["name"] == sheet.layer), None)
     if chosen is not None:
-        sides = " \u00d7 ".join("\u221e" if side is None else f"{side:g}" for side in chosen["size"])
-        grid = " \u00d7 ".join(map(str, chosen["grid"]))
-        words = ", ".join(filter(None, (f"{sheet.layer}: {sides} px", _stride(chosen), f"grid {grid}")))
+        sides = _sides(sheet, ["\u221e" if side is None else f"{side:g}" for side in chosen["size"]])
+        grid = f"{_by(chosen['grid'][: len(sheet.image)])}{' cells' if len(sheet.image) == 1 else ''}"
+        words = ", ".join(filter(None, (f"{sheet.layer}: {sides}", _stride(chosen), f"grid {grid}")))
         pen.text(width - _PAD, y, words, 11, bold=True, to_left=True, room=width - 2 * _PAD - end)
     side = min(sheet.image)
     lengths = [_against(row, sheet.image) * side for row in sheet.rows]
@@ -258,8 +278,9 @@ def _strip(pen: _Pen, sheet: Sheet, width: float, y: float) -> None:
         gap = min(1.0, step / 5)
         pen.box(left + number * step, base - place(length), left + (number + 1) * step - gap, base, colour)
     pen.dashes(left, base - place(side), right, (3, 3), _INK, 1)
-    name = str(side) if sheet.image[0] == sheet.image[1] else f"{sheet.image[0]}\u00d7{sheet.image[1]}"
-    pen.text(right + 6, base - place(side) - 7, f"image {name}", 10, _DIM)
+    name = str(side) if len(set(sheet.image)) == 1 else "\u00d7".join(map(str, sheet.image))
+    name = f"{'signal' if len(sheet.image) == 1 else 'image'} {name}"
+    pen.text(right + 6, base - place(side) - 7, name, 10, _DIM)
     number = 0
     for words, some in groupby(map(_stride, sheet.rows)):
         count = len(list(some))
@@ -270,7 +291,7 @@ def _strip(pen: _Pen, sheet: Sheet, width: float, y: float) -> None:
             pen.text((begin + stop - pen.width(words, 10)) / 2, base + 7, words, 10, _DIM)
 
 
-def _against(row: Mapping[str, Any], image: tuple[int, int]) -> float:
+def _against(row: Mapping[str, Any], image: tuple[int, ...]) -> float:
     """How large a layer's field is against the image; infinite if it is unbounded, 0 if it is not known."""
     if row["field"] is None:
         return 0.0

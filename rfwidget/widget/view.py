@@ -27,6 +27,7 @@ class View(NamedTuple):
         channel: of the output whose gradient maps are shown; None: the mean of all.
         photo: the photograph that it was made of, uint8 RGB of any size; None: there is none.
         said: the image, and what goes into the model, in words.
+        axes: of the model's input: 1 for a signal, which is an image of one row here.
     """
 
     revision: int
@@ -40,6 +41,7 @@ class View(NamedTuple):
     channel: int | None = None
     photo: npt.NDArray[np.uint8] | None = None
     said: str = ""
+    axes: int = 2
 
     @property
     def sharpest(self) -> npt.NDArray[np.uint8]:
