@@ -181,3 +181,12 @@ suite("a box between two points", () => {
     expect(boxBetween([160, 96], [160, 96], [160, 96])).toEqual([159, 95, 160, 96]);
   });
 });
+
+it("a recurrence sees all up to a place: such an edge moves with the cells, and the other has no end", () => {
+  const causal: AxisField = { cells: 1, pixels: 2, edges: [[null, 3]] };
+  expect(edgesAt(causal, 5)).toEqual([-Infinity, 13]);
+  expect(centreAt(causal, 5)).toBe(11); // of the samples that its stride covers
+  expect(describe([-Infinity, 0, 13, 1], 1)).toBe("all up to 13, \u221e samples");
+  expect(describe([4, 0, Infinity, 1], 1)).toBe("all from 4 on, \u221e samples");
+  expect(describe([4, 0, 13, 1], 1)).toBe("4 to 13, 9 samples");
+});

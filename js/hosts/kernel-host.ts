@@ -38,7 +38,16 @@ import { RequestQueue, type Timer } from "./requests.js";
 import { type Live, ResidentMaps, sizeOf, underPointer } from "./resident.js";
 
 /** Traits that the kernel's layer shows or that move it. */
-const PAINTED = ["image_size", "margin", "scale", "stretch", "show_heat", "heat_opacity", "controls", "palette"] as const;
+const PAINTED = [
+  "image_size",
+  "margin",
+  "scale",
+  "stretch",
+  "show_heat",
+  "heat_opacity",
+  "controls",
+  "palette",
+] as const;
 
 /** Milliseconds between two counts of the maps that have come. */
 const COUNT = 250;

@@ -25,7 +25,17 @@ import { type Live, ResidentMaps, sizeOf, underPointer } from "./resident.js";
 export interface PageLayer
   extends Pick<
     SyncedState,
-    "image_size" | "scale" | "stretch" | "axes" | "margin" | "grid" | "field" | "selected" | "label" | "layer" | "contours"
+    | "image_size"
+    | "scale"
+    | "stretch"
+    | "axes"
+    | "margin"
+    | "grid"
+    | "field"
+    | "selected"
+    | "label"
+    | "layer"
+    | "contours"
   > {
   /** The stage's dots, rectangles and labels. */
   marks: SceneMark[];

@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import type { Field, Picture } from "../protocol.js";
 import { STATE } from "../testing.js";
 import { duration, reportOn } from "./cell-report.js";
 
@@ -13,6 +14,22 @@ it("tells what a cell sees, by how much that overhangs, and how large it is", ()
       ["size", "34 \u00d7 33 px", "stride 4 \u00d7 5"],
       ["50 % within", "\u2026", ""],
       ["95 % within", "\u2026", ""],
+    ],
+  });
+});
+
+it("of a signal it tells samples, and no rows", () => {
+  const signal: Field = {
+    x: { cells: 1, pixels: 4, edges: [[-10, 24]] },
+    y: { cells: 1, pixels: 1, edges: [[0, 1]] },
+  };
+  const picture = { ...PICTURE, cell: [3, 0], rect: [2, 0, 36, 1], mass: [[0.5, [2, 0, 19, 1]]] };
+  expect(reportOn([3, 0], signal, picture as unknown as Picture, [30, 1], 1)).toEqual({
+    name: "3",
+    lines: [
+      ["sees", "2 \u2013 36", "overhangs 6 right"],
+      ["size", "34 samples", "stride 4"],
+      ["50 % within", "17 samples", "61 % of the length"],
     ],
   });
 });

@@ -5,7 +5,13 @@ import type { Box, Cell, Field, Picture, Rect } from "../protocol.js";
 import type { CellReport } from "./readout.js";
 
 /** What there is to say about a cell of a layer on an image of some size. */
-export function reportOn(cell: Cell, field: Field | null, picture: Picture | null, image: Cell, axes: 1 | 2 = 2): CellReport {
+export function reportOn(
+  cell: Cell,
+  field: Field | null,
+  picture: Picture | null,
+  image: Cell,
+  axes: 1 | 2 = 2,
+): CellReport {
   const name = cellInWords(cell, axes);
   const rect = picture?.rect ?? (field && rectOf(field, cell));
   if (!rect || !field) return { name, lines: [] };
@@ -65,7 +71,9 @@ function overhang([left, top, right, bottom]: Rect, [width, height]: Cell): stri
 }
 
 function span(low: number, high: number): string {
-  return Number.isFinite(high - low) ? `${formatNumber(low)} \u2013 ${formatNumber(high)}` : unboundedInWords(low, high);
+  return Number.isFinite(high - low)
+    ? `${formatNumber(low)} \u2013 ${formatNumber(high)}`
+    : unboundedInWords(low, high);
 }
 
 function length(low: number, high: number): string {

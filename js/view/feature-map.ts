@@ -14,6 +14,8 @@ import { type PointerOptions, trackPointer } from "./pointer.js";
 /** CSS pixels: as wide and as high as the picture gets, and as large as one cell gets. */
 const ROOM: Cell = [240, 146];
 const LARGEST_CELL = 16;
+/** CSS pixels: height of the one row of a signal's cells. */
+const ROW = 28;
 
 export class FeatureMapView {
   readonly element: HTMLElement;
@@ -68,13 +70,15 @@ export class FeatureMapView {
     const [width, height] = map.size;
     const room = Math.min(ROOM[0] / width, ROOM[1] / height, LARGEST_CELL);
     const cell = room > 1 ? Math.floor(room) : room;
-    place(this.#surface, { width: width * cell, height: height * cell });
+    // The one row of a signal's cells is drawn higher than it is, to be seen and hit.
+    const high = this.#host.get("axes") === 1 ? ROW : height * cell;
+    place(this.#surface, { width: width * cell, height: high });
     assign(this.#surface, { "aria-label": `Output of ${layer || "the layer"}, ${width} by ${height} cells` });
-    assign(this.#marks, { viewBox: `0 0 ${width} ${height}` });
+    assign(this.#marks, { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" });
     if (map !== this.#shown) fillPixels(this.#canvas, map.size, bytesOf(map.rgba));
     this.#shown = map;
     this.#bar.show(controls?.map_colours ?? [], ticksOf(map.range));
-    this.#bar.element.style.height = `${Math.max(height * cell, 60)}px`;
+    this.#bar.element.style.height = `${Math.max(high, 60)}px`;
     this.#channel.hidden = !controls?.actions;
     if (controls) {
       const { channel, channels } = controls;

@@ -390,7 +390,9 @@ class View {
     const picture = this.#pictureOf(selected);
     const asked = this.#asked;
     this.#readout.show({
-      cell: selected && reportOn(selected, this.#host.get("field"), picture, this.#host.get("image_size"), this.#host.get("axes")),
+      cell:
+        selected &&
+        reportOn(selected, this.#host.get("field"), picture, this.#host.get("image_size"), this.#host.get("axes")),
       hovered: this.#hovered ? this.#describe(this.#hovered, null) + this.#coarse(this.#hovered) : "",
       selected: selected ? this.#describe(selected, picture) : "",
       detail: picture ? duration(picture.milliseconds) : "",

@@ -146,11 +146,7 @@ function backing({ image_size, stretch }: Stage): Stage {
 const SPOTLIGHT = 0.45;
 
 /** Dims the image on a stage but for a rectangle of it. */
-function dim(
-  context: CanvasRenderingContext2D,
-  [left, top, right, bottom]: Rect,
-  stage: Stage,
-): void {
+function dim(context: CanvasRenderingContext2D, [left, top, right, bottom]: Rect, stage: Stage): void {
   const [width, height] = stage.image_size;
   const [across, down] = scalesOf(stage);
   const [x, y] = [clamp(left, 0, width), clamp(top, 0, height)];

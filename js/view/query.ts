@@ -19,7 +19,13 @@ export function isPixel([left, top, right, bottom]: Box): boolean {
 }
 
 /** The answer in words: "17 cells of layer mix see pixel (4, 9)". */
-export function answerInWords(box: Box, cells: Cells, layer: string, layers: readonly LayerRow[], axes: 1 | 2 = 2): string {
+export function answerInWords(
+  box: Box,
+  cells: Cells,
+  layer: string,
+  layers: readonly LayerRow[],
+  axes: 1 | 2 = 2,
+): string {
   const count = countOf(cells);
   const [left, top, right, bottom] = box;
   const who = `${count || "no"} ${count > 1 ? "cells" : "cell"} of layer ${layer} ${count > 1 ? "see" : "sees"}`;

@@ -124,7 +124,8 @@ export class ShowCard {
       if (name === "show_dots") say(button.lastElementChild ?? button, dotsInWords(controls.dots_every, words));
       if (name === "live") drawLive(button, host.live, controls.live, words);
       if (name === "show_heat") drawHeat(button, controls.colours);
-      button.hidden = !controls.actions && (name === "show_erf" || name === "show_pixels");
+      const alone = !controls.actions && (name === "show_erf" || name === "show_pixels");
+      button.hidden = alone || (name === "show_pixels" && host.get("axes") === 1); // a drawing is all there is
     }
     const opacity = `${host.get("heat_opacity")}`;
     if (document.activeElement !== this.#opacity && this.#opacity.value !== opacity) this.#opacity.value = opacity;

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { STATE } from "../testing.js";
-import { imageExtent, layOut, magnified, type Stage, stageExtent, stageOf } from "./stage.js";
+import { heatPlace, imageExtent, layOut, magnified, type Stage, scalesOf, stageExtent, stageOf } from "./stage.js";
 
 it("the image is magnified, and the stage is as much larger as its margin", () => {
   expect(imageExtent(STATE)).toEqual({ width: 480, height: 288 });
@@ -32,4 +32,22 @@ it("on the whole screen it grows as far as there is room", () => {
 it("magnified, everything grows", () => {
   const stage: Stage = { image_size: [4, 3], scale: 10, margin: [1, 2, 3, 4], stretch: 1 };
   expect(magnified(stage, 2)).toEqual({ image_size: [4, 3], scale: 20, margin: [2, 4, 6, 8], stretch: 1 });
+});
+
+/** A signal of 200 samples, two CSS pixels each and 120 high. */
+const SIGNAL: Stage = { image_size: [200, 1], scale: 2, stretch: 60, margin: [10, 12, 14, 16] };
+
+it("the row of a signal is stretched: pixels are higher than they are wide", () => {
+  expect(scalesOf(SIGNAL)).toEqual([2, 120]);
+  expect(imageExtent(SIGNAL)).toEqual({ width: 400, height: 120 });
+  expect(stageExtent(SIGNAL)).toEqual({ width: 424, height: 148 });
+  expect(imageExtent(magnified(SIGNAL, 3))).toEqual({ width: 1200, height: 360 });
+});
+
+it("the heat map of an image lies over its box, that of a signal in the strip at the bottom", () => {
+  expect(heatPlace(STATE, [2, 3, 12, 7])).toEqual([6, 9, 30, 12]);
+  const [x, y, width, height] = heatPlace(SIGNAL, [30, 0, 80, 1]);
+  expect([x, width]).toEqual([60, 100]);
+  expect(y).toBeCloseTo(100.8);
+  expect(y + height).toBeCloseTo(120);
 });

@@ -24,6 +24,7 @@ export class Toolbar {
   readonly #options: ToolbarOptions;
   readonly #images = html("select", "rfwidget-images", { "aria-label": "Image" });
   readonly #file = html("input", "rfwidget-file", { type: "file", accept: "image/*", tabindex: -1, hidden: "" });
+  readonly #thing = new Text("Image");
   readonly #open: HTMLButtonElement;
   readonly #actions: HTMLButtonElement[];
   readonly #code: HTMLButtonElement;
@@ -63,7 +64,7 @@ export class Toolbar {
     this.element = html("div", "rfwidget-toolbar", {}, [
       html("span", "rfwidget-name", { "aria-hidden": "true" }, [new Text("Layer")]),
       this.layers.element,
-      html("span", "rfwidget-name", { "aria-hidden": "true" }, [new Text("Image")]),
+      html("span", "rfwidget-name", { "aria-hidden": "true" }, [this.#thing]),
       this.#images,
       this.#open,
       this.#file,
@@ -89,9 +90,14 @@ export class Toolbar {
   draw(): void {
     const host = this.#host;
     const controls = host.get("controls");
+    const signal = host.get("axes") === 1;
+    this.#thing.data = signal ? "Signal" : "Image";
     if (host.get("choices") !== this.#choices) {
       this.#choices = host.get("choices");
-      this.#entries = this.#choices.map(([name, width, height]) => ({ name, note: `${width} \u00d7 ${height}` }));
+      this.#entries = this.#choices.map(([name, width, height]) => ({
+        name,
+        note: signal ? `${width} cells` : `${width} \u00d7 ${height}`,
+      }));
     }
     if (this.#copies !== null && host.copies > this.#copies) {
       this.#copies = null;
@@ -110,6 +116,7 @@ export class Toolbar {
       if (label) label.hidden = hidden;
     }
     for (const action of [this.#open, ...this.#actions]) action.hidden = !controls?.actions;
+    this.#open.hidden ||= signal; // signals come as arrays
   }
 }
 

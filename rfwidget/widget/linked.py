@@ -7,6 +7,7 @@ from typing import Any
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint
+from rfwidget.widget.ranks import own_cell
 from rfwidget.widget.rf_widget import RFWidget
 from rfwidget.widget.view import View, nearest_cell
 
@@ -53,14 +54,15 @@ class Link:
             for widget in self._widgets:
                 other = widget.view
                 if widget is not source and other is not None:
-                    widget.selected = same_place(view, cell, other)
+                    widget.selected = own_cell(same_place(view, cell, other), other.axes)
         finally:
             self._busy = False
 
 
 def same_place(view: View, cell: GridPoint, other: View) -> GridPoint:
     """The cell of another view whose field is centred at the same part of its image's width and height."""
-    x, y = view.field.x.centre_at(cell.x), view.field.y.centre_at(cell.y)
+    column, row = (*cell, 0)[:2]  # a sequence has one row
+    x, y = view.field.x.centre_at(column), view.field.y.centre_at(row)
     across, along = other.input_shape.w / view.input_shape.w, other.input_shape.h / view.input_shape.h
     return nearest_cell(other, (x * across, y * along))
 

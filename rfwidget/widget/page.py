@@ -57,10 +57,12 @@ _STYLE = (
 )
 
 _HELP = (
-    "Move over the image to see receptive fields and gradient maps; click to keep the nearest cell that has one in"
-    " this file. Click a pixel or draw a box, with Shift or with \u201cwho sees it?\u201d switched on, to mark the"
-    " cells that see it; Escape ends that."
+    "Move over the {} to see receptive fields and gradient maps; click to keep the nearest cell that has one in this"
+    " file. Click a {}, or draw {}, with Shift or with \u201cwho sees it?\u201d switched on, to mark the cells that see"
+    " it; Escape ends that."
 )
+_WORDS = {1: ("signal", "sample", "an interval"), 2: ("image", "pixel", "a box")}
+"""For the help, by the number of axes."""
 
 
 class Exhibit(NamedTuple):
@@ -361,7 +363,7 @@ def _document(page: dict[str, Any], script: str, style: str) -> str:
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{_HELP}</p>\n"
+        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{_HELP.format(*_WORDS[page['shown'][0]['axes']])}</p>\n"
         f'<script type="application/json" class="rfwidget-data">{data}</script>\n'
         f"<script>{script}</script>\n</body>\n</html>\n"
     )

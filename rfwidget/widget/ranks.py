@@ -19,7 +19,7 @@ from rfwidget.estimator import Computed, ReceptiveField
 from rfwidget.geometry import AxisField, FieldGeometry
 from rfwidget.network import Network, Patch
 from rfwidget.survey import LayerRow, Survey
-from rfwidget.types import GridPoint, GridShape, ImageShape, ReceptiveFieldDescription, Rect, Size
+from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 
 _ONE_ROW = AxisField(cells=1, pixels=1, edges=((0, 1),))
 
@@ -178,7 +178,7 @@ class OneRowReceptiveField(ReceptiveField):
     ) -> ReceptiveFieldDescription:
         """As the sequence's, in one row."""
         self.own.compute(
-            _own_shape(input_shape),
+            self._own_shape(input_shape),
             input_layer,
             output_layer,
             ignore_global_context=ignore_global_context,
@@ -197,9 +197,16 @@ class OneRowReceptiveField(ReceptiveField):
     ) -> Survey:
         """The sequence's own rows; grids and fields are those of one row."""
         own = self.own.survey(
-            _own_shape(input_shape), input_layer, ignore_global_context=ignore_global_context, progress=progress
+            self._own_shape(input_shape), input_layer, ignore_global_context=ignore_global_context, progress=progress
         )
         return OneRowSurvey(own)
+
+    def _own_shape(self, shape: Any) -> GridShape | None:
+        """The shape of the sequence, by names: PyTorch writes the channels first."""
+        if shape is None:
+            return None
+        _, length, channels = self.read_shape(shape)
+        return GridShape(None, length, channels)
 
 
 class OneRowSurvey(Survey):
@@ -218,10 +225,3 @@ class OneRowSurvey(Survey):
 
 def _lifted_row(row: LayerRow) -> LayerRow:
     return row._replace(grid=Size(row.grid.w, 1))
-
-
-def _own_shape(shape: Any) -> Any:
-    """``(length, channels)`` of an image of one row."""
-    if isinstance(shape, ImageShape):
-        return (shape.w, shape.c)
-    return None if shape is None else tuple(shape)[1:]

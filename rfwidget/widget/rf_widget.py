@@ -983,9 +983,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         every = max(dots_every(axis, scale) for axis, scale in zip(view.field, layout.scales, strict=True))
         name = self.image if isinstance(self.image, str) else self._source[1].title
         images = sample_names(self._axes)
-        return controls_to_json(
-            self, image=name, images=images, channels=view.channels, dots_every=every, bands=view.input_shape.c
-        )
+        bands = view.input_shape.c if view.axes > 1 else 1  # all channels of a signal are shown
+        return controls_to_json(self, image=name, images=images, channels=view.channels, dots_every=every, bands=bands)
 
     def _scene(self) -> Scene:
         view = self._view

@@ -134,7 +134,7 @@ _FLAT = 0.4
 _LANE = TAG_HEIGHT + 4
 """CSS pixels by which each of the intervals of a signal begins lower than the one before: their tags stand there."""
 
-_TICK = (3.0, 9.0)
+_TICK = (6.0, 13.0)
 """CSS pixels below a signal where the ticks of its cells begin and end."""
 
 _EDGE = 12.0
@@ -266,7 +266,8 @@ def plan_layout(
     if signal:
         scale = height / _FLAT / 1.2 / (sides[0] + image.w + sides[2])
         sides = [sides[0], 0.0, sides[2], 0.0]
-        margin = Margin(*(math.ceil(_EDGE + side * scale) for side in sides))
+        left, top, right, bottom = (math.ceil(_EDGE + side * scale) for side in sides)
+        margin = Margin(left, top, right, bottom + _TICK[1])
         return StageLayout(Size(image.w, image.h), scale, margin, _FLAT * image.w / image.h)
     scale = height / max(sides[0] + image.w + sides[2], sides[1] + image.h + sides[3])
     if scale >= 1 and math.floor(scale) >= _WHOLE_ENOUGH * scale:

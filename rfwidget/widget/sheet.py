@@ -20,6 +20,9 @@ from rfwidget.widget.scene import CORNERS
 _PAD, _COLUMN, _BAR, _STRIP, _MAP = 14, 330, 40, 126, 146
 """Room around text, width of the column, heights of bar and strip, side of the feature map, in CSS pixels."""
 
+_ROW = 28
+"""Height of the one row of a signal's cells, in CSS pixels."""
+
 _INK, _DIM, _RULE, _GROUND, _BARS, _PALE, _CHOSEN = (
     *("#1f2328", "#5c6670", "#d8dee4", "#f6f8fa", "#98b7ea", "#d5dae1", "#1f63d6"),
 )
@@ -150,10 +153,11 @@ def _column(whole: Image.Image, pen: _Pen, sheet: Sheet, x: float, y: float) -> 
         pen.text(right, y - 1, sheet.channel, 11, bold=True, to_left=True)
         h, w = sheet.features.shape[:2]
         zoom = _MAP / max(h, w)
-        size = (max(1, round(w * zoom * SHARPNESS)), max(1, round(h * zoom * SHARPNESS)))
+        high = _ROW if len(sheet.image) == 1 else h * zoom
+        size = (max(1, round(w * zoom * SHARPNESS)), max(1, round(high * SHARPNESS)))
         small = Image.fromarray(sheet.features, "RGBA").convert("RGB").resize(size, Image.Resampling.NEAREST)
         whole.paste(small, (round(x * SHARPNESS), round((y + 18) * SHARPNESS)))
-        long = max(h * zoom, 40)
+        long = max(high, 40)
         _ramp(pen, x + w * zoom + 12, y + 18, 10, long, MAP_COLOURS)
         for at, limit in ((0.0, sheet.reach[1]), (0.5, sum(sheet.reach) / 2), (1.0, sheet.reach[0])):
             words = f"{limit:.3g}".replace("-", "\u2212")

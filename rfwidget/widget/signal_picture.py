@@ -74,6 +74,7 @@ def _line(part: npt.NDArray[np.float64], height: int) -> npt.NDArray[np.float64]
     for column in np.flatnonzero(inside[1:] > inside[:-1]):
         some = part[inside[column] : inside[column + 1]]
         low[column], high[column] = min(low[column], some.min()), max(high[column], some.max())
+    low[1:], high[1:] = np.minimum(low[1:], low[:-1]), np.maximum(high[1:], high[:-1])  # steep lines are as thick
     top = inset + (1 - high) * (height - 2 * inset) - _THICK / 2
     bottom = inset + (1 - low) * (height - 2 * inset) + _THICK / 2
     rows = np.arange(height)[:, None]

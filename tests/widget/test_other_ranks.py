@@ -1,4 +1,4 @@
-"""Models of sequences and volumes: the widget says at once that it shows images."""
+"""Models of volumes: the widget says at once that it shows images and sequences."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ from rfwidget.errors import ReceptiveFieldError
 @pytest.mark.parametrize(
     ("model", "word"),
     [
-        (keras.Sequential([keras.Input((100, 2)), layers.Conv1D(3, 5)]), "sequence"),
         (keras.Sequential([keras.Input((8, 9, 10, 2)), layers.Conv3D(3, 3)]), "volume"),
-        (nn.Conv1d(2, 3, 5), "sequence"),
         (nn.Conv3d(2, 3, 5), "volume"),
     ],
 )
 def test_other_models_are_refused_in_a_sentence(model: Any, word: str) -> None:
-    with pytest.raises(ReceptiveFieldError, match=f"RFWidget shows images so far, and this is a {word}"):
+    with pytest.raises(ReceptiveFieldError, match=f"RFWidget shows images and sequences so far, and this is a {word}"):
         RFWidget(model)
 
 
 def test_other_shapes_are_refused_in_a_sentence() -> None:
-    with pytest.raises(ReceptiveFieldError, match="RFWidget shows images so far, and this is a sequence"):
-        RFWidget(lambda input_shape: keras.Sequential([keras.Input(input_shape)]), input_shape=(100, 2))
+    with pytest.raises(ReceptiveFieldError, match="RFWidget shows images and sequences so far, and this is a volume"):
+        RFWidget(lambda input_shape: keras.Sequential([keras.Input(input_shape)]), input_shape=(8, 9, 10, 2))
