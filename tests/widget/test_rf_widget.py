@@ -425,8 +425,8 @@ def test_an_interrupted_page_ends_at_once_and_is_not_written(widget: RFWidget, t
 
     def slow(fraction: float, _: str) -> None:
         steps.append(fraction)
-        if len(steps) == 3:
-            _thread.interrupt_main()
+        if len(steps) == 1:
+        if len(steps) == 1:
         time.sleep(0.02)
 
     with pytest.raises(KeyboardInterrupt):
