@@ -426,7 +426,7 @@ def test_an_interrupted_page_ends_at_once_and_is_not_written(widget: RFWidget, t
     def slow(fraction: float, _: str) -> None:
         steps.append(fraction)
         if len(steps) == 1:
-        if len(steps) == 1:
+            _thread.interrupt_main()
         time.sleep(0.02)
 
     with pytest.raises(KeyboardInterrupt):
