@@ -36,8 +36,8 @@ def python_without_tensorflow() -> Path:
 
 
 def _requirements() -> list[str]:
-    """What rfwidget with the extras ``jax`` and ``torch`` needs, as ``pyproject.toml`` has it."""
+    """What rfwidget with the extras ``jax`` and ``torch`` needs, and the models of its tests, as ``pyproject.toml`` has it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras, test = project["project"]["optional-dependencies"], project["dependency-groups"]["test"]
-    exact = [line for line in test if isinstance(line, str) and line.startswith("torch==")]
-    return [*project["project"]["dependencies"], *extras["jax"], *exact]
+    wanted = [line for line in test if isinstance(line, str) and line.startswith(("torch==", "hypothesis"))]
+    return [*project["project"]["dependencies"], *extras["jax"], *wanted]
