@@ -27,7 +27,7 @@ it("of a signal it tells samples, and no rows", () => {
   expect(reportOn([3, 0], signal, picture as unknown as Picture, [30, 1], 1)).toEqual({
     name: "3",
     lines: [
-      ["sees", "2 \u2013 36", "overhangs 6 right"],
+      ["sees", "2 \u2013 36", "overhangs \u2192 6"],
       ["size", "34 samples", "stride 4"],
       ["50 % within", "17 samples", "61 % of the length"],
     ],

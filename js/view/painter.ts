@@ -160,7 +160,25 @@ function dim(context: CanvasRenderingContext2D, [left, top, right, bottom]: Rect
 
 /** Puts a picture's pixels on a canvas of its size; false if it has none. */
 function fill(sheet: HTMLCanvasElement, picture: Picture, palette: Palette | null): boolean {
-  return palette !== null && fillPixels(sheet, sizeOf(picture), coloured(picture, palette));
+  if (palette === null) return false;
+  const [width, height] = sizeOf(picture);
+  if (height !== 1 || width <= WIDEST) return fillPixels(sheet, [width, height], coloured(picture, palette));
+  const levels = thinned(picture.levels, WIDEST);
+  return fillPixels(sheet, [WIDEST, 1], coloured({ ...picture, levels }, palette));
+}
+
+/** Columns of a canvas: a field of a signal may be longer than any canvas is wide. */
+const WIDEST = 8192;
+
+/** A row of bytes with fewer columns: each holds the strongest response of those that it stands for. */
+export function thinned(levels: Picture["levels"], width: number): Uint8ClampedArray<ArrayBuffer> {
+  const row = new Uint8ClampedArray(width);
+  const strength = (byte: number) => (byte === 0 ? -1 : Math.abs(byte - 128));
+  levels.forEach((byte, k) => {
+    const column = Math.floor((k * width) / levels.length);
+    if (strength(byte) > strength(row[column] ?? 0)) row[column] = byte;
+  });
+  return row;
 }
 
 /** Gives a canvas a size and these pixels; false if there are none. */
