@@ -162,23 +162,17 @@ function dim(context: CanvasRenderingContext2D, [left, top, right, bottom]: Rect
 function fill(sheet: HTMLCanvasElement, picture: Picture, palette: Palette | null): boolean {
   if (palette === null) return false;
   const [width, height] = sizeOf(picture);
-  if (height !== 1 || width <= WIDEST) return fillPixels(sheet, [width, height], coloured(picture, palette));
-  const levels = thinned(picture.levels, WIDEST);
-  return fillPixels(sheet, [WIDEST, 1], coloured({ ...picture, levels }, palette));
+  const every = height === 1 ? Math.ceil(width / WIDEST) : 1;
+  const levels = thinned(picture.levels, every);
+  return fillPixels(sheet, [Math.ceil(width / every), height], coloured({ ...picture, levels }, palette));
 }
 
 /** Columns of a canvas: a field of a signal may be longer than any canvas is wide. */
 const WIDEST = 8192;
 
-/** A row of bytes with fewer columns: each holds the strongest response of those that it stands for. */
-export function thinned(levels: Picture["levels"], width: number): Uint8ClampedArray<ArrayBuffer> {
-  const row = new Uint8ClampedArray(width);
-  const strength = (byte: number) => (byte === 0 ? -1 : Math.abs(byte - 128));
-  levels.forEach((byte, k) => {
-    const column = Math.floor((k * width) / levels.length);
-    if (strength(byte) > strength(row[column] ?? 0)) row[column] = byte;
-  });
-  return row;
+/** Every so many bytes of a row. */
+export function thinned(levels: Picture["levels"], every: number): Picture["levels"] {
+  return every === 1 ? levels : levels.filter((_, k) => k % every === 0);
 }
 
 /** Gives a canvas a size and these pixels; false if there are none. */
