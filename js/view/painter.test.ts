@@ -2,7 +2,7 @@
 import { beforeAll, expect, it, vi } from "vitest";
 import type { Picture } from "../protocol.js";
 import { FakeStack, PALETTE, STATE } from "../testing.js";
-import { CanvasPainter, layerPainter } from "./painter.js";
+import { CanvasPainter, layerPainter, thinned } from "./painter.js";
 
 const PICTURE: Picture = {
   serial: 1,
@@ -113,4 +113,10 @@ it("a canvas painter has one pixel per image pixel, and its opacity", async () =
   expect([canvas.width, canvas.height]).toEqual([160, 96]);
   expect(context.globalAlpha).toBe(0.4);
   expect(context.drawImage.mock.calls[0]?.slice(1)).toEqual([4, 6, 2, 3]);
+});
+
+it("of a row that is longer than a canvas is wide every second or third byte is drawn", () => {
+  const row = new Uint8ClampedArray([1, 2, 3, 4, 5, 6, 7]);
+  expect([...thinned(row, 3)]).toEqual([1, 4, 7]);
+  expect(thinned(row, 1)).toBe(row);
 });

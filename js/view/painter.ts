@@ -160,7 +160,19 @@ function dim(context: CanvasRenderingContext2D, [left, top, right, bottom]: Rect
 
 /** Puts a picture's pixels on a canvas of its size; false if it has none. */
 function fill(sheet: HTMLCanvasElement, picture: Picture, palette: Palette | null): boolean {
-  return palette !== null && fillPixels(sheet, sizeOf(picture), coloured(picture, palette));
+  if (palette === null) return false;
+  const [width, height] = sizeOf(picture);
+  const every = height === 1 ? Math.ceil(width / WIDEST) : 1;
+  const levels = thinned(picture.levels, every);
+  return fillPixels(sheet, [Math.ceil(width / every), height], coloured({ ...picture, levels }, palette));
+}
+
+/** Columns of a canvas: a field of a signal may be longer than any canvas is wide. */
+const WIDEST = 8192;
+
+/** Every so many bytes of a row. */
+export function thinned(levels: Picture["levels"], every: number): Picture["levels"] {
+  return every === 1 ? levels : levels.filter((_, k) => k % every === 0);
 }
 
 /** Gives a canvas a size and these pixels; false if there are none. */

@@ -162,12 +162,14 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     Args:
         model: a function of ``input_shape`` that builds a Keras model, a built model, or any `ReceptiveField`.
-        input_shape: ``(height, width, channels)`` of the model's input; None: the image's, the model's own, or 96x96x3.
+        input_shape: ``(height, width, channels)`` of the model's input, ``(length, channels)`` of sequences; None: the
+            image's, the model's own, or 96x96x3 (1024x1 of sequences).
         input_layer: name of the image input; None: the model's first.
         output_layer: name of the layer to look at; None: the last one with a 2-D grid.
         image: array or tensor ``(height, width, channels)``, channels first as well; a picture as a PIL image, the path
             or the bytes of a file, the value of an ``ipywidgets.FileUpload``, which is cut and scaled to the model's
-            input; or the name of a sample image. None: the sample photograph.
+            input; or the name of a sample image. None: the sample photograph. For a model of sequences an array or
+            tensor ``(length, channels)``, or the name of a sample signal, see `rfwidget.signals`.
         init_weights: use constant positive weights for the gradient maps as well.
         preprocess: called with the float32 image ``(height, width, channels)`` before it goes into the model.
         **view: any of the other traits, such as ``selected=(8, 8)`` or ``show_dots=False``.
