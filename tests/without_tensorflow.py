@@ -36,7 +36,7 @@ def python_without_tensorflow() -> Path:
 
 
 def _requirements() -> list[str]:
-    """What rfwidget with the extras ``jax`` and ``torch`` needs, and the models of its tests: as `pyproject.toml` says."""
+    """What rfwidget with ``jax`` and ``torch`` needs, and the models of its tests: as `pyproject.toml` says."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras, test = project["project"]["optional-dependencies"], project["dependency-groups"]["test"]
     wanted = [line for line in test if isinstance(line, str) and line.startswith(("torch==", "hypothesis"))]
