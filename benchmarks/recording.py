@@ -39,7 +39,7 @@ def build(input_shape):
     ])
 
 keras.utils.set_random_seed(3)
-RFWidget(build, input_shape=(96, 96, 3))"""
+RFWidget(build, input_shape=(96, 96, 3), preprocess=lambda image: image / 255)"""
 CELLS = 16 * 16
 FRAMES = 48
 MILLISECONDS = 70
@@ -70,7 +70,6 @@ def record(lab: LabPage) -> list[Image.Image]:
     lab.command("application:toggle-left-area")
     lab.run_all()
     overlay = lab.overlay()
-    page.locator(".rfwidget-strip").first.scroll_into_view_if_needed()
     expect(overlay).to_have_attribute("data-live", str(CELLS), timeout=4 * PATIENCE)
     page.locator(".rfwidget-strip [aria-selected=true]").wait_for(timeout=PATIENCE)
     page.evaluate(ARROW)
@@ -110,7 +109,8 @@ def main() -> None:
             executable_path=os.environ.get("RFWIDGET_CHROMIUM") or None, args=CHROMIUM_FLAGS
         ) as browser,
     ):
-        page = browser.new_page(viewport={"width": 1180, "height": 1250})
+        # As high as to need no scrolling: the toolbar would cover the picture.
+        page = browser.new_page(viewport={"width": 1180, "height": 1600})
         first, *others = record(LabPage(page, server))
     first.save(
         RECORDING,

@@ -514,7 +514,7 @@ describe("the heat map", () => {
     host.live = { held: 64, wanted: 512, cells: 512, coarse: false };
     host.changed();
     expect(words()).toContain("live 64/512");
-    expect(find('[aria-label="live: 64 of 512 cells"]').getAttribute("aria-pressed")).toBe("true");
+    expect(find('[aria-label="live 64/512 cells"]').getAttribute("aria-pressed")).toBe("true");
     expect([overlay().dataset.live, find(".rfwidget-spoken").textContent]).toEqual(["64", ""]);
     host.live = { held: 512, wanted: 512, cells: 512, coarse: false };
     host.changed();
@@ -523,7 +523,7 @@ describe("the heat map", () => {
     host.live = { held: 100, wanted: 100, cells: 512, coarse: true };
     host.changed();
     expect(words()).toContain("live 100/512 \u00bd");
-    expect(find('[aria-label="live: 100 of 512 cells, at half the resolution"]')).toBeTruthy();
+    expect(find('[aria-label="live 100/512 \u00bd cells, at half the resolution"]')).toBeTruthy();
     expect(find(".rfwidget-spoken").textContent).toBe("the nearest 100 of 512 cells are live");
   });
 

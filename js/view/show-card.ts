@@ -189,9 +189,10 @@ function drawLive(button: HTMLElement, live: Live, on: boolean, all: string): vo
   const held = wanted ? live.held : 0;
   const some = on && held < cells;
   const half = on && wanted > 0 && coarse;
-  say(button.lastElementChild ?? button, `${all}${some ? ` ${held}/${cells}` : ""}${half ? " \u00bd" : ""}`);
-  const words = `${all}${some ? `: ${held} of ${cells} cells` : ""}${half ? ", at half the resolution" : ""}`;
-  assign(button, { "aria-label": words });
+  const words = `${all}${some ? ` ${held}/${cells}` : ""}${half ? " \u00bd" : ""}`;
+  say(button.lastElementChild ?? button, words);
+  // It begins with what is seen: people who speak to their computer say that.
+  assign(button, { "aria-label": `${words}${some ? " cells" : ""}${half ? ", at half the resolution" : ""}` });
 }
 
 /** Said once, when all gradient maps are there that there are going to be. */

@@ -66,7 +66,7 @@ from rfwidget.widget.photograph import (
     read_signal,
     sample_names,
 )
-from rfwidget.widget.png import paint, png_bytes
+from rfwidget.widget.png import paint, png_bytes, small_png
 from rfwidget.widget.ranks import OneRowReceptiveField, OneRowSurvey, own_cell, own_query, shown_shape
 from rfwidget.widget.resident import Plan
 from rfwidget.widget.saved_output import SavedOutput
@@ -266,7 +266,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._overlay.on_message(Hint, self._on_page_hint)
         self._engine = Engine(self._asked, input_layer, preprocess, self._overlay, self._main, self)
         self._cells = CellListener(self._engine.cell_ended)
-        self._saved_output = SavedOutput(self._whole_picture, self._main)
+        self._saved_output = SavedOutput(lambda: self._whole_picture(small_png), self._main)
         self._lull = Lull(self._main, _SETTLED, self._tell_selected)
         stage = Box([self._canvas.widget, self._overlay])
         stage.add_class("rfwidget-stage")
@@ -1042,18 +1042,18 @@ class RFWidget(VBox):  # type: ignore[misc]
             return None, None
         return colour(answered.levels, self._colouring), answered.rect if self.spotlight else None
 
-    def _picture(self) -> Callable[[], bytes]:
+    def _picture(self, file: Callable[[Image.Image], bytes] = png_bytes) -> Callable[[], bytes]:
         """What the widget shows now, to be painted as a PNG file on any thread."""
         scene, opacity = self._scene(), self.heat_opacity
         over, (heat, spot) = self._marks_over(scene.layout), self._shown_heat()
-        return lambda: png_bytes(paint(scene, heat, over, opacity, spot))
+        return lambda: file(paint(scene, heat, over, opacity, spot))
 
-    def _whole_picture(self) -> Callable[[], bytes]:
+    def _whole_picture(self, file: Callable[[Image.Image], bytes] = png_bytes) -> Callable[[], bytes]:
         """As `_picture`, with bar, column and strip around it, as on the screen."""
         view, features = self._view, self._features
         scene, over, opacity = self._scene(), self._marks_over(self._scene().layout), self.heat_opacity
         if view is None or features is None:
-            return self._picture()
+            return self._picture(file)
         heat, spot = self._shown_heat()
         sheet = Sheet(
             layer=view.layer,
@@ -1070,7 +1070,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             rows=rows_to_json(self._survey) if self._survey is not None else [],
             image=(view.input_shape.w, view.input_shape.h)[: self._axes],
         )
-        return lambda: png_bytes(paint_sheet(paint(scene, heat, over, opacity, spot), sheet))
+        return lambda: file(paint_sheet(paint(scene, heat, over, opacity, spot), sheet))
 
     def _marks_over(self, layout: StageLayout) -> tuple[Mark, ...]:
         """What the overlay draws in the browser."""
