@@ -114,7 +114,7 @@ class View {
     this.#strip = new LayerStrip((name) => host.choose(name), signal);
     const drawings = [this.#contours, this.#marks, this.#found].map(({ element }) => element);
     drawings.push(this.#contours.labels);
-    const under = [this.#photo.element, this.#heat.element, this.#scene.element];
+    const under = [this.#heat.element, this.#scene.element];
     this.#sheet = html("div", "rfwidget-all", {}, [...under, ...drawings, this.#scene.tags, this.#root]);
     this.#area = html("div", "rfwidget-area", {}, [this.#sheet]);
     const column = html("div", "rfwidget-column", {}, [this.#readout.element, this.#map.element, this.#show.element]);
@@ -346,8 +346,8 @@ class View {
     const controls = this.#host.get("controls");
     const isOn = (part: string) => controls?.[`show_${part}` as "show_dots"] ?? true;
     this.#scene.draw(this.#host.get("marks"), stageOf(this.#host), stage, isOn);
-    this.#photo.element.hidden = !scene;
     if (!scene) return;
+    if (!this.#photo.element.parentNode) this.#sheet.prepend(this.#photo.element);
     const exact = !scene.photo || (controls?.show_pixels ?? false);
     this.#photo.draw(exact ? scene.pixels : scene.photo, exact, stage);
   }

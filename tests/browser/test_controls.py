@@ -222,6 +222,7 @@ def test_a_picture_is_dropped_or_pasted(lab_page: LabPage, overlay: Locator, way
 def test_picture_is_downloaded_and_code_copied(lab_page: LabPage, overlay: Locator) -> None:  # noqa: ARG001
     page = lab_page.page
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator(".rfwidget-strip [aria-selected=true]").wait_for()  # the picture has what is there
     with page.expect_download() as download:
         page.get_by_role("button", name="PNG").click()
     picture = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
