@@ -6,6 +6,7 @@ import _thread
 import asyncio
 import gc
 import io
+import signal
 import threading
 import time
 import weakref
@@ -419,9 +420,14 @@ def test_the_error_can_be_read_in_a_script() -> None:
     widget.close()
 
 
-def test_an_interrupted_page_ends_at_once_and_is_not_written(widget: RFWidget, tmp_path: Path) -> None:
+def test_an_interrupted_page_ends_at_once_and_is_not_written(
+    widget: RFWidget, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """As the interrupt of a notebook's kernel comes: in the middle of the work, on the thread that waits."""
     steps = []
+    # A shell has what it starts in the background ignore interrupts; a notebook's kernel does not.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
     def slow(fraction: float, _: str) -> None:
         steps.append(fraction)
