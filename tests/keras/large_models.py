@@ -76,9 +76,10 @@ def main(name: str) -> None:
     import resource
 
     from rfwidget.keras import KerasReceptiveField
+    from tests.memory_peak import peak
 
     model = globals()[name]()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))
     rf = KerasReceptiveField(model)
     size = rf.compute().size
@@ -86,10 +87,10 @@ def main(name: str) -> None:
     cell = (rf.output_shape.w // 2, rf.output_shape.h // 3)
     rf.rect_at(cell, clip=True)
     seeing = int(rf.cells_seeing((100, 90)).sum())
-    measured = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    measured = peak()
     moved = bool(ops.convert_to_numpy(rf.gradient_at(cell)).any())
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(size.w, layers, seeing, moved, (measured - before) / 2**20, (after - before) / 2**20)  # noqa: T201
+    after = peak()
+    print(size.w, layers, seeing, moved, measured - before, after - before)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -13,14 +13,14 @@ resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 import torch
 from torch import nn
 from rfwidget.torch import TorchReceptiveField
+from tests.memory_peak import peak
 {build}
 rf = TorchReceptiveField(module)
 print(rf.compute({shape}).size)
 print(len(rf.survey({shape})))
 if {gradient}:
     print(bool(rf.gradient_at((7, 9)).any()))
-status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-print(int(status["VmHWM"].split()[0]) / 2**20)  # ru_maxrss begins with that of the process that started this one
+print(peak())
 """
 
 _DEEPLAB = "from tests.torch.test_kinds import DeepLab\nmodule = DeepLab()"
