@@ -154,7 +154,9 @@ def test_a_hidden_tab_has_nothing_made_and_goes_on_when_it_is_seen_again(lab_pag
     held = count(overlay)
     assert held < ALL
     lab_page.page.wait_for_timeout(1500)
-    assert (traffic.sent, traffic.received, count(overlay)) == ([], [], held)
+    # The strip's sizes may still come in; maps may not, and the page asks for none.
+    maps = [message for message in traffic.received if message.content["kind"] == "maps"]
+    assert (traffic.sent, maps, count(overlay)) == ([], [], held)
     hide(lab_page, hidden=False)
     wait_for_all(overlay)
 

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 from playwright.sync_api import Page, WebSocket
 
 _CUSTOM = re.compile(rb'"method": ?"custom", ?"content": ?(\{[^{}]*\})')
+_STATE = re.compile(rb'"state": ?\{"(\w+)"')
 _MAPS = re.compile(rb'"kind": ?"maps"')
 ENDS = ("answer", "failure", "superseded")
 
 
 class Message(NamedTuple):
-    """A custom message, or one of another kind, of which only the kind is known."""
+    """A custom message, or one of another kind, of which the kind and the trait that it sets are known."""
 
     seconds: float
     content: dict[str, Any]
@@ -78,7 +79,8 @@ class Traffic:
         elif found := _CUSTOM.search(raw):
             messages.append(Message(time.monotonic(), json.loads(found[1])))
         elif b"comm_msg" in raw:
-            messages.append(Message(time.monotonic(), {"kind": "other"}))
+            state = _STATE.search(raw)
+            messages.append(Message(time.monotonic(), {"kind": "other", "state": state[1].decode() if state else ""}))
 
 
 def in_order_of(painted: list[str], answers: list[dict[str, Any]]) -> bool:
