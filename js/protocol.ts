@@ -447,9 +447,9 @@ export function rectFrom(edges: readonly unknown[]): Rect {
   return [edge(edges[0], -Infinity), edge(edges[1], -Infinity), edge(edges[2], Infinity), edge(edges[3], Infinity)];
 }
 
-/** The bytes of a binary buffer, without a copy. */
-export function bytesOf(buffer: DataView | undefined): Uint8ClampedArray<ArrayBuffer> {
-  if (!buffer) return new Uint8ClampedArray();
+/** The bytes of a binary buffer, without a copy; what is no view of a buffer is one itself in some hosts. */
+export function bytesOf(buffer: DataView | ArrayBuffer | undefined): Uint8ClampedArray<ArrayBuffer> {
+  if (!ArrayBuffer.isView(buffer)) return new Uint8ClampedArray(buffer ?? []);
   return new Uint8ClampedArray(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.byteLength);
 }
 
