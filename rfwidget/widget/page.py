@@ -1,4 +1,4 @@
-"""The widget as one self-contained file: no kernel, no network, the same browser code (js/page.ts).
+"""The widget as a page: no kernel, no network, the same browser code (js/page.ts), in one file unless asked otherwise.
 
 The gradient maps are computed now and embedded as small pictures. Text from models goes into the page as JSON alone,
 and a content security policy lets nothing run or load but what was written here.
@@ -83,6 +83,8 @@ class Exhibit(NamedTuple):
         query: left, top, right and bottom edge of the pixels whose cells are marked first, or None.
         asking: whether clicks ask which cells see a place from the start, without Shift.
         height: CSS pixels that the image is high at most.
+        title: heading of the page; empty: names of its layers.
+        note: a sentence or two below the heading; empty: none.
     """
 
     view: View
@@ -98,6 +100,8 @@ class Exhibit(NamedTuple):
     query: list[int] | None = None
     asking: bool = False
     height: int = 480
+    title: str = ""
+    note: str = ""
 
 
 class _Budget:
@@ -129,15 +133,18 @@ def write_page(
     cells: int | Sequence[Sequence[int]] | None = None,
     max_bytes: int = DEFAULT_LIMIT,
     progress: Progress = silent,
+    inline: bool = True,
 ) -> int:
     """Write the page; see `RFWidget.to_html`.
 
     Returns:
-        Size of the file in bytes.
+        Size in bytes, with that of the files beside it.
     """
-    content = page_bytes(rf, exhibit, cells, max_bytes, progress)
+    content, beside = _build(rf, exhibit, cells, max_bytes, progress, inline)
+    for name, text in beside.items():
+        (path.parent / name).write_bytes(text)
     path.write_bytes(content)
-    return len(content)
+    return len(content) + sum(map(len, beside.values()))
 
 
 def page_bytes(
@@ -147,7 +154,19 @@ def page_bytes(
     max_bytes: int = DEFAULT_LIMIT,
     progress: Progress = silent,
 ) -> bytes:
-    """The page as a file; see `RFWidget.to_html`."""
+    """The page as one file; see `RFWidget.to_html`."""
+    return _build(rf, exhibit, cells, max_bytes, progress, inline=True)[0]
+
+
+def _build(
+    rf: ReceptiveField,
+    exhibit: Exhibit,
+    cells: int | Sequence[Sequence[int]] | None,
+    max_bytes: int,
+    progress: Progress,
+    inline: bool,
+) -> tuple[bytes, dict[str, bytes]]:
+    """The page, and by their names the files that must stand beside it: none if all is ``inline``."""
     if not exhibit.layers:
         raise ReceptiveFieldError("layers is empty: name at least one layer, or give None for the present one")
     _validation.whole("max_bytes", max_bytes, low=1)
@@ -187,10 +206,10 @@ def page_bytes(
         **pictures,
         "shown": shown,
     }
-    text = _document(page, script, style)
-    content = text.encode("utf-8")
-    _Budget(max_bytes).spend(len(content), "all of it together")
-    return content
+    beside = {} if inline else {_name(script, "js"): script.encode("utf-8"), _name(style, "css"): style.encode("utf-8")}
+    content = _document(page, exhibit.title, exhibit.note, script, style, list(beside)).encode("utf-8")
+    _Budget(max_bytes).spend(len(content) + sum(map(len, beside.values())), "all of it together")
+    return content, beside
 
 
 def pictures_of(view: View) -> dict[str, str]:
@@ -351,22 +370,35 @@ def _distance_from(centre: GridPoint) -> Callable[[GridPoint], int]:
     return lambda point: (point.x - centre.x) ** 2 + (point.y - centre.y) ** 2
 
 
-def _document(page: dict[str, Any], script: str, style: str) -> str:
+def _document(page: dict[str, Any], title: str, note: str, script: str, style: str, beside: Sequence[str]) -> str:
+    """The text of the page; script and style stand in it, or in the two files ``beside``."""
     # Without "<" no text of the user's can end the element that holds it.
     data = json.dumps(page, allow_nan=False).replace("<", "\\u003c")
-    title = html.escape(f"Receptive fields of {', '.join(layer['layer'] for layer in page['shown'])}")
+    title = html.escape(title or f"Receptive fields of {', '.join(layer['layer'] for layer in page['shown'])}")
+    said = f"<p>{html.escape(note)}</p>\n" if note else ""
+    if beside:
+        sources = ("'self'", "'self'")
+        code, look = f'<script src="{beside[0]}"></script>', f'<link rel="stylesheet" href="{beside[1]}">'
+    else:
+        sources = (f"'sha256-{_digest(script)}'", f"'sha256-{_digest(style)}'")
+        code, look = f"<script>{script}</script>", f"<style>{style}</style>"
     policy = (
-        f"default-src 'none'; img-src data:; script-src 'sha256-{_digest(script)}'; "
-        f"style-src 'sha256-{_digest(style)}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; script-src {sources[0]}; style-src {sources[1]}; base-uri 'none';"
+        " form-action 'none'"
     )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{_HELP.format(*_WORDS[page['shown'][0]['axes']])}</p>\n"
-        f'<script type="application/json" class="rfwidget-data">{data}</script>\n'
-        f"<script>{script}</script>\n</body>\n</html>\n"
+        f"<title>{title}</title>\n{look}\n</head>\n<body>\n<h1>{title}</h1>\n{said}"
+        f"<p>{_HELP.format(*_WORDS[page['shown'][0]['axes']])}</p>\n"
+        f'<script type="application/json" class="rfwidget-data">{data}</script>\n{code}\n</body>\n</html>\n'
     )
+
+
+def _name(text: str, kind: str) -> str:
+    """Name of a file beside a page: pages of one version share it, and those of another have their own."""
+    return f"rfwidget-{hashlib.sha256(text.encode('utf-8')).hexdigest()[:12]}.{kind}"
 
 
 def _digest(text: str) -> str:
