@@ -33,6 +33,7 @@ from rfwidget.widget.overlay import map_to_json, palette_to_json, read_built
 from rfwidget.widget.resident import nearest_first
 from rfwidget.widget.scene import Scene, marks_to_json
 from rfwidget.widget.view import View, nearest_cell
+from rfwidget.widget.words import TERMS, words_to_json
 
 DEFAULT_LIMIT = 25_000_000
 """Bytes; more than that makes a file that neither mails nor opens well."""
@@ -61,8 +62,6 @@ _HELP = (
     " file. Click a {}, or draw {}, with Shift or with \u201cwho sees it?\u201d switched on, to mark the cells that see"
     " it; Escape ends that."
 )
-_WORDS = {1: ("signal", "sample", "an interval"), 2: ("image", "pixel", "a box")}
-"""For the help, by the number of axes."""
 
 
 class Exhibit(NamedTuple):
@@ -203,6 +202,7 @@ def _build(
         "height": exhibit.height,
         "controls": {**exhibit.controls_of(exhibit.view), "actions": False},
         "input": exhibit.view.said,
+        "words": words_to_json(exhibit.view.axes),
         **pictures,
         "shown": shown,
     }
@@ -391,7 +391,7 @@ def _document(page: dict[str, Any], title: str, note: str, script: str, style: s
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{title}</title>\n{look}\n</head>\n<body>\n<h1>{title}</h1>\n{said}"
-        f"<p>{_HELP.format(*_WORDS[page['shown'][0]['axes']])}</p>\n"
+        f"<p>{_HELP.format(*TERMS[page['shown'][0]['axes']])}</p>\n"
         f'<script type="application/json" class="rfwidget-data">{data}</script>\n{code}\n</body>\n</html>\n'
     )
 

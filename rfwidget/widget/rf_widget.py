@@ -87,6 +87,7 @@ from rfwidget.widget.scene import (
 )
 from rfwidget.widget.sheet import Sheet, paint_sheet
 from rfwidget.widget.view import View, nearest_cell
+from rfwidget.widget.words import words_to_json
 from rfwidget.widget.worker import Check, Lull, MainThread
 
 _SETTLED = 0.3
@@ -255,7 +256,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._sent: tuple[Any, dict[str, str]] = (None, {})
         self._main = MainThread()
         self._canvas = SceneCanvas()
-        self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT)
+        self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT, words=words_to_json(self._axes))
         self._overlay.on_message(Request, self._on_request)
         self._overlay.on_message(Query, self._on_page_query)
         self._overlay.on_message(Choice, self._on_page_choice)
