@@ -170,11 +170,30 @@ def _build(
         raise ReceptiveFieldError("layers is empty: name at least one layer, or give None for the present one")
     _validation.whole("max_bytes", max_bytes, low=1)
     script, style = read_built("standalone.js"), read_built("overlay.css") + _STYLE
+    beside = {} if inline else {_name(script, "js"): script.encode("utf-8"), _name(style, "css"): style.encode("utf-8")}
+    colours = palette_to_json(exhibit.colouring)
+    page = {
+        "heat_opacity": exhibit.opacity,
+        "palette": {**colours, "rgba": base64.b64encode(colours["rgba"]).decode("ascii")},
+        "layers": exhibit.rows,
+        "compare": exhibit.compare,
+        "query": exhibit.query,
+        "asking": exhibit.asking,
+        "height": exhibit.height,
+        "controls": {**exhibit.controls_of(exhibit.view), "actions": False},
+        "input": exhibit.view.said,
+        "words": words_to_json(exhibit.view.axes),
+        **pictures_of(exhibit.view),
+    }
+
+    def document(shown: list[dict[str, Any]], names: Sequence[str]) -> bytes:
+        title = exhibit.title or f"Receptive fields of {', '.join(map(str, names))}"
+        text = _document({**page, "shown": shown}, exhibit.view.axes, title, exhibit.note, script, style, list(beside))
+        return text.encode("utf-8")
+
+    files = sum(map(len, beside.values()))
     budget = _Budget(max_bytes)
-    pictures = pictures_of(exhibit.view)
-    budget.spend(
-        len(script) + len(style) + sum(map(len, pictures.values())) + len(json.dumps(exhibit.rows)), "the image"
-    )
+    budget.spend(len(document([], exhibit.layers)) + files, "the image")
     shown = []
     for place, name in enumerate(exhibit.layers):
         told = partial(_part, progress, place, len(exhibit.layers))
@@ -191,24 +210,8 @@ def _build(
             points = choose_cells(view.grid, cells, selected)
         layer = _layer(estimator, view, exhibit, points, selected, budget, share, maps_told)
         shown.append({**layer, "contours": _contours(estimator, view, exhibit, budget, part(told, 0.5, 1))})
-    colours = palette_to_json(exhibit.colouring)
-    page = {
-        "heat_opacity": exhibit.opacity,
-        "palette": {**colours, "rgba": base64.b64encode(colours["rgba"]).decode("ascii")},
-        "layers": exhibit.rows,
-        "compare": exhibit.compare,
-        "query": exhibit.query,
-        "asking": exhibit.asking,
-        "height": exhibit.height,
-        "controls": {**exhibit.controls_of(exhibit.view), "actions": False},
-        "input": exhibit.view.said,
-        "words": words_to_json(exhibit.view.axes),
-        **pictures,
-        "shown": shown,
-    }
-    beside = {} if inline else {_name(script, "js"): script.encode("utf-8"), _name(style, "css"): style.encode("utf-8")}
-    content = _document(page, exhibit.title, exhibit.note, script, style, list(beside)).encode("utf-8")
-    _Budget(max_bytes).spend(len(content) + sum(map(len, beside.values())), "all of it together")
+    content = document(shown, [layer["layer"] for layer in shown])
+    _Budget(max_bytes).spend(len(content) + files, "all of it together")
     return content, beside
 
 
@@ -303,7 +306,22 @@ def _layer(
     if view.few_cells:
         values = rf.feature_map(view.image, view.channel)
         features, reach = address(png_file(Image.fromarray(colour_feature_map(values), "RGBA"))), value_range(values)
-    budget.spend(len(json.dumps(marks)) + len(features), f"the marks of {view.layer}")
+    shown = {
+        "image_size": [int(layout.image.w), int(layout.image.h)],
+        "scale": layout.scale,
+        "stretch": layout.stretch,
+        "axes": view.axes,
+        "margin": list(layout.margin),
+        "grid": [int(view.grid.w), int(view.grid.h)],
+        "field": view.field.to_json(),
+        "label": f"Receptive fields of layer {view.layer}",
+        "layer": view.layer,
+        "dots_every": exhibit.controls_of(view)["dots_every"],
+        "marks": marks,
+        "features": features,
+        "range": reach,
+    }
+    budget.spend(len(json.dumps(shown)), f"the marks of {view.layer}")
     sheets: list[dict[str, Any]] = []
     spent, most = 0, math.inf if share is None else share * budget.left
     patches = rf.gradient_patches(points, view.image, view.channel)
@@ -320,23 +338,7 @@ def _layer(
     progress(1.0, f"gradient maps of {view.layer}")
     points = [GridPoint(*map_["cell"]) for sheet in sheets for map_ in sheet["maps"]]
     first = selected if selected in points else min(points, key=_distance_from(nearest_cell(view, None)))
-    return {
-        "image_size": [int(layout.image.w), int(layout.image.h)],
-        "scale": layout.scale,
-        "stretch": layout.stretch,
-        "axes": view.axes,
-        "margin": list(layout.margin),
-        "grid": [int(view.grid.w), int(view.grid.h)],
-        "field": view.field.to_json(),
-        "selected": list(first),
-        "label": f"Receptive fields of layer {view.layer}",
-        "layer": view.layer,
-        "dots_every": exhibit.controls_of(view)["dots_every"],
-        "marks": marks,
-        "features": features,
-        "range": reach,
-        "sheets": sheets,
-    }
+    return {**shown, "selected": list(first), "sheets": sheets}
 
 
 def _contours(
@@ -370,11 +372,13 @@ def _distance_from(centre: GridPoint) -> Callable[[GridPoint], int]:
     return lambda point: (point.x - centre.x) ** 2 + (point.y - centre.y) ** 2
 
 
-def _document(page: dict[str, Any], title: str, note: str, script: str, style: str, beside: Sequence[str]) -> str:
+def _document(
+    page: dict[str, Any], axes: int, title: str, note: str, script: str, style: str, beside: Sequence[str]
+) -> str:
     """The text of the page; script and style stand in it, or in the two files ``beside``."""
     # Without "<" no text of the user's can end the element that holds it.
     data = json.dumps(page, allow_nan=False).replace("<", "\\u003c")
-    title = html.escape(title or f"Receptive fields of {', '.join(layer['layer'] for layer in page['shown'])}")
+    title = html.escape(title)
     said = f"<p>{html.escape(note)}</p>\n" if note else ""
     if beside:
         sources = ("'self'", "'self'")
@@ -391,7 +395,7 @@ def _document(page: dict[str, Any], title: str, note: str, script: str, style: s
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{title}</title>\n{look}\n</head>\n<body>\n<h1>{title}</h1>\n{said}"
-        f"<p>{_HELP.format(*TERMS[page['shown'][0]['axes']])}</p>\n"
+        f"<p>{_HELP.format(*TERMS[axes])}</p>\n"
         f'<script type="application/json" class="rfwidget-data">{data}</script>\n{code}\n</body>\n</html>\n'
     )
 
