@@ -61,6 +61,16 @@ export interface Palette {
   ticks: BarTick[];
 }
 
+/** The words that depend on what the model takes, as rfwidget/widget/words.py has them. */
+export interface Words {
+  /** The help: each part has a title, and what does what. */
+  help: [title: string, rows: [what: string, does: string][]][];
+  /** The keys in sentences. */
+  keys: string;
+  /** For each switch what stands on it, and what it does. */
+  chips: Record<string, [words: string, title: string]>;
+}
+
 /** What the controls show: the value of each, and what there is to choose from. */
 export interface Controls {
   image: string;
@@ -220,6 +230,7 @@ export interface SyncedState {
   palette: Palette | null;
   /** How many cells' heat maps a page is to hold before anybody asks; 0: none. */
   live_cells: number;
+  words: Words;
 }
 
 /** Browser to kernel: show this cell. */

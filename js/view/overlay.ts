@@ -43,11 +43,6 @@ import { Toolbar } from "./toolbar.js";
 import { takeFiles } from "./upload.js";
 import { panned, trackZoom, WHOLE, type Zoom, zoomed } from "./zoom.js";
 
-const HELP =
-  "Arrow keys move to the next cell, with Shift five cells; Home and End go to the corners; Enter draws the cell anew; " +
-  "Q asks which cells see the centre of the selected one's field, as a click with Shift does for any pixel; Escape ends " +
-  "that; plus, minus and zero zoom; question mark opens the help; Escape and Tab leave.";
-
 /** The stage around the element, which lays everything out. */
 const STAGE = ".rfwidget-stage";
 
@@ -72,7 +67,7 @@ class View {
   readonly #toolbar: Toolbar;
   readonly #map: FeatureMapView;
   readonly #show: ShowCard;
-  readonly #help = new HelpSheet();
+  readonly #help: HelpSheet;
   readonly #found = new QueryMarks();
   readonly #contours = new ContourMarks();
   readonly #readout = new Readout();
@@ -93,7 +88,7 @@ class View {
       tabindex: 0,
       role: "application",
       "aria-roledescription": "receptive field map",
-      "aria-description": HELP,
+      "aria-description": host.get("words").keys,
     });
     const pointer = {
       hover: (cell: Cell | null) => this.#hover(cell),
@@ -109,6 +104,7 @@ class View {
       },
       signal,
     );
+    this.#help = new HelpSheet(host.get("words").help);
     this.#map = new FeatureMapView(host, pointer, signal);
     this.#show = new ShowCard(host, signal);
     this.#strip = new LayerStrip((name) => host.choose(name), signal);

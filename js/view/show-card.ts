@@ -12,8 +12,6 @@ type Swatch = readonly [kind: "line" | "dot" | "heat" | "none", colour: string, 
 interface Chip {
   /** The control that it sets. */
   name: "show_heat" | "asking" | { [K in keyof Controls]: Controls[K] extends boolean ? K : never }[keyof Controls];
-  words: string;
-  title: string;
   swatch: Swatch;
 }
 
@@ -21,21 +19,17 @@ const NONE: Swatch = ["none", "", ""];
 
 /** Colours and dashes as in rfwidget/widget/scene.py. */
 const CHIPS: readonly Chip[] = [
-  chip("show_first", "first", "Field of the first cell, top left", ["line", "#e5202b", ""]),
-  chip("show_central", "central", "Field of the central cell", ["line", "#2b4cff", "7 4"]),
-  chip("show_last", "last", "Field of the last cell, bottom right", ["line", "#0b7f3a", "9 4 2 4"]),
-  chip("show_dots", "centres", "Centres of the receptive fields of the cells", ["dot", "#35e06a", ""]),
-  chip("show_heat", "gradient map", "d(cell) / d(image) of the selected cell", ["heat", "", ""]),
-  chip("spotlight", "spotlight", "Dim the image around the selected field"),
-  chip("show_erf", "effective", "Outlines of the effective receptive field: 50 and 95 % of the mass"),
-  chip("asking", "who sees it?", "Click a pixel or draw a box to mark the cells that see it, as with Shift"),
-  chip("show_naive", "naive grid", "The same cells if the grid were stretched over the image", [
-    "line",
-    "#e5202b",
-    "2 3",
-  ]),
-  chip("show_pixels", "model's pixels", "The image as the model gets it"),
-  chip("live", "live", "The gradient map follows the pointer, where it is there already"),
+  chip("show_first", ["line", "#e5202b", ""]),
+  chip("show_central", ["line", "#2b4cff", "7 4"]),
+  chip("show_last", ["line", "#0b7f3a", "9 4 2 4"]),
+  chip("show_dots", ["dot", "#35e06a", ""]),
+  chip("show_heat", ["heat", "", ""]),
+  chip("spotlight"),
+  chip("show_erf"),
+  chip("asking"),
+  chip("show_naive", ["line", "#e5202b", "2 3"]),
+  chip("show_pixels"),
+  chip("live"),
 ];
 
 const SCALES: readonly (readonly [value: string, words: string])[] = [
@@ -75,7 +69,9 @@ export class ShowCard {
 
   constructor(host: Host, signal: AbortSignal) {
     this.#host = host;
-    this.#chips = CHIPS.map((chip) => [chip, chipButton(chip)] as const);
+    this.#chips = CHIPS.map(
+      (chip) => [chip, chipButton(chip, host.get("words").chips[chip.name] ?? ["", ""])] as const,
+    );
     for (const [{ name }, button] of this.#chips) {
       const press = () => host.set(name, button.getAttribute("aria-pressed") !== "true");
       button.addEventListener("click", press, { signal });
@@ -118,7 +114,8 @@ export class ShowCard {
     const controls = host.get("controls");
     this.element.hidden = !controls;
     if (!controls) return;
-    for (const [{ name, words }, button] of this.#chips) {
+    for (const [{ name }, button] of this.#chips) {
+      const words = host.get("words").chips[name]?.[0] ?? "";
       const on = name === "show_heat" || name === "asking" ? host.get(name) : controls[name];
       assign(button, { "aria-pressed": `${on}` });
       if (name === "show_dots") say(button.lastElementChild ?? button, dotsInWords(controls.dots_every, words));
@@ -143,11 +140,14 @@ export class ShowCard {
   }
 }
 
-function chip(name: Chip["name"], words: string, title: string, swatch = NONE): Chip {
-  return { name, words, title, swatch };
+function chip(name: Chip["name"], swatch = NONE): Chip {
+  return { name, swatch };
 }
 
-function chipButton({ words, title, swatch: [kind, colour, dash] }: Chip): HTMLButtonElement {
+function chipButton(
+  { swatch: [kind, colour, dash] }: Chip,
+  [words, title]: readonly [string, string],
+): HTMLButtonElement {
   const attributes = { type: "button", title, "aria-pressed": "false" };
   const button = html("button", "rfwidget-chip", attributes);
   if (kind === "line" || kind === "dot") {
