@@ -149,9 +149,10 @@ def said(line: str) -> tuple[str, str]:
 
 
 def table(runs: list[Environment]) -> str:
-    """A column for each environment."""
-    heads = [f"{'lowest' if run.found['lowest'] else 'newest'}, {run.found['versions']['Python']}" for run in runs]
-    lines = ["| | " + " | ".join(heads) + " |", "| --- |" + " --- |" * len(runs)]
+    """A column for each environment, and below it which files were run there."""
+    lines = ["| | " + " | ".join(run.folder.name.replace("-", " ") for run in runs) + " |"]
+    lines += ["| --- |" + " --- |" * len(runs)]
+    lines += ["| Python | " + " | ".join(run.found["versions"]["Python"] for run in runs) + " |"]
     for name in map(name_of, declared(list(EXTRAS))):
         got = [run.found["versions"].get(name, "") if is_wanted(run, name) else "" for run in runs]
         lines.append(f"| {name} | " + " | ".join(got) + " |")
@@ -159,12 +160,16 @@ def table(runs: list[Environment]) -> str:
         total = [sum(piece.get(what, 0) for piece in run.found["pieces"].values()) for run in runs]
         if any(total):
             lines.append(f"| tests {what} | " + " | ".join(map(str, total)) + " |")
-    every = set(pieces())
-    done = [f"{len(every & run.found['pieces'].keys())} of {len(every)}" for run in runs]
-    lines.append("| test files run | " + " | ".join(done) + " |")
-    left = sorted(every - set.intersection(*(set(run.found["pieces"]) for run in runs)))
-    told = f"Not run in all of them: {', '.join(f'`{piece}`' for piece in left)}." if left else ""
-    return "\n".join([*lines, "", told]).rstrip()
+    every = list(pieces())
+    for run in runs:
+        done, left = ([piece for piece in every if (piece in run.found["pieces"]) is ran] for ran in (True, False))
+        told = f"all files but {_listed(left)}" if len(left) < len(done) else f"{_listed(done)}"
+        lines += ["", f"Run in {run.folder.name.replace('-', ' ')}: {told}."]
+    return "\n".join(lines)
+
+
+def _listed(files: list[str]) -> str:
+    return ", ".join(f"`{file}`" for file in files)
 
 
 def is_wanted(run: Environment, name: str) -> bool:
@@ -199,6 +204,8 @@ def main() -> None:
     environment.make(options.python, options.lowest, [e for e in options.extras.split(",") if e], options.fixed)
     if not options.make:
         environment.run(options.only)
+        if any(piece.get("failed") or piece.get("error") for piece in environment.found["pieces"].values()):
+            sys.exit("some tests failed: " + str(environment.folder / "log.txt"))
 
 
 if __name__ == "__main__":
