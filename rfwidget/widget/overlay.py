@@ -18,6 +18,7 @@ import traitlets as t
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Rect
 from rfwidget.widget.heat import Box, Colouring, Levels, bar_ticks, palette
+from rfwidget.widget.notebook import hear_every_shell
 from rfwidget.widget.scene import rect_to_json
 from rfwidget.widget.words import words_to_json
 
@@ -227,6 +228,7 @@ class Overlay(anywidget.AnyWidget):
         self._css = read_built("overlay.css")
         self._handlers: dict[type, Callable[[Any], None]] = {}
         super().__init__(**traits)
+        hear_every_shell(self)
         self.on_msg(self._receive)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
