@@ -81,7 +81,17 @@ class Environment:
         wanted = self.folder / "wanted.txt"
         wanted.write_text("\n".join([*declared(extras), *fixed]))
         resolution = "lowest-direct" if lowest else "highest"
-        pins = uv("pip", "compile", "--python", str(self.python), "--resolution", resolution, "-q", str(wanted))
+        pins = uv(
+            "pip",
+            "compile",
+            "--python",
+            str(self.python),
+            "--resolution",
+            resolution,
+            "-q",
+            "--no-strip-extras",
+            str(wanted),
+        )
         pinned = self.folder / "pinned.txt"
         # What users name themselves is as low, or as high, as it gets; what that needs in turn is pip's choice.
         names = {name_of(need) for need in declared(extras)}
@@ -91,6 +101,9 @@ class Environment:
         needs = self.folder / "tools.txt"
         needs.write_text("\n".join(tools()))
         uv("pip", "install", "--python", str(self.python), "-r", str(pinned), "-r", str(needs), str(wheel))
+        # The CUDA builds of PyTorch bring triton, whose import ends a process that has TensorFlow with a segmentation
+        # fault (triton 3.7, TensorFlow 2.21); nobody needs it on a CPU.
+        uv("pip", "uninstall", "--python", str(self.python), "triton")
         versions = subprocess.run([str(self.python), "-c", HERE], check=True, text=True, capture_output=True).stdout
         self.found.update(versions=json.loads(versions), lowest=lowest, extras=extras, fixed=fixed)
         self.keep()
