@@ -11,7 +11,7 @@ Nothing here knows a framework.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,11 +19,13 @@ import numpy.typing as npt
 
 from rfwidget._measure import spans
 from rfwidget._measure.spans import NOWHERE, Carried, Roll
-from rfwidget.errors import SizeRefusedError
+from rfwidget.errors import ReceptiveFieldError, SizeRefusedError
 from rfwidget.geometry import AxisField
 
 RANK = 3
 """Axes of a tensor of tokens."""
+
+HOW_TO_SAY = "If its tokens are the places of a grid, give the shape to the estimator: grid=(height, width)"
 
 Ints = npt.NDArray[np.int32]
 
@@ -80,9 +82,8 @@ class Tokens(NamedTuple):
         count = x.shape[self.axis] - self.before - self.after
         if self.lengths is not None:
             return self.lengths if math.prod(self.lengths) == count else None
-        found = _shapes(x, x, self.axis, self.before, count)
-        orders = {lengths for lengths, order in found if order == self.order}
-        return _in_order(next(iter(orders)), self.order) if len(orders) == 1 else None
+        found = {roll.lengths for roll in _rolls(x, x, self.axis, self.before, count) if roll.order == self.order}
+        return _in_order(found.pop(), self.order) if len(found) == 1 else None
 
     def grid_on(
         self, lengths: Sequence[int], asked: Sequence[int], grid: Sequence[int], axes: Sequence[AxisField] | None
@@ -130,6 +131,33 @@ def _in_order(lengths: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
     return tuple(lengths[order.index(axis)] for axis in range(len(order)))
 
 
+def check_said(
+    said: Sequence[int] | None, known: Mapping[str, Sequence[int]], unknown: Mapping[str, Sequence[int]]
+) -> None:
+    """See that a grid as the caller says it fits some layer.
+
+    Args:
+        said: cells along each image axis; None: nothing is said.
+        known: grids of layers of tokens, by name.
+        unknown: shapes of what other layers give that may be tokens, by name.
+
+    Raises:
+        ReceptiveFieldError: if none has so many tokens, or those that have are known to be another grid.
+    """
+    if said is None or any(tuple(grid) == tuple(said) for grid in known.values()):
+        return
+    cells, counts = math.prod(said), {n for shape in unknown.values() for n in shape if n > 1}
+    if cells in counts:
+        return
+    begin = f"grid={tuple(said)} is {' x '.join(map(str, said))} = {cells} tokens"
+    for name, grid in known.items():
+        if math.prod(grid) == cells:
+            raise ReceptiveFieldError(f"{begin}, but those of {name!r} are the places of a grid {tuple(grid)}")
+    some = sorted({math.prod(grid) for grid in known.values()} or {n for shape in unknown.values() for n in shape[:2]})
+    told = f"they give {', '.join(map(str, some))}" if some else "none gives tokens"
+    raise ReceptiveFieldError(f"{begin}, which no layer gives: {told}")
+
+
 def named(layer: str, tokens: Tokens | None) -> list[tuple[str, Tokens | None]]:
     """A layer's grid, and the tokens in front of it, by name.
 
@@ -167,28 +195,31 @@ def find(whole: Carried, local: Carried | None, said: Sequence[int] | None = Non
     if not is_candidate(whole):
         return None
     local = whole if local is None or local.shape != whole.shape else local
-    found: list[tuple[float, Tokens]] = []
+    found: list[tuple[float, bool, Tokens]] = []
     for axis in range(RANK):
         batch = 1 if axis == 0 else 0
         if whole.shape[batch] != 1 or whole.shape[axis] < 2:
             continue
         ends = _ends(local, axis)
         if ends is None:
-            continue
+            if said is None:
+                continue
+            ends = 0, 0
         before, after = ends
         count = whole.shape[axis] - before - after
-        shapes = [shape for shape in _shapes(whole, local, axis, before, count) if count > 1]
-        if said is not None and not shapes and math.prod(said) == count:
+        rolls = _rolls(whole, local, axis, before, count) if count > 1 else []
+        if said is not None and not rolls and math.prod(said) == count:
             order = tuple(range(whole.image_axes))
-            found.append((_spread(local, axis), Tokens(axis, before, after, order, lengths=tuple(said))))
-        elif len(shapes) == 1:
-            found.append((_spread(local, axis), Tokens(axis, before, after, shapes[0][1])))
+            found.append((_spread(local, axis), True, Tokens(axis, before, after, order, lengths=tuple(said))))
+        elif len(rolls) == 1:
+            found.append((_spread(local, axis), not rolls[0].told, Tokens(axis, before, after, rolls[0].order)))
     if not found:
         return None
-    found.sort(key=lambda pair: pair[0])
-    if len(found) > 1 and found[0][0] == found[1][0]:
+    found.sort(key=lambda one: one[:2])
+    # Where what is seen does not tell the tokens from the channels, only the caller may have said which they are.
+    if len(found) > 1 and found[0][:2] == found[1][:2] and said is None:
         return None
-    return found[0][1]
+    return found[0][-1]
 
 
 def _rows(x: Carried, axis: int) -> list[Ints]:
@@ -215,27 +246,23 @@ def _spread(x: Carried, axis: int) -> float:
     return float(np.mean([np.where(row[1] == NOWHERE, 0, row[0] + row[1]).mean() for row in _rows(x, axis)]))
 
 
-def _shapes(
-    whole: Carried, local: Carried, axis: int, before: int, count: int
-) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Shapes that a grid of so many tokens may have, in the order of its roll, and that order.
+def _rolls(whole: Carried, local: Carried, axis: int, before: int, count: int) -> list[Roll]:
+    """How a grid of so many tokens may have been rolled up.
 
-    Those that a reshape has rolled up, if there are some that what is seen does not contradict; else those that follow
-    from what is seen alone.
+    As a reshape is known to have done it, if what is seen does not contradict; else as follows from what is seen alone.
     """
     rows = [row[:, before : before + count] for row in _rows(local, axis)]
-    known = {
-        (roll.lengths, roll.order)
-        for roll in whole.marks.rolls
-        if math.prod(roll.lengths) == count and _suits(rows, roll, strictly=False)
-    }
-    if len(known) > 1:
-        known = {pair for pair in known if _suits(rows, Roll(*pair), strictly=True)} or known
+    known = [
+        roll for roll in whole.marks.rolls if math.prod(roll.lengths) == count and _suits(rows, roll, strictly=False)
+    ]
     if known:
-        return sorted(known)
+        best = [roll for roll in known if roll.told] or known
+        if len(best) > 1:
+            best = [roll for roll in best if _suits(rows, roll, strictly=True)] or best
+        return best
     order = tuple(range(whole.image_axes))
     rolls = (Roll(lengths, order) for lengths in _factors(count, len(order)))
-    return [(roll.lengths, roll.order) for roll in rolls if _suits(rows, roll, strictly=True)]
+    return [roll for roll in rolls if _suits(rows, roll, strictly=True)]
 
 
 def _suits(rows: Sequence[Ints], roll: Roll, *, strictly: bool) -> bool:
@@ -267,4 +294,3 @@ def _factors(count: int, axes: int) -> Iterator[tuple[int, ...]]:
         if count % first == 0:
             for rest in _factors(count // first, axes - 1):
                 yield (first, *rest)
-

@@ -185,6 +185,7 @@ class ModelLooks:
             of one cell.
         whole: path of what the model's own code returns, the name of the model; None: it has a graph, or no such grid.
         asked: the look at the size asked for.
+        no_grids: shapes of what layers give that may be tokens, but are not known to be the places of a grid, by path.
         symbols: symbolic outputs of the model's operations, by path.
     """
 
@@ -198,6 +199,7 @@ class ModelLooks:
         self._fields: dict[tuple[str, ...], LayersFields] = {}
         self._failed: set[str] = set()  # paths of operations that do not run at some other size
         self.entries: dict[str, Entry] = {}
+        self.no_grids: dict[str, tuple[int, ...]] = {}
         self._whole: set[tuple[int, int]] = set()
         self._blur = True
         try:
@@ -332,7 +334,14 @@ class ModelLooks:
             return tensor
         unrolled = entry.tokens.unrolled(tensor, grid)
         rank = unrolled.rank
-        return spans.transpose(unrolled, (0, rank - 1, *range(1, rank - 1))) if self._inputs.channels_first else unrolled
+        return (
+            spans.transpose(unrolled, (0, rank - 1, *range(1, rank - 1))) if self._inputs.channels_first else unrolled
+        )
+
+    @property
+    def token_grids(self) -> dict[str, tuple[int, ...]]:
+        """Grids of the layers that give tokens, by path."""
+        return {p: entry.grid for p, entry in self.entries.items() if entry.tokens is not None and not entry.layer}
 
     def beside(self, path: str) -> tuple[str, ...]:
         """Paths of the tokens that stand beside the grid of a layer."""
@@ -438,7 +447,9 @@ class ModelLooks:
         if any(entry.tokens is not None for entry in self.entries.values()):
             look = self.look(self._inputs.lengths, None, lambda: None)  # once more, with grids in place of tokens
             self.entries = {
-                path: entry._replace(number=look.made[path]) for path, entry in self.entries.items() if path in look.made
+                path: entry._replace(number=look.made[path])
+                for path, entry in self.entries.items()
+                if path in look.made
             }
         return look
 
@@ -477,6 +488,8 @@ class ModelLooks:
             if tokens is not None and grid is not None:
                 channels = one.tensor.shape[tokens.channels]
                 result.append(one._replace(entry=one.entry._replace(grid=grid, channels=channels, tokens=tokens)))
+            else:
+                self.no_grids[path] = one.tensor.shape
         return result
 
     def _local_tensors(self, wanted: dict[str, Entry]) -> dict[str, Carried]:

@@ -95,6 +95,7 @@ class KerasNetwork(Network):
         grids = long.grids if long else {path: entry.grid for path, entry in looks.entries.items()}
         self.output_shape = GridShape.of(grids[output_layer], entry.channels)
         self.layers = {labels[path]: _size(grids[path]) for path in looks.layers}
+        self.extra_tokens = tuple(labels.get(path, path) for path in looks.beside(output_layer))
         self.global_context = bool(looks.seen(output_layer).marks.context)
         shapes = [seen.shape for seen in looks.asked.maps[: entry.number + 1]]
         looked_at = Footprint.of(shapes, math.prod(looks.asked.lengths))
@@ -308,7 +309,9 @@ class KerasNetwork(Network):
             first = tokens.before if tokens.single is None else tokens.single % output.shape[1]
             output = output[:, first : first + math.prod(grid)]
             output = ops.reshape(output, (-1, *(grid[axis] for axis in tokens.order), output.shape[-1]))
-            return ops.transpose(output, (0, *(1 + tokens.order.index(axis) for axis in range(len(grid))), len(grid) + 1))
+            return ops.transpose(
+                output, (0, *(1 + tokens.order.index(axis) for axis in range(len(grid))), len(grid) + 1)
+            )
 
         return unrolled
 

@@ -153,9 +153,20 @@ class Layers:
         axes = None if self.unknown(name) else self.fields([name]).axes[layer.number]
         return layer.tokens.grid_on(lengths, self.lengths, layer.grid, axes)
 
+    @property
+    def token_grids(self) -> dict[str, tuple[int, ...]]:
+        """Grids of the layers that give tokens."""
+        return {name: self.all[name].grid for name in self._tokens if name in self.all}
+
+    @property
+    def no_grids(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of what layers give that may be tokens, but are not known to be the places of a grid."""
+        given = {name: self.walk.carried[number] for name, number in self.walk.made.items()}
+        return {n: carried.shape for n, carried in given.items() if n not in self.all and is_candidate(carried)}
+
     def beside(self, name: str) -> tuple[str, ...]:
         """Names of the tokens that stand beside the grid of a layer."""
-        tokens = self._tokens.get(name)
+        tokens = self._tokens.get(name)  # not that of a token itself
         return () if tokens is None else tuple(part for part, one in named(name, tokens) if one is not tokens)
 
     def grids_on(self, lengths: Sequence[int]) -> dict[str, tuple[int, ...]] | None:

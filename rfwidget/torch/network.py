@@ -103,7 +103,7 @@ class RealModule:
             output = output.permute(tokens.moved)
             first = tokens.before if tokens.single is None else tokens.single % output.shape[1]
             output = output[:, first : first + math.prod(grid)]
-            output = output.unflatten(1, [grid[axis] for axis in tokens.order])
+            output = output.reshape(len(output), *(grid[axis] for axis in tokens.order), output.shape[-1])
             output = output.permute(0, *(1 + tokens.order.index(axis) for axis in range(len(grid))), -1)
         return output.permute(0, self._layer.channel_axis, *self._layer.places)
 
@@ -196,6 +196,7 @@ class TorchNetwork(Network):
         self.input_shape = GridShape.of(long.lengths if long else layers.lengths, layers.channels)
         self.output_shape = GridShape.of(grids[output_layer], self._layer.channels)
         self.layers = {name: Size(*reversed(grids[name])) for name in layers.shown}
+        self.extra_tokens = layers.beside(output_layer)
         self.global_context = bool(layers.walk.carried[self._layer.number].marks.context)
         self._notes = layers.walk.notes
 
