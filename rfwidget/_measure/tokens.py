@@ -271,7 +271,7 @@ def _suits(rows: Sequence[Ints], roll: Roll, *, strictly: bool) -> bool:
     Args:
         rows: what they see, for each image axis.
         roll: the shape.
-        strictly: whether it must also differ along every axis.
+        strictly: whether places that are side by side must also see different things.
     """
     for image_axis, row in enumerate(rows):
         parted = row.reshape(2, *roll.lengths)
@@ -279,7 +279,8 @@ def _suits(rows: Sequence[Ints], roll: Roll, *, strictly: bool) -> bool:
         across = tuple(axis for axis in range(1, parted.ndim) if axis != place)
         if (parted.max(axis=across) != parted.min(axis=across)).any():
             return False
-        if strictly and (parted.max(axis=place) == parted.min(axis=place)).all():
+        line = np.moveaxis(parted, place, 1).reshape(2, parted.shape[place], -1)[..., 0]
+        if strictly and (line[:, 1:] == line[:, :-1]).all(axis=0).any():
             return False
     return True
 
