@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import keras
 
 from rfwidget import _validation
-from rfwidget._measure.tokens import HOW_TO_SAY, check_said
+from rfwidget._measure.rolled import HOW_TO_SAY, check_said
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, in_words, suggest
 from rfwidget.estimator import ReceptiveField
