@@ -87,6 +87,7 @@ from rfwidget.widget.scene import (
 )
 from rfwidget.widget.sheet import Sheet, paint_sheet
 from rfwidget.widget.view import View, nearest_cell
+from rfwidget.widget.words import words_to_json
 from rfwidget.widget.worker import Check, Lull, MainThread
 
 _SETTLED = 0.3
@@ -255,7 +256,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._sent: tuple[Any, dict[str, str]] = (None, {})
         self._main = MainThread()
         self._canvas = SceneCanvas()
-        self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT)
+        self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT, words=words_to_json(self._axes))
         self._overlay.on_message(Request, self._on_request)
         self._overlay.on_message(Query, self._on_page_query)
         self._overlay.on_message(Choice, self._on_page_choice)
@@ -413,6 +414,10 @@ class RFWidget(VBox):  # type: ignore[misc]
         cells: int | Sequence[Sequence[int]] | None = None,
         max_bytes: int = DEFAULT_LIMIT,
         progress: Progress | bool = True,
+        *,
+        title: str = "",
+        note: str = "",
+        inline: bool = True,
     ) -> int:
         """Write one self-contained file in which a reader hovers, clicks and asks: no kernel, no network.
 
@@ -430,9 +435,13 @@ class RFWidget(VBox):  # type: ignore[misc]
                 selected cell first.
             max_bytes: refuse to write a larger file.
             progress: called with the fraction done (0..1) and a few words; True shows a progress bar, False nothing.
+            title: heading of the page; empty: the names of its layers.
+            note: a sentence or two below the heading, on the weights say.
+            inline: False puts script and style into two files beside it, which pages of one folder share: for servers
+                whose content security policy refuses what stands inline.
 
         Returns:
-            Size of the file in bytes.
+            Size of the file in bytes, with that of the files beside it.
 
         An interrupt of the notebook's kernel ends the work; then nothing is written either.
 
@@ -440,14 +449,15 @@ class RFWidget(VBox):  # type: ignore[misc]
             ReceptiveFieldError: if a layer or cell is unknown, a gradient or an effective field cannot be computed, or
                 the file would grow too large; then nothing is written.
         """
-        file = _validation.file_path(path, "rf.html")
+        file, whole = _validation.file_path(path, "rf.html"), _validation.flag("inline", inline)
+        title, note = _validation.text("title", title), _validation.text("note", note)
         self.wait(_LONGEST_WAIT)
         if self.compare_layer is not None and self._survey is None:
             self.wait(_LONGEST_WAIT, background=True)  # the other layer's field comes with those of all
-        exhibit = self._exhibit(layers)
+        exhibit = self._exhibit(layers)._replace(title=title, note=note)
         with reporting(progress, "page") as report:
             return self._engine.perform(
-                lambda check: write_page(file, self._asked, exhibit, cells, max_bytes, _checked(check, report))
+                lambda check: write_page(file, self._asked, exhibit, cells, max_bytes, _checked(check, report), whole)
             )
 
     def _exhibit(self, layers: Sequence[str] | None) -> Exhibit:

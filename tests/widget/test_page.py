@@ -205,6 +205,36 @@ def test_policy_allows_exactly_the_script_and_the_style_of_the_page(widget: RFWi
     assert not re.search(r"""(src|href)=["']?https?:""", text)
 
 
+def test_a_page_whose_script_stands_beside_it_has_nothing_inline(widget: RFWidget, tmp_path: Path) -> None:
+    sizes = [widget.to_html(tmp_path / name, cells=1, inline=False) for name in ("one.html", "two.html")]
+    beside = sorted((path.name for path in tmp_path.iterdir() if path.suffix != ".html"), key=lambda name: name[-3:])
+    assert [re.sub("-[0-9a-f]{12}", "", name) for name in beside] == ["rfwidget.js", "rfwidget.css"]  # both share them
+    lengths = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert sizes == [lengths[name] + sum(lengths[other] for other in beside) for name in ("one.html", "two.html")]
+    text = (tmp_path / "one.html").read_text()
+    assert re.findall(r'(?:<script src|<link rel="stylesheet" href)="(.*?)"', text) == beside[::-1]
+    assert re.findall(r"<script(?! src)(.*?)>", text) == [' type="application/json" class="rfwidget-data"']
+    assert not re.search(r"<style|style=|\son\w+=", text)
+    [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="(.*?)"', text)
+    assert "script-src 'self'; style-src 'self';" in policy
+
+
+def test_files_beside_a_page_count_against_the_limit_and_are_not_left_behind(widget: RFWidget, tmp_path: Path) -> None:
+    size = widget.to_html(tmp_path / "page.html", cells=1, inline=False)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    with pytest.raises(ReceptiveFieldError, match="all of it together"):
+        widget.to_html(tmp_path / "page.html", cells=1, inline=False, max_bytes=size - 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_title_and_note_are_text_above_the_picture(widget: RFWidget, tmp_path: Path) -> None:
+    widget.to_html(tmp_path / "page.html", cells=1, title="A <b>net</b>", note="Weights & <i>all</i>.")
+    text = (tmp_path / "page.html").read_text()
+    assert "<title>A &lt;b&gt;net&lt;/b&gt;</title>" in text
+    assert "<h1>A &lt;b&gt;net&lt;/b&gt;</h1>\n<p>Weights &amp; &lt;i&gt;all&lt;/i&gt;.</p>\n<p>Move over" in text
+
+
 def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
     widget = RFWidget(EvilReceptiveField(), input_shape=SHAPE)
     widget.to_html(tmp_path / "page.html", cells=1)
