@@ -17,9 +17,9 @@ from keras import ops
 
 from rfwidget._measure import spans
 from rfwidget._measure.looks import Fields, Look, Seen, measure
+from rfwidget._measure.rolled import RANK, Tokens, find, is_candidate, named
 from rfwidget._measure.spans import Carried
 from rfwidget._measure.stretch import STEP, is_known, lengthened, shortened
-from rfwidget._measure.rolled import RANK, Tokens, find, is_candidate, named
 from rfwidget.errors import SizeRefusedError, in_words
 from rfwidget.geometry import AxisField
 from rfwidget.keras.domains import NeedsFullWidth, SpanDomain

@@ -14,8 +14,8 @@ from torch import nn
 
 from rfwidget import _validation as checks
 from rfwidget._measure.memory import article
-from rfwidget._measure.stretch import shortened
 from rfwidget._measure.rolled import HOW_TO_SAY, check_said, is_candidate
+from rfwidget._measure.stretch import shortened
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
 from rfwidget.estimator import ReceptiveField

@@ -11,9 +11,9 @@ from torch import nn
 
 from rfwidget._measure import looks
 from rfwidget._measure.looks import Fields, Look
+from rfwidget._measure.rolled import Tokens, find, is_candidate, named
 from rfwidget._measure.spans import Carried
 from rfwidget._measure.stretch import STEP, is_known, lengthened
-from rfwidget._measure.rolled import Tokens, find, is_candidate, named
 from rfwidget.errors import SizeRefusedError
 from rfwidget.torch.walk import Walk, Walker, places_of
 
