@@ -95,6 +95,9 @@ export interface Controls {
   map_colours: string[];
   signed: boolean;
   heat_scale: string;
+  /** What the heat map shows, and what it can show of this layer: `HEAT_MAPS` in rfwidget/widget/view.py. */
+  heat_map: string;
+  heat_maps: string[];
   spotlight: boolean;
   /** Whether the heat map follows the pointer. */
   live: boolean;
