@@ -117,7 +117,7 @@ def main() -> None:
         found["mebibytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(json.dumps(found))
         return
-    print("| model | cell | largest difference | OpenERF s/image | rfwidget s/image | field s | OpenERF MiB | rfwidget MiB |")
+    print("| model | cell | difference | OpenERF s/image | rfwidget s/image | field s | OpenERF MiB | rfwidget MiB |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as held:
         folder = Path(held, "images")
