@@ -95,6 +95,10 @@ def test_code_of_the_backend_is_as_exact_as_that_of_keras(backend: str) -> None:
     assert re.fullmatch(r"\d\d compared\n", said), said
 
 
+def test_gradients_on_pytorch_are_those_of_autograd_whatever_the_code_asks_of_the_image() -> None:
+    assert run("torch", "-m", "tests.keras.torch_gradients", python=python_for("torch")) == "as autograd\n"
+
+
 @pytest.mark.parametrize("backend", ["tensorflow", *OTHERS])
 def test_the_widget_and_everything_beside_it_run_on_each_backend(backend: str, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
