@@ -59,9 +59,9 @@ class CompiledGradient:
     """Backpropagation from one cell per image, drawn for one shape of images.
 
     Keras on PyTorch is slow where its layers are small: each call of one takes longer than its arithmetic. So forward
-    and backward pass are drawn once, on tensors without numbers, as one list of PyTorch's own operations, which is
-    gone through from then on. Code that asks for numbers, to choose a branch by them, say, cannot be drawn: it runs
-    every time, by eager autograd.
+    and backward pass are drawn, on tensors without numbers, as one list of PyTorch's own operations, which is gone
+    through from then on; drawing takes a second or so, and waits until the gradient was asked for some times. Code that
+    asks for numbers, to choose a branch by them, say, cannot be drawn: it runs every time, by eager autograd.
 
     Args:
         function: maps ``[n, h, w, c]`` and weights, if there are any, to ``[n, gh, gw, channels]``; image k must not
@@ -71,12 +71,12 @@ class CompiledGradient:
 
     Attributes:
         traces: one after the first call.
-        drawn: whether the list of operations is used; known after the first call.
+        drawn: whether the list of operations is used.
     """
 
     def __init__(self, function: Function, shape: tuple[int, ...], weights: Weights = _none) -> None:  # noqa: ARG002
         self._function, self._weights = function, weights
-        self.traces = 0
+        self.traces = self._calls = 0
         self._drawn: _Drawn | None = None
 
     @property
@@ -104,9 +104,10 @@ class CompiledGradient:
             start = _begun(y.shape, places, channels, y.device)
             (gradient,) = torch.autograd.grad(y, leaf, start, allow_unused=True)
             found = np.zeros_like(images) if gradient is None else _array(gradient)
-            if self.traces == 0 and gradient is not None:
-                self._drawn = self._draw(leaf.detach(), start, found)
             self.traces = 1
+            self._calls += 1
+            if self._calls == _EAGER_CALLS and gradient is not None:
+                self._drawn = self._draw(leaf.detach(), start, found)
         return found
 
     def _values(self) -> list[Any]:
@@ -122,6 +123,9 @@ class CompiledGradient:
         close = np.abs(found - expected).max() <= _DRAWN_AGREE * np.abs(expected).max()
         return drawn if close else None
 
+
+_EAGER_CALLS = 10
+"""So many calls are eager: comparing windows with a larger part of the image takes fewer."""
 
 _DRAWN_AGREE = 1e-4
 """Difference between a gradient that is drawn and an eager one, relative to the largest magnitude."""
