@@ -30,9 +30,16 @@ export const PALETTE: Palette = {
 
 /** The words for an image, as far as a test reads them. */
 export const WORDS: Words = {
+  ...{ thing: "Image", element: "pixel", unit: "px", part: "the box ", whole: "area" },
   help: [["Mouse", [["hover", "receptive field of the nearest cell"]]]],
   keys: "Arrow keys move to the next cell.",
-  chips: {
+  labels: {
+    code: ["Code", "Copy the line of Python"],
+    png: ["PNG", "Save a picture"],
+    page: ["Page", "Save a page"],
+    open: ["Open\u2026", "Open a picture"],
+    screen: ["", "Fill the screen"],
+    help: ["?", "Help"],
     show_heat: ["gradient map", "d(cell) / d(image)"],
     show_dots: ["centres", "Centres of the receptive fields"],
     live: ["live", "The gradient map follows the pointer"],
@@ -91,6 +98,8 @@ export const CONTROLS: Controls = {
   map_colours: ["#440154", "#fde724"],
   signed: false,
   heat_scale: "sqrt",
+  heat_map: "gradient",
+  heat_maps: ["gradient"],
   spotlight: true,
   live: true,
   show_dots: true,

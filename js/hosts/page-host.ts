@@ -234,7 +234,7 @@ export class PageHost implements Host {
   async #loadMaps(layer: PageLayer): Promise<void> {
     const here = ({ maps }: Sheet) => Number(maps.some(({ cell }) => sameCell(cell, this.#selected)));
     for (const sheet of [...layer.sheets].sort((a, b) => here(b) - here(a))) {
-      const rgba = await this.#decode(sheet.picture, ...sheet.size);
+      const rgba = await this.#decode(sheet.picture, sheet.size[0], sheet.size[1]);
       if (layer !== this.#layer) return;
       let top = 0;
       for (const map of sheet.maps) {

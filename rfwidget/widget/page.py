@@ -180,7 +180,12 @@ def _build(
         "query": exhibit.query,
         "asking": exhibit.asking,
         "height": exhibit.height,
-        "controls": {**exhibit.controls_of(exhibit.view), "actions": False},
+        "controls": {
+            **exhibit.controls_of(exhibit.view),
+            "actions": False,
+            "heat_map": "gradient",
+            "heat_maps": ["gradient"],  # there is no kernel to run others
+        },
         "input": exhibit.view.said,
         "words": words_to_json(exhibit.view.axes),
         **pictures_of(exhibit.view),

@@ -18,6 +18,9 @@ class Terms(NamedTuple):
         part: a larger part of it that can be asked about.
         first: where the first cell's field is.
         last: where the last cell's field is.
+        unit: of lengths.
+        before: what stands before the edges of a part.
+        whole: all that a field covers.
     """
 
     thing: str
@@ -25,11 +28,14 @@ class Terms(NamedTuple):
     part: str
     first: str
     last: str
+    unit: str
+    before: str
+    whole: str
 
 
 TERMS = {
-    1: Terms("signal", "sample", "an interval", "at the beginning", "at the end"),
-    2: Terms("image", "pixel", "a box", "top left", "bottom right"),
+    1: Terms("signal", "sample", "an interval", "at the beginning", "at the end", "samples", "samples ", "length"),
+    2: Terms("image", "pixel", "a box", "top left", "bottom right", "px", "the box ", "area"),
 }
 """By the number of axes of the model's input."""
 
@@ -37,16 +43,36 @@ _ARROWS = {1: "\u2190 \u2192", 2: "\u2190 \u2191 \u2192 \u2193"}
 _CORNERS = {1: "ends", 2: "corners"}
 _DROP = ("drop, paste", "look at a picture of your own")
 
+_BUTTONS = {
+    "open": ("Open\u2026", "Open a picture: choose a file, drop it here, or paste it"),
+    "code": ("Code", "Copy the line of Python that shows this view again"),
+    "png": ("PNG", "Save what is shown as a picture"),
+    "page": ("Page", "Save a page that works without a kernel"),
+    "screen": ("", "Fill the screen"),
+    "help": ("?", "Help"),
+}
+"""What stands on the buttons of the bar, and what they do."""
+
 Rows = list[tuple[str, str]]
 
 
 def words_to_json(axes: int) -> dict[str, Any]:
     """As `Words` in js/protocol.ts, for inputs of so many axes.
 
-    >>> words_to_json(1)["chips"]["show_dots"]
+    >>> words_to_json(1)["labels"]["show_dots"]
     ('centres', 'Centres of the receptive fields of the cells')
     """
-    return {"help": _help(axes), "keys": _keys(axes), "chips": _chips(axes)}
+    terms = TERMS[axes]
+    return {
+        "thing": terms.thing.capitalize(),
+        "element": terms.element,
+        "unit": terms.unit,
+        "part": terms.before,
+        "whole": terms.whole,
+        "help": _help(axes),
+        "keys": _keys(axes),
+        "labels": {**_BUTTONS, **_chips(axes)},
+    }
 
 
 def _help(axes: int) -> list[tuple[str, Rows]]:
@@ -92,7 +118,7 @@ def _keys(axes: int) -> str:
 
 def _chips(axes: int) -> dict[str, tuple[str, str]]:
     """For each switch what stands on it, and what it does."""
-    thing, element, part, first, last = TERMS[axes]
+    thing, element, part, first, last, *_ = TERMS[axes]
     return {
         "show_first": ("first", f"Field of the first cell, {first}"),
         "show_central": ("central", "Field of the central cell"),
