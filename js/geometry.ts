@@ -5,7 +5,7 @@
  * so that hovering needs no kernel.
  */
 
-import type { AxisField, Box, Cell, Field, Rect } from "./protocol.js";
+import type { AxisField, Box, Cell, Edges, Field, Rect } from "./protocol.js";
 
 /** First and last edge of a cell's receptive field along an axis; infinite if the axis is unbounded, 0 if it is empty. */
 export function edgesAt(axis: AxisField, cell: number): [low: number, high: number] {
@@ -18,7 +18,27 @@ export function edgesAt(axis: AxisField, cell: number): [low: number, high: numb
   return [edges[0] === null ? -Infinity : edges[0] + shift, edges[1] === null ? Infinity : edges[1] + shift];
 }
 
+/** The fields along x, y and, of a volume, z. */
+export function axesOf({ x, y, z }: Field): AxisField[] {
+  return z ? [x, y, z] : [x, y];
+}
+
+/** First and last edge along each axis. */
+export function pairsOf(edges: Edges, axes = edges.length / 2): [low: number, high: number][] {
+  return Array.from({ length: axes }, (_, k) => [edges[k] ?? 0, edges[k + edges.length / 2] ?? 0]);
+}
+
+/** Edges from those along each axis. */
+export function edgesFrom(pairs: readonly (readonly [number, number])[]): Edges {
+  return [0, 1].flatMap((end) => pairs.map((pair) => pair[end as 0 | 1]));
+}
+
 /** Receptive field of a cell; it may overhang the image. */
+export function fieldOf(field: Field, cell: Cell): Edges {
+  return edgesFrom(axesOf(field).map((axis, k) => edgesAt(axis, cell[k] ?? 0)));
+}
+
+/** The same in an image. */
 export function rectOf(field: Field, [x, y]: Cell): Rect {
   const [left, right] = edgesAt(field.x, x);
   const [top, bottom] = edgesAt(field.y, y);
@@ -76,15 +96,11 @@ export function moved([x, y]: Cell, dx: number, dy: number, grid: Cell): Cell {
 }
 
 /**
- * Cells whose receptive fields hold a box: these columns in each of these rows.
+ * Cells whose receptive fields hold a box: some columns, in each of some rows, of a volume in each of some planes.
  *
- * Receptive fields are rectangles whose edges are known exactly, axis by axis, so the cells around a box are some columns
- * times some rows.
+ * The edges of receptive fields are known exactly, axis by axis.
  */
-export interface Cells {
-  columns: number[];
-  rows: number[];
-}
+export type Cells = readonly (readonly number[])[];
 
 /** The cells, of `count` along an axis, whose receptive fields hold the pixels from `low` to `high`. */
 export function holding(axis: AxisField, count: number, low: number, high: number): number[] {
@@ -95,12 +111,13 @@ export function holding(axis: AxisField, count: number, low: number, high: numbe
 }
 
 /** The cells of a grid whose receptive fields hold a box. */
-export function covering(field: Field, grid: Cell, [left, top, right, bottom]: Box): Cells {
-  return { columns: holding(field.x, grid[0], left, right), rows: holding(field.y, grid[1], top, bottom) };
+export function covering(field: Field, grid: Cell, box: Edges): Cells {
+  const pairs = pairsOf(box);
+  return axesOf(field).map((axis, k) => holding(axis, grid[k] ?? 0, ...(pairs[k] ?? [0, 0])));
 }
 
-export function countOf({ columns, rows }: Cells): number {
-  return columns.length * rows.length;
+export function countOf(cells: Cells): number {
+  return cells.reduce((count, { length }) => count * length, 1);
 }
 
 /** The whole pixels between two points given in pixels, at least one, inside the image. */
@@ -119,28 +136,39 @@ export function inGrid([x, y]: Cell, grid: Cell): boolean {
 }
 
 export function sameCell(a: Cell | null, b: Cell | null): boolean {
-  return a === b || (a !== null && b !== null && a[0] === b[0] && a[1] === b[1]);
+  return a === b || (a !== null && b !== null && a.join() === b.join());
 }
 
 /** A cell in words, as the model has it: "(8, 4)", of a signal "8". */
-export function cellInWords([x, y]: Cell, axes: 1 | 2): string {
-  return axes === 1 ? `${x}` : `(${x}, ${y})`;
+export function cellInWords(cell: Cell, axes: number): string {
+  return axes === 1 ? `${cell[0]}` : `(${cell.join(", ")})`;
 }
 
 /**
  * A rectangle's place and size in words: "x 32 to 66, y 30 to 64, 34 \u00d7 34 px"; of a signal "32 to 66, 34 samples".
  */
-export function describe([left, top, right, bottom]: Rect, axes: 1 | 2 = 2): string {
-  if (left === right || top === bottom) return "sees only padding";
-  const span = (low: number, high: number) =>
-    Number.isFinite(high - low) ? `${formatNumber(low)} to ${formatNumber(high)}` : unboundedInWords(low, high);
-  const length = (low: number, high: number) => (Number.isFinite(high - low) ? formatNumber(high - low) : "\u221e");
-  if (axes === 1) return `${span(left, right)}, ${length(left, right)} samples`;
-  return `x ${span(left, right)}, y ${span(top, bottom)}, ${length(left, right)} \u00d7 ${length(top, bottom)} px`;
+export function describe(edges: Edges, axes: number, unit: string): string {
+  const pairs = pairsOf(edges, axes);
+  if (pairs.some(([low, high]) => low === high)) return "sees only padding";
+  return `${placeInWords(pairs, " to ")}, ${sizeInWords(pairs)} ${unit}`;
+}
+
+/** Where something is: "x 32 to 66, y 30 to 64", along one axis alone "32 to 66". */
+export function placeInWords(pairs: readonly (readonly [number, number])[], to: string): string {
+  const span = ([low, high]: readonly [number, number]) =>
+    Number.isFinite(high - low) ? `${formatNumber(low)}${to}${formatNumber(high)}` : unboundedInWords(low, high);
+  return pairs.map((pair, k) => `${pairs[1] ? `${"xyz"[k]} ` : ""}${span(pair)}`).join(", ");
+}
+
+/** How large it is: "34 \u00d7 34". */
+export function sizeInWords(pairs: readonly (readonly [number, number])[]): string {
+  const length = ([low, high]: readonly [number, number]) =>
+    Number.isFinite(high - low) ? formatNumber(high - low) : "\u221e";
+  return pairs.map(length).join(" \u00d7 ");
 }
 
 /** An interval without an end in words: "all", or all up to a place, or from there on. */
-export function unboundedInWords(low: number, high: number): string {
+function unboundedInWords(low: number, high: number): string {
   if (Number.isFinite(high)) return `all up to ${formatNumber(high)}`;
   return Number.isFinite(low) ? `all from ${formatNumber(low)} on` : "all";
 }

@@ -5,8 +5,11 @@
  * them). Messages of the kernel are checked here and nowhere else. Nothing here draws or decides.
  */
 
-/** Column and row of a cell of the grid, both from 0. */
-export type Cell = readonly [x: number, y: number];
+/** Column, row and, of a volume, plane of a cell of the grid, all from 0. */
+export type Cell = readonly [x: number, y: number, z?: number];
+
+/** A rectangle or a box: all first edges before all last ones, x before y before z. */
+export type Edges = readonly number[];
 
 /** Left, top, right and bottom edge in image pixels; infinite along an unbounded axis. */
 export type Rect = readonly [left: number, top: number, right: number, bottom: number];
@@ -24,10 +27,11 @@ export interface AxisField {
   others?: [cell: number, low: number | null, high: number | null][];
 }
 
-/** The receptive fields of all cells: the two axes. */
+/** The receptive fields of all cells, axis by axis. */
 export interface Field {
   x: AxisField;
   y: AxisField;
+  z?: AxisField;
 }
 
 /** The layer's output as a picture, one pixel per cell. */
@@ -61,6 +65,23 @@ export interface Palette {
   ticks: BarTick[];
 }
 
+/** The words that depend on what the model takes, as rfwidget/widget/words.py has them. */
+export interface Words {
+  /** What the model takes, with a capital letter; the smallest part of it, and the unit of lengths. */
+  thing: string;
+  element: string;
+  unit: string;
+  /** What stands before the edges of a part, and what all that a field covers is called. */
+  part: string;
+  whole: string;
+  /** The help: each part has a title, and what does what. */
+  help: [title: string, rows: [what: string, does: string][]][];
+  /** The keys in sentences. */
+  keys: string;
+  /** For each button and switch what stands on it, and what it does. */
+  labels: Record<string, [words: string, title: string]>;
+}
+
 /** What the controls show: the value of each, and what there is to choose from. */
 export interface Controls {
   image: string;
@@ -74,6 +95,9 @@ export interface Controls {
   map_colours: string[];
   signed: boolean;
   heat_scale: string;
+  /** What the heat map shows, and what it can show of this layer: `HEAT_MAPS` in rfwidget/widget/view.py. */
+  heat_map: string;
+  heat_maps: string[];
   spotlight: boolean;
   /** Whether the heat map follows the pointer. */
   live: boolean;
@@ -220,6 +244,7 @@ export interface SyncedState {
   palette: Palette | null;
   /** How many cells' heat maps a page is to hold before anybody asks; 0: none. */
   live_cells: number;
+  words: Words;
 }
 
 /** Browser to kernel: show this cell. */
@@ -447,9 +472,9 @@ export function rectFrom(edges: readonly unknown[]): Rect {
   return [edge(edges[0], -Infinity), edge(edges[1], -Infinity), edge(edges[2], Infinity), edge(edges[3], Infinity)];
 }
 
-/** The bytes of a binary buffer, without a copy. */
-export function bytesOf(buffer: DataView | undefined): Uint8ClampedArray<ArrayBuffer> {
-  if (!buffer) return new Uint8ClampedArray();
+/** The bytes of a binary buffer, without a copy; what is no view of a buffer is one itself in some hosts. */
+export function bytesOf(buffer: DataView | ArrayBuffer | undefined): Uint8ClampedArray<ArrayBuffer> {
+  if (!ArrayBuffer.isView(buffer)) return new Uint8ClampedArray(buffer ?? []);
   return new Uint8ClampedArray(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.byteLength);
 }
 

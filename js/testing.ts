@@ -14,6 +14,7 @@ import type {
   Setting,
   SyncedState,
   Upload,
+  Words,
 } from "./protocol.js";
 import type { LayerModel, StackModel } from "./view/painter.js";
 
@@ -25,6 +26,24 @@ export const PALETTE: Palette = {
     [0, 0],
     [1, 1],
   ],
+};
+
+/** The words for an image, as far as a test reads them. */
+export const WORDS: Words = {
+  ...{ thing: "Image", element: "pixel", unit: "px", part: "the box ", whole: "area" },
+  help: [["Mouse", [["hover", "receptive field of the nearest cell"]]]],
+  keys: "Arrow keys move to the next cell.",
+  labels: {
+    code: ["Code", "Copy the line of Python"],
+    png: ["PNG", "Save a picture"],
+    page: ["Page", "Save a page"],
+    open: ["Open\u2026", "Open a picture"],
+    screen: ["", "Fill the screen"],
+    help: ["?", "Help"],
+    show_heat: ["gradient map", "d(cell) / d(image)"],
+    show_dots: ["centres", "Centres of the receptive fields"],
+    live: ["live", "The gradient map follows the pointer"],
+  },
 };
 
 /** An image of 160 x 96 at three times its size, a 32 x 16 grid, fields of 34 x 33 pixels that overhang left and top. */
@@ -65,6 +84,7 @@ export const STATE: SyncedState = {
   scene: null,
   palette: PALETTE,
   live_cells: 0,
+  words: WORDS,
 };
 
 export const CONTROLS: Controls = {
@@ -78,6 +98,8 @@ export const CONTROLS: Controls = {
   map_colours: ["#440154", "#fde724"],
   signed: false,
   heat_scale: "sqrt",
+  heat_map: "gradient",
+  heat_maps: ["gradient"],
   spotlight: true,
   live: true,
   show_dots: true,

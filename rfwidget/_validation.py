@@ -82,6 +82,13 @@ def file_path(value: Any, example: str) -> Path:
     raise ReceptiveFieldError(f"path is {brief(value)}: expected the name of a file, {example!r} say")
 
 
+def text(name: str, value: Any) -> str:
+    """Words for people; they may be empty."""
+    if isinstance(value, str):
+        return value
+    raise ReceptiveFieldError(f"{name} is {brief(value)}: expected text, which may be empty")
+
+
 def layer_name(name: str, value: Any) -> str | None:
     """The name of a layer, or None for the default one."""
     if value is None or (isinstance(value, str) and value):

@@ -7,6 +7,7 @@ A framework's wing derives from `ReceptiveField` and says how a network is built
 from __future__ import annotations
 
 import math
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -15,20 +16,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget import _validation
+from rfwidget import _validation, attention
 from rfwidget._measure import forward
 from rfwidget._measure.checks import check
 from rfwidget._measure.forward import measure_layer, measure_layers
 from rfwidget._measure.memory import check_grid, check_memory
 from rfwidget._progress import Progress, part, reporting, silent
 from rfwidget._validation import box_inside, cell_inside, pixel_inside
+from rfwidget.attention import AttentionMap, AttentionShape
 from rfwidget.clusters import Job, collect_on
 from rfwidget.datasets import is_endless
 from rfwidget.effective import EffectiveField, collect, finish, frames_of, pick_cells
 from rfwidget.errors import NotComputedError, ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_input_shape, as_model_input, check_finite, default_input, fit_model
-from rfwidget.network import Network, Patch
+from rfwidget.network import Attended, Network, Patch
 from rfwidget.plotting import Panel, on_one_scale, plot_effective, plot_gradient, plot_grid, side_by_side
 from rfwidget.ranks import RANKS
 from rfwidget.survey import Survey, tabulate
@@ -58,6 +60,7 @@ class ReceptiveField(ABC):
 
     _computed: Computed | None = None
     _sample: npt.NDArray[Any] | None = None
+    _attended: tuple[Any, Attended] | None = None
 
     @abstractmethod
     def _build(
@@ -478,6 +481,7 @@ class ReceptiveField(ABC):
 
         What has been measured stays. The next gradient is slow again, as the first one was.
         """
+        self._attended = None
         if self._computed is not None:
             self._computed.network.release()
 
@@ -486,6 +490,61 @@ class ReceptiveField(ABC):
         index = self._channel(channel)
         values = self.network.feature_map(as_model_input(self._pixels(image), self.input_shape))
         return values.mean(axis=-1) if index is None else values[..., index]
+
+    # Attention, from one run of the model as it is --------------------------------------------------------------------
+
+    @property
+    def attentions(self) -> Mapping[str, AttentionShape]:
+        """The attentions on the way to the layer, by name, in the order in which they are computed; found by one run of
+        the model on the sample photograph.
+        """
+        return attention.shapes(self._seen(None))
+
+    def attention_at(
+        self,
+        point: Sequence[int] | None = None,
+        image: Any = None,
+        layer: str | None = None,
+        head: int | None = None,
+        prefix: int | None = None,
+    ) -> AttentionMap:
+        """What a token attends to, in one attention: its weights behind the softmax.
+
+        Args:
+            point: the cell, ``(x, y)``: the token that stands there, or nearest to it.
+            image: model input ``(height, width, channels)``; None: the sample photograph.
+            layer: name of the attention, one of `attentions`; None: the last one on the way to the layer.
+            head: number of the head; None: the mean of all.
+            prefix: number of a token without a place (0: the class token, say), instead of a point.
+
+        Returns:
+            The weights, which sum to one: those of the tokens of a grid, and of tokens without a place.
+
+        Raises:
+            ReceptiveFieldError: if there is no attention on the way, or the cell, the head or the token does not fit.
+        """
+        token = self._token(point, prefix)
+        name = _validation.layer_name("layer", layer)
+        return attention.attention_map(self._seen(image), token, name, head, self.input_shape)
+
+    def rollout_at(
+        self, point: Sequence[int] | None = None, image: Any = None, prefix: int | None = None
+    ) -> AttentionMap:
+        """What a token attends to, rolled out over depth (Abnar and Zuidema 2020, https://arxiv.org/abs/2005.00928).
+
+        In each layer half of a token stays as it is, and half comes by its attention, the mean of all heads; layers
+        are multiplied, from the last one on the way to the layer back to where its tokens are made: the first one, or
+        the first of a stage, where tokens are merged between stages.
+
+        Args:
+            point: the cell, ``(x, y)``: the token that stands there, or nearest to it.
+            image: model input ``(height, width, channels)``; None: the sample photograph.
+            prefix: number of a token without a place (0: the class token, say), instead of a point.
+
+        Raises:
+            ReceptiveFieldError: as `attention_at`; or if keys are other tokens than queries.
+        """
+        return attention.rollout(self._seen(image), self._token(point, prefix), self.input_shape)
 
     # Pictures ---------------------------------------------------------------------------------------------------------
 
@@ -604,6 +663,22 @@ class ReceptiveField(ABC):
             ax.set_title(title or self.output_layer, parse_math=False)
 
         return Panel("ReceptiveField", "xy" if len(self.input_shape.size) == 2 else "", draw)
+
+    def _token(self, point: Sequence[int] | None, prefix: int | None) -> GridPoint | int:
+        if (point is None) == (prefix is None):
+            raise ReceptiveFieldError(
+                f"point is {_validation.brief(point)} and prefix is {_validation.brief(prefix)}: expected one of the "
+                "two, a cell (x, y) or the number of a token without a place"
+            )
+        return self._cell(point) if point is not None else _validation.whole("prefix", prefix, low=0)
+
+    def _seen(self, image: Any) -> Attended:
+        """The attentions on an image, kept for the next cell."""
+        pixels, network = as_model_input(self._pixels(image), self.input_shape), self.network
+        key = network, network.weights_mark(), zlib.adler32(pixels.tobytes())
+        if self._attended is None or self._attended[0] != key:
+            self._attended = key, network.attended(pixels)
+        return self._attended[1]
 
     def _cell(self, point: Sequence[int]) -> GridPoint:
         return cell_inside(point, self._grid)

@@ -89,6 +89,39 @@ class LayerField(NamedTuple):
     warning: str = ""
 
 
+class Attention(NamedTuple):
+    """What the queries of one attention take from its keys, on one image.
+
+    Places are those of tokens: the pixel in the middle of what each stands for, in the order of arrays; NaN where it
+    stands for none (class tokens, registers, padding).
+
+    Attributes:
+        name: where it stands in the model.
+        weights: float32 ``(..., queries, keys)``, behind the softmax; in front there are heads and windows.
+        queries: places of the queries, ``(..., queries, axes)``.
+        keys: places of the keys, ``(..., keys, axes)``.
+    """
+
+    name: str
+    weights: npt.NDArray[np.float32]
+    queries: npt.NDArray[np.float32]
+    keys: npt.NDArray[np.float32]
+
+
+class Attended(NamedTuple):
+    """All attentions on the way to a layer, on one image.
+
+    Attributes:
+        cells: places of the layer's cells, ``(*grid, axes)``, as those of tokens; NaN where unknown.
+        attentions: in the order in which they are computed.
+        unseen: why some attention may be missing, in words; empty: none is.
+    """
+
+    cells: npt.NDArray[np.float32]
+    attentions: tuple[Attention, ...] = ()
+    unseen: str = ""
+
+
 class Network(ABC):
     """A network from its image input to one layer.
 
@@ -263,6 +296,15 @@ class Network(ABC):
     @abstractmethod
     def feature_map(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Output of the layer, ``(h, w, c)``, for a model input ``(h, w, c)``."""
+
+    def attended(self, image: npt.NDArray[Any]) -> Attended:  # noqa: ARG002 - in general nothing is known
+        """The attentions on the way to the layer, from one run of the model as it is.
+
+        Args:
+            image: as for `gradient`.
+        """
+        nowhere = np.full((*self.output_shape.lengths, len(self.output_shape.size)), np.nan, np.float32)
+        return Attended(nowhere, unseen="attentions are not followed in models of this framework")
 
 
 def summed_across(maps: npt.NDArray[Any], place: int) -> npt.NDArray[Any]:

@@ -410,6 +410,12 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
         lambda t, v: t.widget.to_html(NOWHERE, max_bytes=v),
         [(0, "max_bytes is 0"), (9, "larger than 9 bytes"), (None, "max_bytes is None"), (NAN, "max_bytes is nan")],
     ),
+    "to_html title": (
+        lambda t, v: t.widget.to_html(NOWHERE, title=v),
+        [(None, "title is None: expected text"), (3, "is 3")],
+    ),
+    "to_html note": (lambda t, v: t.widget.to_html(NOWHERE, note=v), [(b"x", "note is b'x': expected text")]),
+    "to_html inline": (lambda t, v: t.widget.to_html(NOWHERE, inline=v), FLAGS),
     "widget.selected": (lambda t, v: setattr(t.widget, "selected", v), POINTS[1:]),
     "widget.output_layer": (lambda t, v: setattr(t.widget, "output_layer", v), LAYERS + UNKNOWN),
     "widget.image": (lambda t, v: setattr(t.widget, "image", v), IMAGES[1:] + MISFITS + [("lena", "no sample image")]),
@@ -425,6 +431,10 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
     "widget.heat_scale": (
         lambda t, v: setattr(t.widget, "heat_scale", v),
         [("squrt", "did you mean 'sqrt'"), (None, "heat_scale is None"), ([], "expected one of linear"), (3, "is 3")],
+    ),
+    "widget.heat_map": (
+        lambda t, v: setattr(t.widget, "heat_map", v),
+        [("atention", "did you mean 'attention'"), (None, "heat_map is None"), ([], "expected one of"), (3, "is 3")],
     ),
     "widget.bands": (
         lambda t, v: setattr(t.widget, "bands", v),

@@ -44,6 +44,7 @@ ROOMS = {
             "plotting_sections",
             "survey",
             "effective",
+            "attention",
             "mass",
             "datasets",
             "clusters",

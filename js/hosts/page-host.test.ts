@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Cell } from "../protocol.js";
-import { CONTROLS, STATE, settled } from "../testing.js";
+import { CONTROLS, STATE, settled, WORDS } from "../testing.js";
 import { type Decode, nearestOf, type Page, PageHost, type PageLayer } from "./page-host.js";
 
 const { image_size, scale, stretch, axes, margin, grid, field, label, layer } = STATE;
@@ -40,6 +40,7 @@ const PAGE: Omit<Page, "shown"> = {
   controls: CONTROLS,
   palette: { rgba: btoa("\0\0\0\0"), ranked: false, ticks: [] },
   input: "",
+  words: WORDS,
   pixels: "pixels",
 };
 const open = (shown: Page["shown"], decode: Decode = async () => pixels, more: Partial<Page> = {}) =>

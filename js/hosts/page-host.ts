@@ -61,7 +61,7 @@ export interface Sheet {
 export interface Page
   extends Pick<
     SyncedState,
-    "heat_opacity" | "layers" | "compare" | "query" | "asking" | "height" | "controls" | "input"
+    "heat_opacity" | "layers" | "compare" | "query" | "asking" | "height" | "controls" | "input" | "words"
   > {
   /** As the trait; the bytes in base64. */
   palette: Omit<Palette, "rgba"> & { rgba: string };
@@ -128,8 +128,8 @@ export class PageHost implements Host {
   }
 
   get<K extends keyof SyncedState>(name: K): SyncedState[K] {
-    const { heat_opacity, layers, compare, asking, height, input, shown } = this.#page;
-    const told = { heat_opacity, layers, compare, asking, height, input, ...this.#settings };
+    const { heat_opacity, layers, compare, asking, height, input, words, shown } = this.#page;
+    const told = { heat_opacity, layers, compare, asking, height, input, words, ...this.#settings };
     const controls = this.#controls && { ...this.#controls, dots_every: this.#layer.dots_every };
     const choices: SyncedState["choices"] = shown.map(({ layer, grid }) => [layer, grid[0], grid[1]]);
     const state: SyncedState = { ...REST, ...this.#layer, ...told, controls, choices, query: this.#query };
@@ -234,7 +234,7 @@ export class PageHost implements Host {
   async #loadMaps(layer: PageLayer): Promise<void> {
     const here = ({ maps }: Sheet) => Number(maps.some(({ cell }) => sameCell(cell, this.#selected)));
     for (const sheet of [...layer.sheets].sort((a, b) => here(b) - here(a))) {
-      const rgba = await this.#decode(sheet.picture, ...sheet.size);
+      const rgba = await this.#decode(sheet.picture, sheet.size[0], sheet.size[1]);
       if (layer !== this.#layer) return;
       let top = 0;
       for (const map of sheet.maps) {

@@ -1,13 +1,13 @@
 import { expect, it } from "vitest";
 import type { Field, Picture } from "../protocol.js";
-import { STATE } from "../testing.js";
+import { STATE, WORDS } from "../testing.js";
 import { duration, reportOn } from "./cell-report.js";
 
 const { field, image_size: image } = STATE;
 const PICTURE = { serial: 1, revision: 1, cell: [0, 3], box: [0, 0, 0, 0], milliseconds: 1 } as const;
 
 it("tells what a cell sees, by how much that overhangs, and how large it is", () => {
-  expect(reportOn([0, 0], field, null, image)).toEqual({
+  expect(reportOn([0, 0], field, null, image, WORDS)).toEqual({
     name: "(0, 0)",
     lines: [
       ["sees", "x \u221210 \u2013 24, y \u22125 \u2013 28", "overhangs \u2190 10 \u2191 5"],
@@ -24,7 +24,7 @@ it("of a signal it tells samples, and no rows", () => {
     y: { cells: 1, pixels: 1, edges: [[0, 1]] },
   };
   const picture = { ...PICTURE, cell: [3, 0], rect: [2, 0, 36, 1], mass: [[0.5, [2, 0, 19, 1]]] };
-  expect(reportOn([3, 0], signal, picture as unknown as Picture, [30, 1], 1)).toEqual({
+  expect(reportOn([3, 0], signal, picture as unknown as Picture, [30], { unit: "samples", whole: "length" })).toEqual({
     name: "3",
     lines: [
       ["sees", "2 \u2013 36", "overhangs \u2192 6"],
@@ -40,16 +40,20 @@ it("tells in which box how much of the mass lies, as a part of the field inside 
     rect: [-10, 10, 24, 43],
     mass: [[0.5, [2, 12, 14, 23]]],
   };
-  const { lines } = reportOn([0, 3], field, picture as never, image);
+  const { lines } = reportOn([0, 3], field, picture as never, image, WORDS);
   expect(lines[2]).toEqual(["50 % within", "12 \u00d7 11 px", "17 % of the area"]); // 132 of 24 x 33
 });
 
 it("tells of an unbounded field, of one of padding alone, and of none", () => {
   const endless = { x: { cells: 1, pixels: 4, edges: null }, y: { cells: 1, pixels: 5, edges: [[0, 9]] } };
-  expect(reportOn([3, 3], endless as never, null, image).lines[0]).toEqual(["sees", "x all, y 15 \u2013 24", ""]);
+  expect(reportOn([3, 3], endless as never, null, image, WORDS).lines[0]).toEqual([
+    "sees",
+    "x all, y 15 \u2013 24",
+    "",
+  ]);
   const empty = { ...endless, x: { cells: 1, pixels: 4, edges: [[0, 0]] } };
-  expect(reportOn([3, 3], empty as never, null, image).lines).toEqual([["sees", "only padding", ""]]);
-  expect(reportOn([3, 3], null, null, image).lines).toEqual([]);
+  expect(reportOn([3, 3], empty as never, null, image, WORDS).lines).toEqual([["sees", "only padding", ""]]);
+  expect(reportOn([3, 3], null, null, image, WORDS).lines).toEqual([]);
 });
 
 it("tells durations in a few characters", () => {

@@ -1,32 +1,44 @@
 /** A cell and its gradient map in words: pure functions. */
 
-import { cellInWords, formatNumber, rectOf, unboundedInWords } from "../geometry.js";
-import type { Box, Cell, Field, Picture, Rect } from "../protocol.js";
+import { axesOf, cellInWords, fieldOf, formatNumber, pairsOf, placeInWords, sizeInWords } from "../geometry.js";
+import type { Cell, Edges, Field, Picture, Words } from "../protocol.js";
 import type { CellReport } from "./readout.js";
 
-/** What there is to say about a cell of a layer on an image of some size. */
+/** What there is to say about a cell of a layer; `lengths` are those of what the model takes, along x, y, ... */
 export function reportOn(
   cell: Cell,
   field: Field | null,
   picture: Picture | null,
-  image: Cell,
-  axes: 1 | 2 = 2,
+  lengths: readonly number[],
+  { unit, whole }: Pick<Words, "unit" | "whole">,
 ): CellReport {
+  const axes = lengths.length;
   const name = cellInWords(cell, axes);
-  const rect = picture?.rect ?? (field && rectOf(field, cell));
-  if (!rect || !field) return { name, lines: [] };
-  if (rect[0] === rect[2] || rect[1] === rect[3]) return { name, lines: [["sees", "only padding", ""]] };
-  const strides = [field.x, field.y].map(({ pixels, cells }) => formatNumber(pixels / cells));
-  const stride = axes === 1 || strides[0] === strides[1] ? strides[0] : strides.join(" \u00d7 ");
-  const [across, down] = [span(rect[0], rect[2]), span(rect[1], rect[3])];
-  const [wide, high] = [length(rect[0], rect[2]), length(rect[1], rect[3])];
+  const edges = picture?.rect ?? (field && fieldOf(field, cell));
+  if (!edges || !field) return { name, lines: [] };
+  const pairs = pairsOf(edges, axes);
+  if (pairs.some(([low, high]) => low === high)) return { name, lines: [["sees", "only padding", ""]] };
+  const strides = axesOf(field)
+    .slice(0, axes)
+    .map(({ pixels, cells }) => formatNumber(pixels / cells));
+  const stride = new Set(strides).size === 1 ? strides[0] : strides.join(" \u00d7 ");
+  /** "50 % within 41 x 40 px, 28 % of the field that lies in the image". */
+  const massLine = ([share, box]: readonly [number, Edges]): [string, string, string] => {
+    const sides = pairsOf(box, axes);
+    const part = sides.reduce((part, [first, last], k) => {
+      const [low, high] = pairs[k] ?? [0, 0];
+      return (part * (last - first)) / Math.max(Math.min(high, lengths[k] ?? 0) - Math.max(low, 0), 1);
+    }, 1);
+    const [within, of] = [share, part].map((part) => `${Math.round(part * 100)} %`);
+    return [`${within} within`, `${sizeInWords(sides)} ${unit}`, `${of} of the ${whole}`];
+  };
   return {
     name,
     lines: [
-      ["sees", axes === 1 ? across : `x ${across}, y ${down}`, overhang(rect, image)],
-      ["size", axes === 1 ? `${wide} samples` : `${wide} \u00d7 ${high} px`, `stride ${stride}`],
+      ["sees", placeInWords(pairs, " \u2013 "), overhang(pairs, lengths)],
+      ["size", `${sizeInWords(pairs)} ${unit}`, `stride ${stride}`],
       // The same lines before the map is there: what is below must not jump.
-      ...(picture?.mass.map(([share, box]) => massLine(share, box, rect, image, axes)) ?? SHARES.map(noMass)),
+      ...(picture?.mass.map(massLine) ?? SHARES.map(noMass)),
     ],
   };
 }
@@ -45,37 +57,15 @@ export function duration(milliseconds: number): string {
   return `${milliseconds < 9.95 ? milliseconds.toFixed(1) : milliseconds.toFixed(0)} ms`;
 }
 
-/** "50 % within 41 x 40 px, 28 % of the field that lies in the image". */
-function massLine(share: number, box: Box, rect: Rect, [width, height]: Cell, axes: 1 | 2): [string, string, string] {
-  const [left, top, right, bottom] = box;
-  const across = Math.min(rect[2], width) - Math.max(rect[0], 0);
-  const along = Math.min(rect[3], height) - Math.max(rect[1], 0);
-  const part = ((right - left) * (bottom - top)) / Math.max(across * along, 1);
-  const size = axes === 1 ? `${right - left} samples` : `${right - left} \u00d7 ${bottom - top} px`;
-  const whole = axes === 1 ? "length" : "area";
-  return [`${Math.round(share * 100)} % within`, size, `${Math.round(part * 100)} % of the ${whole}`];
-}
+/** Before and behind the image along x, y and z. */
+const SIDES = ["\u2190", "\u2191", "\u2212z", "\u2192", "\u2193", "+z"];
 
-/** By how much a field reaches beyond the image: "overhangs ← 12 ↑ 3", in pixels. */
-function overhang([left, top, right, bottom]: Rect, [width, height]: Cell): string {
-  const sides: [string, number][] = [
-    ["\u2190", -left],
-    ["\u2191", -top],
-    ["\u2192", right - width],
-    ["\u2193", bottom - height],
-  ];
-  const out = sides
-    .filter(([, by]) => by > 0 && Number.isFinite(by))
-    .map(([side, by]) => `${side} ${formatNumber(by)}`);
+/** By how much a field reaches beyond the image: "overhangs \u2190 12 \u2191 3", in pixels. */
+function overhang(pairs: readonly (readonly [number, number])[], lengths: readonly number[]): string {
+  const before = pairs.map(([low]) => -low);
+  const behind = pairs.map(([, high], k) => high - (lengths[k] ?? 0));
+  const out = [before, behind].flatMap((beyond, end) =>
+    beyond.flatMap((by, k) => (by > 0 && Number.isFinite(by) ? [`${SIDES[3 * end + k]} ${formatNumber(by)}`] : [])),
+  );
   return out.length ? `overhangs ${out.join(" ")}` : "";
-}
-
-function span(low: number, high: number): string {
-  return Number.isFinite(high - low)
-    ? `${formatNumber(low)} \u2013 ${formatNumber(high)}`
-    : unboundedInWords(low, high);
-}
-
-function length(low: number, high: number): string {
-  return Number.isFinite(high - low) ? formatNumber(high - low) : "\u221e";
 }

@@ -96,7 +96,7 @@ export class FeatureMapView {
 
   /** Marks the cells that a query found, each block of neighbours as one area; null: none. */
   markFound(cells: Cells | null): void {
-    const [columns, rows] = [runs(cells?.columns ?? []), runs(cells?.rows ?? [])];
+    const [columns, rows] = [runs(cells?.[0] ?? []), runs(cells?.[1] ?? [])];
     const blocks = rows.flatMap(([top, bottom]) =>
       columns.map(([left, right]) => `M${left} ${top}H${right}V${bottom}H${left}Z`),
     );

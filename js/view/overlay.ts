@@ -15,8 +15,8 @@ import {
   clamp,
   covering,
   describe,
+  fieldOf,
   inGrid,
-  rectOf,
   sameCell,
 } from "../geometry.js";
 import type { Host } from "../hosts/host.js";
@@ -43,11 +43,6 @@ import { Toolbar } from "./toolbar.js";
 import { takeFiles } from "./upload.js";
 import { panned, trackZoom, WHOLE, type Zoom, zoomed } from "./zoom.js";
 
-const HELP =
-  "Arrow keys move to the next cell, with Shift five cells; Home and End go to the corners; Enter draws the cell anew; " +
-  "Q asks which cells see the centre of the selected one's field, as a click with Shift does for any pixel; Escape ends " +
-  "that; plus, minus and zero zoom; question mark opens the help; Escape and Tab leave.";
-
 /** The stage around the element, which lays everything out. */
 const STAGE = ".rfwidget-stage";
 
@@ -72,7 +67,7 @@ class View {
   readonly #toolbar: Toolbar;
   readonly #map: FeatureMapView;
   readonly #show: ShowCard;
-  readonly #help = new HelpSheet();
+  readonly #help: HelpSheet;
   readonly #found = new QueryMarks();
   readonly #contours = new ContourMarks();
   readonly #readout = new Readout();
@@ -93,7 +88,7 @@ class View {
       tabindex: 0,
       role: "application",
       "aria-roledescription": "receptive field map",
-      "aria-description": HELP,
+      "aria-description": host.get("words").keys,
     });
     const pointer = {
       hover: (cell: Cell | null) => this.#hover(cell),
@@ -109,6 +104,7 @@ class View {
       },
       signal,
     );
+    this.#help = new HelpSheet(host.get("words").help);
     this.#map = new FeatureMapView(host, pointer, signal);
     this.#show = new ShowCard(host, signal);
     this.#strip = new LayerStrip((name) => host.choose(name), signal);
@@ -287,7 +283,8 @@ class View {
     this.#strip.draw({
       layers: host.get("layers"),
       layer: host.get("layer"),
-      image: host.get("axes") === 1 ? [stage.image_size[0]] : stage.image_size,
+      image: this.#lengths,
+      words: host.get("words"),
       offered: host.offered,
       query: host.query,
       background: host.get("background"),
@@ -346,6 +343,7 @@ class View {
     const controls = this.#host.get("controls");
     const isOn = (part: string) => controls?.[`show_${part}` as "show_dots"] ?? true;
     this.#scene.draw(this.#host.get("marks"), stageOf(this.#host), stage, isOn);
+    if (!scene) this.#photo.element.remove();
     if (!scene) return;
     if (!this.#photo.element.parentNode) this.#sheet.prepend(this.#photo.element);
     const exact = !scene.photo || (controls?.show_pixels ?? false);
@@ -390,9 +388,7 @@ class View {
     const picture = this.#pictureOf(selected);
     const asked = this.#asked;
     this.#readout.show({
-      cell:
-        selected &&
-        reportOn(selected, this.#host.get("field"), picture, this.#host.get("image_size"), this.#host.get("axes")),
+      cell: selected && reportOn(selected, this.#host.get("field"), picture, this.#lengths, this.#host.get("words")),
       hovered: this.#hovered ? this.#describe(this.#hovered, null) + this.#coarse(this.#hovered) : "",
       selected: selected ? this.#describe(selected, picture) : "",
       detail: picture ? duration(picture.milliseconds) : "",
@@ -408,7 +404,19 @@ class View {
   }
 
   #answer({ box, cells }: { box: Box; cells: Cells }): string {
-    return this.#words(box, cells, this.#host.get("layer"), this.#host.get("layers"), this.#host.get("axes"));
+    return this.#words(
+      box,
+      cells,
+      this.#host.get("layer"),
+      this.#host.get("layers"),
+      this.#host.get("axes"),
+      this.#host.get("words"),
+    );
+  }
+
+  /** Of what the model takes, along x, y, ... */
+  get #lengths(): readonly number[] {
+    return this.#host.get("image_size").slice(0, this.#host.get("axes"));
   }
 
   /** The heat map on show, if it is that cell's. */
@@ -425,9 +433,9 @@ class View {
 
   #describe(cell: Cell, picture: Picture | null): string {
     const field = this.#host.get("field");
-    const rect = picture?.rect ?? (field && rectOf(field, cell));
+    const edges = picture?.rect ?? (field && fieldOf(field, cell));
     const axes = this.#host.get("axes");
-    return `cell ${cellInWords(cell, axes)}${rect ? `: ${describe(rect, axes)}` : ""}`;
+    return `cell ${cellInWords(cell, axes)}${edges ? `: ${describe(edges, axes, this.#host.get("words").unit)}` : ""}`;
   }
 
   get #layout(): Layout {

@@ -36,8 +36,8 @@ export class QueryMarks {
         height: (bottom - top) * down,
       });
     }
-    const xs = field ? places(field.x, asked.cells.columns, margin[0], across) : [];
-    const ys = field ? places(field.y, asked.cells.rows, margin[1], down) : [];
+    const xs = field ? places(field.x, asked.cells[0] ?? [], margin[0], across) : [];
+    const ys = field ? places(field.y, asked.cells[1] ?? [], margin[1], down) : [];
     assign(this.#centres, { d: ys.flatMap((y) => xs.map((x) => `M${x - 3.5} ${y}${DIAMOND}`)).join("") });
   }
 }

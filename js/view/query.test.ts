@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Box, Field, LayerRow } from "../protocol.js";
+import { WORDS } from "../testing.js";
 import { answerInWords, firstCovering, remembering } from "./query.js";
 
 const FIELD: Field = {
@@ -19,12 +20,12 @@ const row = (name: string, field: Field | null): LayerRow => ({
 });
 
 describe("an answer in words", () => {
-  const cells = (count: number) => ({ columns: Array.from({ length: count }, (_, k) => k), rows: [5] });
+  const cells = (count: number) => [Array.from({ length: count }, (_, k) => k), [5]];
 
   it("counts the cells that see a pixel", () => {
-    expect(answerInWords([4, 9, 5, 10], cells(17), "mix", [])).toBe("17 cells of layer mix see pixel (4, 9)");
-    expect(answerInWords([4, 9, 5, 10], cells(1), "mix", [])).toBe("1 cell of layer mix sees pixel (4, 9)");
-    expect(answerInWords([4, 9, 5, 10], cells(0), "mix", [])).toBe("no cell of layer mix sees pixel (4, 9)");
+    expect(answerInWords([4, 9, 5, 10], cells(17), "mix", [], 2, WORDS)).toBe("17 cells of layer mix see pixel (4, 9)");
+    expect(answerInWords([4, 9, 5, 10], cells(1), "mix", [], 2, WORDS)).toBe("1 cell of layer mix sees pixel (4, 9)");
+    expect(answerInWords([4, 9, 5, 10], cells(0), "mix", [], 2, WORDS)).toBe("no cell of layer mix sees pixel (4, 9)");
   });
 
   it("names the first layer that sees all of a box, if there is one", () => {
@@ -32,9 +33,9 @@ describe("an answer in words", () => {
     const layers = [row("unknown", null), row("small", FIELD), row("large", UNBOUNDED)];
     const what = "no cell of layer mix sees all of the box x 0 to 80, y 0 to 20";
     expect(firstCovering(layers, box)).toBe("large");
-    expect(answerInWords(box, cells(0), "mix", layers)).toBe(`${what}; first layer with such a cell: large`);
-    expect(answerInWords(box, cells(0), "mix", layers.slice(0, 2))).toBe(`${what}; no layer has such a cell`);
-    expect(answerInWords(box, cells(0), "mix", [])).toBe(what);
+    expect(answerInWords(box, cells(0), "mix", layers, 2, WORDS)).toBe(`${what}; first layer with such a cell: large`);
+    expect(answerInWords(box, cells(0), "mix", layers.slice(0, 2), 2, WORDS)).toBe(`${what}; no layer has such a cell`);
+    expect(answerInWords(box, cells(0), "mix", [], 2, WORDS)).toBe(what);
   });
 });
 

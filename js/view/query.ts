@@ -5,36 +5,35 @@
  * inside its rectangle; `rf.cells_seeing` in Python looks that closely.)
  */
 
-import { type Cells, countOf, covering } from "../geometry.js";
-import type { Box, LayerRow } from "../protocol.js";
+import { type Cells, countOf, covering, pairsOf, placeInWords } from "../geometry.js";
+import type { Edges, LayerRow, Words } from "../protocol.js";
 
 /** The first of some layers of which one cell sees all of a box; null if there is none. */
-export function firstCovering(layers: readonly LayerRow[], box: Box): string | null {
+export function firstCovering(layers: readonly LayerRow[], box: Edges): string | null {
   const sees = ({ field, grid }: LayerRow) => field && countOf(covering(field, grid, box)) > 0;
   return layers.find(sees)?.name ?? null;
 }
 
-export function isPixel([left, top, right, bottom]: Box): boolean {
-  return right - left === 1 && bottom - top === 1;
-}
-
 /** The answer in words: "17 cells of layer mix see pixel (4, 9)". */
 export function answerInWords(
-  box: Box,
+  box: Edges,
   cells: Cells,
   layer: string,
   layers: readonly LayerRow[],
-  axes: 1 | 2 = 2,
+  axes: number,
+  { element, part }: Pick<Words, "element" | "part">,
 ): string {
   const count = countOf(cells);
-  const [left, top, right, bottom] = box;
+  const pairs = pairsOf(box, axes);
   const who = `${count || "no"} ${count > 1 ? "cells" : "cell"} of layer ${layer} ${count > 1 ? "see" : "sees"}`;
-  if (isPixel(box)) return `${who} ${axes === 1 ? `sample ${left}` : `pixel (${left}, ${top})`}`;
+  if (pairs.every(([low, high]) => high - low === 1)) {
+    const place = pairs.map(([low]) => low).join(", ");
+    return `${who} ${element} ${axes > 1 ? `(${place})` : place}`;
+  }
   const first = firstCovering(layers, box);
   const none = layers.length && !count ? "; no layer has such a cell" : "";
   const where = first ? `; first layer with such a cell: ${first}` : none;
-  const what = axes === 1 ? `samples ${left} to ${right}` : `the box x ${left} to ${right}, y ${top} to ${bottom}`;
-  return `${who} all of ${what}${where}`;
+  return `${who} all of ${part}${placeInWords(pairs, " to ")}${where}`;
 }
 
 /** A function that remembers its last result while its arguments stay the same. */

@@ -4,38 +4,14 @@ import type { Host } from "../hosts/host.js";
 import type { Live } from "../hosts/resident.js";
 import type { Controls, Tick } from "../protocol.js";
 import { ColourBar } from "./colour-bar.js";
-import { assign, choices, html, option, say, svg } from "./dom.js";
+import { assign, choices, html, option, say } from "./dom.js";
 
-/** How a chip draws what it switches. */
-type Swatch = readonly [kind: "line" | "dot" | "heat" | "none", colour: string, dash: string];
+/** The control that a chip sets; what it draws of it stands in overlay.css. */
+type Chip = "show_heat" | "asking" | { [K in keyof Controls]: Controls[K] extends boolean ? K : never }[keyof Controls];
 
-interface Chip {
-  /** The control that it sets. */
-  name: "show_heat" | "asking" | { [K in keyof Controls]: Controls[K] extends boolean ? K : never }[keyof Controls];
-  words: string;
-  title: string;
-  swatch: Swatch;
-}
-
-const NONE: Swatch = ["none", "", ""];
-
-/** Colours and dashes as in rfwidget/widget/scene.py. */
 const CHIPS: readonly Chip[] = [
-  chip("show_first", "first", "Field of the first cell, top left", ["line", "#e5202b", ""]),
-  chip("show_central", "central", "Field of the central cell", ["line", "#2b4cff", "7 4"]),
-  chip("show_last", "last", "Field of the last cell, bottom right", ["line", "#0b7f3a", "9 4 2 4"]),
-  chip("show_dots", "centres", "Centres of the receptive fields of the cells", ["dot", "#35e06a", ""]),
-  chip("show_heat", "gradient map", "d(cell) / d(image) of the selected cell", ["heat", "", ""]),
-  chip("spotlight", "spotlight", "Dim the image around the selected field"),
-  chip("show_erf", "effective", "Outlines of the effective receptive field: 50 and 95 % of the mass"),
-  chip("asking", "who sees it?", "Click a pixel or draw a box to mark the cells that see it, as with Shift"),
-  chip("show_naive", "naive grid", "The same cells if the grid were stretched over the image", [
-    "line",
-    "#e5202b",
-    "2 3",
-  ]),
-  chip("show_pixels", "model's pixels", "The image as the model gets it"),
-  chip("live", "live", "The gradient map follows the pointer, where it is there already"),
+  ...(["show_first", "show_central", "show_last", "show_dots", "show_heat", "spotlight", "show_erf"] as const),
+  ...(["asking", "show_naive", "show_pixels", "live"] as const),
 ];
 
 const SCALES: readonly (readonly [value: string, words: string])[] = [
@@ -47,6 +23,8 @@ const SCALES: readonly (readonly [value: string, words: string])[] = [
 
 /** As `AUTOMATIC` in rfwidget/widget/controls.py. */
 const AUTOMATIC = "automatic";
+
+const GRADIENT = "gradient map";
 
 const NO_LAYER = "no other layer";
 
@@ -65,6 +43,8 @@ export class ShowCard {
     { "aria-label": "Scale" },
     SCALES.map(([value, words]) => option(words, value)),
   );
+  readonly #map = html("select", "", { "aria-label": "Map" });
+  readonly #mapName = new Text();
   readonly #colours = html("select", "", { "aria-label": "Colours" });
   readonly #compare = html("select", "rfwidget-compare", { "aria-label": "Compare" });
   readonly #bands = html("input", "", { type: "text", size: 8, "aria-label": "Bands" });
@@ -75,8 +55,8 @@ export class ShowCard {
 
   constructor(host: Host, signal: AbortSignal) {
     this.#host = host;
-    this.#chips = CHIPS.map((chip) => [chip, chipButton(chip)] as const);
-    for (const [{ name }, button] of this.#chips) {
+    this.#chips = CHIPS.map((name) => [name, chipButton(name, host.get("words").labels[name])] as const);
+    for (const [name, button] of this.#chips) {
       const press = () => host.set(name, button.getAttribute("aria-pressed") !== "true");
       button.addEventListener("click", press, { signal });
     }
@@ -84,6 +64,7 @@ export class ShowCard {
     this.#opacity.addEventListener("input", () => host.set("heat_opacity", Number(this.#opacity.value)), { signal });
     on(this.#sign, () => host.set("signed", this.#sign.value === "signed"));
     on(this.#scale, () => host.set("heat_scale", this.#scale.value));
+    on(this.#map, () => host.set("heat_map", this.#map.value));
     on(this.#colours, () => host.set("colormap", this.#colours.value));
     on(this.#compare, () => host.set("compare_layer", this.#compare.selectedIndex ? this.#compare.value : null));
     on(this.#bands, () => host.set("bands", this.#bands.value));
@@ -97,7 +78,8 @@ export class ShowCard {
       this.#chips.map(([, button]) => button),
     );
     this.#styleRow = html("div", "rfwidget-line-of", {}, [
-      new Text("gradient map"),
+      this.#mapName,
+      this.#map,
       this.#opacity,
       this.#sign,
       this.#scale,
@@ -118,12 +100,13 @@ export class ShowCard {
     const controls = host.get("controls");
     this.element.hidden = !controls;
     if (!controls) return;
-    for (const [{ name, words }, button] of this.#chips) {
+    for (const [name, button] of this.#chips) {
+      const words = host.get("words").labels[name]?.[0] ?? "";
       const on = name === "show_heat" || name === "asking" ? host.get(name) : controls[name];
       assign(button, { "aria-pressed": `${on}` });
       if (name === "show_dots") say(button.lastElementChild ?? button, dotsInWords(controls.dots_every, words));
       if (name === "live") drawLive(button, host.live, controls.live, words);
-      if (name === "show_heat") drawHeat(button, controls.colours);
+      if (name === "show_heat") button.style.setProperty("--rfwidget-heat", controls.colours.join());
       const alone = !controls.actions && (name === "show_erf" || name === "show_pixels");
       button.hidden = alone || (name === "show_pixels" && host.get("axes") === 1); // a drawing is all there is
     }
@@ -131,6 +114,10 @@ export class ShowCard {
     if (document.activeElement !== this.#opacity && this.#opacity.value !== opacity) this.#opacity.value = opacity;
     this.#sign.value = controls.signed ? "signed" : "magnitude";
     this.#scale.value = controls.heat_scale;
+    const maps = controls.heat_maps;
+    this.#map.hidden = maps.length < 2;
+    this.#mapName.data = this.#map.hidden ? GRADIENT : "";
+    choices(this.#map, maps, controls.heat_map, (name) => (name === "gradient" ? GRADIENT : name));
     choices(this.#colours, controls.colormaps, controls.colormap, (name) =>
       name === AUTOMATIC ? "auto colours" : name,
     );
@@ -143,44 +130,9 @@ export class ShowCard {
   }
 }
 
-function chip(name: Chip["name"], words: string, title: string, swatch = NONE): Chip {
-  return { name, words, title, swatch };
-}
-
-function chipButton({ words, title, swatch: [kind, colour, dash] }: Chip): HTMLButtonElement {
-  const attributes = { type: "button", title, "aria-pressed": "false" };
-  const button = html("button", "rfwidget-chip", attributes);
-  if (kind === "line" || kind === "dot") {
-    const picture = svg("svg", "rfwidget-swatch", kind === "line" ? sample(colour, dash) : [disc(colour)]);
-    assign(picture, { width: kind === "line" ? 24 : 10, height: 10, "aria-hidden": "true" });
-    button.append(picture);
-  }
-  if (kind === "heat") button.append(html("span", "rfwidget-swatch rfwidget-heat-swatch", { "aria-hidden": "true" }));
-  button.append(html("span", "", {}, [new Text(words)]));
-  return button;
-}
-
-/** A line on its pale halo, as on the image: so it is seen on dark ground as well. */
-function sample(colour: string, dash: string): SVGElement[] {
-  return [
-    { stroke: "white", "stroke-width": 4.5, "stroke-opacity": 0.8 },
-    { stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash },
-  ].map((look) => {
-    const line = svg("line", "");
-    assign(line, { x1: 1, y1: 5, x2: 23, y2: 5, ...look });
-    return line;
-  });
-}
-
-function disc(colour: string): SVGElement {
-  const made = svg("circle", "");
-  assign(made, { cx: 5, cy: 5, r: 3.5, fill: colour });
-  return made;
-}
-
-function drawHeat(button: HTMLElement, colours: readonly string[]): void {
-  const swatch = button.querySelector<HTMLElement>(".rfwidget-heat-swatch");
-  if (swatch) swatch.style.backgroundImage = `linear-gradient(to right, ${colours.join(", ")})`;
+function chipButton(name: Chip, [words, title] = ["", ""]): HTMLButtonElement {
+  const attributes = { type: "button", title, "aria-pressed": "false", "data-sets": name };
+  return html("button", "rfwidget-chip", attributes, [html("span", "", {}, [new Text(words)])]);
 }
 
 /** "live 64/256" while not all cells are, in few letters, so that nothing beside it moves. */

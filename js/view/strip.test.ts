@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { LayerRow } from "../protocol.js";
+import { WORDS } from "../testing.js";
 import { inWords, LayerStrip, ratioOf, type StripState } from "./strip.js";
 
 const FIELD = {
@@ -18,7 +19,7 @@ const LAYERS = [
   row("e", { field: null, size: [null, null] }),
 ];
 const STATE: StripState = {
-  ...{ layers: LAYERS, layer: "a", offered: null, image: [160, 96], query: null, background: "" },
+  ...{ layers: LAYERS, layer: "a", offered: null, image: [160, 96], words: WORDS, query: null, background: "" },
 };
 
 let strip: LayerStrip;
@@ -195,10 +196,10 @@ describe("the caption", () => {
 
 it("words tell what is special about a layer", () => {
   const [, , unbounded, uneven, unknown] = LAYERS;
-  expect(unbounded && inWords(unbounded, [160, 96])).toContain("34 \u00d7 \u221e px");
-  expect(unbounded && inWords(unbounded, [160, 96])).toContain("grows with the image");
-  expect(uneven && inWords(uneven, [160, 96])).toContain("differs from cell to cell");
-  expect(unknown && inWords(unknown, [160, 96])).toBe("e: not measured");
+  expect(unbounded && inWords(unbounded, [160, 96], WORDS)).toContain("34 \u00d7 \u221e px");
+  expect(unbounded && inWords(unbounded, [160, 96], WORDS)).toContain("grows with the image");
+  expect(uneven && inWords(uneven, [160, 96], WORDS)).toContain("differs from cell to cell");
+  expect(unknown && inWords(unknown, [160, 96], WORDS)).toBe("e: not measured");
 });
 
 it("a ratio is that of the axis where the field is larger against the image", () => {

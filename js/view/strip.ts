@@ -6,8 +6,8 @@
  * striped, an unknown one is an empty frame: never colour alone.
  */
 
-import { countOf, covering, formatNumber } from "../geometry.js";
-import type { Box, LayerRow } from "../protocol.js";
+import { axesOf, countOf, covering, formatNumber } from "../geometry.js";
+import type { Edges, LayerRow, Words } from "../protocol.js";
 import { assign, html, say } from "./dom.js";
 import { trackKeys } from "./keys.js";
 
@@ -18,12 +18,17 @@ export interface StripState {
   layer: string;
   /** The layers that can be chosen; null: all. */
   offered: ReadonlySet<string> | null;
+  /** Lengths of the image along x, y, ..., and its words. */
   image: readonly number[];
-  query: Box | null;
+  words: StripWords;
+  query: Edges | null;
   /** What is being computed while nobody waits. */
   background: string;
 }
 
+export type StripWords = Pick<Words, "thing" | "element" | "unit">;
+
+const NO_WORDS: StripWords = { thing: "", element: "", unit: "" };
 const STEPS: Record<string, number> = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 };
 /** CSS pixels: a bar is at most and at least so wide. */
 const WIDEST = 64;
@@ -43,12 +48,14 @@ export class LayerStrip {
   readonly #plot = html("div", "rfwidget-plot", {}, [this.#lines, this.#bars]);
   readonly #choose: (name: string) => void;
   #items: HTMLElement[] = [];
-  #state: StripState = { layers: [], layer: "", offered: null, image: [0, 0], query: null, background: "" };
+  #state: StripState = {
+    ...{ layers: [], layer: "", offered: null, image: [0, 0], words: NO_WORDS, query: null, background: "" },
+  };
   /** The layer chosen last: it may not be on show yet. */
   #chosen = "";
   #hovered: number | null = null;
 
-  readonly #unit = new Text("pixels");
+  readonly #unit = new Text("");
 
   constructor(choose: (name: string) => void, signal: AbortSignal) {
     this.#choose = choose;
@@ -84,11 +91,11 @@ export class LayerStrip {
   }
 
   #build(): void {
-    const { layers, image } = this.#state;
+    const { layers, image, words } = this.#state;
     this.#hovered = null;
-    this.#unit.data = image.length === 1 ? "samples" : "pixels";
+    this.#unit.data = `${words.element}s`;
     const scale = scaleFor(layers, image);
-    this.#items = layers.map((row, index) => bar(row, index, image, scale));
+    this.#items = layers.map((row, index) => bar(row, index, image, scale, words));
     const count = layers.length;
     this.#brackets.replaceChildren(
       ...brackets(layers.map(strideOf), count, 0),
@@ -102,7 +109,7 @@ export class LayerStrip {
       "rfwidget-blocks",
       layers.some(({ name }) => name.includes("/")),
     );
-    this.#lines.replaceChildren(...gridlines(scale, image));
+    this.#lines.replaceChildren(...gridlines(scale, image, words));
   }
 
   #mark(): void {
@@ -132,9 +139,11 @@ export class LayerStrip {
   }
 
   #describe(row: LayerRow): string {
-    const { query, image } = this.#state;
+    const { query, image, words } = this.#state;
     const seeing = query && row.field ? countOf(covering(row.field, row.grid, query)) : null;
-    return inWords(row, image) + (seeing === null ? "" : `; ${seeing} see${seeing === 1 ? "s" : ""} what is marked`);
+    return (
+      inWords(row, image, words) + (seeing === null ? "" : `; ${seeing} see${seeing === 1 ? "s" : ""} what is marked`)
+    );
   }
 
   #hover(index: number | null): void {
@@ -182,18 +191,19 @@ export class LayerStrip {
 }
 
 /** A layer's receptive field in words: "mix: 34 × 34 px, stride 4, grid 16 × 16". */
-export function inWords(row: LayerRow, image: readonly number[]): string {
+export function inWords(row: LayerRow, image: readonly number[], { thing, unit }: StripWords): string {
+  const all = `the ${thing.toLowerCase()}`;
   const { name, field, size, uniform, grid, unproductive } = row;
   if (!field) return `${name}: not measured`;
   const length = (side: number | null) => (side === null ? "\u221e" : formatNumber(side));
   const remarks = [
-    size.includes(null) ? "grows with the image" : "",
+    size.includes(null) ? `grows with ${all}` : "",
     uniform ? "" : "differs from cell to cell",
-    isBeyond(row, image) && !size.includes(null) ? "larger than the image" : "",
-    unproductive ? "unproductive: what it reads sees all of the image" : "",
+    isBeyond(row, image) && !size.includes(null) ? `larger than ${all}` : "",
+    unproductive ? `unproductive: what it reads sees all of ${all}` : "",
   ].filter(Boolean);
   return [
-    `${name}: ${size.map(length).join(" \u00d7 ")} ${size.length === 1 ? "samples" : "px"}`,
+    `${name}: ${size.map(length).join(" \u00d7 ")} ${unit}`,
     strideOf(row),
     size.length === 1 ? `${grid[0]} cells` : `grid ${grid.join(" \u00d7 ")}`,
     ...remarks,
@@ -230,7 +240,9 @@ function isBeyond(row: LayerRow, image: readonly number[]): boolean {
 
 function strideOf({ field, size }: LayerRow): string {
   if (!field) return "";
-  const strides = [field.x, field.y].slice(0, size.length).map(({ pixels, cells }) => formatNumber(pixels / cells));
+  const strides = axesOf(field)
+    .slice(0, size.length)
+    .map(({ pixels, cells }) => formatNumber(pixels / cells));
   return `stride ${new Set(strides).size === 1 ? strides[0] : strides.join(" \u00d7 ")}`;
 }
 
@@ -246,7 +258,7 @@ export function ticksFor({ top }: LogScale): number[] {
   return Array.from({ length: Math.floor(powers / every) + 1 }, (_, k) => 2 ** (k * every));
 }
 
-function gridlines(scale: LogScale, image: readonly number[]): HTMLElement[] {
+function gridlines(scale: LogScale, image: readonly number[], { thing }: StripWords): HTMLElement[] {
   const line = (pixels: number, words: string, kind: string) => {
     const made = html("div", `rfwidget-gridline ${kind}`, {}, [html("span", "", {}, [new Text(words)])]);
     made.style.bottom = `${100 * scale.place(pixels)}%`;
@@ -254,7 +266,7 @@ function gridlines(scale: LogScale, image: readonly number[]): HTMLElement[] {
   };
   const side = Math.min(...image);
   const same = image.every((length) => length === side);
-  const name = `${image.length === 1 ? "signal" : "image"} ${same ? side : image.join("\u00d7")}`;
+  const name = `${thing.toLowerCase()} ${same ? side : image.join("\u00d7")}`;
   return [...ticksFor(scale).map((tick) => line(tick, `${tick}`, "")), line(side, name, "rfwidget-image-line")];
 }
 
@@ -276,7 +288,7 @@ function brackets(words: readonly string[], count: number, row: number): HTMLEle
     });
 }
 
-function bar(row: LayerRow, index: number, image: readonly number[], scale: LogScale): HTMLElement {
+function bar(row: LayerRow, index: number, image: readonly number[], scale: LogScale, words: StripWords): HTMLElement {
   const ratio = row.field ? ratioOf(row, image) : 0;
   const fill = html("div", "rfwidget-fill");
   fill.style.height = row.field && ratio < Infinity ? `${100 * scale.place(lengthOf(row, image))}%` : "100%";
@@ -287,7 +299,7 @@ function bar(row: LayerRow, index: number, image: readonly number[], scale: LogS
     (ratio > 1 && ratio < Infinity) || row.unproductive ? "rfwidget-idle" : "",
     row.uniform ? "" : "rfwidget-uneven",
   ];
-  const label = inWords(row, image);
+  const label = inWords(row, image, words);
   const attributes = { role: "option", "aria-label": label, title: label, "data-index": index };
   const made = html("div", ["rfwidget-bar", ...kinds].filter(Boolean).join(" "), attributes, [fill]);
   made.style.setProperty("--rfwidget-high", high);

@@ -24,7 +24,7 @@ export class Toolbar {
   readonly #options: ToolbarOptions;
   readonly #images = html("select", "rfwidget-images", { "aria-label": "Image" });
   readonly #file = html("input", "rfwidget-file", { type: "file", accept: "image/*", tabindex: -1, hidden: "" });
-  readonly #thing = new Text("Image");
+  readonly #thing = new Text("");
   readonly #open: HTMLButtonElement;
   readonly #actions: HTMLButtonElement[];
   readonly #code: HTMLButtonElement;
@@ -38,29 +38,27 @@ export class Toolbar {
     this.#options = options;
     this.layers = new Combobox("Layer", (name) => host.choose(name), signal);
     this.#images.addEventListener("change", () => host.set("image", this.#images.value), { signal });
-    this.#open = button("Open\u2026", "Open a picture: choose a file, drop it here, or paste it", () =>
-      this.#file.click(),
-    );
+    const labels = host.get("words").labels;
+    const labelled = (name: string, click: () => void) => button(labels[name], click);
+    this.#open = labelled("open", () => this.#file.click());
     const picked = () => {
       const file = this.#file.files?.[0];
       this.#file.value = ""; // the same file again is a change, too
       if (file) void this.take(file);
     };
     this.#file.addEventListener("change", picked, { signal });
-    const code = button("Code", "Copy the line of Python that shows this view again", () => {
+    this.#code = labelled("code", () => {
       this.#copies = host.copies;
       host.act("code");
     });
-    this.#code = code;
-    const png = button("PNG", "Save what is shown as a picture", () => host.act("png"));
-    const page = button("Page", "Save a page that works without a kernel", () => {
+    const page = labelled("page", () => {
       host.act("page");
       confirm(page, "Working\u2026");
     });
-    this.#actions = [code, png, page];
-    const screen = button("", "Fill the screen", options.toggleScreen);
+    this.#actions = [this.#code, labelled("png", () => host.act("png")), page];
+    const screen = labelled("screen", options.toggleScreen);
     screen.append(icon("M1 5V1H5M9 1H13V5M13 9V13H9M5 13H1V9"));
-    const help = button("?", "Help", options.help);
+    const help = labelled("help", options.help);
     this.element = html("div", "rfwidget-toolbar", {}, [
       html("span", "rfwidget-name", { "aria-hidden": "true" }, [new Text("Layer")]),
       this.layers.element,
@@ -91,7 +89,7 @@ export class Toolbar {
     const host = this.#host;
     const controls = host.get("controls");
     const signal = host.get("axes") === 1;
-    this.#thing.data = signal ? "Signal" : "Image";
+    this.#thing.data = host.get("words").thing;
     if (host.get("choices") !== this.#choices) {
       this.#choices = host.get("choices");
       this.#entries = this.#choices.map(([name, width, height]) => ({
@@ -120,7 +118,7 @@ export class Toolbar {
   }
 }
 
-function button(words: string, title: string, click: () => void): HTMLButtonElement {
+function button([words, title] = ["", ""], click: () => void): HTMLButtonElement {
   const made = html("button", "rfwidget-button", { type: "button", title, "aria-label": labelOf(words, title) }, [
     new Text(words),
   ]);

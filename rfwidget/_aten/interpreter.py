@@ -619,7 +619,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 result._rfwidget_dense = True  # type: ignore[attr-defined]
                 return result
             if not plan.writes:
-                generic = func(*_mapped(args, self._generic), **_mapped(kwargs, self._generic))
+                generic = func(*mapped(args, self._generic), **mapped(kwargs, self._generic))
                 result._rfwidget_generic = generic  # type: ignore[attr-defined]
         return result
 
@@ -634,7 +634,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if plan.is_view and not any(isinstance(leaf, Tracked) for leaf in leaves(arguments)):
             return func(*args, **kwargs)  # a view of what was a constant, and still looks like one
         if plan.name in CONSTANTS:
-            return func(*_mapped(args, self._empty), **_mapped(kwargs, self._empty))
+            return func(*mapped(args, self._empty), **mapped(kwargs, self._empty))
         if plan.name in ("_local_scalar_dense", "is_nonzero", "equal", "item"):
             return self._number_read(func, args, kwargs)
         if any(arguments.get(name) is not None for name in plan.writes) and not self._numbers:
@@ -670,7 +670,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if inner is not None:
                 return self._inner(arguments["self"]) if plan.writes else inner
         try:
-            return func(*_mapped(args, self._inner), **_mapped(kwargs, self._inner))
+            return func(*mapped(args, self._inner), **mapped(kwargs, self._inner))
         except Exception as error:
             if not self._numbers and (isinstance(error, NotImplementedError) or _has_no_meta(error)):
                 self.need_numbers()
@@ -766,7 +766,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _number_read(self, func: Any, args: Any, kwargs: Any) -> Any:
         self.need_numbers()
-        result = func(*_mapped(args, self._inner), **_mapped(kwargs, self._inner))
+        result = func(*mapped(args, self._inner), **mapped(kwargs, self._inner))
         if not isinstance(result, bool):
             self.notes.add(_READS_NUMBERS)
         return result
@@ -840,11 +840,12 @@ def leaves(value: Any) -> list[Any]:
     return [value]
 
 
-def _mapped(value: Any, function: Callable[[Any], Any]) -> Any:
+def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
+    """Nested arguments, each of their leaves replaced."""
     if isinstance(value, dict):
-        return {key: _mapped(part, function) for key, part in value.items()}
+        return {key: mapped(part, function) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_mapped(part, function) for part in value)
+        return type(value)(mapped(part, function) for part in value)
     return function(value)
 
 

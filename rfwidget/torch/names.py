@@ -90,6 +90,11 @@ class Paths(TorchFunctionMode):
             stack.enter_context(self)
             yield
 
+    @property
+    def path(self) -> str:
+        """Of the module whose code runs now; of the outermost one, its class."""
+        return (self._stack[-1][0] if self._stack else "") or own_name(self._module)
+
     # -- modules ------------------------------------------------------------------------------------------------------
 
     def _entered(self, part: nn.Module, args: Any) -> None:  # noqa: ARG002

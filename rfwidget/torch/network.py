@@ -18,6 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from rfwidget._aten.attending import Attending
+from rfwidget._measure import tokens
 from rfwidget._measure.forward import coupled_words, partial_words
 from rfwidget._measure.looks import Fields
 from rfwidget._measure.memory import check_memory
@@ -27,7 +29,7 @@ from rfwidget._measure.windows import plan, whole_image
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
-from rfwidget.network import LayerField, Network, Patch
+from rfwidget.network import Attended, LayerField, Network, Patch
 from rfwidget.ranks import measured
 from rfwidget.torch.gradient import Eager
 from rfwidget.torch.measured import Layers
@@ -126,6 +128,28 @@ class RealModule:
             others = [fitted(other, self._asked, images.shape[2:], self._device) for other in self._others]
             output = self._until.run(images, *others)
         return output.permute(0, self._layer.channel_axis, *self._layer.places)
+
+    def attended(self, image: npt.NDArray[Any], check: Callable[[int], None]) -> Attended:
+        """The attentions on the way to the layer, for one image ``(*lengths, c)``.
+
+        Args:
+            image: the image.
+            check: called with how many numbers all weights together have; what it raises ends the run.
+        """
+        until = Until(self._private.module, self._target, None, self._scripted)
+        mode = Attending(lambda: until.path, check)
+        with self._lock, undisturbed(self._device), torch.inference_mode():
+            if not self._plain:
+                self._private.refresh()
+            images = self.backend.tensor(image[None])
+            others = [fitted(other, self._asked, images.shape[2:], self._device) for other in self._others]
+            mode.image(images, range(2, images.dim()))
+            with mode:
+                output = until.run(images, *others)
+            places, axes = mode.places(output), self._layer.places
+            grid = [output.shape[axis] for axis in axes]
+        unseen = f"tokens are not followed through {', '.join(sorted(mode.lost))}" if mode.lost else ""
+        return Attended(tokens.cells(places, axes, grid), tuple(mode.attentions), unseen)
 
 
 def make_generic(module: nn.Module, draw: torch.Generator) -> None:
@@ -372,6 +396,15 @@ class TorchNetwork(Network):
         with self._explained():
             result: npt.NDArray[np.float32] = self._real.backend.evaluate(image[None])[0]
             return result
+
+    def attended(self, image: npt.NDArray[Any]) -> Attended:
+        """Seen in one run of the module as it is."""
+
+        def check(weights: int) -> None:
+            check_memory(f"The attentions up to {self.output_layer!r}", 4.0 * weights, _SMALLER)
+
+        with self._explained():
+            return self._real.attended(image, check)
 
     @cached_property
     def patches(self) -> Patches:

@@ -18,7 +18,9 @@ import traitlets as t
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Rect
 from rfwidget.widget.heat import Box, Colouring, Levels, bar_ticks, palette
+from rfwidget.widget.notebook import hear_every_shell
 from rfwidget.widget.scene import rect_to_json
+from rfwidget.widget.words import words_to_json
 
 _STATIC = Path(__file__).parent / "static"
 _CLIENT = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -126,7 +128,18 @@ PageMessage = Request | Query | Choice | Setting | Upload | Action | Magnified |
 """What a page can say."""
 
 SETTABLE = (
-    *("image", "channel", "colormap", "signed", "heat_scale", "heat_opacity", "spotlight", "show_heat", "show_dots"),
+    *(
+        "image",
+        "channel",
+        "colormap",
+        "signed",
+        "heat_scale",
+        "heat_map",
+        "heat_opacity",
+        "spotlight",
+        "show_heat",
+        "show_dots",
+    ),
     *("show_first", "show_central", "show_last", "show_naive", "show_erf", "show_pixels", "asking", "compare_layer"),
     *("bands", "live"),
 )
@@ -218,12 +231,15 @@ class Overlay(anywidget.AnyWidget):
     """How the bytes of heat maps are coloured: `palette_to_json`; None while it is not known."""
     live_cells = t.Int(0).tag(sync=True)
     """How many cells' heat maps a page is to hold before anybody asks; 0: none."""
+    words = t.Dict(words_to_json(2)).tag(sync=True)
+    """What depends on the kind of the model's input: `rfwidget.widget.words.words_to_json`."""
 
     def __init__(self, **traits: Any) -> None:
         self._esm = read_built("overlay.js")
         self._css = read_built("overlay.css")
         self._handlers: dict[type, Callable[[Any], None]] = {}
         super().__init__(**traits)
+        hear_every_shell(self)
         self.on_msg(self._receive)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The widget as one self-contained file: no kernel, no network, the same browser code (js/page.ts).
+"""The widget as a page: no kernel, no network, the same browser code (js/page.ts), in one file unless asked otherwise.
 
 The gradient maps are computed now and embedded as small pictures. Text from models goes into the page as JSON alone,
 and a content security policy lets nothing run or load but what was written here.
@@ -33,6 +33,7 @@ from rfwidget.widget.overlay import map_to_json, palette_to_json, read_built
 from rfwidget.widget.resident import nearest_first
 from rfwidget.widget.scene import Scene, marks_to_json
 from rfwidget.widget.view import View, nearest_cell
+from rfwidget.widget.words import TERMS, words_to_json
 
 DEFAULT_LIMIT = 25_000_000
 """Bytes; more than that makes a file that neither mails nor opens well."""
@@ -61,8 +62,6 @@ _HELP = (
     " file. Click a {}, or draw {}, with Shift or with \u201cwho sees it?\u201d switched on, to mark the cells that see"
     " it; Escape ends that."
 )
-_WORDS = {1: ("signal", "sample", "an interval"), 2: ("image", "pixel", "a box")}
-"""For the help, by the number of axes."""
 
 
 class Exhibit(NamedTuple):
@@ -83,6 +82,8 @@ class Exhibit(NamedTuple):
         query: left, top, right and bottom edge of the pixels whose cells are marked first, or None.
         asking: whether clicks ask which cells see a place from the start, without Shift.
         height: CSS pixels that the image is high at most.
+        title: heading of the page; empty: names of its layers.
+        note: a sentence or two below the heading; empty: none.
     """
 
     view: View
@@ -98,6 +99,8 @@ class Exhibit(NamedTuple):
     query: list[int] | None = None
     asking: bool = False
     height: int = 480
+    title: str = ""
+    note: str = ""
 
 
 class _Budget:
@@ -129,15 +132,18 @@ def write_page(
     cells: int | Sequence[Sequence[int]] | None = None,
     max_bytes: int = DEFAULT_LIMIT,
     progress: Progress = silent,
+    inline: bool = True,
 ) -> int:
     """Write the page; see `RFWidget.to_html`.
 
     Returns:
-        Size of the file in bytes.
+        Size in bytes, with that of the files beside it.
     """
-    content = page_bytes(rf, exhibit, cells, max_bytes, progress)
+    content, beside = _build(rf, exhibit, cells, max_bytes, progress, inline)
+    for name, text in beside.items():
+        (path.parent / name).write_bytes(text)
     path.write_bytes(content)
-    return len(content)
+    return len(content) + sum(map(len, beside.values()))
 
 
 def page_bytes(
@@ -147,16 +153,52 @@ def page_bytes(
     max_bytes: int = DEFAULT_LIMIT,
     progress: Progress = silent,
 ) -> bytes:
-    """The page as a file; see `RFWidget.to_html`."""
+    """The page as one file; see `RFWidget.to_html`."""
+    return _build(rf, exhibit, cells, max_bytes, progress, inline=True)[0]
+
+
+def _build(
+    rf: ReceptiveField,
+    exhibit: Exhibit,
+    cells: int | Sequence[Sequence[int]] | None,
+    max_bytes: int,
+    progress: Progress,
+    inline: bool,
+) -> tuple[bytes, dict[str, bytes]]:
+    """The page, and by their names the files that must stand beside it: none if all is ``inline``."""
     if not exhibit.layers:
         raise ReceptiveFieldError("layers is empty: name at least one layer, or give None for the present one")
     _validation.whole("max_bytes", max_bytes, low=1)
     script, style = read_built("standalone.js"), read_built("overlay.css") + _STYLE
+    beside = {} if inline else {_name(script, "js"): script.encode("utf-8"), _name(style, "css"): style.encode("utf-8")}
+    colours = palette_to_json(exhibit.colouring)
+    page = {
+        "heat_opacity": exhibit.opacity,
+        "palette": {**colours, "rgba": base64.b64encode(colours["rgba"]).decode("ascii")},
+        "layers": exhibit.rows,
+        "compare": exhibit.compare,
+        "query": exhibit.query,
+        "asking": exhibit.asking,
+        "height": exhibit.height,
+        "controls": {
+            **exhibit.controls_of(exhibit.view),
+            "actions": False,
+            "heat_map": "gradient",
+            "heat_maps": ["gradient"],  # there is no kernel to run others
+        },
+        "input": exhibit.view.said,
+        "words": words_to_json(exhibit.view.axes),
+        **pictures_of(exhibit.view),
+    }
+
+    def document(shown: list[dict[str, Any]], names: Sequence[str]) -> bytes:
+        title = exhibit.title or f"Receptive fields of {', '.join(map(str, names))}"
+        text = _document({**page, "shown": shown}, exhibit.view.axes, title, exhibit.note, script, style, list(beside))
+        return text.encode("utf-8")
+
+    files = sum(map(len, beside.values()))
     budget = _Budget(max_bytes)
-    pictures = pictures_of(exhibit.view)
-    budget.spend(
-        len(script) + len(style) + sum(map(len, pictures.values())) + len(json.dumps(exhibit.rows)), "the image"
-    )
+    budget.spend(len(document([], exhibit.layers)) + files, "the image")
     shown = []
     for place, name in enumerate(exhibit.layers):
         told = partial(_part, progress, place, len(exhibit.layers))
@@ -173,24 +215,9 @@ def page_bytes(
             points = choose_cells(view.grid, cells, selected)
         layer = _layer(estimator, view, exhibit, points, selected, budget, share, maps_told)
         shown.append({**layer, "contours": _contours(estimator, view, exhibit, budget, part(told, 0.5, 1))})
-    colours = palette_to_json(exhibit.colouring)
-    page = {
-        "heat_opacity": exhibit.opacity,
-        "palette": {**colours, "rgba": base64.b64encode(colours["rgba"]).decode("ascii")},
-        "layers": exhibit.rows,
-        "compare": exhibit.compare,
-        "query": exhibit.query,
-        "asking": exhibit.asking,
-        "height": exhibit.height,
-        "controls": {**exhibit.controls_of(exhibit.view), "actions": False},
-        "input": exhibit.view.said,
-        **pictures,
-        "shown": shown,
-    }
-    text = _document(page, script, style)
-    content = text.encode("utf-8")
-    _Budget(max_bytes).spend(len(content), "all of it together")
-    return content
+    content = document(shown, [layer["layer"] for layer in shown])
+    _Budget(max_bytes).spend(len(content) + files, "all of it together")
+    return content, beside
 
 
 def pictures_of(view: View) -> dict[str, str]:
@@ -284,24 +311,7 @@ def _layer(
     if view.few_cells:
         values = rf.feature_map(view.image, view.channel)
         features, reach = address(png_file(Image.fromarray(colour_feature_map(values), "RGBA"))), value_range(values)
-    budget.spend(len(json.dumps(marks)) + len(features), f"the marks of {view.layer}")
-    sheets: list[dict[str, Any]] = []
-    spent, most = 0, math.inf if share is None else share * budget.left
-    patches = rf.gradient_patches(points, view.image, view.channel)
-    waiting = zip(points, patches, strict=True)
-    while some := list(islice(waiting, _TOGETHER)):
-        sheet = _sheet([(point, levels_of(patch, mass=True)) for point, patch in some])
-        size, done = len(json.dumps(sheet)), len(sheets) * _TOGETHER + len(some)
-        if spent + size > most and sheets:
-            break
-        budget.spend(size, f"gradient map {done} of {len(points)} of layer {view.layer!r}")
-        spent += size
-        sheets.append(sheet)
-        progress(done / len(points), f"gradient map {done} of {len(points)} of {view.layer}")
-    progress(1.0, f"gradient maps of {view.layer}")
-    points = [GridPoint(*map_["cell"]) for sheet in sheets for map_ in sheet["maps"]]
-    first = selected if selected in points else min(points, key=_distance_from(nearest_cell(view, None)))
-    return {
+    shown = {
         "image_size": [int(layout.image.w), int(layout.image.h)],
         "scale": layout.scale,
         "stretch": layout.stretch,
@@ -309,15 +319,34 @@ def _layer(
         "margin": list(layout.margin),
         "grid": [int(view.grid.w), int(view.grid.h)],
         "field": view.field.to_json(),
-        "selected": list(first),
         "label": f"Receptive fields of layer {view.layer}",
         "layer": view.layer,
         "dots_every": exhibit.controls_of(view)["dots_every"],
         "marks": marks,
         "features": features,
         "range": reach,
-        "sheets": sheets,
     }
+    budget.spend(len(json.dumps(shown)), f"the marks of {view.layer}")
+    sheets: list[dict[str, Any]] = []
+    spent, most = 0, math.inf if share is None else share * budget.left
+    patches = rf.gradient_patches(points, view.image, view.channel)
+    waiting = zip(points, patches, strict=True)
+    done = 0
+    while some := [(point, levels_of(patch, mass=True)) for point, patch in islice(waiting, _TOGETHER)]:
+        sheet = _sheet_within(some, most - spent, least=0 if sheets else 1)
+        if sheet is None:
+            break
+        size, done = len(json.dumps(sheet)), done + len(sheet["maps"])
+        budget.spend(size, f"gradient map {done} of {len(points)} of layer {view.layer!r}")
+        spent += size
+        sheets.append(sheet)
+        progress(done / len(points), f"gradient map {done} of {len(points)} of {view.layer}")
+        if len(sheet["maps"]) < len(some):
+            break
+    progress(1.0, f"gradient maps of {view.layer}")
+    points = [GridPoint(*map_["cell"]) for sheet in sheets for map_ in sheet["maps"]]
+    first = selected if selected in points else min(points, key=_distance_from(nearest_cell(view, None)))
+    return {**shown, "selected": list(first), "sheets": sheets}
 
 
 def _contours(
@@ -330,6 +359,17 @@ def _contours(
     contours = exhibit.contours_of(rf, view, lambda fraction, words: progress(fraction, f"{title}: {words}"))
     budget.spend(len(json.dumps(contours)), f"the {title}")
     return contours
+
+
+def _sheet_within(maps: list[tuple[GridPoint, Levels]], room: float, least: int) -> dict[str, Any] | None:
+    """A sheet of the first of some maps: as many as have room, and at least so many; None for none."""
+    while maps:
+        sheet = _sheet(maps)
+        size = len(json.dumps(sheet))
+        if size <= room or len(maps) <= least:
+            return sheet
+        maps = maps[: max(least, min(len(maps) - 1, int(len(maps) * room / size)))]
+    return None
 
 
 def _sheet(maps: list[tuple[GridPoint, Levels]]) -> dict[str, Any]:
@@ -351,22 +391,37 @@ def _distance_from(centre: GridPoint) -> Callable[[GridPoint], int]:
     return lambda point: (point.x - centre.x) ** 2 + (point.y - centre.y) ** 2
 
 
-def _document(page: dict[str, Any], script: str, style: str) -> str:
+def _document(
+    page: dict[str, Any], axes: int, title: str, note: str, script: str, style: str, beside: Sequence[str]
+) -> str:
+    """The text of the page; script and style stand in it, or in the two files ``beside``."""
     # Without "<" no text of the user's can end the element that holds it.
     data = json.dumps(page, allow_nan=False).replace("<", "\\u003c")
-    title = html.escape(f"Receptive fields of {', '.join(layer['layer'] for layer in page['shown'])}")
+    title = html.escape(title)
+    said = f"<p>{html.escape(note)}</p>\n" if note else ""
+    if beside:
+        sources = ("'self'", "'self'")
+        code, look = f'<script src="{beside[0]}"></script>', f'<link rel="stylesheet" href="{beside[1]}">'
+    else:
+        sources = (f"'sha256-{_digest(script)}'", f"'sha256-{_digest(style)}'")
+        code, look = f"<script>{script}</script>", f"<style>{style}</style>"
     policy = (
-        f"default-src 'none'; img-src data:; script-src 'sha256-{_digest(script)}'; "
-        f"style-src 'sha256-{_digest(style)}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; script-src {sources[0]}; style-src {sources[1]}; base-uri 'none';"
+        " form-action 'none'"
     )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{_HELP.format(*_WORDS[page['shown'][0]['axes']])}</p>\n"
-        f'<script type="application/json" class="rfwidget-data">{data}</script>\n'
-        f"<script>{script}</script>\n</body>\n</html>\n"
+        f"<title>{title}</title>\n{look}\n</head>\n<body>\n<h1>{title}</h1>\n{said}"
+        f"<p>{_HELP.format(*TERMS[axes])}</p>\n"
+        f'<script type="application/json" class="rfwidget-data">{data}</script>\n{code}\n</body>\n</html>\n'
     )
+
+
+def _name(text: str, kind: str) -> str:
+    """Name of a file beside a page: pages of one version share it, and those of another have their own."""
+    return f"rfwidget-{hashlib.sha256(text.encode('utf-8')).hexdigest()[:12]}.{kind}"
 
 
 def _digest(text: str) -> str:

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 from rfwidget import RFWidget
 from tests.box_filter import BoxReceptiveField
 from tests.browser.jupyter import drag_finger
+from tests.browser.strict import POLICY, serve_strictly
 
 EVIL = "</script><img src=x onerror=\"document.body.dataset.canary='dead'\">"
 SCALE = 7
@@ -65,16 +66,19 @@ def asking_page(browser: Browser, asking_file: Path, request: pytest.FixtureRequ
     yield from opened(browser, asking_file, request.param)
 
 
-def opened(browser: Browser, file: Path, scheme: Literal["light", "dark"]) -> Iterator[Page]:
-    """The file in a window that refuses all requests; in the end nothing must have been said or asked for."""
+def opened(browser: Browser, file: Path | str, scheme: Literal["light", "dark"]) -> Iterator[Page]:
+    """A file, or an address, in a window that refuses requests elsewhere; in the end nothing must have been said or
+    asked for.
+    """
     context = browser.new_context(viewport={"width": 1000, "height": 800}, color_scheme=scheme, has_touch=True)
     foreign: list[str] = []
-    context.route(re.compile(r"^(?!file:|data:)"), lambda route: (foreign.append(route.request.url), route.abort()))
+    own = "file:" if isinstance(file, Path) else re.escape(file.rpartition("/")[0] + "/")
+    context.route(re.compile(rf"^(?!{own}|data:)"), lambda route: (foreign.append(route.request.url), route.abort()))
     shown = context.new_page()
     problems: list[str] = []
     shown.on("console", lambda message: problems.append(message.text))
     shown.on("pageerror", lambda error: problems.append(str(error)))
-    shown.goto(file.as_uri())
+    shown.goto(file.as_uri() if isinstance(file, Path) else file)
     yield shown
     context.close()
     assert (foreign, problems) == ([], [])
@@ -236,6 +240,38 @@ def test_page_outlines_the_effective_field_of_the_layer_on_show(asking_page: Pag
     page.locator(".rfwidget-overlay").focus()
     page.keyboard.press("Escape")
     expect(page.locator(".rfwidget-overlay")).not_to_have_attribute("data-query", re.compile("."))
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["from a disk", "from a strict server"])
+def test_a_page_with_files_beside_it_works_under_a_policy_that_allows_nothing_inline(
+    browser: Browser, tmp_path: Path, strict: bool
+) -> None:
+    widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3))
+    widget.to_html(tmp_path / "page.html", cells=12, inline=False, progress=False)
+    widget.close()
+    with serve_strictly(tmp_path) as address:
+        for page in opened(browser, f"{address}page.html#dark" if strict else tmp_path / "page.html", "light"):
+            overlay = overlay_of(page)
+            overlay.hover(position=at(4 * 3 + 6, 2 * 5 + 3))
+            expect(page.locator(".rfwidget-hovering")).to_contain_text("cell (3, 5): x 12 to 24, y 10 to 16")
+            first = overlay.get_attribute("data-painted")
+            overlay.click(position=at(58, 37))
+            expect(overlay).not_to_have_attribute("data-painted", first or "")
+            ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert ground == ("rgb(18, 18, 18)" if strict else "rgb(255, 255, 255)")  # as the fragment says
+
+
+def test_the_strict_server_refuses_what_stands_inline(browser: Browser, file: Path) -> None:
+    with serve_strictly(file.parent) as address:
+        page = browser.new_page()
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        response = page.goto(f"{address}{file.name}")
+        assert response is not None
+        assert response.headers["content-security-policy"] == POLICY
+        assert page.locator(".rfwidget-overlay").count() == 0
+        page.close()
+    assert any("inline script" in text for text in said), said
 
 
 def box_of(locator: Locator) -> FloatRect:

@@ -205,6 +205,36 @@ def test_policy_allows_exactly_the_script_and_the_style_of_the_page(widget: RFWi
     assert not re.search(r"""(src|href)=["']?https?:""", text)
 
 
+def test_a_page_whose_script_stands_beside_it_has_nothing_inline(widget: RFWidget, tmp_path: Path) -> None:
+    sizes = [widget.to_html(tmp_path / name, cells=1, inline=False) for name in ("one.html", "two.html")]
+    beside = sorted((path.name for path in tmp_path.iterdir() if path.suffix != ".html"), key=lambda name: name[-3:])
+    assert [re.sub("-[0-9a-f]{12}", "", name) for name in beside] == ["rfwidget.js", "rfwidget.css"]  # both share them
+    lengths = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert sizes == [lengths[name] + sum(lengths[other] for other in beside) for name in ("one.html", "two.html")]
+    text = (tmp_path / "one.html").read_text()
+    assert re.findall(r'(?:<script src|<link rel="stylesheet" href)="(.*?)"', text) == beside[::-1]
+    assert re.findall(r"<script(?! src)(.*?)>", text) == [' type="application/json" class="rfwidget-data"']
+    assert not re.search(r"<style|style=|\son\w+=", text)
+    [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="(.*?)"', text)
+    assert "script-src 'self'; style-src 'self';" in policy
+
+
+def test_files_beside_a_page_count_against_the_limit_and_are_not_left_behind(widget: RFWidget, tmp_path: Path) -> None:
+    size = widget.to_html(tmp_path / "page.html", cells=1, inline=False)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    with pytest.raises(ReceptiveFieldError, match="all of it together"):
+        widget.to_html(tmp_path / "page.html", cells=1, inline=False, max_bytes=size - 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_title_and_note_are_text_above_the_picture(widget: RFWidget, tmp_path: Path) -> None:
+    widget.to_html(tmp_path / "page.html", cells=1, title="A <b>net</b>", note="Weights & <i>all</i>.")
+    text = (tmp_path / "page.html").read_text()
+    assert "<title>A &lt;b&gt;net&lt;/b&gt;</title>" in text
+    assert "<h1>A &lt;b&gt;net&lt;/b&gt;</h1>\n<p>Weights &amp; &lt;i&gt;all&lt;/i&gt;.</p>\n<p>Move over" in text
+
+
 def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
     widget = RFWidget(EvilReceptiveField(), input_shape=SHAPE)
     widget.to_html(tmp_path / "page.html", cells=1)
@@ -281,12 +311,13 @@ def test_all_cells_are_embedded_unless_somebody_says_how_many(widget: RFWidget, 
     assert {(x, y) for x in range(27, 34) for y in range(2, 9)} <= set(tall)  # around the central cell, (30, 5)
 
 
+@pytest.mark.parametrize("together", [4, 64])  # maps in a picture: many of them fit, or not even one
 def test_where_not_all_cells_fit_those_around_the_selected_one_are_embedded(
-    widget: RFWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    widget: RFWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int
 ) -> None:
     widget.to_html(tmp_path / "page.html", cells=1)
     bare = (tmp_path / "page.html").stat().st_size
-    monkeypatch.setattr(page_module, "_TOGETHER", 4)
+    monkeypatch.setattr(page_module, "_TOGETHER", together)
     size = widget.to_html(tmp_path / "page.html", max_bytes=bare + 30_000)
     assert size <= bare + 30_000
     [layer] = data_of(tmp_path / "page.html")["shown"]
@@ -294,3 +325,12 @@ def test_where_not_all_cells_fit_those_around_the_selected_one_are_embedded(
     assert 4 <= len(cells) < 14 * 18
     x, y = widget.selected
     assert cells == sorted(cells, key=lambda cell: (cell[0] - x) ** 2 + (cell[1] - y) ** 2)
+
+
+def test_the_layers_behind_the_first_have_maps_in_what_room_is_left(widget: RFWidget, tmp_path: Path) -> None:
+    widget.to_html(tmp_path / "page.html", layers=["wide", "tall"], cells=1)
+    bare = (tmp_path / "page.html").stat().st_size
+    size = widget.to_html(tmp_path / "page.html", layers=["wide", "tall"], max_bytes=bare + 20_000)
+    assert bare + 10_000 < size <= bare + 20_000
+    held = [sum(len(sheet["maps"]) for sheet in layer["sheets"]) for layer in data_of(tmp_path / "page.html")["shown"]]
+    assert held[0] > held[1] > 1
