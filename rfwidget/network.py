@@ -131,6 +131,8 @@ class Network(ABC):
         input_shape: the image: ``n`` None, width, height, channels.
         output_shape: the grid of the layer at that image.
         layers: grids ``Size(w, h)`` of all layers that have one, by name, in the order of the network.
+        extra_tokens: names of the tokens that the layer gives beside those of its grid (a class token, registers), each
+            a layer whose grid is one cell.
         resizable: whether the network runs on images of other sizes.
         period: shift of the image, per axis, after which everything inside the network repeats: the least common
             multiple of all inner strides.
@@ -145,6 +147,7 @@ class Network(ABC):
     input_shape: GridShape
     output_shape: GridShape
     layers: Mapping[str, Size]
+    extra_tokens: tuple[str, ...] = ()
     resizable: bool = True
     period: Size
     reach: Size | None = None
