@@ -266,7 +266,7 @@ def _rolls(whole: Carried, local: Carried, axis: int, before: int, count: int) -
 
 
 def _suits(rows: Sequence[Ints], roll: Roll, *, strictly: bool) -> bool:
-    """Whether what tokens see along each image axis depends on their place along that axis alone.
+    """Whether what tokens see along each image axis depends on their place along that axis alone, and goes one way.
 
     Args:
         rows: what they see, for each image axis.
@@ -281,6 +281,11 @@ def _suits(rows: Sequence[Ints], roll: Roll, *, strictly: bool) -> bool:
             return False
         line = np.moveaxis(parted, place, 1).reshape(2, parted.shape[place], -1)[..., 0]
         if strictly and (line[:, 1:] == line[:, :-1]).all(axis=0).any():
+            return False
+        # Towards the borders cells may see what lies at the other end, round a shifted window.
+        quarter = line.shape[1] // 4
+        steps = np.diff((line[1] - line[0])[quarter : line.shape[1] - quarter])
+        if (steps < 0).any() and (steps > 0).any():
             return False
     return True
 

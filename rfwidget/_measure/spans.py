@@ -671,9 +671,11 @@ def _rolled_up(x: Carried, old: Sequence[int], new: Sequence[int], shape: Sequen
         return None
     along = [x.along(image_axis) for image_axis in range(axes)]
     long = [axis for axis in old if x.shape[axis] > 1]
-    if len(long) < axes <= len(old):  # a grid of one row, say
-        some = [axis for axis in old if axis in long or not any(axis in found for found in along)]
-        long = some if len(some) == axes else list(old)
+    if len(long) < axes:
+        # A grid of one row, say: only if what its elements depend on shows that the others are the places of one.
+        if len(old) != axes or not all(any(axis in found for found in along) for axis in long):
+            return None
+        long = list(old)
     runs: list[tuple[int | None, int]] = []
     for axis in long:
         found = [n for n in range(axes) if axis in along[n]]
