@@ -49,7 +49,7 @@ describe("a click", () => {
     expect(host.painted).toBeNull();
     await settled();
     expect(host.painted).toEqual([20, 5]);
-    expect(model.stack.layers[1]?.syncs).toBeGreaterThan(0);
+    expect(model.stack.layers[1]?.paints).toBeGreaterThan(0);
     expect(host.activity.state).toBe("ready");
   });
 
@@ -97,11 +97,11 @@ describe("an answer", () => {
     const first = model.last;
     model.answer(1, first);
     await settled();
-    const syncs = model.stack.layers[1]?.syncs;
+    const syncs = model.stack.layers[1]?.paints;
     host.request([6, 5]);
     model.answer(1, first);
     await settled();
-    expect(model.stack.layers[1]?.syncs).toBe(syncs);
+    expect(model.stack.layers[1]?.paints).toBe(syncs);
     expect(host.activity.state).toBe("busy");
     expect(host.selected).toEqual([6, 5]);
     model.answer(2);
@@ -222,10 +222,10 @@ describe("the kernel's state", () => {
     await open();
     model.answer(1, { cell: [5, 5] });
     await settled();
-    const before = model.stack.layers[1]?.syncs ?? 0;
+    const before = model.stack.layers[1]?.paints ?? 0;
     model.stack.layers[1]?.resized?.();
     await settled();
-    expect(model.stack.layers[1]?.syncs).toBe(before + 1);
+    expect(model.stack.layers[1]?.paints).toBe(before + 1);
     expect(host.painted).toEqual([5, 5]);
   });
 
@@ -563,9 +563,9 @@ describe("live", () => {
       ],
       [null, [5, 5]],
     ] as const) {
-      const syncs = layer?.syncs ?? 0;
+      const syncs = layer?.paints ?? 0;
       host.hover(cell);
-      expect(layer?.syncs).toBe(syncs + 1);
+      expect(layer?.paints).toBe(syncs + 1);
       expect(host.shown?.cell).toEqual(painted);
       await settled();
       expect(host.painted).toEqual(painted);

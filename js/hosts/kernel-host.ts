@@ -161,7 +161,7 @@ export class KernelHost implements Host {
   hover(cell: Cell | null): void {
     const before = this.shown;
     this.#hovered = cell;
-    if (this.shown !== before) void this.#repaint("heat");
+    if (this.shown !== before) void this.#repaint();
     this.#hints.look();
   }
 
@@ -450,13 +450,14 @@ export class KernelHost implements Host {
     await this.#repaint();
   }
 
-  async #repaint(what?: "heat"): Promise<void> {
+  /** Whoever has changed more than the heat map tells the watchers of it. */
+  async #repaint(): Promise<void> {
     const { shown } = this;
     if (!shown || !sameCell(this.#painted, shown.cell)) this.#painted = null;
     await this.#painter?.paint(shown, lookOf(this), stageOf(this));
     if (this.#life.signal.aborted || shown !== this.shown) return;
     this.#painted = shown?.cell ?? null;
-    this.#watchers.notify(what);
+    this.#watchers.notify("heat");
   }
 }
 
