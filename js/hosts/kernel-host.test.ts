@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeModel, placeAt, settled } from "../testing.js";
 import { APART } from "./hints.js";
 import { KernelHost } from "./kernel-host.js";
-import { LOOK, PATIENCE, TIMEOUT } from "./requests.js";
+import { CALM, LOOK, PATIENCE, TIMEOUT } from "./requests.js";
 
 vi.stubGlobal("ImageData", class {});
 
@@ -587,6 +587,8 @@ describe("live", () => {
     host.hover([0, 0]);
     host.request([6, 5]);
     expect(host.shown).toMatchObject({ cell: [6, 5], full: 2 });
+    expect(model.sent).toEqual([]);
+    vi.advanceTimersByTime(CALM);
     expect(model.last.cell).toEqual([6, 5]);
     await settled();
     expect(host.painted).toEqual([6, 5]);
@@ -602,6 +604,7 @@ describe("live", () => {
       [2, 1],
     ]);
     host.request([1, 1]);
+    vi.advanceTimersByTime(CALM);
     host.request([2, 1]);
     model.answer(1, model.sent[0]);
     await settled();
@@ -609,6 +612,7 @@ describe("live", () => {
       [2, 1],
       [2, 1],
     ]);
+    vi.advanceTimersByTime(CALM);
     model.answer(2);
     await settled();
     expect([host.painted, host.activity.state]).toEqual([[2, 1], "ready"]);

@@ -170,9 +170,10 @@ export class KernelHost implements Host {
     this.#selected = cell;
     this.#hovered = null;
     this.#failure = null;
-    this.#picture = (this.#isLive ? this.#maps.get(cell) : null) ?? this.#picture;
+    const map = this.#isLive ? this.#maps.get(cell) : null;
+    this.#picture = map ?? this.#picture;
     if (this.shown !== before) void this.#repaint();
-    this.#queue.ask(cell);
+    this.#queue.ask(cell, map !== null);
     this.#watchers.notify();
   }
 
