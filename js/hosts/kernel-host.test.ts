@@ -61,6 +61,7 @@ describe("a click", () => {
     const other = new AbortController();
     host.watch(second, other.signal);
     host.request([20, 5]);
+    await Promise.resolve();
     other.abort();
     model.answer(1);
     expect(second).toHaveBeenCalledTimes(1);

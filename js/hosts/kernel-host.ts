@@ -174,7 +174,8 @@ export class KernelHost implements Host {
     this.#picture = map ?? this.#picture;
     if (this.shown !== before) void this.#repaint();
     this.#queue.ask(cell, map !== null);
-    this.#watchers.notify();
+    // After the press has been dealt with: giving the focus lays out the page, which is slow where much has changed.
+    queueMicrotask(() => this.#watchers.notify());
   }
 
   get query(): Box | null {
