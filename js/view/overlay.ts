@@ -347,6 +347,7 @@ class View {
     const controls = this.#host.get("controls");
     const isOn = (part: string) => controls?.[`show_${part}` as "show_dots"] ?? true;
     this.#scene.draw(this.#host.get("marks"), stageOf(this.#host), stage, isOn);
+    if (!scene) this.#photo.element.remove();
     if (!scene) return;
     if (!this.#photo.element.parentNode) this.#sheet.prepend(this.#photo.element);
     const exact = !scene.photo || (controls?.show_pixels ?? false);

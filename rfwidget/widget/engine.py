@@ -32,7 +32,7 @@ from rfwidget.widget.overlay import Hint, Overlay, Request
 from rfwidget.widget.photograph import ShownImage, SignalImage, sample_inputs
 from rfwidget.widget.resident import Plan, Residents, plan
 from rfwidget.widget.scene import contours_to_json
-from rfwidget.widget.view import View
+from rfwidget.widget.view import View, heat_patches
 from rfwidget.widget.worker import Cancelled, Check, IdleTasks, MainThread, Urgency, Worker
 
 Preprocess = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
@@ -63,15 +63,15 @@ class Answer(NamedTuple):
 
 
 def answer(rf: ReceptiveField, view: View, cell: GridPoint) -> Answer:
-    """Backpropagate from a cell."""
-    patch = rf.gradient_patch(cell, view.image, view.channel)
+    """Backpropagate from a cell, or follow its attention."""
+    (patch,) = heat_patches(rf, view, [cell])
     return Answer(view, cell, view.field.rect(cell), patch, levels_of(patch, mass=True))
 
 
 def full_gradient(answered: Answer) -> npt.NDArray[np.float32]:
-    """The gradient map over the whole image, ``(h, w, c)``."""
+    """The map over the whole image, ``(h, w, c)``."""
     patch, shape = answered.patch, answered.view.input_shape
-    full = np.zeros((shape.h, shape.w, shape.c), np.float32)
+    full = np.zeros((shape.h, shape.w, patch.values.shape[-1]), np.float32)
     h, w = patch.values.shape[:2]
     full[patch.top : patch.top + h, patch.left : patch.left + w] = patch.values
     return full
@@ -87,6 +87,7 @@ class ViewRequest(NamedTuple):
         image: what is looked at.
         channel: of the output whose gradient maps are shown; None: the mean of all.
         bands: of an image of many bands those that are shown as red, green and blue; None: the first three.
+        heat: what heat maps show, one of `rfwidget.widget.view.HEAT_MAPS`.
     """
 
     revision: int
@@ -95,6 +96,7 @@ class ViewRequest(NamedTuple):
     image: ShownImage
     channel: int | None
     bands: tuple[int, int, int] | None = None
+    heat: str = "gradient"
 
 
 class Features(NamedTuple):
@@ -128,6 +130,9 @@ class Listener(Protocol):
 
     def on_contours(self, view: View, contours: dict[str, Any]) -> None:
         """The effective receptive field of a view's layer has been outlined."""
+
+    def on_attentions(self, view: View, there: bool) -> None:
+        """Whether there is attention on the way to a view's layer."""
 
     def on_channels(self, view: View, channels: list[int], sheet: npt.NDArray[np.uint8]) -> None:
         """Pictures of the strongest channels, RGBA below each other."""
@@ -416,6 +421,7 @@ class Engine:
             photo=shown.photo,
             said=f"{shown.said}; {values_in_words(model_input, prepared=signal or self._preprocess is not None)}",
             axes=1 if signal else 2,
+            heat=request.heat,
         )
 
 
@@ -461,6 +467,10 @@ class BackgroundTasks:
         """Outline the effective receptive field of a view's layer, as `Engine.contours`."""
         self._tasks.want("effective", partial(self._outline, view))
 
+    def attentions(self, view: View) -> None:
+        """See whether there is attention on the way to a view's layer."""
+        self._tasks.want("attention", partial(self._attentions, view))
+
     def drop_outline(self) -> None:
         """Give up outlining."""
         self._tasks.forget("effective")
@@ -475,6 +485,14 @@ class BackgroundTasks:
         with self._telling("effective receptive field", check) as report:
             contours = self._contours(self._rf, view, report)
             self._main.post(partial(self._listener.on_contours, view, contours))
+
+    def _attentions(self, view: View, check: Check) -> None:
+        check()
+        try:
+            there = bool(self._rf.attentions)
+        except ReceptiveFieldError:
+            there = False
+        self._main.post(partial(self._listener.on_attentions, view, there))
 
     @contextmanager
     def _telling(self, title: str, check: Check) -> Iterator[Callable[[float, str], None]]:

@@ -128,7 +128,18 @@ PageMessage = Request | Query | Choice | Setting | Upload | Action | Magnified |
 """What a page can say."""
 
 SETTABLE = (
-    *("image", "channel", "colormap", "signed", "heat_scale", "heat_opacity", "spotlight", "show_heat", "show_dots"),
+    *(
+        "image",
+        "channel",
+        "colormap",
+        "signed",
+        "heat_scale",
+        "heat_map",
+        "heat_opacity",
+        "spotlight",
+        "show_heat",
+        "show_dots",
+    ),
     *("show_first", "show_central", "show_last", "show_naive", "show_erf", "show_pixels", "asking", "compare_layer"),
     *("bands", "live"),
 )

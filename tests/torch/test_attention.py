@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -14,74 +12,8 @@ from torch.nn import functional as F  # noqa: N812
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.torch import TorchReceptiveField
 from rfwidget.types import Size
+from tests.torch.attention_by_hand import COLUMNS, HEIGHT, PLACE, ROWS, WAYS, WIDTH, Transformer
 from tests.torch.windowed_attention import ShiftedWindows
-
-HEIGHT, WIDTH, ROWS, COLUMNS = 24, 40, 4, 5
-PLACE = (WIDTH // COLUMNS, HEIGHT // ROWS)
-WAYS = ("fused", "by hand", "einsum", "multi-head", "multi-head with weights")
-
-
-class Mixer(nn.Module):
-    """Self-attention of tokens ``(n, t, c)``, written in one of `WAYS`."""
-
-    def __init__(self, channels: int, heads: int, way: str) -> None:
-        super().__init__()
-        self.heads, self.way = heads, way
-        self.mha = nn.MultiheadAttention(channels, heads, batch_first=True)
-
-    def parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        found = F.linear(x, self.mha.in_proj_weight, self.mha.in_proj_bias)
-        q, k, v = found.reshape(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        return q, k, v
-
-    def weights(self, x: Tensor) -> Tensor:
-        q, k, _ = self.parts(x)
-        return torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5, dim=-1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.way.startswith("multi-head"):
-            return self.mha(x, x, x, need_weights="with" in self.way)[0]
-        q, k, v = self.parts(x)
-        if self.way == "fused":
-            y = F.scaled_dot_product_attention(q, k, v)
-        elif self.way == "by hand":
-            y = self.weights(x) @ v
-        else:
-            scores = torch.einsum("nhkd,nhqd->nhqk", k, q) / q.shape[-1] ** 0.5
-            y = torch.einsum("nhqk,nhkd->nhqd", scores.softmax(-1), v)
-        return self.mha.out_proj(y.transpose(1, 2).flatten(2))
-
-
-class Transformer(nn.Module):
-    """A small ViT whose blocks end as maps; with a class token in front."""
-
-    def __init__(self, *ways: str) -> None:
-        super().__init__()
-        self.embed = nn.Conv2d(3, 12, PLACE[::-1], PLACE[::-1])
-        self.token = nn.Parameter(torch.randn(1, 1, 12))
-        self.position = nn.Parameter(torch.randn(1, 1 + ROWS * COLUMNS, 12))
-        self.norms = nn.ModuleList(nn.LayerNorm(12) for _ in ways)
-        self.mixers = nn.ModuleList(Mixer(12, 3, way) for way in ways)
-        self.grid = nn.Identity()
-
-    def begun(self, x: Tensor) -> Tensor:
-        tokens = self.embed(x).flatten(2).transpose(1, 2)
-        return torch.cat([self.token.expand(len(x), -1, -1), tokens], dim=1) + self.position
-
-    def forward(self, x: Tensor) -> Tensor:
-        tokens = self.begun(x)
-        for norm, mixer in zip(self.norms, self.mixers, strict=True):
-            tokens = tokens + mixer(norm(tokens))
-        return self.grid(tokens[:, 1:].transpose(1, 2).unflatten(2, (ROWS, COLUMNS)))
-
-    @torch.no_grad()
-    def by_hand(self, x: Tensor) -> list[np.ndarray[Any, Any]]:
-        """Weights ``(heads, tokens, tokens)`` of every block."""
-        found, tokens = [], self.begun(x)
-        for norm, mixer in zip(self.norms, self.mixers, strict=True):
-            found.append(mixer.weights(norm(tokens))[0].numpy())
-            tokens = tokens + mixer(norm(tokens))
-        return found
 
 
 def computed(module: nn.Module, layer: str) -> TorchReceptiveField:
@@ -186,6 +118,30 @@ def test_windows_that_are_shifted_are_scattered_to_their_places() -> None:
                 by_hand += share * 0.5 * rf.attention_at((x, y), layer=first).values
                 by_hand[y, x] += 0.5 * share
         assert_allclose(rolled.values, by_hand, rtol=1e-4, atol=1e-8)
+
+
+class Unrolled(Transformer):
+    """The same, whose last layer gives tokens."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.begun(x)
+        for norm, mixer in zip(self.norms, self.mixers, strict=True):
+            tokens = tokens + mixer(norm(tokens))
+        return self.grid(tokens)
+
+
+def test_layers_of_tokens_and_the_class_token_as_a_layer_attend_as_by_hand() -> None:
+    torch.manual_seed(4)
+    module = Unrolled("fused", "multi-head")
+    rf, image = computed(module, "grid"), an_image()
+    weights = module.by_hand(image[None])[-1].mean(0)
+    found = rf.attention_at((3, 1), image)
+    assert_allclose(found.values.ravel(), weights[1 + COLUMNS + 3, 1:], rtol=1e-4, atol=1e-7)
+    (name,) = rf.extra_tokens
+    rf.compute((3, HEIGHT, WIDTH), output_layer=name)
+    found = rf.attention_at((0, 0), image)
+    assert_allclose(found.values.ravel(), weights[0, 1:], rtol=1e-4, atol=1e-7)
+    assert_allclose(rf.rollout_at((0, 0), image).values.sum(), rf.rollout_at(prefix=0, image=image).values.sum())
 
 
 class Reduced(nn.Module):
