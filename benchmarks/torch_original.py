@@ -161,8 +161,8 @@ def main() -> None:
     pythons = {"ours": sys.executable, "original": original_python(torch=torch.__version__.partition("+")[0])}
     lines = [
         "## Beside the original library", "",
-        "Written by `python -m benchmarks.torch_original`: `PytorchReceptiveField` of `receptivefield` 0.5.0 beside this "
-        f"library, both with PyTorch {torch.__version__} in one thread, in turns on {describe_machine()}.", "",
+        "Written by `python -m benchmarks.torch_original`: `PytorchReceptiveField` of `receptivefield` 0.5.0 beside "
+        f"this library, both with PyTorch {torch.__version__} in one thread, in turns on {describe_machine()}.", "",
         "The README model, built anew for `compute`; medians in milliseconds. *Gradient* is that of the central cell, "
         "here on a window, there on the whole image. *Agree*: whether offset, stride and size are the same.", "",
         "| image | compute | original | times | gradient | original | times | agree |",
