@@ -114,11 +114,13 @@ class Attended(NamedTuple):
     Attributes:
         cells: places of the layer's cells, ``(*grid, axes)``, as those of tokens; NaN where unknown.
         attentions: in the order in which they are computed.
+        prefix: number, among those without a place, of the one token that the layer is; None: it is a grid.
         unseen: why some attention may be missing, in words; empty: none is.
     """
 
     cells: npt.NDArray[np.float32]
     attentions: tuple[Attention, ...] = ()
+    prefix: int | None = None
     unseen: str = ""
 
 

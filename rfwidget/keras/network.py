@@ -322,7 +322,9 @@ class KerasNetwork(Network):
             advice = "ask for a smaller input_shape, or for an earlier layer"
             check_memory(f"The attentions up to {self.output_layer!r}", 4.0 * weights, advice)
 
-        return self._weighted.attended(np.asarray(image, np.float32), check)
+        tokens = self._looks.entries[self._target].tokens
+        rolled = None if tokens is None or tokens.single is None else (tokens.moved, tokens.single)
+        return self._weighted.attended(np.asarray(image, np.float32), self._as_grid, rolled, check)
 
     @property
     def _window(self) -> Window | None:

@@ -157,11 +157,16 @@ class RealModule:
             others = [fitted(other, self._asked, images.shape[2:], self._device) for other in self._others]
             mode.image(images, range(2, images.dim()))
             with mode:
-                output = until.run(images, *others)
-            places, axes = mode.places(output), self._layer.places
-            grid = [output.shape[axis] for axis in axes]
+                given = until.run(images, *others)
+                output = self._as_grid(given, images.shape[2:])
+            cells = tokens.cells(mode.places(output), range(2, output.dim()), output.shape[2:])
+            prefix, own = None, self._layer.tokens
+            if own is not None and own.single is not None:
+                with mode:
+                    given = given.permute(own.moved)
+                prefix = tokens.prefix_of(mode.places(given), own.single % given.shape[1])
         unseen = f"tokens are not followed through {', '.join(sorted(mode.lost))}" if mode.lost else ""
-        return Attended(tokens.cells(places, axes, grid), tuple(mode.attentions), unseen)
+        return Attended(cells, tuple(mode.attentions), prefix, unseen)
 
 
 def make_generic(module: nn.Module, draw: torch.Generator) -> None:
