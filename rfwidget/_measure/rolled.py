@@ -11,7 +11,7 @@ Nothing here knows a framework.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +39,7 @@ class Tokens(NamedTuple):
         after: tokens behind it.
         order: image axes in the order in which they were rolled up; ``(0, 1)`` if row stands behind row.
         single: number of the one token that is meant, a grid of one cell; None: the grid.
-        lengths: the grid, where the caller said it.
+        lengths: the grid at the size asked for.
     """
 
     axis: int
@@ -80,9 +80,10 @@ class Tokens(NamedTuple):
         if x.rank != RANK:
             return None
         count = x.shape[self.axis] - self.before - self.after
-        if self.lengths is not None:
-            return self.lengths if math.prod(self.lengths) == count else None
-        found = {roll.lengths for roll in _rolls(x, x, self.axis, self.before, count) if roll.order == self.order}
+        if self.lengths is not None and math.prod(self.lengths) == count:
+            return self.lengths
+        rolls = _rolls(x.marks.rolls, x, self.axis, self.before, count)
+        found = {roll.lengths for roll in rolls if roll.order == self.order}
         return _in_order(found.pop(), self.order) if len(found) == 1 else None
 
     def grid_on(
@@ -195,10 +196,11 @@ def find(whole: Carried, local: Carried | None, said: Sequence[int] | None = Non
     if not is_candidate(whole):
         return None
     local = whole if local is None or local.shape != whole.shape else local
-    found: list[tuple[float, bool, Tokens]] = []
+    apart = {axis for image_axis in range(local.image_axes) for axis in local.along(image_axis)}
+    found: list[tuple[float, Tokens]] = []
     for axis in range(RANK):
         batch = 1 if axis == 0 else 0
-        if whole.shape[batch] != 1 or whole.shape[axis] < 2:
+        if whole.shape[batch] != 1 or whole.shape[axis] < 2 or (apart and axis not in apart):
             continue
         ends = _ends(local, axis)
         if ends is None:
@@ -207,17 +209,18 @@ def find(whole: Carried, local: Carried | None, said: Sequence[int] | None = Non
             ends = 0, 0
         before, after = ends
         count = whole.shape[axis] - before - after
-        rolls = _rolls(whole, local, axis, before, count) if count > 1 else []
+        rolls = _rolls(whole.marks.rolls | local.marks.rolls, local, axis, before, count) if count > 1 else []
         if said is not None and not rolls and math.prod(said) == count:
             order = tuple(range(whole.image_axes))
-            found.append((_spread(local, axis), True, Tokens(axis, before, after, order, lengths=tuple(said))))
+            found.append((_spread(local, axis), Tokens(axis, before, after, order, lengths=tuple(said))))
         elif len(rolls) == 1:
-            found.append((_spread(local, axis), not rolls[0].told, Tokens(axis, before, after, rolls[0].order)))
+            grid = _in_order(rolls[0].lengths, rolls[0].order)
+            found.append((_spread(local, axis), Tokens(axis, before, after, rolls[0].order, lengths=grid)))
     if not found:
         return None
-    found.sort(key=lambda one: one[:2])
+    found.sort(key=lambda one: one[0])
     # Where what is seen does not tell the tokens from the channels, only the caller may have said which they are.
-    if len(found) > 1 and found[0][:2] == found[1][:2] and said is None:
+    if len(found) > 1 and found[0][0] == found[1][0] and said is None:
         return None
     return found[0][-1]
 
@@ -246,21 +249,18 @@ def _spread(x: Carried, axis: int) -> float:
     return float(np.mean([np.where(row[1] == NOWHERE, 0, row[0] + row[1]).mean() for row in _rows(x, axis)]))
 
 
-def _rolls(whole: Carried, local: Carried, axis: int, before: int, count: int) -> list[Roll]:
+def _rolls(done: Iterable[Roll], x: Carried, axis: int, before: int, count: int) -> list[Roll]:
     """How a grid of so many tokens may have been rolled up.
 
     As a reshape is known to have done it, if what is seen does not contradict; else as follows from what is seen alone.
     """
-    rows = [row[:, before : before + count] for row in _rows(local, axis)]
-    known = [
-        roll for roll in whole.marks.rolls if math.prod(roll.lengths) == count and _suits(rows, roll, strictly=False)
-    ]
+    rows = [row[:, before : before + count] for row in _rows(x, axis)]
+    known = [roll for roll in done if math.prod(roll.lengths) == count and _suits(rows, roll, strictly=False)]
+    if len(known) > 1:
+        known = [roll for roll in known if _suits(rows, roll, strictly=True)] or known
     if known:
-        best = [roll for roll in known if roll.told] or known
-        if len(best) > 1:
-            best = [roll for roll in best if _suits(rows, roll, strictly=True)] or best
-        return best
-    order = tuple(range(whole.image_axes))
+        return known
+    order = tuple(range(x.image_axes))
     rolls = (Roll(lengths, order) for lengths in _factors(count, len(order)))
     return [roll for roll in rolls if _suits(rows, roll, strictly=True)]
 

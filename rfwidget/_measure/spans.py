@@ -39,14 +39,11 @@ class Roll(NamedTuple):
 
     Attributes:
         lengths: of the axes, in the order in which they were rolled up.
-        order: the image axes that they go along.
-        told: whether that showed in what their elements depended on; else it is taken to be the image's own order, and
-            it may be no grid at all (the heads of an attention and their channels, say).
+        order: the image axes that they go along, as shows in what their elements depended on.
     """
 
     lengths: tuple[int, ...]
     order: tuple[int, ...]
-    told: bool = True
 
 
 @dataclass(frozen=True)
@@ -689,13 +686,13 @@ def _rolled_up(x: Carried, old: Sequence[int], new: Sequence[int], shape: Sequen
     if len(runs) != axes:
         return None
     told = [image_axis for image_axis, _ in runs]
-    known = any(image_axis is not None for image_axis in told)
-    if None in told:  # what all see alike tells no axis: they are taken to stand in the order of the image's
-        rest = [n for n in range(axes) if n not in told and not along[n]]
-        told = [rest.pop(0) if image_axis is None and rest else image_axis for image_axis in told]
+    if not any(image_axis is not None for image_axis in told):
+        return None  # it may be no grid at all: the heads of an attention and their channels, say
+    rest = [n for n in range(axes) if n not in told and not along[n]]
+    told = [rest.pop(0) if image_axis is None and rest else image_axis for image_axis in told]
     if set(told) != set(range(axes)):
         return None
-    return Roll(tuple(length for _, length in runs), tuple(n for n in told if n is not None), known)
+    return Roll(tuple(length for _, length in runs), tuple(n for n in told if n is not None))
 
 
 def _whole_shape(old: Sequence[int], new: Sequence[int]) -> tuple[int, ...]:
