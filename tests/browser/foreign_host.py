@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -135,6 +136,7 @@ class Kernel:
         with mock.patch.object(comm, "create_comm", Wire):
             self.widget: RFWidget = asyncio.run_coroutine_threadsafe(make(), self._loop).result(60)
         self._overlay = self.widget._overlay
+        self._id = self._overlay.comm.comm_id
         assert self.widget.wait(60)
 
     def _keep(self, comm_id: str, data: dict[str, Any], buffers: list[bytes]) -> None:
@@ -144,7 +146,7 @@ class Kernel:
 
     @property
     def _own(self) -> list[dict[str, Any]]:
-        return [message for message in self._messages if message["from"] == self._overlay.comm.comm_id]
+        return [message for message in self._messages if message["from"] == self._id]
 
     def run(self, call: Callable[[], T]) -> T:
         """Run something where message handlers run."""
@@ -153,6 +155,13 @@ class Kernel:
             return call()
 
         return asyncio.run_coroutine_threadsafe(wrapped(), self._loop).result(60)
+
+    def expect(self, value: Callable[[], T], wanted: T) -> None:
+        """Wait until a value where message handlers run is this one."""
+        until = time.monotonic() + 30
+        while (found := self.run(value)) != wanted:
+            assert time.monotonic() < until, f"{found} is not {wanted}"
+            time.sleep(0.05)
 
     def open(self, _: None) -> dict[str, Any]:
         """What a page gets that comes now."""

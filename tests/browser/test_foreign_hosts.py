@@ -58,7 +58,7 @@ def test_without_a_canvas_the_overlay_shows_everything_and_takes_clicks(
         assert frame.locator(".rfwidget-heat").evaluate(COLOURED) == FIELD
         overlay.press("ArrowRight")
         expect(overlay).to_have_attribute("data-painted", "4,5")
-        assert tuple(kernel.run(lambda: kernel.widget.selected)) == (4, 5)
+        kernel.expect(lambda: tuple(kernel.widget.selected), (4, 5))  # told once the user has settled
         kernel.run(lambda: setattr(kernel.widget, "selected", (1, 2)))
         expect(overlay).to_have_attribute("data-painted", "1,2")
         kernel.run(lambda: setattr(kernel.widget, "output_layer", "tall"))
