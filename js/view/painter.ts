@@ -6,9 +6,12 @@
 
 import { clamp } from "../geometry.js";
 import { sizeOf } from "../hosts/resident.js";
-import type { Cell, Palette, Picture, Rect, SyncedState } from "../protocol.js";
+import type { Cell, Edges, Palette, Picture, SyncedState } from "../protocol.js";
 import { coloured } from "./palette.js";
 import { heatPlace, imageExtent, type Stage, scalesOf, stageExtent } from "./stage.js";
+
+/** A part of the picture that is dimmed, and the field in it that is not. */
+export type Spot = readonly [part: Edges, field: Edges];
 
 /** How heat maps look. */
 export interface Look {
@@ -73,7 +76,7 @@ export class LayerPainter implements Painter {
     const place = () => ctx.setTransform(density, 0, 0, density, margin[0] * density, margin[1] * density);
     if (picture && spotlight) {
       place();
-      dim(ctx, picture.rect, stage);
+      dim(ctx, spotIn(stage, picture), stage);
     }
     if (picture && fill(this.#sheet, picture, palette)) {
       ctx.globalAlpha = opacity;
@@ -105,14 +108,19 @@ export class CanvasPainter implements Painter {
     this.#canvas = canvas;
   }
 
-  async paint(picture: Picture | null, { opacity, spotlight, palette }: Look, stage: Stage): Promise<void> {
+  async paint(
+    picture: Picture | null,
+    { opacity, spotlight, palette }: Look,
+    stage: Stage,
+    spots: readonly Spot[] | null = null,
+  ): Promise<void> {
     // Setting the size also clears.
     const own = backing(stage);
     const { width, height } = imageExtent(own);
     [this.#canvas.width, this.#canvas.height] = [Math.round(width), Math.round(height)];
     const context = this.#canvas.getContext("2d");
     if (!picture || !context) return;
-    if (spotlight) dim(context, picture.rect, own);
+    if (spotlight) for (const spot of spots ?? [spotIn(own, picture)]) dim(context, spot, own);
     if (fill(this.#sheet, picture, palette)) {
       context.globalAlpha = opacity;
       context.imageSmoothingEnabled = false;
@@ -145,16 +153,22 @@ function backing({ image_size, stretch }: Stage): Stage {
 /** Opacity of the black that dims the image, as `SPOTLIGHT` in rfwidget/widget/scene.py. */
 const SPOTLIGHT = 0.45;
 
-/** Dims the image on a stage but for a rectangle of it. */
-function dim(context: CanvasRenderingContext2D, [left, top, right, bottom]: Rect, stage: Stage): void {
-  const [width, height] = stage.image_size;
+/** All of an image, with the field of the cell. */
+function spotIn({ image_size: [width, height] }: Stage, { rect }: Picture): Spot {
+  return [[0, 0, width, height], rect];
+}
+
+/** Dims a part of the picture on a stage but for a rectangle of it. */
+function dim(context: CanvasRenderingContext2D, [part, field]: Spot, stage: Stage): void {
   const [across, down] = scalesOf(stage);
-  const [x, y] = [clamp(left, 0, width), clamp(top, 0, height)];
+  const [from = 0, above = 0, to = 0, below = 0] = part;
+  const [left = 0, top = 0, right = 0, bottom = 0] = field;
+  const [x, y] = [clamp(left, from, to), clamp(top, above, below)];
   context.globalAlpha = 1;
   context.fillStyle = `rgb(0 0 0 / ${SPOTLIGHT})`;
   context.beginPath();
-  context.rect(0, 0, width * across, height * down);
-  context.rect(x * across, y * down, (clamp(right, x, width) - x) * across, (clamp(bottom, y, height) - y) * down);
+  context.rect(from * across, above * down, (to - from) * across, (below - above) * down);
+  context.rect(x * across, y * down, (clamp(right, x, to) - x) * across, (clamp(bottom, y, below) - y) * down);
   context.fill("evenodd");
 }
 

@@ -191,7 +191,8 @@ def _bars(path: Path, width: int) -> list[tuple[int, int, int, int]]:
             start, end, joins = end, start, joins[::-1]
         low = round(start[along] - width / 2) if joins[0] else round(start[along])
         high = round(end[along] - width / 2) + width if joins[1] else round(end[along])
-        bars.append((low, side, high, side + width) if along == 0 else (side, low, side + width, high))
+        if low < high:  # the rest of a dash may be shorter than half a pixel
+            bars.append((low, side, high, side + width) if along == 0 else (side, low, side + width, high))
     return bars
 
 

@@ -626,6 +626,15 @@ class RFWidget(VBox):  # type: ignore[misc]
             raise ReceptiveFieldError(f"bands is {_validation.brief(value)}: expected three channels, (3, 2, 1) say")
         return tuple(_validation.whole("each of bands", number, 0, self._shape[2] - 1) for number in numbers)
 
+    @traitlets.validate("show_erf")
+    def _check_show_erf(self, proposal: dict[str, Any]) -> bool:
+        if proposal["value"] and self._axes == 3:
+            raise ReceptiveFieldError(
+                "the effective field of a volume has no outline in its sections: measure it with widget.rf.effective(),"
+                " whose plot() draws three sections of it"
+            )
+        return bool(proposal["value"])
+
     @traitlets.validate("height")
     def _check_height(self, proposal: dict[str, Any]) -> int:
         return _validation.whole("height", proposal["value"], *_HEIGHTS)
@@ -1026,7 +1035,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         name = self.image if isinstance(self.image, str) else self._source[1].title
         images = sample_names(self._axes)
         bands = view.input_shape.c if view.axes == 2 else 1  # all channels of a signal are shown
-        return controls_to_json(self, image=name, images=images, channels=view.channels, dots_every=every, bands=bands)
+        told = controls_to_json(self, image=name, images=images, channels=view.channels, dots_every=every, bands=bands)
+        return {**told, "live": False} if view.axes == 3 else told
 
     def _scene(self) -> Scene:
         view = self._view

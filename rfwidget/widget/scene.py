@@ -283,14 +283,10 @@ def plan_layout(
         margin = Margin(left, top, right, bottom + _TICK[1])
         return StageLayout(Size(image.w, image.h), scale, margin, _FLAT * image.w / image.h)
     scale = height / max(sides[0] + image.w + sides[2], sides[1] + image.h + sides[3])
-    scale = whole_zoom(scale)
+    if scale >= 1 and math.floor(scale) >= _WHOLE_ENOUGH * scale:
+        scale = float(math.floor(scale))
     margin = Margin(*(math.ceil(EDGE + side * scale) for side in sides))
     return StageLayout(Size(image.w, image.h), scale, margin)
-
-
-def whole_zoom(scale: float) -> float:
-    """A whole factor near a zoom factor, if there is one."""
-    return float(math.floor(scale)) if scale >= 1 and math.floor(scale) >= _WHOLE_ENOUGH * scale else scale
 
 
 def _beyond(rect: Rect, image: GridShape) -> tuple[float, float, float, float]:
@@ -599,7 +595,7 @@ def rows_to_json(survey: Survey) -> list[dict[str, Any]]:
 def _row_to_json(row: LayerRow, survey: Survey) -> dict[str, Any]:
     return {
         "name": row.name,
-        "grid": [int(row.grid.w), int(row.grid.h)],
+        "grid": [int(count) for count in row.grid],
         "size": [side if math.isfinite(side) else None for side in row.size],
         "uniform": all(row.uniform),
         "unproductive": all(row.unproductive),

@@ -39,9 +39,11 @@ from rfwidget.widget.scene import (
     found_cells,
     marked_cell,
     tag_of,
-    whole_zoom,
 )
 from rfwidget.widget.sections import Section, Voxel, cut_through, picture_of, picture_size, sections_of
+
+_WIDEST = 1.4
+"""Largest width of the picture, as a part of its height."""
 
 CROSSHAIR = Look("white", 1, (5, 4), "black", 2, 0.55)
 """Where the other sections cut."""
@@ -51,7 +53,7 @@ def plan_sections(size: Size, height: float = STAGE_SIDE) -> StageLayout:
     """Zoom and margins for the picture of a volume: around each section there is half a gap for what overhangs."""
     width, high = picture_size(size)
     gap = width - size.w - size.d
-    scale = whole_zoom(height / (max(width, high) + gap))
+    scale = min(height / (high + gap), _WIDEST * height / (width + gap))
     margin = math.ceil(EDGE + gap / 2 * scale)
     return StageLayout(Size(int(width), int(high)), scale, Margin(margin, margin, margin, margin))
 

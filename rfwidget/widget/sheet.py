@@ -270,9 +270,11 @@ def _strip(pen: _Pen, sheet: Sheet, width: float, y: float) -> None:
         words = ", ".join(filter(None, (f"{sheet.layer}: {sides}", _stride(chosen), f"grid {grid}")))
         pen.text(width - _PAD, y, words, 11, bold=True, to_left=True, room=width - 2 * _PAD - end)
     side = min(sheet.image)
+    name = str(side) if len(set(sheet.image)) == 1 else "\u00d7".join(map(str, sheet.image))
+    name = f"{_terms(sheet).thing} {name}"
     lengths = [_against(row, sheet.image) * side for row in sheet.rows]
     top = max(2.0, side, *(length for length in lengths if math.isfinite(length))) * 1.2
-    left, right, high, base = _PAD + 22, width - 90, 60.0, y + 86
+    left, right, high, base = _PAD + 22, width - max(90, pen.width(name, 10) + 20), 60.0, y + 86
 
     def place(length: float) -> float:
         return high * min(1.0, math.log(max(length, 1.0)) / math.log(top))
@@ -287,8 +289,6 @@ def _strip(pen: _Pen, sheet: Sheet, width: float, y: float) -> None:
         gap = min(1.0, step / 5)
         pen.box(left + number * step, base - place(length), left + (number + 1) * step - gap, base, colour)
     pen.dashes(left, base - place(side), right, (3, 3), _INK, 1)
-    name = str(side) if len(set(sheet.image)) == 1 else "\u00d7".join(map(str, sheet.image))
-    name = f"{_terms(sheet).thing} {name}"
     pen.text(right + 6, base - place(side) - 7, name, 10, _DIM)
     number = 0
     for words, some in groupby(map(_stride, sheet.rows)):
