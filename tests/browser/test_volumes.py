@@ -82,7 +82,7 @@ def test_a_page_of_a_volume_cuts_it_where_the_cell_is(
     model = nn.Sequential(nn.Conv3d(1, 2, (3, 5, 7)), nn.AvgPool3d((1, 2, 2)), nn.Conv3d(2, 2, (3, 3, 5)))
     volume = np.zeros((DEPTH, HEIGHT, WIDTH, 1), np.float32)
     volume[7] = 1.0  # one bright plane
-    widget = RFWidget(model, input_shape=(1, DEPTH, HEIGHT, WIDTH), image=volume, show_heat=False, show_dots=False)
+    widget = RFWidget(model, input_shape=(1, DEPTH, HEIGHT, WIDTH), image=volume, spotlight=False)
     widget.to_html(tmp_path / "volume.html", cells=[(8, 6, 5), (8, 6, 8)], progress=False)
     widget.close()
     for page in opened(browser, tmp_path / "volume.html", scheme):
