@@ -47,6 +47,11 @@ export function hasLostKernel(element: HTMLElement): boolean {
   return element.closest(GONE) !== null;
 }
 
+/** Whether the widget manager tells how its kernel is; those of Colab and marimo do not. */
+export function knowsKernel(model: KernelModel): boolean {
+  return "kernel" in (model.widget_manager ?? {});
+}
+
 /** Whether JupyterLab's own connection calls the kernel idle; false where nobody knows, as in other hosts. */
 export function isKernelIdle(model: KernelModel): boolean {
   return (model.widget_manager as { kernel?: { status?: unknown } | null } | undefined)?.kernel?.status === "idle";
@@ -58,7 +63,7 @@ export function isKernelIdle(model: KernelModel): boolean {
  */
 export function whenIdle(model: KernelModel, callback: () => void): Parameters<KernelModel["send"]>[1] {
   const status = (reply: unknown) => saysIdle(reply) && callback();
-  return "kernel" in (model.widget_manager ?? {}) ? { iopub: { status } } : undefined;
+  return knowsKernel(model) ? { iopub: { status } } : undefined;
 }
 
 /** Whether a kernel's status message says that it has become idle. */
@@ -72,6 +77,6 @@ export async function findCanvas(model: KernelModel): Promise<unknown> {
   try {
     return id ? await model.widget_manager.get_model(id) : null;
   } catch {
-    return null; // marimo, say, shows no other widgets
+    return null; // marimo, say, shows no other widgets, and Colab finds no script for it
   }
 }

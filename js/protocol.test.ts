@@ -83,5 +83,8 @@ describe("a message of the kernel", () => {
 it("bytes of a buffer start where the buffer does", () => {
   const whole = new Uint8Array([1, 2, 3, 4, 5, 6]);
   expect([...bytesOf(new DataView(whole.buffer, 2, 3))]).toEqual([3, 4, 5]);
+  expect([...bytesOf(new Uint8Array([7, 8, 9]).subarray(1) as never)]).toEqual([8, 9]);
+  expect([...bytesOf(new Uint8Array([7, 8]).buffer)]).toEqual([7, 8]);
   expect(bytesOf(undefined).length).toBe(0);
+  expect(bytesOf(null as never).length).toBe(0);
 });

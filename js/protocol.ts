@@ -95,6 +95,9 @@ export interface Controls {
   map_colours: string[];
   signed: boolean;
   heat_scale: string;
+  /** What the heat map shows, and what it can show of this layer: `HEAT_MAPS` in rfwidget/widget/view.py. */
+  heat_map: string;
+  heat_maps: string[];
   spotlight: boolean;
   /** Whether the heat map follows the pointer. */
   live: boolean;
@@ -486,9 +489,9 @@ export function rectFrom(edges: readonly unknown[]): Edges {
   return edges.map((value, k) => (typeof value === "number" ? value : endless(k)));
 }
 
-/** The bytes of a binary buffer, without a copy. */
-export function bytesOf(buffer: DataView | undefined): Uint8ClampedArray<ArrayBuffer> {
-  if (!buffer) return new Uint8ClampedArray();
+/** The bytes of a binary buffer, without a copy; what is no view of a buffer is one itself in some hosts. */
+export function bytesOf(buffer: DataView | ArrayBuffer | undefined): Uint8ClampedArray<ArrayBuffer> {
+  if (!ArrayBuffer.isView(buffer)) return new Uint8ClampedArray(buffer ?? []);
   return new Uint8ClampedArray(buffer.buffer as ArrayBuffer, buffer.byteOffset, buffer.byteLength);
 }
 

@@ -99,6 +99,8 @@ export const CONTROLS: Controls = {
   map_colours: ["#440154", "#fde724"],
   signed: false,
   heat_scale: "sqrt",
+  heat_map: "gradient",
+  heat_maps: ["gradient"],
   spotlight: true,
   live: true,
   show_dots: true,

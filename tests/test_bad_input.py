@@ -432,6 +432,10 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
         lambda t, v: setattr(t.widget, "heat_scale", v),
         [("squrt", "did you mean 'sqrt'"), (None, "heat_scale is None"), ([], "expected one of linear"), (3, "is 3")],
     ),
+    "widget.heat_map": (
+        lambda t, v: setattr(t.widget, "heat_map", v),
+        [("atention", "did you mean 'attention'"), (None, "heat_map is None"), ([], "expected one of"), (3, "is 3")],
+    ),
     "widget.bands": (
         lambda t, v: setattr(t.widget, "bands", v),
         [

@@ -161,7 +161,8 @@ def test_the_workflow_to_copy_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
-    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True)
+    environment = {**os.environ, "RFWIDGET_GALLERY": "readme"}  # one live page of all
+    done = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -173,6 +174,19 @@ def test_the_site_fetches_nothing(site: Path) -> None:
         assert found == [], page.relative_to(site)
     for sheet in site.rglob("*.css"):
         assert not re.search(r"url\([\"']?https?:|@import [\"']?https?:", sheet.read_text(encoding="utf-8")), sheet.name
+
+
+def test_the_front_page_and_the_gallery_hold_live_pages_and_say_how_large_they_are(site: Path) -> None:
+    size = f"{(site / 'gallery' / 'readme.html').stat().st_size / 1e3:.0f} kB"
+    for page, address in (
+        (site / "index.html", "gallery/readme.html"),
+        (site / "gallery" / "index.html", "readme.html"),
+    ):
+        text = page.read_text(encoding="utf-8")
+        assert re.findall(r'<iframe class="rfwidget-live"[^>]* src="(.*?)"', text) == [address]
+        assert f'<a href="{address}" target="_blank">Open it alone</a> ({size})' in text
+    assert "<code>feature_grid</code>: size 34 x 34, stride 4 x 4, offset 17 x 17 pixels" in text
+    assert f"<td>{size}</td>\n<td>1.0 MB</td>" in text
 
 
 def test_the_worked_example_is_the_file_that_the_tests_use(site: Path) -> None:

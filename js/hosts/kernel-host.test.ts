@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeModel, placeAt, settled } from "../testing.js";
 import { APART } from "./hints.js";
-import { KernelHost } from "./kernel-host.js";
+import { KernelHost, LATE } from "./kernel-host.js";
 import { LOOK, PATIENCE, TIMEOUT } from "./requests.js";
 
 vi.stubGlobal("ImageData", class {});
@@ -246,6 +246,40 @@ describe("the kernel's state", () => {
     await settled();
     expect(model.told).toHaveLength(1);
     expect(host.scene?.photo).toBe("data:,a");
+  });
+
+  it("asks for the photograph when nobody says what has become of the canvas, and drops it for a canvas that comes late", async () => {
+    let arrive = (_canvas: unknown) => {};
+    const pending = new Promise((resolve) => {
+      arrive = resolve;
+    });
+    const found = vi.spyOn(FakeModel.prototype, "widget_manager", "get");
+    found.mockReturnValue({ kernel: undefined, get_model: () => pending } as never);
+    await open();
+    found.mockRestore();
+    vi.advanceTimersByTime(LATE - 1);
+    expect(model.told).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(model.told).toEqual([{ kind: "act", name: "scene" }]);
+    model.change({ scene: { photo: "data:,a", pixels: "data:,b" } });
+    expect(host.scene?.photo).toBe("data:,a");
+    expect(host.painted).toBeUndefined();
+    arrive(model.stack);
+    await settled();
+    expect(host.scene).toBeNull();
+    expect(host.painted).toBeNull();
+    vi.advanceTimersByTime(2 * LATE);
+    expect(model.told).toHaveLength(1);
+  });
+
+  it("says of a silent kernel no more than is known where managers know no kernels", async () => {
+    await open({ canvas: "" });
+    vi.spyOn(model, "widget_manager", "get").mockReturnValue({ get_model: async () => null } as never);
+    host.request([20, 5]);
+    vi.advanceTimersByTime(PATIENCE + 10 * TIMEOUT);
+    const text = "busy: waiting for the kernel; if it is gone, run the cell again";
+    expect(host.activity).toMatchObject({ state: "busy", text });
+    expect(model.sent.length).toBe(1);
   });
 
   it("sends no callbacks along where managers know no kernels: marimo would call them", async () => {

@@ -9,7 +9,7 @@
 
 import type { AnyModel } from "@anywidget/types";
 import { cellsIn, fieldOf, middleOf, sameCell } from "../geometry.js";
-import { findCanvas, hasLostKernel, isKernelIdle, whenIdle } from "../jupyter.js";
+import { findCanvas, hasLostKernel, isKernelIdle, knowsKernel, whenIdle } from "../jupyter.js";
 import {
   type Action,
   type Addressed,
@@ -48,6 +48,9 @@ const PAINTED = [
   "controls",
   "palette",
 ] as const;
+
+/** Milliseconds after which a canvas that has not come is done without: VS Code looks for its script for a minute. */
+export const LATE = 5_000;
 
 /** Milliseconds between two counts of the maps that have come. */
 const COUNT = 250;
@@ -116,7 +119,7 @@ export class KernelHost implements Host {
   }
 
   get scene(): Scene | null {
-    return this.#model.get("scene");
+    return this.#painter ? null : this.#model.get("scene"); // asked for by another page, or before the canvas came
   }
 
   get selected(): Cell | null {
@@ -150,7 +153,10 @@ export class KernelHost implements Host {
     const error = this.#failure ?? this.#model.get("error");
     if (error || this.#model.get("state") === "error") return { state: "error", text: status, error };
     if (phase === "lost") return { state: "error", text: "no answer came: click again", error: null };
-    if (phase === "waiting") return { state: "busy", text: "busy: waiting for the running cell", error: null };
+    if (phase === "waiting") {
+      const what = knowsKernel(this.#model) ? "running cell" : "kernel; if it is gone, run the cell again";
+      return { state: "busy", text: `busy: waiting for the ${what}`, error: null };
+    }
     if (phase === "working") return { state: "busy", text: "busy: computing", error: null };
     const busy = phase === "sent" || this.#model.get("state") === "busy";
     return { state: busy ? "busy" : "ready", text: status, error: null };
@@ -437,15 +443,21 @@ export class KernelHost implements Host {
   /** Finds the layer of the MultiCanvas to paint into; without one, each view paints for itself. */
   async #findLayer(): Promise<void> {
     const id = this.#model.get("canvas");
+    const inTime = timer(LATE, () => this.#doWithout());
     const canvas = await findCanvas(this.#model);
+    inTime();
     if (this.#life.signal.aborted || id !== this.#model.get("canvas")) return;
     this.#painter?.close();
     this.#painter = layerPainter(canvas, this.#model.get("heat_layer"), () => void this.#repaint());
-    if (!this.#painter && this.#elements.size > 0 && !this.#bare) {
-      this.#bare = true;
-      this.act("scene");
-    }
+    if (!this.#painter) this.#doWithout();
     await this.#repaint();
+  }
+
+  /** Asks for the photograph and all marks, once somebody would see them. */
+  #doWithout(): void {
+    if (this.#bare || this.#elements.size === 0) return;
+    this.#bare = true;
+    this.act("scene");
   }
 
   async #repaint(what?: "heat"): Promise<void> {

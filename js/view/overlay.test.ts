@@ -300,6 +300,16 @@ describe("what is shown", () => {
     expect(find(".rfwidget-scene path").getAttribute("d")).toMatch(/^M49 30a1 1/);
   });
 
+  it("has the photograph only while no canvas has it", () => {
+    const scene = { photo: "data:image/png,a", pixels: "data:image/png,b" };
+    Object.assign(host, { scene });
+    host.changed();
+    expect(find(".rfwidget-photo").getAttribute("src")).toBe(scene.photo);
+    Object.assign(host, { scene: null });
+    host.changed();
+    expect(element.querySelector(".rfwidget-photo")).toBeNull();
+  });
+
   it("of an unbounded field reaches beyond the stage", () => {
     host.state.field = { x: { cells: 1, pixels: 5, edges: null }, y: { cells: 1, pixels: 5, edges: [[-5, 28]] } };
     host.selected = [20, 5];

@@ -342,6 +342,7 @@ class View {
     const isOn = (part: string) => controls?.[`show_${part}` as "show_dots"] ?? true;
     this.#scene.draw(this.#host.get("marks"), stageOf(this.#host), stage, isOn);
     this.#drawings.drawScene?.(this.#scene.element);
+    if (!scene) this.#drawings.photo.element.remove();
     if (!scene) return;
     const { photo } = this.#drawings;
     if (!photo.element.parentNode) this.#sheet.prepend(photo.element);

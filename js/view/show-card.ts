@@ -24,6 +24,8 @@ const SCALES: readonly (readonly [value: string, words: string])[] = [
 /** As `AUTOMATIC` in rfwidget/widget/controls.py. */
 const AUTOMATIC = "automatic";
 
+const GRADIENT = "gradient map";
+
 const NO_LAYER = "no other layer";
 
 export class ShowCard {
@@ -41,6 +43,8 @@ export class ShowCard {
     { "aria-label": "Scale" },
     SCALES.map(([value, words]) => option(words, value)),
   );
+  readonly #map = html("select", "", { "aria-label": "Map" });
+  readonly #mapName = new Text();
   readonly #colours = html("select", "", { "aria-label": "Colours" });
   readonly #compare = html("select", "rfwidget-compare", { "aria-label": "Compare" });
   readonly #bands = html("input", "", { type: "text", size: 8, "aria-label": "Bands" });
@@ -60,6 +64,7 @@ export class ShowCard {
     this.#opacity.addEventListener("input", () => host.set("heat_opacity", Number(this.#opacity.value)), { signal });
     on(this.#sign, () => host.set("signed", this.#sign.value === "signed"));
     on(this.#scale, () => host.set("heat_scale", this.#scale.value));
+    on(this.#map, () => host.set("heat_map", this.#map.value));
     on(this.#colours, () => host.set("colormap", this.#colours.value));
     on(this.#compare, () => host.set("compare_layer", this.#compare.selectedIndex ? this.#compare.value : null));
     on(this.#bands, () => host.set("bands", this.#bands.value));
@@ -73,7 +78,8 @@ export class ShowCard {
       this.#chips.map(([, button]) => button),
     );
     this.#styleRow = html("div", "rfwidget-line-of", {}, [
-      new Text("gradient map"),
+      this.#mapName,
+      this.#map,
       this.#opacity,
       this.#sign,
       this.#scale,
@@ -108,6 +114,10 @@ export class ShowCard {
     if (document.activeElement !== this.#opacity && this.#opacity.value !== opacity) this.#opacity.value = opacity;
     this.#sign.value = controls.signed ? "signed" : "magnitude";
     this.#scale.value = controls.heat_scale;
+    const maps = controls.heat_maps;
+    this.#map.hidden = maps.length < 2;
+    this.#mapName.data = this.#map.hidden ? GRADIENT : "";
+    choices(this.#map, maps, controls.heat_map, (name) => (name === "gradient" ? GRADIENT : name));
     choices(this.#colours, controls.colormaps, controls.colormap, (name) =>
       name === AUTOMATIC ? "auto colours" : name,
     );

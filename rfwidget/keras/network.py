@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._measure.forward import coupled_words, partial_words
-from rfwidget._measure.memory import Footprint, article, share
+from rfwidget._measure.memory import Footprint, article, check_memory, share
 from rfwidget._measure.patches import Patches
 from rfwidget._measure.spans import Carried
 from rfwidget._measure.stretch import Stretch
@@ -29,7 +29,7 @@ from rfwidget.keras.domains import OpaqueError
 from rfwidget.keras.linear import LinearModel
 from rfwidget.keras.looks import LayersFields, ModelLooks
 from rfwidget.keras.weighted import WeightedNetwork
-from rfwidget.network import LayerField, Network, Patch
+from rfwidget.network import Attended, LayerField, Network, Patch
 from rfwidget.ranks import measured
 from rfwidget.types import GridPoint, GridShape, Rect, Size
 
@@ -288,6 +288,15 @@ class KerasNetwork(Network):
             return self.patches.values(image, pixels)
         self._footprint.check_forward(self.output_layer)
         return self._compiled.feature_map(image)
+
+    def attended(self, image: npt.NDArray[Any]) -> Attended:
+        """Seen in one run of the model as it is."""
+
+        def check(weights: int) -> None:
+            advice = "ask for a smaller input_shape, or for an earlier layer"
+            check_memory(f"The attentions up to {self.output_layer!r}", 4.0 * weights, advice)
+
+        return self._weighted.attended(np.asarray(image, np.float32), check)
 
     @property
     def _window(self) -> Window | None:

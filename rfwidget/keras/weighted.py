@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
+from rfwidget._measure import tokens
+from rfwidget.keras.attending import Attending, Standing
 from rfwidget.keras.interpreter import SEPARATOR, Interpreter, call_as_keras_does, for_inference, intercepted
 from rfwidget.keras.looks import Inputs
+from rfwidget.network import Attended
 
 _LARGE = 1 << 25
 _LOOKED_AT = 1 << 16
@@ -71,6 +75,29 @@ class WeightedNetwork:
         parts = [self._at_once(ops.tile(images[k : k + 1], times), weights)[:1] for k in range(images.shape[0])]
         return parts[0] if len(parts) == 1 else ops.concatenate(parts)
 
+    def attended(self, image: npt.NDArray[Any], check: Callable[[int], None]) -> Attended:
+        """The attentions on the way to the layer, for one image ``(*lengths, c)``.
+
+        Args:
+            image: the image.
+            check: called with how many numbers all weights together have; what it raises ends the run.
+        """
+        if self._inputs.batch not in (None, 1):
+            nowhere = np.full((*self._inputs.lengths, len(self._inputs.lengths)), np.nan, np.float32)
+            return Attended(nowhere, unseen=f"the model takes {self._inputs.batch} images at once")
+        images = self._inputs.to_model(ops.convert_to_tensor(image[None]))
+        feeds = self._feeds(images, image.shape[:-1])
+        axes = self._inputs.places(len(images.shape)) or ()
+        feeds[self._inputs.image] = Standing(images, tokens.image(tuple(images.shape), axes))
+        run = Attending(self._target, self._call, check)
+        with keras.StatelessScope(self._replaced_weights()):
+            output = keras.tree.flatten(run.run(self._model, feeds))[self._output]
+        places = output.places if isinstance(output, Standing) else None
+        axes = self._inputs.places(len(output.shape)) or ()
+        grid = [output.shape[axis] for axis in axes]
+        unseen = f"tokens are not followed through {', '.join(dict.fromkeys(run.lost))}" if run.lost else ""
+        return Attended(tokens.cells(places, axes, grid), tuple(run.attentions), unseen)
+
     def mark(self) -> int:
         """A checksum of the model's weights; of very large models, of some values of each weight."""
         weights = [] if self._init_weights else self._model.weights
@@ -85,12 +112,7 @@ class WeightedNetwork:
         return mark
 
     def _at_once(self, images: Any, weights: Sequence[Any] | None) -> Any:
-        lengths = tuple(images.shape[1:-1])
-        feeds = [
-            images if i == self._inputs.image else ops.ones((images.shape[0], *self._inputs.like(i, lengths)))
-            for i in range(len(self._inputs.shapes))
-        ]
-        feeds = [self._inputs.to_model(feed) for feed in feeds]
+        feeds = self._feeds(self._inputs.to_model(images), tuple(images.shape[1:-1]))
         given = self._replaced_weights() if weights is None else list(zip(self._model.weights, weights, strict=True))
         with keras.StatelessScope(given):
             interpreter = Interpreter(
@@ -98,6 +120,11 @@ class WeightedNetwork:
             )
             leaves = keras.tree.flatten(interpreter.run(self._model, feeds))
             return self._inputs.from_model(leaves[self._output])
+
+    def _feeds(self, images: Any, lengths: Sequence[int]) -> list[Any]:
+        """All inputs of the model, in its own layout; those that are no images are ones."""
+        ones = [ops.ones((images.shape[0], *self._inputs.like(i, lengths))) for i in range(len(self._inputs.shapes))]
+        return [images if i == self._inputs.image else self._inputs.to_model(one) for i, one in enumerate(ones)]
 
     def _as_it_is(
         self, interpreter: Interpreter, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]

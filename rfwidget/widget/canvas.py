@@ -19,6 +19,7 @@ from ipycanvas.canvas import COMMANDS, _CanvasManager
 from PIL import Image
 
 from rfwidget.types import Size
+from rfwidget.widget.notebook import hear_every_shell
 from rfwidget.widget.scene import (
     DOT_COLOUR,
     DOT_RADIUS,
@@ -79,6 +80,7 @@ class SceneCanvas:
         # The page asks for a redraw in a message handler, which can run beside a cell that draws.
         self._lock = threading.Lock()
         # Only the top layer hears that a page has loaded.
+        hear_every_shell(self.widget[MARKS])
         self.widget[MARKS].on_client_ready(self.redraw)
 
     def show(self, scene: Scene) -> None:

@@ -15,7 +15,7 @@ AUTOMATIC = "automatic"
 
 
 def controls_to_json(
-    widget: Any, *, image: str, images: Sequence[str], channels: int, dots_every: int, bands: int
+    widget: Any, *, image: str, images: Sequence[str], channels: int, dots_every: int, bands: int, maps: Sequence[str]
 ) -> dict[str, Any]:
     """As `Controls` in js/protocol.ts.
 
@@ -26,6 +26,7 @@ def controls_to_json(
         channels: of the layer's output.
         dots_every: how many cells apart the drawn centres are.
         bands: channels of the image.
+        maps: what heat maps can show of the layer.
     """
     colormap = widget.colormap or default_colormap(widget.signed)
     return {
@@ -39,6 +40,8 @@ def controls_to_json(
         "map_colours": colour_stops(MAP_COLOURS),
         "signed": widget.signed,
         "heat_scale": widget.heat_scale,
+        "heat_map": widget.heat_map,
+        "heat_maps": _with(maps, widget.heat_map),
         "spotlight": widget.spotlight,
         "live": widget.live,
         "show_dots": widget.show_dots,

@@ -33,7 +33,7 @@ from rfwidget.widget.photograph import ShownImage, SignalImage, VolumeImage, sam
 from rfwidget.widget.resident import Plan, Residents, plan
 from rfwidget.widget.scene import contours_to_json
 from rfwidget.widget.sections import cut_levels, cut_through, layer_of_cells
-from rfwidget.widget.view import View
+from rfwidget.widget.view import View, heat_patches
 from rfwidget.widget.worker import Cancelled, Check, IdleTasks, MainThread, Urgency, Worker
 
 Preprocess = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
@@ -64,13 +64,13 @@ class Answer(NamedTuple):
 
 
 def answer(rf: ReceptiveField, view: View, cell: GridPoint) -> Answer:
-    """Backpropagate from a cell."""
-    patch = rf.gradient_patch(cell, view.image, view.channel)
+    """Backpropagate from a cell, or follow its attention."""
+    (patch,) = heat_patches(rf, view, [cell])
     return Answer(view, cell, view.field.rect(cell), patch, levels_shown(view, cell, patch))
 
 
 def levels_shown(view: View, cell: GridPoint, patch: Patch) -> Levels:
-    """The gradient map of a cell as bytes; of a volume, as the sections through the cell show it."""
+    """The heat map of a cell as bytes; of a volume, as the sections through the cell show it."""
     if view.axes != 3:
         return levels_of(patch, mass=True)
     size = view.input_shape.size
@@ -78,9 +78,9 @@ def levels_shown(view: View, cell: GridPoint, patch: Patch) -> Levels:
 
 
 def full_gradient(answered: Answer) -> npt.NDArray[np.float32]:
-    """The gradient map over the whole image, ``(h, w, c)``, or the whole volume."""
+    """The map over the whole image, ``(h, w, c)``, or the whole volume."""
     patch, shape = answered.patch, answered.view.input_shape
-    full = np.zeros((*shape.lengths, shape.c), np.float32)
+    full = np.zeros((*shape.lengths, patch.values.shape[-1]), np.float32)
     starts = zip(reversed(patch.start), patch.values.shape[:-1], strict=True)
     full[tuple(slice(start, start + length) for start, length in starts)] = patch.values
     return full
@@ -96,6 +96,7 @@ class ViewRequest(NamedTuple):
         image: what is looked at.
         channel: of the output whose gradient maps are shown; None: the mean of all.
         bands: of an image of many bands those that are shown as red, green and blue; None: the first three.
+        heat: what heat maps show, one of `rfwidget.widget.view.HEAT_MAPS`.
     """
 
     revision: int
@@ -104,6 +105,7 @@ class ViewRequest(NamedTuple):
     image: ShownImage
     channel: int | None
     bands: tuple[int, int, int] | None = None
+    heat: str = "gradient"
 
 
 class Features(NamedTuple):
@@ -137,6 +139,9 @@ class Listener(Protocol):
 
     def on_contours(self, view: View, contours: dict[str, Any]) -> None:
         """The effective receptive field of a view's layer has been outlined."""
+
+    def on_attentions(self, view: View, there: bool) -> None:
+        """Whether there is attention on the way to a view's layer."""
 
     def on_channels(self, view: View, channels: list[int], sheet: npt.NDArray[np.uint8]) -> None:
         """Pictures of the strongest channels, RGBA below each other."""
@@ -428,6 +433,7 @@ class Engine:
             photo=shown.photo,
             said=f"{shown.said}; {values_in_words(model_input, prepared=prepared)}",
             axes=1 if signal else 3 if volume else 2,
+            heat=request.heat,
         )
 
 
@@ -473,6 +479,10 @@ class BackgroundTasks:
         """Outline the effective receptive field of a view's layer, as `Engine.contours`."""
         self._tasks.want("effective", partial(self._outline, view))
 
+    def attentions(self, view: View) -> None:
+        """See whether there is attention on the way to a view's layer."""
+        self._tasks.want("attention", partial(self._attentions, view))
+
     def drop_outline(self) -> None:
         """Give up outlining."""
         self._tasks.forget("effective")
@@ -487,6 +497,14 @@ class BackgroundTasks:
         with self._telling("effective receptive field", check) as report:
             contours = self._contours(self._rf, view, report)
             self._main.post(partial(self._listener.on_contours, view, contours))
+
+    def _attentions(self, view: View, check: Check) -> None:
+        check()
+        try:
+            there = bool(self._rf.attentions)
+        except ReceptiveFieldError:
+            there = False
+        self._main.post(partial(self._listener.on_attentions, view, there))
 
     @contextmanager
     def _telling(self, title: str, check: Check) -> Iterator[Callable[[float, str], None]]:

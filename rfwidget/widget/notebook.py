@@ -1,4 +1,4 @@
-"""Whether a cell of the notebook runs: work that nobody waits for keeps out of its way."""
+"""The kernel around the widget: whether a cell runs, and which of its shells hears what a page says."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from IPython import get_ipython
+from ipywidgets import Widget
 
 
 class _Cells:
@@ -67,3 +68,18 @@ def _inside_a_cell() -> bool:
 
 
 _CELLS = _Cells()
+
+
+def hear_every_shell(widget: Widget) -> None:
+    """Have a widget's messages handled in the sub-shell that the page names, whatever the widget said before.
+
+    ipykernel 7.4 takes them to the sub-shell that heard the message before the widget's own last one, also where that
+    has been closed together with the connection it was opened for: from then on no message arrives.
+    """
+    comm = widget.comm
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = _named_by_the_page
+
+
+def _named_by_the_page(_data: Any, named: Any) -> Any:
+    return named

@@ -18,6 +18,7 @@ import traitlets as t
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Rect
 from rfwidget.widget.heat import Colouring, Edges, Levels, bar_ticks, palette
+from rfwidget.widget.notebook import hear_every_shell
 from rfwidget.widget.scene import rect_to_json
 from rfwidget.widget.words import words_to_json
 
@@ -131,7 +132,18 @@ PageMessage = Request | Query | Choice | Setting | Upload | Action | Magnified |
 """What a page can say."""
 
 SETTABLE = (
-    *("image", "channel", "colormap", "signed", "heat_scale", "heat_opacity", "spotlight", "show_heat", "show_dots"),
+    *(
+        "image",
+        "channel",
+        "colormap",
+        "signed",
+        "heat_scale",
+        "heat_map",
+        "heat_opacity",
+        "spotlight",
+        "show_heat",
+        "show_dots",
+    ),
     *("show_first", "show_central", "show_last", "show_naive", "show_erf", "show_pixels", "asking", "compare_layer"),
     *("bands", "live"),
 )
@@ -234,6 +246,7 @@ class Overlay(anywidget.AnyWidget):
         self._css = read_built("overlay.css")
         self._handlers: dict[type, Callable[[Any], None]] = {}
         super().__init__(**traits)
+        hear_every_shell(self)
         self.on_msg(self._receive)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:

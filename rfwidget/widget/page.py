@@ -185,7 +185,12 @@ def _build(
         "query": exhibit.query,
         "asking": exhibit.asking,
         "height": exhibit.height,
-        "controls": {**exhibit.controls_of(exhibit.view), "actions": False},
+        "controls": {
+            **exhibit.controls_of(exhibit.view),
+            "actions": False,
+            "heat_map": "gradient",
+            "heat_maps": ["gradient"],  # there is no kernel to run others
+        },
         "input": exhibit.view.said,
         "words": words_to_json(exhibit.view.axes),
         **pictures_of(exhibit.view),
@@ -371,15 +376,18 @@ def _layer(
     spent, most = 0, math.inf if share is None else share * budget.left
     patches = rf.gradient_patches(points, view.image, view.channel)
     waiting = zip(points, patches, strict=True)
-    while some := list(islice(waiting, _TOGETHER)):
-        sheet = _sheet([(point, levels_shown(view, point, patch)) for point, patch in some])
-        size, done = len(json.dumps(sheet)), len(sheets) * _TOGETHER + len(some)
-        if spent + size > most and sheets:
+    done = 0
+    while some := [(point, levels_shown(view, point, patch)) for point, patch in islice(waiting, _TOGETHER)]:
+        sheet = _sheet_within(some, most - spent, least=0 if sheets else 1)
+        if sheet is None:
             break
+        size, done = len(json.dumps(sheet)), done + len(sheet["maps"])
         budget.spend(size, f"gradient map {done} of {len(points)} of layer {view.layer!r}")
         spent += size
         sheets.append(sheet)
         progress(done / len(points), f"gradient map {done} of {len(points)} of {view.layer}")
+        if len(sheet["maps"]) < len(some):
+            break
     progress(1.0, f"gradient maps of {view.layer}")
     points = [GridPoint(*map_["cell"]) for sheet in sheets for map_ in sheet["maps"]]
     first = selected if selected in points else min(points, key=_distance_from(nearest_cell(view, None)))
@@ -396,6 +404,17 @@ def _contours(
     contours = exhibit.contours_of(rf, view, lambda fraction, words: progress(fraction, f"{title}: {words}"))
     budget.spend(len(json.dumps(contours)), f"the {title}")
     return contours
+
+
+def _sheet_within(maps: list[tuple[GridPoint, Levels]], room: float, least: int) -> dict[str, Any] | None:
+    """A sheet of the first of some maps: as many as have room, and at least so many; None for none."""
+    while maps:
+        sheet = _sheet(maps)
+        size = len(json.dumps(sheet))
+        if size <= room or len(maps) <= least:
+            return sheet
+        maps = maps[: max(least, min(len(maps) - 1, int(len(maps) * room / size)))]
+    return None
 
 
 def _sheet(maps: list[tuple[GridPoint, Levels]]) -> dict[str, Any]:

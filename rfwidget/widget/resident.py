@@ -16,12 +16,11 @@ from typing import NamedTuple
 import numpy as np
 
 from rfwidget.estimator import ReceptiveField
-from rfwidget.network import Patch
 from rfwidget.types import GridPoint, Size
 from rfwidget.widget.heat import Levels, levels_of
 from rfwidget.widget.notebook import cell_runs
 from rfwidget.widget.overlay import Hint
-from rfwidget.widget.view import View
+from rfwidget.widget.view import View, heat_patches
 from rfwidget.widget.worker import Cancelled, Check
 
 LEASE = 3.0
@@ -260,9 +259,7 @@ class Residents:
         """The maps of some cells, and note that they are sent."""
         missing = [cell for cell in cells if cell not in self._maps]
         begin = time.perf_counter()
-        patches: list[Patch] = list(
-            self._rf.gradient_patches(missing, view.image, view.channel, at_once=len(missing)) if missing else ()
-        )
+        patches = heat_patches(self._rf, view, missing)
         made = {cell: levels_of(patch, step=self._plan.step) for cell, patch in zip(missing, patches, strict=True)}
         if missing:
             self._pace(view, (time.perf_counter() - begin) / len(missing))

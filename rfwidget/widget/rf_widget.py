@@ -90,7 +90,7 @@ from rfwidget.widget.scene import (
 from rfwidget.widget.section_scene import build_section_scene, plan_sections, section_marks_over
 from rfwidget.widget.sections import layer_of_cells, spots_of, volume_to_json
 from rfwidget.widget.sheet import Sheet, paint_sheet
-from rfwidget.widget.view import View, centre_of, nearest_cell
+from rfwidget.widget.view import HEAT_MAPS, View, centre_of, nearest_cell
 from rfwidget.widget.words import TERMS, words_to_json
 from rfwidget.widget.worker import Check, Lull, MainThread
 
@@ -209,6 +209,7 @@ class RFWidget(VBox):  # type: ignore[misc]
     spotlight = _Flag(True, help="Dim the image around the selected cell's field.")
     heat_opacity = _Fraction(0.8, help="Opacity of the gradient map, 0..1.")
     heat_scale = _Checked("sqrt", help="How magnitudes are told apart: linear, sqrt, log, or percentile of the mass.")
+    heat_map = _Checked("gradient", help="What heat maps show: gradient, attention of the last layer, or rollout.")
     colormap = _Checked(None, help="Name of a matplotlib colour map; None: magma, and coolwarm for signs.")
     signed = _Flag(False, help="Show the sign of the gradient; otherwise its magnitude.")
     bands = _Checked(None, help="Three channels (r, g, b) of an image of many that are shown; None: the first three.")
@@ -223,7 +224,17 @@ class RFWidget(VBox):  # type: ignore[misc]
     _PICTURE_TRAITS = (
         *("selected", "channel", "show_heat", "show_dots", "show_rectangles", "show_naive"),
         *("heat_opacity", "colormap", "signed", "query", "asking", "show_erf", "compare_layer"),
-        *("show_first", "show_central", "show_last", "show_pixels", "spotlight", "heat_scale", "bands", "height"),
+        *(
+            "show_first",
+            "show_central",
+            "show_last",
+            "show_pixels",
+            "spotlight",
+            "heat_scale",
+            "heat_map",
+            "bands",
+            "height",
+        ),
         *("live", "live_budget"),
     )
     """The traits that make the picture, beside the layer and the image."""
@@ -260,6 +271,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._answer: Answer | None = None
         self._survey: Survey | None = None
         self._features: Features | None = None
+        self._attends = False
         self._scene_key: Any = None
         self._follow_only = False
         self._zoomed = False
@@ -297,7 +309,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         self.observe(self._on_layer, "output_layer")
         self.observe(self._on_image, "image")
         self.observe(self._on_selected, "selected")
-        self.observe(lambda _: self._request_view(), ["channel", "bands"])
+        self.observe(lambda _: self._request_view(), ["channel", "bands", "heat_map"])
         self.observe(self._on_colouring, ["colormap", "signed", "heat_scale"])
         self.observe(
             self._on_scene,
@@ -339,7 +351,7 @@ class RFWidget(VBox):  # type: ignore[misc]
     @property
     def gradient(self) -> npt.NDArray[np.float32] | None:
         """Gradient map of the selected cell, ``(height, width, channels)``, of a sequence ``(length, channels)``; None
-        if there is none yet.
+        if there is none yet. With another ``heat_map`` it is that, with one channel.
         """
         self._main.drain()
         answered = self._shown_answer
@@ -612,6 +624,16 @@ class RFWidget(VBox):  # type: ignore[misc]
             )
         return value
 
+    @traitlets.validate("heat_map")
+    def _check_heat_map(self, proposal: dict[str, Any]) -> str:
+        value = proposal["value"]
+        if not isinstance(value, str) or value not in HEAT_MAPS:
+            raise ReceptiveFieldError(
+                f"heat_map is {_validation.brief(value)}{suggest(str(value), HEAT_MAPS)}: expected one of"
+                f" {', '.join(HEAT_MAPS)}"
+            )
+        return value
+
     @traitlets.validate("bands")
     def _check_bands(self, proposal: dict[str, Any]) -> tuple[int, ...] | None:
         value = proposal["value"]
@@ -860,7 +882,9 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._revision += 1
         self._overlay.set(state="busy", status="preparing", progress=0.0, error=None)
         image = self._source[1]
-        self._engine.show(ViewRequest(self._revision, self.output_layer, self._shape, image, self.channel, self.bands))
+        self._engine.show(
+            ViewRequest(self._revision, self.output_layer, self._shape, image, self.channel, self.bands, self.heat_map)
+        )
 
     def _follow(self, **traits: Any) -> None:
         """Set public traits to what is shown already, so that nothing is asked for again.
@@ -885,6 +909,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             self._survey = None
             self._overlay.set(layers=[])
             self._engine.background.survey(view)
+        self._engine.background.attentions(view)
         self._overlay.set(contours=None)
         if self.show_erf:
             self._engine.background.outline(view)
@@ -971,6 +996,12 @@ class RFWidget(VBox):  # type: ignore[misc]
             self._overlay.set(contours=contours)
             self._saved_output.renew()
 
+    def on_attentions(self, view: View, there: bool) -> None:
+        """Offer maps of attention, unless something else is shown by now."""
+        if self._view is not None and view.revision == self._view.revision and there != self._attends:
+            self._attends = there
+            self._show_controls()
+
     def on_channels(self, view: View, channels: list[int], sheet: npt.NDArray[np.uint8]) -> None:
         """Show the sheet of channels, unless something else is shown by now."""
         if self._view is not None and view.revision == self._view.revision:
@@ -1035,7 +1066,15 @@ class RFWidget(VBox):  # type: ignore[misc]
         name = self.image if isinstance(self.image, str) else self._source[1].title
         images = sample_names(self._axes)
         bands = view.input_shape.c if view.axes == 2 else 1  # all channels of a signal are shown
-        told = controls_to_json(self, image=name, images=images, channels=view.channels, dots_every=every, bands=bands)
+        told = controls_to_json(
+            self,
+            image=name,
+            images=images,
+            channels=view.channels,
+            dots_every=every,
+            bands=bands,
+            maps=HEAT_MAPS if self._attends else HEAT_MAPS[:1],
+        )
         return {**told, "live": False} if view.axes == 3 else told
 
     def _scene(self) -> Scene:

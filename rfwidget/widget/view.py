@@ -10,8 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._measure.memory import MAX_SHOWN_CELLS
+from rfwidget.estimator import ReceptiveField
 from rfwidget.geometry import FieldGeometry
+from rfwidget.network import Patch
 from rfwidget.types import GridPoint, GridShape, Size
+
+HEAT_MAPS = ("gradient", "attention", "rollout")
+"""What a heat map shows of a cell: its gradient, what its token attends to in the last attention before the layer, and
+that rolled out over depth.
+"""
 
 
 class View(NamedTuple):
@@ -30,6 +37,7 @@ class View(NamedTuple):
         photo: the photograph that it was made of, uint8 RGB of any size; None: there is none.
         said: the image, and what goes into the model, in words.
         axes: of the model's input: 1 for a signal, which is an image of one row here, 3 for a volume.
+        heat: what heat maps show, one of `HEAT_MAPS`.
     """
 
     revision: int
@@ -44,6 +52,7 @@ class View(NamedTuple):
     photo: npt.NDArray[np.uint8] | None = None
     said: str = ""
     axes: int = 2
+    heat: str = "gradient"
 
     @property
     def sharpest(self) -> npt.NDArray[np.uint8]:
@@ -54,6 +63,14 @@ class View(NamedTuple):
     def few_cells(self) -> bool:
         """Whether the output can be shown as a picture of one pixel per cell."""
         return math.prod(self.grid) <= MAX_SHOWN_CELLS
+
+
+def heat_patches(rf: ReceptiveField, view: View, cells: Sequence[GridPoint]) -> list[Patch]:
+    """What is shown of some cells: gradients, or shares of attention on the pixels, as if of one channel."""
+    if view.heat == "gradient":
+        return list(rf.gradient_patches(cells, view.image, view.channel, at_once=len(cells))) if cells else []
+    map_of = rf.attention_at if view.heat == "attention" else rf.rollout_at
+    return [Patch(map_of(cell, view.image).on_image()[..., None], 0) for cell in cells]
 
 
 def nearest_cell(view: View, centre: Sequence[float] | None) -> GridPoint:

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 
-from rfwidget import RFWidget
+from rfwidget import RFWidget, TorchReceptiveField
 from rfwidget.widget.controls import AUTOMATIC
 from tests.box_filter import BoxReceptiveField
+from tests.torch.attention_by_hand import HEIGHT, WIDTH, Transformer
 from tests.widget.live_page import LivePage
 
 SHAPE = (40, 64, 3)
@@ -159,3 +161,25 @@ def test_a_sheet_shows_the_channels_the_strongest_first(widget: RFWidget, page: 
     widget.output_layer = "tall"
     assert widget.wait(60)
     assert page.state.thumbnails is None
+
+
+def test_maps_of_attention_are_offered_where_there_is_attention_and_shown(page: LivePage) -> None:
+    assert page.state.controls["heat_maps"] == ["gradient"]
+    rf = TorchReceptiveField(Transformer("fused", "multi-head"))
+    made = RFWidget(rf, input_shape=(3, HEIGHT, WIDTH), output_layer="grid")
+    assert made.wait(60, background=True)
+    other = LivePage(made)
+    assert other.state.controls["heat_maps"] == ["gradient", "attention", "rollout"]
+    image = made.view.image
+    gradient = made.gradient
+    assert_allclose(gradient, rf.gradient_at(made.selected, image), rtol=1e-3, atol=1e-6)
+    for name, map_of in (("attention", rf.attention_at), ("rollout", rf.rollout_at)):
+        other.tell(kind="set", name="heat_map", value=name)
+        made.selected = (1, 2)
+        assert made.wait(60, background=True)
+        assert made.error is None
+        assert_allclose(made.gradient[..., 0], map_of((1, 2), image).on_image(), rtol=1e-5)
+    made.heat_map = "gradient"
+    assert made.wait(60)
+    assert made.gradient.shape == (HEIGHT, WIDTH, 3)
+    made.close()

@@ -311,12 +311,13 @@ def test_all_cells_are_embedded_unless_somebody_says_how_many(widget: RFWidget, 
     assert {(x, y) for x in range(27, 34) for y in range(2, 9)} <= set(tall)  # around the central cell, (30, 5)
 
 
+@pytest.mark.parametrize("together", [4, 64])  # maps in a picture: many of them fit, or not even one
 def test_where_not_all_cells_fit_those_around_the_selected_one_are_embedded(
-    widget: RFWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    widget: RFWidget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: int
 ) -> None:
     widget.to_html(tmp_path / "page.html", cells=1)
     bare = (tmp_path / "page.html").stat().st_size
-    monkeypatch.setattr(page_module, "_TOGETHER", 4)
+    monkeypatch.setattr(page_module, "_TOGETHER", together)
     size = widget.to_html(tmp_path / "page.html", max_bytes=bare + 30_000)
     assert size <= bare + 30_000
     [layer] = data_of(tmp_path / "page.html")["shown"]
@@ -324,3 +325,12 @@ def test_where_not_all_cells_fit_those_around_the_selected_one_are_embedded(
     assert 4 <= len(cells) < 14 * 18
     x, y = widget.selected
     assert cells == sorted(cells, key=lambda cell: (cell[0] - x) ** 2 + (cell[1] - y) ** 2)
+
+
+def test_the_layers_behind_the_first_have_maps_in_what_room_is_left(widget: RFWidget, tmp_path: Path) -> None:
+    widget.to_html(tmp_path / "page.html", layers=["wide", "tall"], cells=1)
+    bare = (tmp_path / "page.html").stat().st_size
+    size = widget.to_html(tmp_path / "page.html", layers=["wide", "tall"], max_bytes=bare + 20_000)
+    assert bare + 10_000 < size <= bare + 20_000
+    held = [sum(len(sheet["maps"]) for sheet in layer["sheets"]) for layer in data_of(tmp_path / "page.html")["shown"]]
+    assert held[0] > held[1] > 1
