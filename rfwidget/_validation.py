@@ -129,6 +129,22 @@ def figure_size(value: Any) -> tuple[float, float]:
     return width, height
 
 
+def grid_lengths(value: Any) -> tuple[int, ...] | None:
+    """Cells of a grid in the order of arrays, ``(height, width)``; a `Size` says which is which itself."""
+    if value is None:
+        return None
+    if isinstance(value, Size):
+        value = tuple(reversed(value))
+    lengths = value if isinstance(value, (tuple, list)) else ()
+    if len(lengths) not in (2, 3) or not all(
+        isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in lengths
+    ):
+        raise ReceptiveFieldError(
+            f"grid is {brief(value)}: expected the cells of a grid of tokens, (height, width) or (depth, height, width)"
+        )
+    return tuple(int(n) for n in lengths)
+
+
 def check_axes(value: Any) -> None:
     """Something to draw into, or None."""
     if value is not None and not (hasattr(value, "imshow") and hasattr(value, "add_patch")):

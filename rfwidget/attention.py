@@ -107,7 +107,7 @@ def attention_map(
     Raises:
         ReceptiveFieldError: if there is no such attention, head or token, or its tokens lie on no grid.
     """
-    known = _some(attended)
+    known, token = _some(attended), _own_token(attended, token)
     name = next(reversed(known)) if layer is None else layer
     if name not in known:
         raise ReceptiveFieldError(
@@ -139,7 +139,7 @@ def rollout(attended: Attended, token: GridPoint | int, image: GridShape) -> Att
     Raises:
         ReceptiveFieldError: if there is no attention or no such token, or the keys of the last one are no queries.
     """
-    known = _some(attended)
+    known, token = _some(attended), _own_token(attended, token)
     last = known[next(reversed(known))]
     grid = _grid(_places(last.queries))
     count, prefix = math.prod(map(len, grid)), _prefix(last)
@@ -219,6 +219,11 @@ def _some(attended: Attended) -> dict[str, Attention]:
             "what cells of any layer use"
         )
     return known
+
+
+def _own_token(attended: Attended, token: GridPoint | int) -> GridPoint | int:
+    """Of a layer that is one token without a place, that one for its only cell."""
+    return token if isinstance(token, int) or attended.prefix is None else attended.prefix
 
 
 def _centre(attended: Attended, cell: GridPoint) -> Floats:

@@ -145,7 +145,9 @@ class ReceptiveField(ABC):
             input_layer: name of the image input; None: the model's first.
             output_layer: name of the layer, a path such as ``"backbone/block3_conv1"`` inside nested models; None: the
                 last layer with a grid of as many axes as the image, or what the model makes of it: an operation such as
-                ``x + y`` by its own name, code by the name of the model.
+                ``x + y`` by its own name, code by the name of the model. Of a layer that gives tokens it is those that
+                are the places of a grid; a number in brackets behind the name, ``"norm[0]"``, is one of the others (the
+                class token, say), see `extra_tokens`.
             ignore_global_context: measure the local path only, where global pooling, squeeze-and-excitation or
                 attention would make the receptive field unbounded.
             progress: called with the fraction done (0..1) and a few words.
@@ -390,6 +392,15 @@ class ReceptiveField(ABC):
     def layers(self) -> Mapping[str, Size]:
         """Grids of all layers that have one, by name, in the order of the network."""
         return self.network.layers
+
+    @property
+    def extra_tokens(self) -> tuple[str, ...]:
+        """Names of the tokens that the layer gives beside those of its grid, such as class tokens and registers.
+
+        ``compute(output_layer=name)`` takes each of them as a layer whose grid is one cell. They are no part of the
+        grid, of `layers` and of `survey`.
+        """
+        return self.network.extra_tokens
 
     @property
     def uniform(self) -> tuple[bool, ...]:

@@ -114,11 +114,13 @@ class Attended(NamedTuple):
     Attributes:
         cells: places of the layer's cells, ``(*grid, axes)``, as those of tokens; NaN where unknown.
         attentions: in the order in which they are computed.
+        prefix: number, among those without a place, of the one token that the layer is; None: it is a grid.
         unseen: why some attention may be missing, in words; empty: none is.
     """
 
     cells: npt.NDArray[np.float32]
     attentions: tuple[Attention, ...] = ()
+    prefix: int | None = None
     unseen: str = ""
 
 
@@ -131,6 +133,8 @@ class Network(ABC):
         input_shape: the image: ``n`` None, width, height, channels.
         output_shape: the grid of the layer at that image.
         layers: grids ``Size(w, h)`` of all layers that have one, by name, in the order of the network.
+        extra_tokens: names of the tokens that the layer gives beside those of its grid (a class token, registers), each
+            a layer whose grid is one cell.
         resizable: whether the network runs on images of other sizes.
         period: shift of the image, per axis, after which everything inside the network repeats: the least common
             multiple of all inner strides.
@@ -145,6 +149,7 @@ class Network(ABC):
     input_shape: GridShape
     output_shape: GridShape
     layers: Mapping[str, Size]
+    extra_tokens: tuple[str, ...] = ()
     resizable: bool = True
     period: Size
     reach: Size | None = None

@@ -504,7 +504,7 @@ def test_the_catalogue_holds_at_least_150_calls_of_everything_public() -> None:
     methods = {name for base in bases for name in vars(base) if not name.startswith("_")}
     takes_nothing = {
         *("network", "field", "rf_params", "input_layer", "output_layer", "input_shape", "output_shape", "channels"),
-        *("layers", "uniform", "default_input_shape", "release"),
+        *("layers", "extra_tokens", "uniform", "default_input_shape", "release"),
     }
     assert {name for name in methods - takes_nothing if name not in touched} == set()
     assert {name for name in RFWidget.class_own_traits() if f"widget.{name}" not in CATALOGUE} == set()

@@ -30,6 +30,7 @@ def test_there_is_a_notebook_for_each_use() -> None:
         "search-backbones",
         "trained-detector",
         "sequences",
+        "transformers",
     }
 
 

@@ -1,43 +1,68 @@
-"""An environment with Keras, JAX and PyTorch, and without TensorFlow: made once, and kept between runs of the tests."""
+"""An environment with Keras, JAX and PyTorch, and without TensorFlow: links to what is installed here."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
-import shutil
-import subprocess
-import sys
+import tempfile
 import tomllib
 import venv
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import Distribution, distribution, distributions
+from pathlib import Path, PurePath
+
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 
-_KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rfwidget-tests"
+_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # they go with the process
 
 
+@cache
 def python_without_tensorflow() -> Path:
-    """Its Python; other processes that want it wait until it is there. What it lacks is this package itself."""
-    wanted = _requirements()
-    key = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()[:16]
-    place = _KEPT / f"without-tensorflow-{key}"
-    _KEPT.mkdir(parents=True, exist_ok=True)
-    with (_KEPT / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (place / "complete").exists():
-            for old in _KEPT.glob("without-tensorflow-*"):  # of other requirements: it takes 1.7 GB
-                shutil.rmtree(old)
-            venv.create(place, with_pip=True)
-            install = [str(place / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([*install, *wanted], check=True)
-            (place / "complete").touch()
-    return place / "bin/python"
+    """Its Python. It holds what `pyproject.toml` asks for and what that needs in turn, but not this package itself."""
+    _FOLDERS.append(tempfile.TemporaryDirectory(prefix="without-tensorflow-"))
+    place = Path(_FOLDERS[-1].name)
+    venv.create(place, symlinks=True)
+    (packages,) = place.glob("lib/python3*/site-packages")
+    owners = Counter(top for one in distributions() for top in {path.parts[0] for path in _installed(one)})
+    for one in _with_what_they_need(_requirements()):
+        for path in _installed(one):
+            # A folder as a whole where nothing of others lies in it, such as of a namespace package.
+            part = PurePath(path.parts[0]) if owners[path.parts[0]] == 1 else path
+            link = packages / part
+            if not link.is_symlink():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(Path(str(one.locate_file(part))).absolute())
+    return place / "bin" / "python"
 
 
-def _requirements() -> list[str]:
+def _requirements() -> list[Requirement]:
     """What rfwidget with ``jax`` and ``torch`` needs, and the models of its tests: as `pyproject.toml` says."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras, test = project["project"]["optional-dependencies"], project["dependency-groups"]["test"]
-    wanted = [line for line in test if isinstance(line, str) and line.startswith(("torch==", "hypothesis"))]
-    return [*project["project"]["dependencies"], *extras["jax"], *wanted]
+    wanted = [line for line in test if isinstance(line, str) and line.startswith("hypothesis")]
+    lines = [*project["project"]["dependencies"], *extras["jax"], *extras["torch"], *wanted]
+    return [Requirement(line) for line in lines]
+
+
+def _with_what_they_need(wanted: list[Requirement]) -> Iterator[Distribution]:
+    known: set[str] = set()
+    waiting = list(wanted)
+    while waiting:
+        asked = waiting.pop()
+        new = {f"{asked.name}[{extra}]" for extra in ("", *asked.extras)} - known
+        if not new:
+            continue
+        known |= new
+        found = distribution(asked.name)
+        yield found
+        for line in found.requires or ():
+            needed = Requirement(line)
+            if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in ("", *asked.extras)):
+                waiting.append(needed)
+
+
+def _installed(one: Distribution) -> Iterator[PurePath]:
+    """Its files beside other packages; not its programs."""
+    return (path for path in one.files or () if path.parts[0] != ".." and "__pycache__" not in path.parts)

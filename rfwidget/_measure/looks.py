@@ -614,6 +614,7 @@ class _Axis:
         open_ = [n for n in wanted if n < common and not first.maps[n].nowhere and growth[n][-1]]
         found: dict[int, AxisField] = {}
         longer, times, complete = first, 1, reached
+        shorter = [(seen, looks.before(self._axis, first).lengths[self._axis]) for seen in base]
         while True:
             again, alike = [], dict[tuple[int, int], AxisField | None]()
             for number in open_:
@@ -625,6 +626,8 @@ class _Axis:
                     known = one_sided(line, cells, step) or unbounded(cells, step)
                 if known is None:
                     known = recurrent(line, cells, step, longer)
+                if known is None and self._spreads(line, longer.lengths[self._axis], *shorter[number]):
+                    known = unbounded(cells, step)
                 if known is not None:
                     asked = self._asked.maps[number].lines[self._axis]
                     known = anchored(known, asked, longer.lengths[self._axis] - self._length)
@@ -651,6 +654,7 @@ class _Axis:
             if any(cells[-1] != times * growth[n][-1] for n, cells in zip(growth, grown, strict=True) if n in told):
                 complete = False
                 break
+            shorter = [(seen, longer.lengths[self._axis]) for seen in longer.maps]
             longer, open_ = next_look, again
         return _Attempt(longer, period, found, complete)
 
@@ -663,6 +667,22 @@ class _Axis:
         middle, there = len(one.first) // 2, len(other.first) // 2
         grown = (other.end[there] - other.first[there]) - (one.end[middle] - one.first[middle])
         return bool(grown >= (longer.lengths[self._axis] - self._length) // 2)
+
+    def _spreads(self, line: Line, length: int, before: Seen, length_before: int) -> bool:
+        """Whether cells that no border touches see the more the longer the image is: what is added to its mirror image.
+
+        Where they see all on one side, a longer image may yet tell more.
+        """
+        if before.nowhere or not before.lines:
+            return False
+        own = before.lines[self._axis]
+        chosen, earlier = middle(line), middle(own)
+        if not chosen.size or not earlier.size:
+            return False
+        first, end = line.first[chosen], line.end[chosen]
+        grown = (end - first).max() - (own.end[earlier] - own.first[earlier]).max()
+        sided = (first == first[0]).all() or (end == end[0]).all()
+        return bool(not sided and grown >= (length - length_before) // 8 > 0)
 
 
 def _has_as_many_grids(before: Seen, after: Seen) -> bool:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,18 @@ NOWHERE = -(1 << 30)
 """Both ends of the span of an element that depends on no pixel."""
 
 
+class Roll(NamedTuple):
+    """Axes of places that a reshape has rolled up into one.
+
+    Attributes:
+        lengths: of the axes, in the order in which they were rolled up.
+        order: the image axes that they go along, as shows in what their elements depended on.
+    """
+
+    lengths: tuple[int, ...]
+    order: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Marks:
     """What is known of a whole tensor besides its planes.
@@ -46,6 +58,7 @@ class Marks:
         pairs: lengths of the last two axes of a product of two such tensors, as long as nothing has been summed with
             it: one element for every pair, such as the scores of an attention, which are no grid of places.
         stepwise: whether a recurrence along one axis may have let elements see further along others, step by step.
+        rolls: grids that were rolled up on the way here, one axis of tokens in place of all axes of places.
     """
 
     context: frozenset[int] = frozenset()
@@ -54,6 +67,7 @@ class Marks:
     derived: bool = False
     pairs: frozenset[tuple[int, int]] = frozenset()
     stepwise: bool = False
+    rolls: frozenset[Roll] = frozenset()
 
     def __or__(self, other: Marks) -> Marks:
         if self == other:
@@ -65,6 +79,7 @@ class Marks:
             self.derived or other.derived,
             self.pairs | other.pairs,
             self.stepwise or other.stepwise,
+            self.rolls | other.rolls,
         )
 
 
@@ -633,7 +648,51 @@ def reshape(x: Carried, shape: Sequence[int]) -> Carried:
                     parted = _thinned(parted, 1 + axis)
         return parted
 
-    return x.each(reshaped, shape)
+    rolls = frozenset(roll for old, new in groups if (roll := _rolled_up(x, old, new, shape)) is not None)
+    result = x.each(reshaped, shape)
+    return marked(result, Marks(rolls=rolls)) if rolls else result
+
+
+def _rolled_up(x: Carried, old: Sequence[int], new: Sequence[int], shape: Sequence[int]) -> Roll | None:
+    """The axes of places that a reshape makes one of; None: it does no such thing.
+
+    Args:
+        x: the tensor before.
+        old: axes of it that hold the same elements as
+        new: axes of the result.
+        shape: of the result.
+    """
+    axes = x.image_axes
+    old = [axis for axis in old if axis or x.shape[axis] > 1]  # a batch of one is no axis of places
+    if axes < 2 or len(old) < 2 or sum(shape[axis] > 1 for axis in new) != 1:
+        return None
+    along = [x.along(image_axis) for image_axis in range(axes)]
+    long = [axis for axis in old if x.shape[axis] > 1]
+    if len(long) < axes:
+        # A grid of one row, say: only if what its elements depend on shows that the others are the places of one.
+        if len(old) != axes or not all(any(axis in found for found in along) for axis in long):
+            return None
+        long = list(old)
+    runs: list[tuple[int | None, int]] = []
+    for axis in long:
+        found = [n for n in range(axes) if axis in along[n]]
+        if len(found) > 1:
+            return None
+        image_axis = found[0] if found else None
+        if runs and image_axis is not None and runs[-1][0] == image_axis:  # windows, and what is in them
+            runs[-1] = (image_axis, runs[-1][1] * x.shape[axis])
+        else:
+            runs.append((image_axis, x.shape[axis]))
+    if len(runs) != axes:
+        return None
+    told = [image_axis for image_axis, _ in runs]
+    if not any(image_axis is not None for image_axis in told):
+        return None  # it may be no grid at all: the heads of an attention and their channels, say
+    rest = [n for n in range(axes) if n not in told and not along[n]]
+    told = [rest.pop(0) if image_axis is None and rest else image_axis for image_axis in told]
+    if set(told) != set(range(axes)):
+        return None
+    return Roll(tuple(length for _, length in runs), tuple(n for n in told if n is not None))
 
 
 def _whole_shape(old: Sequence[int], new: Sequence[int]) -> tuple[int, ...]:

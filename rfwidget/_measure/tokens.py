@@ -211,6 +211,19 @@ def cells(places: Places | None, axes: Sequence[int], grid: Sequence[int]) -> np
     return _centres(own.transpose(0, *(1 + order)))
 
 
+def prefix_of(places: Places | None, number: int) -> int | None:
+    """Which of the tokens without a place one is; None: it has a place, or that is unknown.
+
+    Args:
+        places: of all tokens, ``(n, tokens, channels)``.
+        number: of the token.
+    """
+    if places is None:
+        return None
+    away = places.own[-1, 0, :, 0] == 0
+    return int(away[:number].sum()) if away[number] and not away.all() else None
+
+
 # -- planes ------------------------------------------------------------------------------------------------------------
 
 

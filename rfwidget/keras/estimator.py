@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import keras
 
 from rfwidget import _validation
+from rfwidget._measure.rolled import HOW_TO_SAY, check_said
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, in_words, suggest
 from rfwidget.estimator import ReceptiveField
@@ -38,6 +39,7 @@ class KerasReceptiveField(ReceptiveField):
         model: a function of one parameter ``input_shape`` that builds the model, or a built `keras.Model`. The model
             is never changed. The function is called again only for another shape.
         init_weights: let gradient maps use constant positive kernels and zero biases instead of the model's weights.
+        grid: cells ``(height, width)`` of layers that give tokens, where nothing else tells the shape of their grid.
 
     Raises:
         ReceptiveFieldError: if ``model`` is neither.
@@ -51,7 +53,12 @@ class KerasReceptiveField(ReceptiveField):
 
     _ranks = (1, 2, 3)
 
-    def __init__(self, model: keras.Model | Callable[[Any], keras.Model], init_weights: bool = False) -> None:
+    def __init__(
+        self,
+        model: keras.Model | Callable[[Any], keras.Model],
+        init_weights: bool = False,
+        grid: Sequence[int] | None = None,
+    ) -> None:
         if not isinstance(model, keras.Model) and _is_of_another_keras(model):
             raise ReceptiveFieldError(
                 f"model is a {type(model).__name__} of another Keras than the one that rfwidget uses, which runs on "
@@ -66,6 +73,7 @@ class KerasReceptiveField(ReceptiveField):
         super().__init__()
         self._model = model
         self._init_weights = _validation.flag("init_weights", init_weights)
+        self._grid_said = _validation.grid_lengths(grid)
         self._policy = keras.config.dtype_policy()
         self._built: _Built | None = None
         # Automatic names change from build to build; those of the first one stay valid, by position.
@@ -123,7 +131,9 @@ class KerasReceptiveField(ReceptiveField):
     def _looks(self, built: _Built, inputs: Inputs, *, local: bool) -> ModelLooks:
         """Looks at a model; made once."""
         if (inputs, local) not in built.looks:
-            built.looks[inputs, local] = ModelLooks(built.model, inputs, local=local)
+            looks = ModelLooks(built.model, inputs, local=local, said=self._grid_said)
+            check_said(self._grid_said, looks.token_grids, looks.no_grids)
+            built.looks[inputs, local] = looks
         return built.looks[inputs, local]
 
     def _names(self, looks: ModelLooks) -> tuple[list[str], list[str]]:
@@ -167,6 +177,7 @@ def _choose(model: Any, looks: ModelLooks, wanted: str | None, labels: Mapping[s
     axes = looks.axes
     if output is not None and len(output.shape) != axes + 2:
         problem = f"layer {wanted!r} gives {tuple(output.shape)}, which is no {RANKS[axes].grid.removeprefix('a ')}"
+        problem += f" ({HOW_TO_SAY})" if wanted in looks.no_grids else ""
     elif output is not None:
         problem = f"layer {wanted!r} gives no grid on this image, or does not depend on it"
     else:

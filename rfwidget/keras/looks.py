@@ -17,6 +17,7 @@ from keras import ops
 
 from rfwidget._measure import spans
 from rfwidget._measure.looks import Fields, Look, Seen, measure
+from rfwidget._measure.rolled import RANK, Tokens, find, is_candidate, named
 from rfwidget._measure.spans import Carried
 from rfwidget._measure.stretch import STEP, is_known, lengthened, shortened
 from rfwidget.errors import SizeRefusedError, in_words
@@ -105,6 +106,8 @@ class Entry(NamedTuple):
         is_layer: False for a bare operation, and for what a model's own code returns.
         offered: whether it counts as a layer: it is one; or the model returns it and it is not what the last layer
             gave; or there is no layer at all.
+        tokens: where the grid lies in a tensor of tokens; None: the map itself is a grid.
+        layer: path of the layer, where this is one of its tokens.
     """
 
     number: int
@@ -114,6 +117,22 @@ class Entry(NamedTuple):
     output: int
     is_layer: bool
     offered: bool
+    tokens: Tokens | None = None
+    layer: str = ""
+
+
+class _Found(NamedTuple):
+    """What one call gives in the first look.
+
+    Attributes:
+        entry: of a grid; what may be tokens has none yet.
+        tensor: what is given.
+        path: of the layer.
+    """
+
+    entry: Entry
+    tensor: Carried
+    path: str
 
 
 class LayersFields(NamedTuple):
@@ -159,24 +178,28 @@ class ModelLooks:
         model: the user's model, only read.
         inputs: how it is fed.
         local: leave out global context.
+        said: cells along each image axis of tokens of which nothing else tells the grid.
 
     Attributes:
-        entries: what has a grid, by path, in the order of the last calls.
+        entries: what has a grid, by path, in the order of the last calls; and tokens that stand beside a grid, as grids
+            of one cell.
         whole: path of what the model's own code returns, the name of the model; None: it has a graph, or no such grid.
         asked: the look at the size asked for.
+        no_grids: shapes of what layers give that may be tokens, but are not known to be the places of a grid, by path.
         symbols: symbolic outputs of the model's operations, by path.
     """
 
-    def __init__(self, model: Any, inputs: Inputs, *, local: bool) -> None:
+    def __init__(self, model: Any, inputs: Inputs, *, local: bool, said: tuple[int, ...] | None = None) -> None:
         self._model = model
         self._inputs = inputs
-        self._local = local
+        self._local, self._said = local, said
         self.symbols = symbolic_outputs(model)
         self.whole: str | None = None
         self._returned = set(outputs_of(model, None))
         self._fields: dict[tuple[str, ...], LayersFields] = {}
         self._failed: set[str] = set()  # paths of operations that do not run at some other size
         self.entries: dict[str, Entry] = {}
+        self.no_grids: dict[str, tuple[int, ...]] = {}
         self._whole: set[tuple[int, int]] = set()
         self._blur = True
         try:
@@ -261,6 +284,7 @@ class ModelLooks:
 
     def is_better_alone(self, path: str) -> bool:
         """Whether more may be known of a layer if no other is run: what failed at other sizes is none of its own."""
+        path = self.entries[path].layer or path
         return bool(self._failed) and not any(needs(self._model, path, failed) for failed in self._failed)
 
     def look(self, lengths: tuple[int, ...], target: str | None, tick: Tick) -> Look:
@@ -293,7 +317,8 @@ class ModelLooks:
         """
         outputs = self._run(None, self._inputs.lengths, target=path, touched=touched)
         found = [leaf for leaf in keras.tree.flatten(outputs) if isinstance(leaf, Carried)]
-        tensor = found[min(self.entries[path].output, len(found) - 1)]
+        entry = self.entries[path]
+        tensor = self._as_grid(found[min(entry.output, len(found) - 1)], entry)
         joined = spans.reduce(tensor, [self._inputs.channels(tensor.rank)], keepdims=True)
         joined = joined if joined.shape[0] == 1 else spans.take(joined, 0, np.array([0]))
         return self._inputs_last(joined)
@@ -302,8 +327,30 @@ class ModelLooks:
         rank = tensor.rank
         return spans.transpose(tensor, (0, *range(2, rank), 1)) if self._inputs.channels(rank) == 1 else tensor
 
+    def _as_grid(self, tensor: Carried, entry: Entry) -> Carried:
+        """What a layer gives as a map in the model's own layout; as it is, if its tokens are no grid here."""
+        grid = None if entry.tokens is None else entry.tokens.grid(tensor)
+        if entry.tokens is None or grid is None:
+            return tensor
+        unrolled = entry.tokens.unrolled(tensor, grid)
+        rank = unrolled.rank
+        return (
+            spans.transpose(unrolled, (0, rank - 1, *range(1, rank - 1))) if self._inputs.channels_first else unrolled
+        )
+
+    @property
+    def token_grids(self) -> dict[str, tuple[int, ...]]:
+        """Grids of the layers that give tokens, by path."""
+        return {p: entry.grid for p, entry in self.entries.items() if entry.tokens is not None and not entry.layer}
+
+    def beside(self, path: str) -> tuple[str, ...]:
+        """Paths of the tokens that stand beside the grid of a layer."""
+        return tuple(other for other, entry in self.entries.items() if entry.layer == path)
+
     def interpreted(self, target: str | None) -> str | None:
         """What a run to a layer must look for; None: it goes to the end of the model."""
+        if target in self.entries:
+            target = self.entries[target].layer or target
         return None if target == self.whole else target
 
     @property
@@ -332,7 +379,11 @@ class ModelLooks:
                 leaves = keras.tree.flatten(outputs)
                 is_meant = entry is not None and (path == self.whole or flow.calls(path) == entry.call)
                 meant = leaves[entry.output] if entry is not None and is_meant else None
-                recorder.made(path, outputs, meant)
+                if entry is None or entry.tokens is None or not isinstance(meant, Carried):
+                    recorder.made(path, outputs, meant)
+                    return
+                for part in (path, *self.beside(path)):
+                    recorder.made(part, outputs, self._as_grid(meant, self.entries[part]), path)
 
         flow = Flow(self._domain, made, None if recorder is None else recorder.before, Tracer())
         call = 1 if target is None else self.entries[target].call
@@ -341,12 +392,14 @@ class ModelLooks:
             made(None, self.whole, outputs)
         return outputs
 
-    def _feed(self, lengths: tuple[int, ...], touched: npt.NDArray[np.bool_] | None) -> list[Carried]:
+    def _feed(
+        self, lengths: tuple[int, ...], touched: npt.NDArray[np.bool_] | None, *, local: bool = False
+    ) -> list[Carried]:
         """All inputs of the model: the image, and others that depend on no pixel."""
         batch, first = self._inputs.batch or 1, self._inputs.channels_first
         feeds: list[Carried] = []
         shape = (batch, *lengths, self._inputs.shapes[self._inputs.image][-1])
-        image = spans.image(shape, range(1, len(shape) - 1), touched, local=self._local)
+        image = spans.image(shape, range(1, len(shape) - 1), touched, local=local or self._local)
         for position in range(len(self._inputs.shapes)):
             if position == self._inputs.image:
                 tensor = image
@@ -359,29 +412,26 @@ class ModelLooks:
 
     def _first_look(self) -> Look:
         look = Look(self._inputs.lengths)
-        entries: dict[str, Entry] = {}
+        found: dict[str, _Found] = {}
         recorder = _Recorder(look, self._inputs, lambda: None)
-        latest: Carried | None = None
         returned = _returned_places(self._model)
 
         def made(operation: Any, path: str, outputs: Any) -> None:
-            nonlocal latest
             is_layer = isinstance(operation, keras.Layer)
             # Operations in code get a new name at every call; those of a graph can be found again.
-            found = is_layer or path in self.symbols or path == self.whole
-            place, tensor = self._grid_among(outputs, returned.get(path)) if found else (0, None)
-            if tensor is not None and path in entries and not tensor.marks.derived:
+            lasting = is_layer or path in self.symbols or path == self.whole
+            place, tensor = self._grid_among(outputs, returned.get(path)) if lasting else (0, None)
+            if tensor is not None and path in found and not tensor.marks.derived:
                 tensor = None  # an earlier call is meant, which the image reaches
             recorder.made(path, outputs, tensor)
             if tensor is None:
                 return
             number = recorder.number(tensor)
-            entries.pop(path, None)  # of a layer called several times, the last call counts
-            offered = is_layer or (self._is_returned(path) and not _same(tensor, latest))
+            found.pop(path, None)  # of a layer called several times, the last call counts
             channels = tensor.shape[self._inputs.channels(tensor.rank)]
             grid = look.maps[number].grid or ()
-            entries[path] = Entry(number, grid, channels, max(flow.calls(path), 1), place, is_layer, offered)
-            latest = tensor if is_layer else latest
+            entry = Entry(number, grid, channels, max(flow.calls(path), 1), place, is_layer, offered=True)
+            found[path] = _Found(entry, tensor, path)
 
         flow = Flow(self._domain, made, recorder.before, Tracer())
         try:
@@ -389,22 +439,86 @@ class ModelLooks:
             if not is_graph(self._model) and str(self._model.name) not in look.made:
                 self.whole = str(self._model.name)
                 made(None, self.whole, outputs)
-                self.whole = self.whole if self.whole in entries else None
         except Exception as error:
             # What lies behind (a head for another size, say) need not run; the layers before it can be measured.
             look.failure = error
-        bare = not any(entry.is_layer for entry in entries.values())
-        self.entries = {path: entry._replace(offered=bare or entry.offered) for path, entry in entries.items()}
+        self.entries = self._entries(self._with_tokens(found))
+        self.whole = self.whole if self.whole in self.entries else None
+        if any(entry.tokens is not None for entry in self.entries.values()):
+            look = self.look(self._inputs.lengths, None, lambda: None)  # once more, with grids in place of tokens
+            self.entries = {
+                path: entry._replace(number=look.made[path])
+                for path, entry in self.entries.items()
+                if path in look.made
+            }
         return look
 
+    def _entries(self, found: Sequence[_Found]) -> dict[str, Entry]:
+        """What was found, and which of it counts as a layer."""
+        entries: dict[str, Entry] = {}
+        latest: Carried | None = None
+        for entry, tensor, path in found:
+            offered = entry.is_layer or (self._is_returned(path) and not _same(tensor, latest))
+            entries[path] = entry._replace(offered=offered)
+            latest = tensor if entry.is_layer else latest
+        bare = not any(entry.is_layer for entry in entries.values())
+        result = {}
+        for path, entry in entries.items():
+            for part, tokens in named(path, entry.tokens):
+                if part == path:
+                    result[path] = entry._replace(offered=bare or entry.offered)
+                elif tokens is not None:
+                    cell = (1,) * self.axes
+                    result[part] = entry._replace(grid=cell, tokens=tokens, layer=path, offered=False)
+        return result
+
+    def _with_tokens(self, found: dict[str, _Found]) -> list[_Found]:
+        """What has a grid; of tensors of tokens, those whose tokens are the places of one."""
+        some = {path for path, one in found.items() if one.tensor.rank == RANK and self.axes > 1}
+        if not some:
+            return list(found.values())
+        local = {} if self._local else self._local_tensors({path: found[path].entry for path in some})
+        result = []
+        for path, one in found.items():
+            if path not in some:
+                result.append(one)
+                continue
+            tokens = find(one.tensor, local.get(path), self._said)
+            grid = None if tokens is None else tokens.grid(one.tensor)
+            if tokens is not None and grid is not None:
+                channels = one.tensor.shape[tokens.channels]
+                result.append(one._replace(entry=one.entry._replace(grid=grid, channels=channels, tokens=tokens)))
+            else:
+                self.no_grids[path] = one.tensor.shape
+        return result
+
+    def _local_tensors(self, wanted: dict[str, Entry]) -> dict[str, Carried]:
+        """What some layers give on local paths alone."""
+        tensors: dict[str, Carried] = {}
+
+        def made(operation: Any, path: str, outputs: Any) -> None:  # noqa: ARG001 - the observer's signature
+            entry = wanted.get(path)
+            if entry is not None and (path == self.whole or flow.calls(path) in (0, entry.call)):
+                leaf = keras.tree.flatten(outputs)[entry.output]
+                if isinstance(leaf, Carried):
+                    tensors[path] = leaf
+
+        flow = Flow(self._domain, made, None, Tracer())
+        try:
+            outputs = flow.run(self._model, self._feed(self._inputs.lengths, None, local=True))
+            if self.whole is not None:
+                made(None, self.whole, outputs)
+        except Exception:  # as in the first look: what lies before it is known
+            return tensors
+        return tensors
+
     def _grid_among(self, outputs: Any, preferred: int | None) -> tuple[int, Carried | None]:
-        """The output that counts, of a layer with several: the one that the model returns, else the first grid."""
-        leaves = keras.tree.flatten(outputs)
-        grids = [
-            (place, leaf)
-            for place, leaf in enumerate(leaves)
-            if isinstance(leaf, Carried) and self._inputs.places(leaf.rank) is not None
-        ]
+        """The output that counts, of a layer with several: the one that the model returns, else the first grid; where
+        there is none, the first that may be one of tokens.
+        """
+        leaves = [pair for pair in enumerate(keras.tree.flatten(outputs)) if isinstance(pair[1], Carried)]
+        grids = [(place, leaf) for place, leaf in leaves if self._inputs.places(leaf.rank) is not None]
+        grids = grids or [(place, leaf) for place, leaf in leaves if is_candidate(leaf)]
         return next((pair for pair in grids if pair[0] == preferred), grids[0] if grids else (0, None))
 
 
@@ -476,20 +590,21 @@ class _Recorder:
                 if not maker.startswith(reader + SEPARATOR):
                     self._reads.setdefault(reader, set()).add(number)
 
-    def made(self, path: str, outputs: Any, meant: Any) -> None:
+    def made(self, path: str, outputs: Any, meant: Any, reader: str = "") -> None:
         """Take down what an operation gives.
 
         Args:
             path: of the operation.
             outputs: all that it gives.
             meant: what the path stands for, if this is the call that is meant.
+            reader: path of what read for it, if it is another.
         """
         for tensor in _carried(outputs):
             self._known(tensor, path)
         if isinstance(meant, Carried):
             self._look.made[path] = self.number(meant)
-            self._look.reads[path] = tuple(sorted(self._reads.get(path, ())))
-        self._finished.add(path)
+            self._look.reads[path] = tuple(sorted(self._reads.get(reader or path, ())))
+        self._finished.add(reader or path)
 
     def _known(self, tensor: Carried, maker: str) -> tuple[int, str]:
         known = self._numbers.get(id(tensor))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from keras import ops
 
 from rfwidget._measure.forward import coupled_words, partial_words
 from rfwidget._measure.memory import Footprint, article, check_memory, share
@@ -94,6 +95,7 @@ class KerasNetwork(Network):
         grids = long.grids if long else {path: entry.grid for path, entry in looks.entries.items()}
         self.output_shape = GridShape.of(grids[output_layer], entry.channels)
         self.layers = {labels[path]: _size(grids[path]) for path in looks.layers}
+        self.extra_tokens = tuple(labels.get(path, path) for path in looks.beside(output_layer))
         self.global_context = bool(looks.seen(output_layer).marks.context)
         shapes = [seen.shape for seen in looks.asked.maps[: entry.number + 1]]
         looked_at = Footprint.of(shapes, math.prod(looks.asked.lengths))
@@ -228,7 +230,9 @@ class KerasNetwork(Network):
             return self.output_shape.size
         lengths = tuple(int(length) for length in reversed(image))
         try:
-            outputs = self._linear.on_images(lambda run: backprop.evaluate(run, self._linear.images(1, lengths)))
+            outputs = self._linear.on_images(
+                lambda run: backprop.evaluate(self._as_grid(run), self._linear.images(1, lengths))
+            )
         except Exception:  # too small for some window: whatever the framework raises then
             return Size(*(0,) * len(image))
         return _size(outputs.shape[1:-1])
@@ -239,7 +243,7 @@ class KerasNetwork(Network):
 
         def backward(run: Any) -> Floats:
             self._footprint.check_linear(self.output_layer, len(points), lengths, thin=self._linear.thin)
-            return backprop.sensitivity(run, self._linear.images(len(points), lengths), places)
+            return backprop.sensitivity(self._as_grid(run), self._linear.images(len(points), lengths), places)
 
         try:
             result: Floats = self._linear.on_images(backward)
@@ -289,6 +293,28 @@ class KerasNetwork(Network):
         self._footprint.check_forward(self.output_layer)
         return self._compiled.feature_map(image)
 
+    def _as_grid(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of images ``[n, h, w, c]`` that gives maps ``[n, gh, gw, channels]``, tokens in their places."""
+        entry = self._looks.entries[self._target]
+        tokens = entry.tokens
+        if tokens is None:
+            return run
+
+        def unrolled(images: Any, *weights: Any) -> Any:
+            lengths = tuple(images.shape[1:-1])
+            own = lengths == self._looks.asked.lengths
+            axes = None if own or self._fields is None else self._fields.axes(self._target)
+            grid = tokens.grid_on(lengths, self._looks.asked.lengths, entry.grid, axes)
+            output = ops.transpose(run(images, *weights), tokens.moved)
+            first = tokens.before if tokens.single is None else tokens.single % output.shape[1]
+            output = output[:, first : first + math.prod(grid)]
+            output = ops.reshape(output, (-1, *(grid[axis] for axis in tokens.order), output.shape[-1]))
+            return ops.transpose(
+                output, (0, *(1 + tokens.order.index(axis) for axis in range(len(grid))), len(grid) + 1)
+            )
+
+        return unrolled
+
     def attended(self, image: npt.NDArray[Any]) -> Attended:
         """Seen in one run of the model as it is."""
 
@@ -296,7 +322,9 @@ class KerasNetwork(Network):
             advice = "ask for a smaller input_shape, or for an earlier layer"
             check_memory(f"The attentions up to {self.output_layer!r}", 4.0 * weights, advice)
 
-        return self._weighted.attended(np.asarray(image, np.float32), check)
+        tokens = self._looks.entries[self._target].tokens
+        rolled = None if tokens is None or tokens.single is None else (tokens.moved, tokens.single)
+        return self._weighted.attended(np.asarray(image, np.float32), self._as_grid, rolled, check)
 
     @property
     def _window(self) -> Window | None:
@@ -314,7 +342,7 @@ class KerasNetwork(Network):
         field = None if self.global_context or not self.resizable else self._field
         window = whole_image(image, grid) if field is None else plan(field, image, grid, self.period, self._margins)
         return Patches(
-            backprop.Compiled(self._weighted.run, self._weighted.weights),
+            backprop.Compiled(self._as_grid(self._weighted.run), self._weighted.weights),
             image,
             grid,
             window,
@@ -324,7 +352,7 @@ class KerasNetwork(Network):
     @cached_property
     def _compiled(self) -> CompiledNetwork:
         shape = (*self.input_shape.lengths, self.input_shape.c)
-        return backprop.CompiledNetwork(self._weighted.run, shape, self._weighted.weights)
+        return backprop.CompiledNetwork(self._as_grid(self._weighted.run), shape, self._weighted.weights)
 
 
 def _touched(looks: ModelLooks, target: str, masks: npt.NDArray[np.bool_]) -> Floats:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from keras import ops
 
 from rfwidget._measure import tokens
+from rfwidget._measure.tokens import Places
 from rfwidget.keras.attending import Attending, Standing
 from rfwidget.keras.interpreter import SEPARATOR, Interpreter, call_as_keras_does, for_inference, intercepted
 from rfwidget.keras.looks import Inputs
@@ -75,28 +76,49 @@ class WeightedNetwork:
         parts = [self._at_once(ops.tile(images[k : k + 1], times), weights)[:1] for k in range(images.shape[0])]
         return parts[0] if len(parts) == 1 else ops.concatenate(parts)
 
-    def attended(self, image: npt.NDArray[Any], check: Callable[[int], None]) -> Attended:
+    def attended(
+        self,
+        image: npt.NDArray[Any],
+        as_grid: Callable[[Callable[[Any], Any]], Callable[[Any], Any]],
+        rolled: tuple[Sequence[int], int] | None,
+        check: Callable[[int], None],
+    ) -> Attended:
         """The attentions on the way to the layer, for one image ``(*lengths, c)``.
 
         Args:
             image: the image.
+            as_grid: makes a function that gives maps of one that gives what the layer gives.
+            rolled: where the layer is one token of several, the order of axes in which these are the second one, and
+                its number.
             check: called with how many numbers all weights together have; what it raises ends the run.
         """
         if self._inputs.batch not in (None, 1):
             nowhere = np.full((*self._inputs.lengths, len(self._inputs.lengths)), np.nan, np.float32)
             return Attended(nowhere, unseen=f"the model takes {self._inputs.batch} images at once")
-        images = self._inputs.to_model(ops.convert_to_tensor(image[None]))
+        whole = ops.convert_to_tensor(image[None])
+        images = self._inputs.to_model(whole)
         feeds = self._feeds(images, image.shape[:-1])
         axes = self._inputs.places(len(images.shape)) or ()
         feeds[self._inputs.image] = Standing(images, tokens.image(tuple(images.shape), axes))
         run = Attending(self._target, self._call, check)
         with keras.StatelessScope(self._replaced_weights()):
             output = keras.tree.flatten(run.run(self._model, feeds))[self._output]
-        places = output.places if isinstance(output, Standing) else None
-        axes = self._inputs.places(len(output.shape)) or ()
-        grid = [output.shape[axis] for axis in axes]
         unseen = f"tokens are not followed through {', '.join(dict.fromkeys(run.lost))}" if run.lost else ""
-        return Attended(tokens.cells(places, axes, grid), tuple(run.attentions), unseen)
+        if not isinstance(output, Standing):
+            return Attended(np.full((*image.shape[:-1], image.ndim - 1), np.nan, np.float32), unseen=unseen)
+
+        def unrolled(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            tensor = ops.convert_to_tensor(np.ascontiguousarray(plane))
+            return np.asarray(ops.convert_to_numpy(as_grid(lambda _: self._inputs.from_model(tensor))(whole)))
+
+        places = tokens.moved(Places(output.places.own), unrolled)
+        cells = tokens.cells(places, range(1, image.ndim), places.shape[1:-1])
+        prefix = None
+        if rolled is not None:
+            order, number = rolled
+            turned = tokens.moved(Places(output.places.own), lambda plane: plane.transpose(order))
+            prefix = tokens.prefix_of(turned, number % turned.shape[1])
+        return Attended(cells, tuple(run.attentions), prefix, unseen)
 
     def mark(self) -> int:
         """A checksum of the model's weights; of very large models, of some values of each weight."""

@@ -14,6 +14,7 @@ from torch import nn
 
 from rfwidget import _validation as checks
 from rfwidget._measure.memory import article
+from rfwidget._measure.rolled import HOW_TO_SAY, check_said, is_candidate
 from rfwidget._measure.stretch import shortened
 from rfwidget._progress import Progress
 from rfwidget.errors import ReceptiveFieldError, unknown_layer
@@ -47,6 +48,7 @@ class TorchReceptiveField(ReceptiveField):
         init_weights: let gradient maps use constant positive kernels and zero biases instead of the module's weights.
         other_inputs: further arguments of ``forward`` behind the image; maps as large as the image go with it.
         device: where gradients and feature maps are computed, ``"cuda"`` say; None: on the CPU, wherever the module is.
+        grid: cells ``(height, width)`` of layers that give tokens, where nothing else tells the shape of their grid.
 
     Raises:
         ReceptiveFieldError: if ``model`` is neither, not initialised, or the device is not there.
@@ -65,12 +67,14 @@ class TorchReceptiveField(ReceptiveField):
         init_weights: bool = False,
         other_inputs: Sequence[Any] = (),
         device: str | torch.device | None = None,
+        grid: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self._module = _as_module(model)
         self._init_weights = checks.flag("init_weights", init_weights)
         self._others = tuple(checks.series("other_inputs", other_inputs, "arguments of forward"))
         self._device = _as_device(device)
+        self._grid_said = checks.grid_lengths(grid)
         self._known: _Known | None = None
 
     def default_input_shape(self) -> tuple[int, ...]:
@@ -166,7 +170,17 @@ class TorchReceptiveField(ReceptiveField):
         def ticked() -> None:
             progress(0.5, "running the module")
 
-        layers = Layers(self._module, lengths, channels, self._others, self._device, local=local, ticked=ticked)
+        layers = Layers(
+            self._module,
+            lengths,
+            channels,
+            self._others,
+            self._device,
+            local=local,
+            ticked=ticked,
+            said=self._grid_said,
+        )
+        check_said(self._grid_said, layers.token_grids, layers.no_grids)
         failure = layers.walk.failure
         if failure is not None and not layers.all:
             where = f"{article(GridShape.of(lengths, channels))} of {measured(reversed(lengths))}"
@@ -192,9 +206,10 @@ class TorchReceptiveField(ReceptiveField):
     def _no_such(self, layers: Layers, wanted: str) -> ReceptiveFieldError:
         failure = layers.walk.failure
         if wanted in layers.walk.made:
-            shape = layers.walk.carried[layers.walk.made[wanted]].shape
+            carried = layers.walk.carried[layers.walk.made[wanted]]
             grid = RANKS[len(layers.lengths)].grid.removeprefix("a ")
-            return ReceptiveFieldError(f"layer {wanted!r} gives {shape}, which is no {grid}")
+            more = f". {HOW_TO_SAY}" if is_candidate(carried) else ""
+            return ReceptiveFieldError(f"layer {wanted!r} gives {carried.shape}, which is no {grid}{more}")
         if wanted in layers.walk.others:
             return ReceptiveFieldError(f"layer {wanted!r} does not depend on the image")
         error = unknown_layer(wanted, layers.shown)

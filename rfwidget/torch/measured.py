@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 
 from rfwidget._measure import looks
 from rfwidget._measure.looks import Fields, Look
+from rfwidget._measure.rolled import Tokens, find, is_candidate, named
 from rfwidget._measure.spans import Carried
 from rfwidget._measure.stretch import STEP, is_known, lengthened
 from rfwidget.errors import SizeRefusedError
@@ -27,6 +28,8 @@ class Layer(NamedTuple):
         channels: of the map.
         whole: whether it is a module that holds others.
         grows: whether the grid grows with the image; None: unknown.
+        tokens: where the grid lies in a tensor of tokens; the places are then those of the grid that has been taken
+            out of it. None: the map itself is a grid.
     """
 
     number: int
@@ -35,11 +38,16 @@ class Layer(NamedTuple):
     channels: int
     whole: bool
     grows: bool | None
+    tokens: Tokens | None = None
 
     @property
     def channel_axis(self) -> int:
         """Axis of the channels."""
         return next(axis for axis in range(1, len(self.places) + 2) if axis not in self.places)
+
+    def map_of(self, carried: Carried) -> Carried:
+        """The map with its axes of places, of the tensor at the size asked for."""
+        return carried if self.tokens is None else self.tokens.unrolled(carried, self.grid)
 
 
 class Layers:
@@ -53,10 +61,12 @@ class Layers:
         device: where it runs.
         local: leave out global context.
         ticked: called often; what it raises ends the work.
+        said: cells along each image axis of tokens of which nothing else tells the grid.
 
     Attributes:
         walk: the run at that size.
-        all: every layer with a grid, modules that hold others too, by name, in order.
+        all: every layer with a grid, modules that hold others too, by name, in order; and tokens that stand beside a
+            grid, as grids of one cell.
     """
 
     def __init__(
@@ -69,21 +79,51 @@ class Layers:
         *,
         local: bool,
         ticked: Callable[[], None],
+        said: tuple[int, ...] | None = None,
     ) -> None:
         self.lengths, self.channels, self.local = lengths, channels, local
         self._walker = Walker(module, channels, other_inputs, device, lengths, local=local, ticked=ticked)
+        self._beside = Walker(module, channels, other_inputs, device, lengths, local=True, ticked=ticked)
         self._walks: dict[tuple[int, ...], Walk] = {}
         self.walk = self._walked(lengths)
         self._places = self._all_places()
+        self._tokens = self._all_tokens(said)
         self.all: dict[str, Layer] = {}
         for name, number in sorted(self.walk.made.items(), key=lambda pair: pair[1]):
-            places = self._places[number]
-            if places is not None:
-                shape = self.walk.carried[number].shape
-                grid = tuple(shape[p] for p in places)
-                layer = Layer(number, places, grid, 0, name in self.walk.whole, self._grows.get(number))
-                self.all[name] = layer._replace(channels=shape[layer.channel_axis])
-        self._fields: dict[tuple[int, ...], Fields] = {}
+            for part, tokens in named(name, self._tokens.get(name)):
+                layer = self._layer(name, number, tokens)
+                if layer is not None:
+                    self.all[part] = layer
+        self._fields: dict[Any, Fields] = {}
+
+    def _layer(self, name: str, number: int, tokens: Tokens | None) -> Layer | None:
+        """What gives a map; None: it is no grid."""
+        carried, whole, grows = self.walk.carried[number], name in self.walk.whole, self._grows.get(number)
+        if tokens is not None:
+            grid = tokens.grid(carried)
+            if grid is None:
+                return None
+            places, channels = tuple(range(1, 1 + len(grid))), carried.shape[tokens.channels]
+            return Layer(number, places, grid, channels, whole, grows, tokens)
+        places_ = self._places[number]
+        if places_ is None:
+            return None
+        layer = Layer(number, places_, tuple(carried.shape[p] for p in places_), 0, whole, grows)
+        return layer._replace(channels=carried.shape[layer.channel_axis])
+
+    def _all_tokens(self, said: tuple[int, ...] | None) -> dict[str, Tokens]:
+        """Where grids lie in tensors of tokens, by the layer's name."""
+        some = {n: number for n, number in self.walk.made.items() if is_candidate(self.walk.carried[number])}
+        if not some:
+            return {}
+        beside = self.walk if self.local else self._beside.run(self.lengths)
+        found: dict[str, Tokens] = {}
+        for name, number in some.items():
+            local = beside.carried[beside.made[name]] if name in beside.made else None
+            tokens = find(self.walk.carried[number], local, said)
+            if tokens is not None:
+                found[name] = tokens
+        return found
 
     @property
     def writes(self) -> bool:
@@ -93,8 +133,41 @@ class Layers:
     @property
     def shown(self) -> dict[str, Layer]:
         """The layers that are offered: modules and operations that do something themselves."""
-        found = {name: layer for name, layer in self.all.items() if not layer.whole}
-        return found or self.all
+        grids = {name: layer for name, layer in self.all.items() if layer.tokens is None or layer.tokens.single is None}
+        return {name: layer for name, layer in grids.items() if not layer.whole} or grids
+
+    def own_name(self, name: str) -> str:
+        """The name of the layer that a token belongs to; of any other layer its own."""
+        layer = self.all[name]
+        return name if layer.tokens is None or layer.tokens.single is None else name.rpartition("[")[0]
+
+    def grid_on(self, name: str, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        """The grid of a layer of tokens on an image of some lengths.
+
+        Raises:
+            SizeRefusedError: if it cannot be told.
+        """
+        layer = self.all[name]
+        if layer.tokens is None or lengths == self.lengths:
+            return layer.grid
+        axes = None if self.unknown(name) else self.fields([name]).axes[layer.number]
+        return layer.tokens.grid_on(lengths, self.lengths, layer.grid, axes)
+
+    @property
+    def token_grids(self) -> dict[str, tuple[int, ...]]:
+        """Grids of the layers that give tokens."""
+        return {name: self.all[name].grid for name in self._tokens if name in self.all}
+
+    @property
+    def no_grids(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of what layers give that may be tokens, but are not known to be the places of a grid."""
+        given = {name: self.walk.carried[number] for name, number in self.walk.made.items()}
+        return {n: carried.shape for n, carried in given.items() if n not in self.all and is_candidate(carried)}
+
+    def beside(self, name: str) -> tuple[str, ...]:
+        """Names of the tokens that stand beside the grid of a layer."""
+        tokens = self._tokens.get(name)  # not that of a token itself
+        return () if tokens is None else tuple(part for part, one in named(name, tokens) if one is not tokens)
 
     def grids_on(self, lengths: Sequence[int]) -> dict[str, tuple[int, ...]] | None:
         """Grids of all layers on a long sequence for which this one stands; None: they are not known."""
@@ -120,11 +193,13 @@ class Layers:
     def fields(self, wanted: Sequence[str]) -> Fields:
         """Fields of some layers."""
         numbers = tuple(dict.fromkeys(self.all[name].number for name in wanted))
-        if numbers not in self._fields:
-            asked = self._look(self.lengths, None)
+        rolled = {layer.number: layer.tokens for name in wanted if (layer := self.all[name]).tokens is not None}
+        key = numbers, tuple(rolled.items())
+        if key not in self._fields:
+            asked = self._look(self.lengths, None, rolled)
             needed = looks.needed(asked, numbers)
-            self._fields[numbers] = looks.measure(lambda lengths: self._look(lengths, needed), asked, numbers)
-        return self._fields[numbers]
+            self._fields[key] = looks.measure(lambda lengths: self._look(lengths, needed, rolled), asked, numbers)
+        return self._fields[key]
 
     def reads(self, name: str, fields: Fields) -> list[float]:
         """Smallest size along each image axis among the maps that a layer reads; NaN where unknown."""
@@ -145,7 +220,7 @@ class Layers:
         """
         walk = self._walker.run(self.lengths, masks)
         layer = self.all[name]
-        reached = walk.carried[walk.made[name]].touched
+        reached = layer.map_of(walk.carried[walk.made[self.own_name(name)]]).touched
         ordered = reached.transpose(0, 1, 1 + layer.channel_axis, *(1 + place for place in layer.places))
         return ordered.any(axis=(1, 2))
 
@@ -192,12 +267,25 @@ class Layers:
             self._walks[lengths] = self._walker.run(lengths)
         return self._walks[lengths]
 
-    def _look(self, lengths: tuple[int, ...], needed: frozenset[int] | None) -> Look:
-        """A run as the engine room takes it. Of runs on long images, only what a look tells is kept."""
+    def _look(
+        self, lengths: tuple[int, ...], needed: frozenset[int] | None, rolled: Mapping[int, Tokens | None]
+    ) -> Look:
+        """A run as the engine room takes it. Of runs on long images, only what a look tells is kept.
+
+        Args:
+            lengths: of the image.
+            needed: numbers of the maps that are looked into; None: all.
+            rolled: how grids lie in tensors of tokens, by number.
+        """
         look = Look(lengths, spare=looks.SPARE) if self._loose else Look(lengths, needed)
 
         def add(number: int, carried: Carried) -> None:
             own = self._loose and lengths != self.lengths
+            tokens = None if own else rolled.get(number)
+            grid = None if tokens is None else tokens.grid(carried)
+            if tokens is not None and grid is not None:
+                look.add(tokens.unrolled(carried, grid), range(1, 1 + len(grid)))
+                return
             places = self._own_places(carried, lengths) if own else self._places.get(number)
             look.add(carried, places if places is not None and max(places) < carried.rank else None)
 

@@ -10,7 +10,7 @@ import math
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,8 +71,9 @@ class RealModule:
         init_weights: bool,
     ) -> None:
         self._module, self._own, self._plain = module, init_weights or layers.writes, init_weights
-        self._call, self._scripted = layers.walk.calls.get(target), layers.walk.scripted
-        self._target, self._layer = target, layers.all[target]
+        self._target, self._layer = layers.own_name(target), layers.all[target]
+        self._call, self._scripted = layers.walk.calls.get(self._target), layers.walk.scripted
+        self._grid_on = partial(layers.grid_on, target)
         self._others, self._asked, self._device = tuple(other_inputs), layers.lengths, device
         self._lock = threading.Lock()
         self.backend = Eager(self.run, device, dtype_of(module))
@@ -92,9 +93,21 @@ class RealModule:
 
         def run(images: torch.Tensor) -> torch.Tensor:
             others = [fitted(other, self._asked, images.shape[2:], torch.device("cpu")) for other in self._others]
-            return until.run(images, *others).permute(0, self._layer.channel_axis, *self._layer.places)
+            return self._as_grid(until.run(images, *others), images.shape[2:])
 
         return run
+
+    def _as_grid(self, output: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        """What the layer gives for images of some lengths, as ``[n, channels, *grid]``."""
+        tokens = self._layer.tokens
+        if tokens is not None:
+            grid = self._grid_on(tuple(lengths))
+            output = output.permute(tokens.moved)
+            first = tokens.before if tokens.single is None else tokens.single % output.shape[1]
+            output = output[:, first : first + math.prod(grid)]
+            output = output.reshape(len(output), *(grid[axis] for axis in tokens.order), output.shape[-1])
+            output = output.permute(0, *(1 + tokens.order.index(axis) for axis in range(len(grid))), -1)
+        return output.permute(0, self._layer.channel_axis, *self._layer.places)
 
     def mark(self) -> int:
         """A checksum of the module's weights and buffers: of how often they were written to, and of some of them.
@@ -126,8 +139,7 @@ class RealModule:
             if not self._plain:
                 self._private.refresh()
             others = [fitted(other, self._asked, images.shape[2:], self._device) for other in self._others]
-            output = self._until.run(images, *others)
-        return output.permute(0, self._layer.channel_axis, *self._layer.places)
+            return self._as_grid(self._until.run(images, *others), images.shape[2:])
 
     def attended(self, image: npt.NDArray[Any], check: Callable[[int], None]) -> Attended:
         """The attentions on the way to the layer, for one image ``(*lengths, c)``.
@@ -145,11 +157,16 @@ class RealModule:
             others = [fitted(other, self._asked, images.shape[2:], self._device) for other in self._others]
             mode.image(images, range(2, images.dim()))
             with mode:
-                output = until.run(images, *others)
-            places, axes = mode.places(output), self._layer.places
-            grid = [output.shape[axis] for axis in axes]
+                given = until.run(images, *others)
+                output = self._as_grid(given, images.shape[2:])
+            cells = tokens.cells(mode.places(output), range(2, output.dim()), output.shape[2:])
+            prefix, own = None, self._layer.tokens
+            if own is not None and own.single is not None:
+                with mode:
+                    given = given.permute(own.moved)
+                prefix = tokens.prefix_of(mode.places(given), own.single % given.shape[1])
         unseen = f"tokens are not followed through {', '.join(sorted(mode.lost))}" if mode.lost else ""
-        return Attended(tokens.cells(places, axes, grid), tuple(mode.attentions), unseen)
+        return Attended(cells, tuple(mode.attentions), prefix, unseen)
 
 
 def make_generic(module: nn.Module, draw: torch.Generator) -> None:
@@ -208,6 +225,7 @@ class TorchNetwork(Network):
         self.input_shape = GridShape.of(long.lengths if long else layers.lengths, layers.channels)
         self.output_shape = GridShape.of(grids[output_layer], self._layer.channels)
         self.layers = {name: Size(*reversed(grids[name])) for name in layers.shown}
+        self.extra_tokens = layers.beside(output_layer)
         self.global_context = bool(layers.walk.carried[self._layer.number].marks.context)
         self._notes = layers.walk.notes
 
@@ -274,7 +292,8 @@ class TorchNetwork(Network):
 
     def _edges(self, point: GridPoint) -> list[tuple[int, int]]:
         """First pixel, and last pixel + 1, that a cell sees along each axis, in the order of arrays."""
-        carried, layer = self._layers.walk.carried[self._layer.number], self._layer
+        layer = self._layer
+        carried = layer.map_of(self._layers.walk.carried[layer.number])
         cell: list[Any] = [0, *(slice(None),) * (carried.rank - 1)]
         for place, number in zip(layer.places, point.place, strict=True):
             cell[place] = number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -180,18 +180,20 @@ def undisturbed(device: torch.device) -> Iterator[None]:
     """Neither the caller's modes matter to what runs here, nor does what runs here to the caller's random state."""
     states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     default = torch.get_default_dtype()
-    try:
-        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
-            if device.type in ("cpu", "meta"):
-                yield
-            else:
-                with torch.autocast(device.type, enabled=False):
-                    yield
-    finally:
-        torch.random.set_rng_state(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        random.setstate(states[2])
-        torch.set_default_dtype(default)
+    with ExitStack() as modes:
+        if torch.is_inference_mode_enabled():  # a click enters this too: modes that are not on cost nothing
+            modes.enter_context(torch.inference_mode(False))
+        modes.enter_context(torch.no_grad())
+        for kind in {"cpu", device.type} - {"meta"}:
+            if torch.is_autocast_enabled(kind):
+                modes.enter_context(torch.autocast(kind, enabled=False))
+        try:
+            yield
+        finally:
+            torch.random.set_rng_state(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
+            random.setstate(states[2])
+            torch.set_default_dtype(default)
 
 
 def dtype_of(module: nn.Module) -> torch.dtype:

@@ -121,6 +121,12 @@ def check_weights_and_rollout() -> None:
         assert_allclose(one.values.ravel(), weights[1][0, 1:], rtol=1e-3, atol=1e-6)
         product = (0.5 * weights.mean(0) + 0.5 * np.eye(len(product))) @ product
     assert found.edges == ((0.0, 8.0, 16.0, 24.0, 32.0, 40.0), (0.0, 6.0, 12.0, 18.0, 24.0))
+    rf.compute(output_layer="block_5")  # tokens as they are, and the class token as a layer
+    found = rf.attention_at((3, 1), image)
+    assert_allclose(found.values.ravel(), hand[-1].mean(0)[1 + COLUMNS + 3, 1:], rtol=1e-3, atol=1e-6)
+    rf.compute(output_layer="block_5[0]")
+    assert_allclose(rf.attention_at((0, 0), image).values.ravel(), hand[-1].mean(0)[0, 1:], rtol=1e-3, atol=1e-6)
+    rf.compute(output_layer="grid")
     rolled = rf.rollout_at((3, 1), image)
     assert_allclose(rolled.values.ravel(), product[1 + COLUMNS + 3, 1:], rtol=1e-3)
     assert rolled.layers == tuple(names)

@@ -1,7 +1,7 @@
 """Keras on TensorFlow, JAX and PyTorch: the same numbers on all of them.
 
-Each backend runs in a process of its own (`tests.keras.same_everywhere`); TensorFlow's numbers, which all other tests
-are about, are what the others are compared with.
+Each backend runs in a process of its own (`tests.keras.same_everywhere`), JAX and PyTorch where TensorFlow is not
+installed; TensorFlow's numbers, which all other tests are about, are what theirs are compared with.
 """
 
 from __future__ import annotations
@@ -37,20 +37,30 @@ class Said(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Said]:
-    """What a backend says of one part of the models; it is measured once."""
-    known: dict[tuple[str, str], Said] = {}
+def said(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Said]:
+    """What a backend says of all models; it is measured once."""
+    known: dict[str, Said] = {}
 
-    def measure(backend: str, part: str) -> Said:
-        if (backend, part) not in known:
+    def measure(backend: str) -> Said:
+        if backend not in known:
             out = tmp_path_factory.mktemp("said") / "said.npz"
-            run(backend, "-m", "tests.keras.same_everywhere", str(out), part)
-            with np.load(out) as held:
-                maps = {name: held[name] for name in held.files if name != "facts"}
-                known[backend, part] = Said(json.loads(str(held["facts"])), maps)
-        return known[backend, part]
+            run(backend, "-m", "tests.keras.same_everywhere", str(out), *PARTS, python=python_for(backend))
+            known[backend] = read(out)
+        return known[backend]
 
     return measure
+
+
+def read(out: Path) -> Said:
+    """What `tests.keras.same_everywhere` wrote."""
+    with np.load(out) as held:
+        maps = {name: held[name] for name in held.files if name != "facts"}
+        return Said(json.loads(str(held["facts"])), maps)
+
+
+def python_for(backend: str) -> str:
+    """The others run where TensorFlow is not installed."""
+    return sys.executable if backend == "tensorflow" else str(python_without_tensorflow())
 
 
 def run(backend: str, *arguments: str, python: str = sys.executable) -> str:
@@ -66,12 +76,9 @@ def run(backend: str, *arguments: str, python: str = sys.executable) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("backend", OTHERS)
-def test_all_backends_say_the_same_of_the_same_models(
-    said: Callable[[str, str], Said], backend: str, part: str
-) -> None:
-    expected, found = said("tensorflow", part), said(backend, part)
+def test_all_backends_say_the_same_of_the_same_models(said: Callable[[str], Said], backend: str) -> None:
+    expected, found = said("tensorflow"), said(backend)
     assert not [name for name, facts in expected.facts.items() if "error" in facts]
     for name, facts in expected.facts.items():
         assert found.facts[name] == facts, name
@@ -84,14 +91,18 @@ def test_all_backends_say_the_same_of_the_same_models(
 @pytest.mark.parametrize("backend", OTHERS)
 def test_code_of_the_backend_is_as_exact_as_that_of_keras(backend: str) -> None:
     """Every cell of every layer, against a black box; see `tests.keras.raw_cases`."""
-    said = run(backend, "-m", "tests.keras.raw_cases")
+    said = run(backend, "-m", "tests.keras.raw_cases", python=python_for(backend))
     assert re.fullmatch(r"\d\d compared\n", said), said
+
+
+def test_gradients_on_pytorch_are_those_of_autograd_whatever_the_code_asks_of_the_image() -> None:
+    assert run("torch", "-m", "tests.keras.torch_gradients", python=python_for("torch")) == "as autograd\n"
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", *OTHERS])
 def test_the_widget_and_everything_beside_it_run_on_each_backend(backend: str, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    run(backend, "-m", "tests.keras.whole_tool", str(page))
+    run(backend, "-m", "tests.keras.whole_tool", str(page), python=python_for(backend))
     assert "rfwidget-data" in page.read_text(encoding="utf-8")
 
 
@@ -126,15 +137,9 @@ def test_what_keras_cannot_run_on_is_told_in_a_sentence(backend: str, code: str,
 
 
 @pytest.mark.parametrize("backend", OTHERS)
-def test_everything_runs_where_tensorflow_is_not_installed(backend: str, tmp_path: Path) -> None:
-    python = str(python_without_tensorflow())
-    found = run(backend, "-c", "from importlib.util import find_spec; print(find_spec('tensorflow'))", python=python)
-    assert found.strip() == "None"
-    run(backend, "-m", "tests.keras.whole_tool", str(tmp_path / "page.html"), python=python)
-    out = tmp_path / "said.npz"
-    run(backend, "-m", "tests.keras.same_everywhere", str(out), "0:3", python=python)
-    with np.load(out) as held:
-        assert not any("error" in facts for facts in json.loads(str(held["facts"])).values())
+def test_where_the_others_run_tensorflow_is_not_installed(backend: str) -> None:
+    program = "from importlib.util import find_spec; print(find_spec('tensorflow'))"
+    assert run(backend, "-c", program, python=python_for(backend)).strip() == "None"
 
 
 @pytest.mark.parametrize("backend", OTHERS)

@@ -56,6 +56,29 @@ def test_a_mirrored_map_lies_where_the_image_has_it() -> None:
     assert (x.stride, x.edges_at(0), x.edges_at(17)) == (-1, (17, 20), (0, 3))
 
 
+def test_what_is_added_to_its_mirror_image_or_to_another_scale_of_it_sees_the_more_the_longer_the_image_is() -> None:
+    def mirrored(length: int) -> np.ndarray:
+        return np.arange(length)[::-1]
+
+    def enlarged(length: int) -> np.ndarray:
+        return np.arange(length) // 2
+
+    def rolled(length: int) -> np.ndarray:
+        return np.roll(np.arange(length), 5)
+
+    for moved, size in ((mirrored, np.inf), (enlarged, np.inf), (rolled, 8)):
+        for lengths in ((18, 40), (31, 26)):
+
+            def network(x: Carried, moved: Callable[[int], np.ndarray] = moved) -> list[Carried]:
+                x = spans.window(spans.window(x, 3, 3, before=1, after=1), 2, 5, before=2, after=2)
+                return [spans.join([x, spans.take(x, 3, moved(x.shape[3]))])]
+
+            fields, _, _ = measured(network, lengths)
+            y, x = fields.axes[0]  # type: ignore[misc]
+            assert (y.size, x.size) == (5, size), (moved, lengths)
+            assert not fields.partial
+
+
 def test_what_never_repeats_has_an_end_and_is_called_partial() -> None:
     def mixed_up(x: Carried) -> list[Carried]:
         for axis in (2, 3):

@@ -120,6 +120,30 @@ def test_windows_that_are_shifted_are_scattered_to_their_places() -> None:
         assert_allclose(rolled.values, by_hand, rtol=1e-4, atol=1e-8)
 
 
+class Unrolled(Transformer):
+    """The same, whose last layer gives tokens."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.begun(x)
+        for norm, mixer in zip(self.norms, self.mixers, strict=True):
+            tokens = tokens + mixer(norm(tokens))
+        return self.grid(tokens)
+
+
+def test_layers_of_tokens_and_the_class_token_as_a_layer_attend_as_by_hand() -> None:
+    torch.manual_seed(4)
+    module = Unrolled("fused", "multi-head")
+    rf, image = computed(module, "grid"), an_image()
+    weights = module.by_hand(image[None])[-1].mean(0)
+    found = rf.attention_at((3, 1), image)
+    assert_allclose(found.values.ravel(), weights[1 + COLUMNS + 3, 1:], rtol=1e-4, atol=1e-7)
+    (name,) = rf.extra_tokens
+    rf.compute((3, HEIGHT, WIDTH), output_layer=name)
+    found = rf.attention_at((0, 0), image)
+    assert_allclose(found.values.ravel(), weights[0, 1:], rtol=1e-4, atol=1e-7)
+    assert_allclose(rf.rollout_at((0, 0), image).values.sum(), rf.rollout_at(prefix=0, image=image).values.sum())
+
+
 class Reduced(nn.Module):
     """Attention whose keys are means of places, as in SegFormer and PVT."""
 

@@ -10,10 +10,11 @@ import jax
 import keras
 
 from rfwidget._measure.spans import Carried
+from rfwidget.keras.calls import UnknownError
 from rfwidget.keras.code import Code, LeavesError, plain
 from rfwidget.keras.interpreter import forgotten, weights_read
 from rfwidget.keras.jax.draw import draw
-from rfwidget.keras.jax.values import Constant, Flowing, Mask, UnknownError
+from rfwidget.keras.jax.values import Constant, Flowing, Mask
 from rfwidget.keras.jax.walk import Walk
 
 
@@ -59,7 +60,7 @@ class Follower:
 
     def _outer(self, value: Any) -> Any:
         if not isinstance(value, Flowing):
-            return value.array
+            return value.held
         self._facts[id(value.carried)] = (weakref.ref(value.carried), value)
         return value.carried
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from rfwidget.keras.calls import Bools, UnknownError
 from rfwidget.keras.jax.table import Call
-from rfwidget.keras.jax.values import Bools, Constant, Flowing, Mask, UnknownError, run
+from rfwidget.keras.jax.values import Constant, Flowing, Mask, run
 
 _LOW = -50.0
 """What is added up to here is meant to be minus infinity; of numbers that are the usual ones, softmax leaves e^-50."""

@@ -11,8 +11,8 @@ from rfwidget._measure.masks import masked_reduce
 from rfwidget._measure.places import masked
 from rfwidget._measure.products import Factor, summed
 from rfwidget._measure.spans import Carried
+from rfwidget.keras.calls import UnknownError
 from rfwidget.keras.jax.table import Call, rule
-from rfwidget.keras.jax.values import UnknownError
 
 # -- each element alone ------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,6 @@
 """What stands for the values of a jaxpr while it is walked.
 
-`Constant` depends on no pixel and has numbers, which are worked out when somebody asks. Weights have numbers that are
-not theirs: any positive ones, so that what is zero after all was made so by the code, as a mask is. `Flowing` depends
-on the image.
+`Constant` depends on no pixel (`rfwidget.keras.calls`), `Flowing` depends on the image.
 """
 
 from __future__ import annotations
@@ -16,34 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rfwidget._measure.spans import Carried
-
-Bools = npt.NDArray[np.bool_]
-
-
-class UnknownError(Exception):
-    """A primitive that cannot be followed."""
+from rfwidget.keras import calls
+from rfwidget.keras.calls import Bools, UnknownError
 
 
-DRAWS = 3
-"""So many sets of numbers stand for weights: what is zero in all of them is so by construction, not by chance."""
-
-
-class Constant:
-    """A value that depends on no pixel.
-
-    Args:
-        numbers: an array; or, where weights are among what it is made of, a function that works it out from the set of
-            numbers of that number.
-        shape: of the value.
-        dtype: of its numbers.
-        dense: whether it holds weights, none of which is zero by construction.
-    """
-
-    def __init__(self, numbers: Any, shape: Sequence[int], dtype: Any, *, dense: bool = False) -> None:
-        self._numbers = None if callable(numbers) else numbers
-        self._work_out = numbers if callable(numbers) else None
-        self._nonzero: Bools | None = None
-        self.shape, self.dtype, self.dense = tuple(int(n) for n in shape), dtype, dense
+class Constant(calls.Constant):
+    """A value that depends on no pixel, as JAX or NumPy holds it."""
 
     @classmethod
     def of(cls, numbers: Any) -> Constant:
@@ -51,49 +27,14 @@ class Constant:
         array = numbers if hasattr(numbers, "dtype") else np.asarray(numbers)
         return cls(array, array.shape, array.dtype)
 
-    @classmethod
-    def weights(cls, shape: Sequence[int], dtype: Any) -> Constant:
-        """Any positive numbers."""
-        shape = tuple(int(n) for n in shape)
-
-        def drawn(number: int) -> Any:
-            draw = np.random.default_rng([number, *shape])
-            return np.asarray(draw.uniform(0.5, 1.5, shape) * (1 + 2 * number)).astype(dtype)
-
-        return cls(drawn, shape, dtype, dense=True)
+    @staticmethod
+    def _made(numbers: npt.NDArray[Any], dtype: Any) -> Any:
+        return np.asarray(numbers).astype(dtype)
 
     @property
-    def of_weights(self) -> bool:
-        """Whether weights are among what it is made of."""
-        return self._work_out is not None
-
-    @property
-    def array(self) -> Any:
-        """The numbers, as JAX or NumPy holds them."""
-        if self._numbers is None:
-            self._numbers = self.drawn(0)
-        return self._numbers
-
-    def drawn(self, number: int) -> Any:
-        """The numbers from another set of weights."""
-        return self._numbers if self._work_out is None else self._work_out(number)
-
-    @property
-    def numbers(self) -> npt.NDArray[Any]:
-        """The numbers."""
-        return np.asarray(self.array)
-
-    @property
-    def nonzero(self) -> Bools | None:
-        """Where it is not zero by construction; None: everywhere."""
-        if self.dense or jax.dtypes.issubdtype(self.dtype, jax.dtypes.extended):
-            return None
-        if self._nonzero is None:
-            self._nonzero = self.numbers != 0
-            for number in range(1, DRAWS if self.of_weights else 1):
-                if not self._nonzero.all():
-                    self._nonzero = self._nonzero | (np.asarray(self.drawn(number)) != 0)
-        return None if self._nonzero.all() else self._nonzero
+    def is_numeric(self) -> bool:
+        """Whether there are numbers: keys of random generators are none."""
+        return not jax.dtypes.issubdtype(self.dtype, jax.dtypes.extended)
 
     @property
     def is_real(self) -> bool:
@@ -177,7 +118,7 @@ _KEEP = frozenset(
 def folded(equation: Any, inputs: Sequence[Any]) -> list[Constant]:
     """A primitive on what depends on no pixel, worked out at once unless weights are among that."""
     if not any(value.of_weights for value in inputs):
-        return [Constant.of(array) for array in run(equation, [value.array for value in inputs])]
+        return [Constant.of(array) for array in run(equation, [value.held for value in inputs])]
     latest: dict[int, list[Any]] = {}
 
     def result(place: int) -> Callable[[int], Any]:

@@ -10,12 +10,13 @@ from jax.extend.core import Literal
 
 from rfwidget._measure import spans
 from rfwidget._measure.spans import Carried
+from rfwidget.keras.calls import UnknownError
 from rfwidget.keras.domains import NeedsFullWidth
 from rfwidget.keras.jax import lookups, rules, windows
 from rfwidget.keras.jax.draw import LAYER
 from rfwidget.keras.jax.masks import mask_of
-from rfwidget.keras.jax.table import EVEN, RULES, Call, name_of
-from rfwidget.keras.jax.values import Constant, Flowing, UnknownError, folded
+from rfwidget.keras.jax.table import RULES, Call, name_of
+from rfwidget.keras.jax.values import Constant, Flowing, folded
 
 __all__ = ["Walk", "lookups", "rules", "windows"]
 
@@ -195,7 +196,7 @@ def _row(value: Any, number: int) -> Any:
         return Constant.weights(value.shape[1:], value.dtype)
     if value.of_weights:
         return Constant(lambda draw: np.asarray(value.drawn(draw))[number], value.shape[1:], value.dtype)
-    return Constant.of(value.array[number])
+    return Constant.of(value.held[number])
 
 
 def _stack(values: Sequence[Any]) -> Any:
@@ -250,7 +251,7 @@ def _is_pointwise(call: Call) -> bool:
 
 def _is_even(call: Call) -> bool:
     """Whether it tells no channel from another."""
-    if call.name in EVEN:
+    if call.name in RULES.even:
         return call.name not in ("mul", "and", "or") or all(call.nonzero(place) is None for place in (0, 1))
     if call.name == "conv_general_dilated":
         last = call["dimension_numbers"].lhs_spec[1] == len(call.shape(0)) - 1

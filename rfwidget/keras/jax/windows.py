@@ -7,8 +7,8 @@ import numpy as np
 from rfwidget._measure import spans
 from rfwidget._measure.places import transposed
 from rfwidget._measure.spans import Carried
+from rfwidget.keras.calls import UnknownError
 from rfwidget.keras.jax.table import Call, rule
-from rfwidget.keras.jax.values import UnknownError
 
 
 @rule("conv_general_dilated")

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from rfwidget._measure import spans
-from rfwidget.keras.tf.values import Constant, Flowing, Handle, Items, UnknownError
+from rfwidget.keras.calls import UnknownError
+from rfwidget.keras.tf.values import Constant, Flowing, Handle, Items
 
 
 def either(ways: Sequence[Sequence[Any]], condition: Flowing) -> list[Any]:

@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from rfwidget.keras.calls import UnknownError
 from rfwidget.keras.domains import same_padding
 from rfwidget.keras.tf.pointwise import POINTWISE
 from rfwidget.keras.tf.table import Call
-from rfwidget.keras.tf.values import Constant, Flowing, UnknownError, run
+from rfwidget.keras.tf.values import Constant, Flowing, run
 
 Numbers = npt.NDArray[Any]
 
@@ -145,7 +146,7 @@ def examples(values: Sequence[Any]) -> list[list[Numbers]]:
         def visit(one: Any, number: int = number, done: dict[int, Any] = done) -> Any:
             if id(one) not in done:
                 if isinstance(one, Constant):
-                    done[id(one)] = one.tensor
+                    done[id(one)] = one.held
                 elif one.operation is None or one.operation.type not in followed:
                     done[id(one)] = tf.cast(tf.fill(one.shape, number), one.dtype)
                 else:
@@ -173,7 +174,7 @@ def _worked_out(value: Any, known: dict[Flowing, Numbers]) -> Any:
     def work(one: Flowing, inputs: Sequence[Any]) -> Any:
         return run(one.operation, inputs)[one.output]
 
-    return _followed(value, {s: tf.constant(n) for s, n in known.items()}, lambda c: c.tensor, work)
+    return _followed(value, {s: tf.constant(n) for s, n in known.items()}, lambda c: c.held, work)
 
 
 def _check_alone(value: Flowing, source: Flowing, *, tuples: bool) -> None:
@@ -192,7 +193,7 @@ def _check_alone(value: Flowing, source: Flowing, *, tuples: bool) -> None:
             own_ = np.asarray(inputs[1])
             return np.broadcast_to(own_.reshape(*own_.shape, *(1,) * (len(one.shape) - own_.ndim)), one.shape)
         if kind in _MOVES:
-            given = [one_ if k == 0 else v.tensor for k, (one_, v) in enumerate(zip(inputs, one.inputs, strict=True))]
+            given = [one_ if k == 0 else v.held for k, (one_, v) in enumerate(zip(inputs, one.inputs, strict=True))]
             return np.asarray(run(one.operation, [tf.constant(given[0]), *given[1:]])[one.output])
         if kind == "ConcatV2":
             return np.concatenate([np.asarray(n) for n in inputs[:-1]], axis=int(one.inputs[-1].numbers))

@@ -10,11 +10,12 @@ import keras
 import tensorflow as tf
 
 from rfwidget._measure.spans import Carried
+from rfwidget.keras.calls import UnknownError
 from rfwidget.keras.code import Code, LeavesError, plain
 from rfwidget.keras.interpreter import forgotten
 from rfwidget.keras.tf.choices import is_telling
 from rfwidget.keras.tf.graph import draw, is_symbolic
-from rfwidget.keras.tf.values import Constant, Flowing, Handle, UnknownError
+from rfwidget.keras.tf.values import Constant, Flowing, Handle
 from rfwidget.keras.tf.walk import Walk
 
 
@@ -70,7 +71,7 @@ class Follower:
             return value.carried
         if isinstance(value, Handle):
             return value.variable
-        return value.tensor if isinstance(value, Constant) else value
+        return value.held if isinstance(value, Constant) else value
 
     def _inner(self, leaf: Any) -> Any:
         if isinstance(leaf, Carried):

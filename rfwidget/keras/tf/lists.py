@@ -8,8 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from rfwidget._measure import spans
+from rfwidget.keras.calls import UnknownError
 from rfwidget.keras.tf.branches import joined
-from rfwidget.keras.tf.values import Constant, Flowing, Items, UnknownError, depends
+from rfwidget.keras.tf.values import Constant, Flowing, Items, depends
 
 
 def on_list(operation: Any, inputs: list[Any]) -> list[Any]:
@@ -67,7 +68,7 @@ def on_list(operation: Any, inputs: list[Any]) -> list[Any]:
 def _apart(value: Any) -> list[Any]:
     """All rows of a tensor."""
     if isinstance(value, Constant):
-        return [Constant.of(row) for row in tf.unstack(value.tensor)]
+        return [Constant.of(row) for row in tf.unstack(value.held)]
     x = value.carried
     rows = (spans.squeeze(spans.cut(x, 0, k, k + 1), [0]) for k in range(x.shape[0]))
     return [Flowing(row, value.dtype) for row in rows]
@@ -88,7 +89,7 @@ def _filled(items: Items, item: Any) -> Any:
 def _stacked(parts: list[Any], items: Items, *, behind: bool = False) -> Any:
     """Items as one tensor."""
     if not any(map(depends, parts)):
-        tensors = [part.tensor for part in parts]
+        tensors = [part.held for part in parts]
         if not tensors:
             return Constant.of(np.zeros((0, *_shape_of(items)), items.dtype.as_numpy_dtype))
         return Constant.of(tf.concat(tensors, 0) if behind else tf.stack(tensors))

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from rfwidget._measure import spans
 from rfwidget._measure.places import gathered, replaced
 from rfwidget._measure.spans import Carried
+from rfwidget.keras.calls import UnknownError
 from rfwidget.keras.tf.choices import choices
 from rfwidget.keras.tf.table import Call, rule
-from rfwidget.keras.tf.values import Constant, UnknownError
+from rfwidget.keras.tf.values import Constant
 
 Numbers = npt.NDArray[Any]
 
@@ -125,11 +126,11 @@ def _flat(numbers: Numbers, lengths: tuple[int, ...]) -> Numbers:
       " ScatterNdNonAliasingAdd")  # fmt: skip
 def scatter_nd(call: Call) -> Carried:
     """Elements put at places along the first axes, into nothing or into a tensor."""
-    fresh = call.kind == "ScatterNd"
+    fresh = call.name == "ScatterNd"
     at, new = (0, 1) if fresh else (1, 2)
     shape = tuple(int(n) for n in call.numbers(2)) if fresh else call.shape(0)
     if not shape:
-        raise UnknownError(call.kind)
+        raise UnknownError(call.name)
     count = call.shape(at)[-1]
     written = call.needed(new)
     if call.carried(at) is not None:
@@ -142,7 +143,7 @@ def scatter_nd(call: Call) -> Carried:
         whole = spans.reduce(written, range(len(call.shape(at)) - 1))
         parts = [spans.reshape(whole, (*(1,) * count, *shape[count:])), *([kept] if kept is not None else [])]
         return spans.join(parts, shape)
-    if call.kind == "TensorScatterUpdate" and isinstance(possible, list):
+    if call.name == "TensorScatterUpdate" and isinstance(possible, list):
         return _updated(call.needed(0), written, possible[0], count)
     parts = [_scattered(written, numbers, shape, count) for numbers in possible]
     return spans.join([*parts, *([kept] if kept is not None else [])], shape)
@@ -191,7 +192,7 @@ def rows_written(call: Call) -> Carried:
     """Rows of a tensor replaced, or added to."""
     x, new = call.needed(0), call.needed(2)
     rows = call.numbers(1)
-    if call.kind == "InplaceUpdate":
+    if call.name == "InplaceUpdate":
         return _updated(x, new, rows[:, None], 1)
     order = np.full(x.shape[0], -1)
     order[rows] = np.arange(len(rows))

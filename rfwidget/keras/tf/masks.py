@@ -19,7 +19,7 @@ _MOVES = frozenset(
 
 def mask_of(call: Call) -> Mask | None:
     """What is known of the elements of an operation's first result; None: nothing."""
-    kind, inputs = call.kind, call.inputs
+    kind, inputs = call.name, call.inputs
     given = [value.mask if isinstance(value, Flowing) else None for value in inputs]
     if kind in ("AddV2", "Add", "Sub", "BiasAdd"):
         added = given[:1] if kind == "Sub" else given
@@ -50,7 +50,7 @@ def _low_constants(call: Call) -> list[Bools | None]:
     for place, value in enumerate(call.inputs[:2]):
         if isinstance(value, Constant) and not value.dense and value.dtype.is_floating:
             numbers = np.asarray(value.numbers, np.float32)
-            found.append(low(-numbers if call.kind == "Sub" and place == 1 else numbers))
+            found.append(low(-numbers if call.name == "Sub" and place == 1 else numbers))
     return found
 
 
@@ -73,10 +73,10 @@ def _selected(call: Call) -> Mask | None:
 
 
 def _moved(call: Call, part: Bools | None) -> Bools | None:
-    if part is None or call.kind in ("Identity", "Cast"):
+    if part is None or call.name in ("Identity", "Cast"):
         return part
     whole = tf.constant(np.broadcast_to(part, call.shape(0)))
-    rest = [value.tensor for value in call.inputs[1:]]
-    if call.kind not in ("StopGradient", "Snapshot", "CheckNumerics", "EnsureShape"):
+    rest = [value.held for value in call.inputs[1:]]
+    if call.name not in ("StopGradient", "Snapshot", "CheckNumerics", "EnsureShape"):
         whole = run(call.operation, [whole, *rest])[0]
     return np.asarray(whole)

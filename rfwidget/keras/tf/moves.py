@@ -12,9 +12,10 @@ import tensorflow as tf
 from rfwidget._measure import spans
 from rfwidget._measure.places import gathered, masked, replaced
 from rfwidget._measure.spans import Carried
+from rfwidget.keras.calls import UnknownError
 from rfwidget.keras.tf.choices import examples
 from rfwidget.keras.tf.table import Call, rule
-from rfwidget.keras.tf.values import Flowing, UnknownError, run
+from rfwidget.keras.tf.values import Flowing, run
 
 # -- shapes ------------------------------------------------------------------------------------------------------------
 
@@ -67,7 +68,7 @@ def tile(call: Call) -> Carried:
 @rule("ConcatV2 Concat")
 def concat(call: Call) -> Carried:
     """One behind the other; constants depend on nothing."""
-    last = call.kind == "ConcatV2"
+    last = call.name == "ConcatV2"
     places = range(len(call.inputs) - 1) if last else range(1, len(call.inputs))
     axis = int(call.numbers(-1 if last else 0))
     return spans.concatenate([call.needed(place) for place in places], axis)
@@ -77,7 +78,7 @@ def concat(call: Call) -> Carried:
 def pack(call: Call) -> Carried:
     """One behind the other, along an axis of their own."""
     parts = [call.needed(place) for place in range(len(call.inputs))]
-    if call.kind == "ParallelConcat":
+    if call.name == "ParallelConcat":
         return spans.concatenate(parts, 0)
     axis = call.attr("axis") % (parts[0].rank + 1)
     return spans.concatenate([spans.expand(part, axis) for part in parts], axis)
@@ -94,9 +95,9 @@ def unpack(call: Call) -> list[Carried]:
 @rule("Split SplitV")
 def split(call: Call) -> list[Carried]:
     """Parts of an axis."""
-    x = call.only(1 if call.kind == "Split" else 0)
-    axis = x.axis(int(call.numbers(0 if call.kind == "Split" else 2)))
-    if call.kind == "Split":
+    x = call.only(1 if call.name == "Split" else 0)
+    axis = x.axis(int(call.numbers(0 if call.name == "Split" else 2)))
+    if call.name == "Split":
         lengths = [x.shape[axis] // call.count] * call.count
     else:
         lengths = [int(n) for n in call.numbers(1)]
@@ -250,7 +251,7 @@ def sliced_update(call: Call) -> Carried:
 def reverse(call: Call) -> Carried:
     """Backwards along some axes."""
     x = call.only(0)
-    for axis in np.flatnonzero(call.numbers(1)).tolist() if call.kind == "Reverse" else call.axes(1, x.rank):
+    for axis in np.flatnonzero(call.numbers(1)).tolist() if call.name == "Reverse" else call.axes(1, x.rank):
         x = spans.take(x, axis, np.arange(x.shape[axis])[::-1])
     return x
 
@@ -275,11 +276,11 @@ def by_numbers(call: Call) -> Carried:
     """Elements that only move: where to shows when the operation runs on their numbers."""
     numbers: list[Any] = []
     parts, start = [], 1  # 0 is what the operation fills in
-    moved = 2 if "SetDiag" in call.kind else 1
+    moved = 2 if "SetDiag" in call.name else 1
     for place, value in enumerate(call.inputs):
         if place >= moved:
-            padding = "Diag" in call.kind and place == len(call.inputs) - 1 and place >= 2
-            told = np.zeros((), np.int64) if padding and "SetDiag" not in call.kind else call.numbers(place)
+            padding = "Diag" in call.name and place == len(call.inputs) - 1 and place >= 2
+            told = np.zeros((), np.int64) if padding and "SetDiag" not in call.name else call.numbers(place)
             numbers.append(tf.constant(told))
             continue
         count = math.prod(value.shape)
@@ -368,10 +369,10 @@ def search(call: Call) -> Carried:
 @rule("Bincount DenseBincount HistogramFixedWidth")
 def histogram(call: Call) -> Carried:
     """How many: of everything, or row by row."""
-    if call.kind == "HistogramFixedWidth":
+    if call.name == "HistogramFixedWidth":
         return spans.everything(call.all_carried, (int(call.numbers(2)),))
     count = int(call.numbers(1))
-    if call.kind == "Bincount" or len(call.shape(0)) < 2:
+    if call.name == "Bincount" or len(call.shape(0)) < 2:
         return spans.everything(call.all_carried, (count,))
     rows = [spans.reduce(x, [1], keepdims=True) for x in call.all_carried]
     return spans.broadcast(spans.join(rows), (call.shape(0)[0], count))

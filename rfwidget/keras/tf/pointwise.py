@@ -52,8 +52,8 @@ def product(call: Call) -> Carried:
     """As `pointwise`, but nothing is left where a factor is zero by construction: a mask."""
     result: Carried = pointwise(call)
     for place in range(len(call.inputs)):
-        divides = place == 1 and call.kind in ("Div", "DivNoNan", "RealDiv")
-        if not divides or call.kind == "DivNoNan":
+        divides = place == 1 and call.name in ("Div", "DivNoNan", "RealDiv")
+        if not divides or call.name == "DivNoNan":
             result = masked(result, call.nonzero(place))
     return result
 
@@ -94,7 +94,7 @@ def select(call: Call) -> Carried:
     shape = np.broadcast_shapes(*(call.shape(place) for place in (1, 2)))
     condition = call.inputs[0]
     wide = (1,) * (len(shape) - 1)
-    along_first = call.kind == "Select" and len(condition.shape) == 1 and len(shape) > 1
+    along_first = call.name == "Select" and len(condition.shape) == 1 and len(shape) > 1
     decides = call.carried(0)
     if decides is not None:
         decides = spans.reshape(decides, (-1, *wide)) if along_first else decides
@@ -152,14 +152,14 @@ def fill(call: Call) -> Carried:
 def of_the_shape(call: Call) -> list[Constant]:
     """What depends on the shape of a tensor alone."""
     shape = call.shape(0)
-    if call.kind == "Size":
+    if call.name == "Size":
         return [Constant.of(np.asarray(math.prod(shape), call.operation.outputs[0].dtype.as_numpy_dtype))]
-    if call.kind == "Rank":
+    if call.name == "Rank":
         return [Constant.of(np.asarray(len(shape), np.int32))]
     dtype = call.operation.outputs[0].dtype.as_numpy_dtype
-    if call.kind in ("Shape", "ShapeN"):
+    if call.name in ("Shape", "ShapeN"):
         return [Constant.of(np.asarray(call.shape(place), dtype)) for place in range(len(call.inputs))]
-    made = np.zeros if call.kind == "ZerosLike" else np.ones
+    made = np.zeros if call.name == "ZerosLike" else np.ones
     return [Constant.of(made(shape, dtype))]
 
 
@@ -171,7 +171,7 @@ def reduction(call: Call) -> Carried:
     """Results depend on all elements along some axes."""
     x, on = call.only(0), call.on(0)
     axes, keepdims = call.axes(1, x.rank), bool(call.attr("keep_dims"))
-    if on is not None and call.kind == "Max" and len(axes) == 1:
+    if on is not None and call.name == "Max" and len(axes) == 1:
         found = masked_reduce(x, axes[0], on)
         return found if keepdims else spans.squeeze(found, axes)
     return spans.reduce(x, axes, keepdims=keepdims)
@@ -210,7 +210,7 @@ def softmax(call: Call) -> Carried:
     if on is None:
         return spans.broadcast(spans.reduce(x, [-1], keepdims=True), x.shape)
     found = spans.broadcast(masked_reduce(x, x.rank - 1, on), x.shape)
-    return masked(found, on) if call.kind == "Softmax" else spans.join([found, x])
+    return masked(found, on) if call.name == "Softmax" else spans.join([found, x])
 
 
 @rule("TopKV2 TopK ApproxTopK NthElement")
@@ -218,12 +218,12 @@ def best(call: Call) -> list[Carried]:
     """The largest of the last axis, and their places, depend on all of it."""
     x = call.only(0)
     mixed = spans.reduce(x, [-1], keepdims=True)
-    if call.kind == "NthElement":
+    if call.name == "NthElement":
         return [spans.squeeze(mixed, [-1])]
-    if call.kind == "ApproxTopK":
+    if call.name == "ApproxTopK":
         axis = int(call.attr("reduction_dimension"))
         return [spans.broadcast(spans.reduce(x, [axis], keepdims=True), call.static_shape)] * 2
-    count = int(call.attr("k") if call.kind == "TopK" else call.numbers(1))
+    count = int(call.attr("k") if call.name == "TopK" else call.numbers(1))
     return [spans.broadcast(mixed, (*x.shape[:-1], count))] * 2
 
 

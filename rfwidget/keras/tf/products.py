@@ -17,7 +17,7 @@ from rfwidget.keras.tf.table import Call, rule
 @rule("MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3")
 def matmul(call: Call) -> Carried:
     """Rows times columns."""
-    if call.kind == "MatMul":
+    if call.name == "MatMul":
         turned = bool(call.attr("transpose_a")), bool(call.attr("transpose_b"))
     else:
         turned = bool(call.attr("adj_x")), bool(call.attr("adj_y"))
@@ -72,9 +72,9 @@ def fourier_along(call: Call) -> Carried:
     axes = [int(axis) % x.rank for axis in call.numbers(2)]
     for place, (axis, n) in enumerate(zip(axes, told, strict=True)):
         last = place == len(axes) - 1
-        read = n // 2 + 1 if last and call.kind == "IRFFTND" else n
+        read = n // 2 + 1 if last and call.name == "IRFFTND" else n
         x = spans.pad(x, axis, 0, read - x.shape[axis])
-        shape[axis] = n // 2 + 1 if last and call.kind == "RFFTND" else n
+        shape[axis] = n // 2 + 1 if last and call.name == "RFFTND" else n
     return spans.broadcast(spans.reduce(x, axes, keepdims=True), shape)
 
 
@@ -86,17 +86,17 @@ _FOURIER = " ".join(f"{before}{name}" for before in ("", "I", "R", "IR") for nam
 def fourier(call: Call) -> Carried:
     """Every frequency depends on all elements along the last axes."""
     x = call.only(0)
-    count = next((n for name, n in sorted(_TRANSFORMED.items(), reverse=True) if call.kind.endswith(name)), 1)
+    count = next((n for name, n in sorted(_TRANSFORMED.items(), reverse=True) if call.name.endswith(name)), 1)
     mixed = x
     lengths = list(x.shape[x.rank - count :])
-    if "RFFT" in call.kind:
+    if "RFFT" in call.name:
         told = [int(n) for n in call.numbers(1)]
         for place, n in enumerate(told):
             axis = x.rank - count + place
             last = place == count - 1
-            read = n // 2 + 1 if last and call.kind.startswith("I") else n
+            read = n // 2 + 1 if last and call.name.startswith("I") else n
             mixed = spans.pad(mixed, axis, 0, read - mixed.shape[axis])
-            lengths[place] = n if not last or call.kind.startswith("I") else n // 2 + 1
+            lengths[place] = n if not last or call.name.startswith("I") else n // 2 + 1
     mixed = spans.reduce(mixed, range(x.rank - count, x.rank), keepdims=True)
     return spans.broadcast(mixed, (*x.shape[: x.rank - count], *lengths))
 

@@ -2,52 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rfwidget._measure import spans
 from rfwidget._measure.masks import told_apart
 from rfwidget._measure.spans import Carried
-from rfwidget.keras.tf.values import Constant, Flowing, UnknownError, attribute
+from rfwidget.keras import calls
+from rfwidget.keras.calls import UnknownError
+from rfwidget.keras.tf.values import Constant, Flowing, attribute
 
-Rule = Callable[["Call"], Any]
-
-RULES: dict[str, Rule] = {}
+RULES = calls.Table()
 """Rules by the types of operations. A rule gives one result or a list of them, each a `Carried` or a `Constant`."""
 
-EVEN: set[str] = set()
-"""Operations that tell no channel from another, so that it does not matter to them whether channels are blurred."""
+rule = RULES.rule
 
 
-def rule(names: str, *, even: bool = False) -> Callable[[Rule], Rule]:
-    """Take a rule into the table under the types of the operations that it serves, with spaces between them."""
-
-    def keep(function: Rule) -> Rule:
-        for name in names.split():
-            RULES[name] = function
-            if even:
-                EVEN.add(name)
-        return function
-
-    return keep
-
-
-class Call:
+class Call(calls.Call):
     """One call of an operation, as rules see it.
 
     Attributes:
         operation: of the graph.
-        kind: its type.
+        name: its type.
         inputs: what it is called with.
     """
 
     def __init__(self, operation: Any, inputs: Sequence[Any]) -> None:
+        super().__init__(str(operation.type), inputs)
         self.operation = operation
-        self.kind = str(operation.type)
-        self.inputs = list(inputs)
 
     @property
     def count(self) -> int:
@@ -62,30 +46,10 @@ class Call:
         """Whether there is such an attribute."""
         return name in self.operation.node_def.attr
 
-    def carried(self, place: int) -> Carried | None:
-        """What an input depends on; None: on no pixel."""
-        value = self.inputs[place]
-        return value.carried if isinstance(value, Flowing) else None
-
-    def needed(self, place: int) -> Carried:
-        """What an input depends on, which may be nothing."""
-        found = self.carried(place)
-        return spans.nowhere(self.inputs[place].shape, self.like) if found is None else found
-
-    def shape(self, place: int) -> tuple[int, ...]:
-        """Shape of an input."""
-        shape: tuple[int, ...] = self.inputs[place].shape
-        return shape
-
     @property
     def like(self) -> Carried:
         """Any input that depends on the image."""
-        return next(value.carried for value in self.inputs if isinstance(value, Flowing))
-
-    @property
-    def all_carried(self) -> list[Carried]:
-        """All inputs that depend on the image."""
-        return [value.carried for value in self.inputs if isinstance(value, Flowing)]
+        return self.all_carried[0]
 
     def numbers(self, place: int) -> npt.NDArray[Any]:
         """Numbers of an input.
@@ -95,7 +59,7 @@ class Call:
         """
         value = self.inputs[place]
         if not isinstance(value, Constant):
-            raise UnknownError(f"{self.kind} with sizes or places that the image decides")
+            raise UnknownError(f"{self.name} with sizes or places that the image decides")
         return value.numbers
 
     def axes(self, place: int, rank: int) -> list[int]:
@@ -119,16 +83,6 @@ class Call:
         value = self.inputs[place]
         return told_apart(value.mask.off, axis) if isinstance(value, Flowing) and value.mask is not None else None
 
-    def only(self, place: int) -> Carried:
-        """What an input depends on, where no other may depend on the image.
-
-        Raises:
-            UnknownError: if another does.
-        """
-        if any(isinstance(value, Flowing) for k, value in enumerate(self.inputs) if k != place):
-            raise UnknownError(f"{self.kind} with numbers that the image decides")
-        return self.needed(place)
-
     @property
     def static_shapes(self) -> list[tuple[int, ...] | None]:
         """Shapes of the results as the graph has them; None: not known."""
@@ -144,5 +98,5 @@ class Call:
         """
         shape = self.static_shapes[0]
         if shape is None:
-            raise UnknownError(f"{self.kind} with a result of unknown shape")
+            raise UnknownError(f"{self.name} with a result of unknown shape")
         return shape

@@ -1,8 +1,7 @@
 """What stands for the tensors of a graph while it is walked.
 
-`Constant` depends on no pixel and has numbers, which are worked out when somebody asks. Weights have numbers that are
-not theirs: any positive ones, so that what is zero after all was made so by the code, as a mask is. `Flowing` depends
-on the image. `Items` is a list of tensors, and `Handle` a variable that has not been read.
+`Constant` depends on no pixel (`rfwidget.keras.calls`), `Flowing` depends on the image. `Items` is a list of tensors,
+and `Handle` a variable that has not been read.
 """
 
 from __future__ import annotations
@@ -16,34 +15,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from rfwidget._measure.spans import Carried
+from rfwidget.keras import calls
+from rfwidget.keras.calls import UnknownError
 
 
-class UnknownError(Exception):
-    """An operation that cannot be followed."""
-
-
-DRAWS = 3
-"""So many sets of numbers stand for weights: what is zero in all of them is so by construction, not by chance."""
-
-
-class Constant:
-    """A tensor that depends on no pixel.
-
-    Args:
-        tensor: its numbers; or, where weights are among what it is made of, a function that works them out from the
-            set of numbers of that number.
-        shape: of the tensor.
-        dtype: of its numbers.
-        dense: whether it holds weights, none of which is zero by construction.
-    """
-
-    def __init__(self, tensor: Any, shape: Sequence[int], dtype: Any, *, dense: bool = False) -> None:
-        self._tensor = None if callable(tensor) else tensor
-        self._work_out = tensor if callable(tensor) else None
-        self._nonzero: npt.NDArray[np.bool_] | None = None
-        self.shape = tuple(int(n) for n in shape)
-        self.dtype = dtype
-        self.dense = dense
+class Constant(calls.Constant):
+    """A tensor that depends on no pixel, as TensorFlow holds it."""
 
     @classmethod
     def of(cls, numbers: Any) -> Constant:
@@ -51,50 +28,14 @@ class Constant:
         tensor = tf.convert_to_tensor(numbers)
         return cls(tensor, tensor.shape, tensor.dtype)
 
-    @classmethod
-    def weights(cls, shape: Sequence[int], dtype: Any) -> Constant:
-        """Any positive numbers."""
-        shape = tuple(int(n) for n in shape)
-
-        def drawn(number: int) -> Any:
-            draw = np.random.default_rng([number, *shape])
-            return tf.constant(draw.uniform(0.5, 1.5, shape) * (1 + 2 * number), dtype)
-
-        return cls(drawn, shape, dtype, dense=True)
+    @staticmethod
+    def _made(numbers: npt.NDArray[Any], dtype: Any) -> Any:
+        return tf.constant(numbers, dtype)
 
     @property
-    def of_weights(self) -> bool:
-        """Whether weights are among what it is made of."""
-        return self._work_out is not None
-
-    @property
-    def tensor(self) -> Any:
-        """The numbers, as TensorFlow holds them."""
-        if self._tensor is None:
-            self._tensor = self.drawn(0)
-        return self._tensor
-
-    def drawn(self, number: int) -> Any:
-        """The numbers from another set of weights."""
-        return self._tensor if self._work_out is None else self._work_out(number)
-
-    @property
-    def numbers(self) -> npt.NDArray[Any]:
-        """The numbers."""
-        numbers: npt.NDArray[Any] = self.tensor.numpy()
-        return np.asarray(numbers)
-
-    @property
-    def nonzero(self) -> npt.NDArray[np.bool_] | None:
-        """Where it is not zero by construction; None: everywhere."""
-        if self.dense or self.dtype in (tf.string, tf.resource, tf.variant):
-            return None
-        if self._nonzero is None:
-            self._nonzero = self.numbers != 0
-            for number in range(1, DRAWS if self.of_weights else 1):
-                if not self._nonzero.all():
-                    self._nonzero = self._nonzero | (self.drawn(number).numpy() != 0)
-        return None if self._nonzero.all() else self._nonzero
+    def is_numeric(self) -> bool:
+        """Whether there are numbers: strings and handles are none."""
+        return self.dtype not in (tf.string, tf.resource, tf.variant)
 
 
 class Flowing:
@@ -290,9 +231,9 @@ def folded(operation: Any, inputs: Sequence[Any]) -> list[Constant]:
     outputs = list(operation.outputs)
     shapes = [output.shape for output in outputs]
     if not any(value.of_weights for value in inputs):
-        return [Constant(t, t.shape, t.dtype) for t in run(operation, [value.tensor for value in inputs])]
+        return [Constant(t, t.shape, t.dtype) for t in run(operation, [value.held for value in inputs])]
     if not all(shape.is_fully_defined() for shape in shapes):
-        shapes = [result.shape for result in run(operation, [value.tensor for value in inputs])]
+        shapes = [result.shape for result in run(operation, [value.held for value in inputs])]
     latest: dict[int, list[Any]] = {}
 
     def result(place: int) -> Callable[[int], Any]:

@@ -10,14 +10,15 @@ import tensorflow as tf
 
 from rfwidget._measure import spans
 from rfwidget._measure.spans import Carried
+from rfwidget.keras.calls import UnknownError
 from rfwidget.keras.domains import NeedsFullWidth
 from rfwidget.keras.tf import lookups, moves, pointwise, products, windows
 from rfwidget.keras.tf.branches import either, joined, same
 from rfwidget.keras.tf.graph import LayerCall, layer_calls
 from rfwidget.keras.tf.lists import on_list
 from rfwidget.keras.tf.masks import mask_of
-from rfwidget.keras.tf.table import EVEN, RULES, Call
-from rfwidget.keras.tf.values import Constant, Flowing, Handle, UnknownError, depends, folded, run
+from rfwidget.keras.tf.table import RULES, Call
+from rfwidget.keras.tf.values import Constant, Flowing, Handle, depends, folded, run
 
 __all__ = ["Walk", "lookups", "moves", "pointwise", "products", "windows"]
 
@@ -155,7 +156,7 @@ class Walk:
             rows = (*shape, *whole.shape[1:]) if kind == "ResourceGather" else (*shape[:-1], *whole.shape[shape[-1] :])
             return Constant.weights(rows, whole.dtype)
         gather = tf.gather if kind == "ResourceGather" else tf.gather_nd
-        return Constant.of(gather(whole.tensor, inputs[1].tensor))
+        return Constant.of(gather(whole.held, inputs[1].held))
 
     def _followed(self, operation: Any, inputs: list[Any]) -> list[Any]:
         """An operation on the image, by its rule; without one, everything that it reads."""
@@ -164,17 +165,17 @@ class Walk:
         self.pointwise = self.pointwise and _is_pointwise(call)
         if any(x.marks.blurred for x in call.all_carried) and not _is_even(call):
             raise NeedsFullWidth
-        rule = RULES.get(call.kind)
+        rule = RULES.get(call.name)
         try:
             if rule is None:
-                raise UnknownError(f"the operation {call.kind}")
+                raise UnknownError(f"the operation {call.name}")
             found = rule(call)
         except UnknownError as error:
             found = self._unknown(call, str(error))
         results = found if isinstance(found, list) else [found]
         for result, shape in zip(results, call.static_shapes, strict=True):
             if shape is not None and tuple(result.shape) != shape:
-                raise AssertionError(f"the rule of {call.kind} gives {tuple(result.shape)}, not {shape}")
+                raise AssertionError(f"the rule of {call.name} gives {tuple(result.shape)}, not {shape}")
         values = [
             Flowing(result, output.dtype, operation, inputs, place) if isinstance(result, Carried) else result
             for place, (result, output) in enumerate(zip(results, operation.outputs, strict=True))
@@ -197,11 +198,11 @@ class Walk:
             raise UnknownError(reason)
         if any(shape is None for shape in shapes):
             tensors = [
-                value.tensor if isinstance(value, Constant) else tf.ones(value.shape, value.dtype)
+                value.held if isinstance(value, Constant) else tf.ones(value.shape, value.dtype)
                 for value in call.inputs
             ]
-            if call.kind in _COUNTED:
-                raise UnknownError(f"how many results {call.kind} has is decided by the image")
+            if call.name in _COUNTED:
+                raise UnknownError(f"how many results {call.name} has is decided by the image")
             shapes = [tuple(result.shape) for result in run(call.operation, tensors)]
         return [
             spans.everything(call.all_carried, shape, f"{self._name}: {reason}")
@@ -286,16 +287,16 @@ def _is_pointwise(call: Call) -> bool:
     """Whether it acts on each element alone, whatever shape it is given."""
     alone = (pointwise.pointwise, pointwise.product, pointwise.exponential, pointwise.each_its_own)
     constants = [value for value in call.inputs if isinstance(value, Constant)]
-    whole = all(not value.shape and (call.kind != "Mul" or value.nonzero is None) for value in constants)
-    return whole and RULES.get(call.kind) in alone
+    whole = all(not value.shape and (call.name != "Mul" or value.nonzero is None) for value in constants)
+    return whole and RULES.get(call.name) in alone
 
 
 def _is_even(call: Call) -> bool:
     """Whether it tells no channel from another."""
-    if call.kind in EVEN:
-        products = "Mul" in call.kind or "And" in call.kind or "Or" in call.kind
+    if call.name in RULES.even:
+        products = "Mul" in call.name or "And" in call.name or "Or" in call.name
         return not products or all(call.nonzero(place) is None for place in range(len(call.inputs)))
-    if call.kind == "Conv2D":
+    if call.name == "Conv2D":
         whole = call.carried(1) is None and call.nonzero(1) is None
         return whole and call.attr("data_format") == "NHWC" and call.shape(1)[-2] == call.shape(0)[-1]
     return False

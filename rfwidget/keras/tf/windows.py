@@ -13,10 +13,11 @@ import tensorflow as tf
 from rfwidget._measure import spans
 from rfwidget._measure.places import gathered, mixed, transposed
 from rfwidget._measure.spans import Carried
+from rfwidget.keras.calls import UnknownError
 from rfwidget.keras.domains import same_padding
 from rfwidget.keras.tf.pointwise import call_carried
 from rfwidget.keras.tf.table import Call, rule
-from rfwidget.keras.tf.values import Constant, UnknownError, run
+from rfwidget.keras.tf.values import Constant, run
 
 # -- how windows stand -------------------------------------------------------------------------------------------------
 
@@ -58,7 +59,7 @@ def convolution(call: Call) -> Carried:
     dilations = [int(told[place]) for place in places] if len(told) == x.rank else [1] * len(places)
     wanted = list(zip((x.shape[place] for place in places), sizes, strides, dilations, strict=True))
     paddings = _paddings(call, wanted, places)
-    if call.kind == "DepthwiseConv2dNative":
+    if call.name == "DepthwiseConv2dNative":
         groups, results = x.shape[channels], kernel[-2] * kernel[-1]
         taps = _taps(call, 1, (*sizes, 1, results)).reshape(*sizes, 1, results)
     else:
@@ -76,8 +77,8 @@ def _with_kernel(call: Call, found: Carried, channels: int, results: int) -> Car
     kernel = call.carried(1)
     if kernel is None:
         return found
-    transposes = call.kind.endswith("BackpropInput") or call.kind.endswith("BackpropInputV2")
-    if transposes or call.kind == "DepthwiseConv2dNative":
+    transposes = call.name.endswith("BackpropInput") or call.name.endswith("BackpropInputV2")
+    if transposes or call.name == "DepthwiseConv2dNative":
         return spans.join([found, spans.reshape(spans.reduce(kernel), (1,) * found.rank)])
     each = spans.reduce(kernel, range(kernel.rank - 1))
     shape = [results if axis == channels else 1 for axis in range(found.rank)]
@@ -90,10 +91,10 @@ def transposed_convolution(call: Call) -> Carried:
     """What a convolution's gradient is made of: the elements apart, and the kernel turned round."""
     x, kernel = call.needed(2), call.shape(1)
     places, channels = _layout(call, x.rank)
-    if call.kind.endswith("V2") and not call.kind.startswith("Conv3D"):
+    if call.name.endswith("V2") and not call.name.startswith("Conv3D"):
         shape = call.static_shape
     else:
-        shape = call.shape(0) if call.kind == "Conv3DBackpropInput" else tuple(int(n) for n in call.numbers(0))
+        shape = call.shape(0) if call.name == "Conv3DBackpropInput" else tuple(int(n) for n in call.numbers(0))
     if len(shape) == len(places):  # sizes of places alone
         shape = call.static_shape
     sizes = kernel[: len(places)]
@@ -104,9 +105,9 @@ def transposed_convolution(call: Call) -> Carried:
     wanted = list(zip(lengths, sizes, strides, dilations, strict=True))
     starts = [before for before, _ in _paddings(call, wanted, places)]
     results = shape[channels]
-    if call.kind.startswith("Depthwise"):
+    if call.name.startswith("Depthwise"):
         if call.nonzero(1) is not None or kernel[-1] != 1:
-            raise UnknownError(f"{call.kind} with several results, or a mask, for each channel")
+            raise UnknownError(f"{call.name} with several results, or a mask, for each channel")
         for place, size, stride, dilation, start, length in zip(
             places, sizes, strides, dilations, starts, lengths, strict=True
         ):
@@ -136,7 +137,7 @@ def pool(call: Call) -> list[Carried]:
 @rule("MaxPoolGrad MaxPool3DGrad AvgPoolGrad AvgPool3DGrad MaxPoolGradWithArgmax")
 def unpooled(call: Call) -> Carried:
     """The gradient of a pooling, which also serves to undo it: elements go back to somewhere in their windows."""
-    mean = call.kind.startswith("Avg")
+    mean = call.name.startswith("Avg")
     shape = tuple(int(n) for n in call.numbers(0)) if mean else call.shape(0)
     axes = list(range(len(shape)))
     sizes, strides = ([int(n) for n in call.attr(name)] for name in ("ksize", "strides"))
@@ -233,7 +234,7 @@ def batch_to_space(call: Call) -> Carried:
 
 
 def _blocks(call: Call) -> tuple[list[int], Any]:
-    if call.kind.endswith("ND"):
+    if call.name.endswith("ND"):
         return [int(n) for n in call.numbers(1)], call.numbers(2)
     return [int(call.attr("block_size"))] * 2, call.numbers(1)
 
@@ -247,7 +248,7 @@ def depth_and_space(call: Call) -> Carried:
     first = call.attr("data_format") == "NCHW"
     x = spans.transpose(x, (0, 2, 3, 1)) if first else x
     n, h, w, c = x.shape
-    if call.kind == "DepthToSpace":
+    if call.name == "DepthToSpace":
         x = spans.reshape(x, (n, h, w, block, block, c // block**2))
         x = spans.reshape(spans.transpose(x, (0, 1, 3, 2, 4, 5)), (n, h * block, w * block, c // block**2))
     else:
@@ -288,7 +289,7 @@ def _by_impulses(length: int, results: int, resized: Callable[[Any], Any]) -> np
 def resize(call: Call) -> Carried:
     """Axis by axis: what each result reads shows when it is run."""
     x = call.only(0)
-    function = getattr(tf.raw_ops, call.kind)
+    function = getattr(tf.raw_ops, call.name)
     corners, half = bool(call.attr("align_corners")), call.has("half_pixel_centers")
     named = {"align_corners": corners, **({"half_pixel_centers": call.attr("half_pixel_centers")} if half else {})}
     for axis, results in zip((1, 2), call.numbers(1), strict=True):
@@ -304,9 +305,9 @@ def resize(call: Call) -> Carried:
 def resize_turned_round(call: Call) -> Carried:
     """The gradient of a resizing: each result takes from where it would be read."""
     x = call.only(0)
-    function = getattr(tf.raw_ops, call.kind.removesuffix("Grad"))
+    function = getattr(tf.raw_ops, call.name.removesuffix("Grad"))
     named = {name: call.attr(name) for name in ("align_corners", "half_pixel_centers")}
-    small = call.numbers(1) if call.kind.startswith("ResizeNearest") else np.asarray(call.shape(1)[1:3])
+    small = call.numbers(1) if call.name.startswith("ResizeNearest") else np.asarray(call.shape(1)[1:3])
     for axis, results in zip((1, 2), small.tolist(), strict=True):
 
         def resized(lines: Any, length: int = x.shape[axis]) -> Any:
@@ -373,10 +374,10 @@ def projective(call: Call) -> Carried:
     if call.attr("interpolation") != "NEAREST":
         return _interpolated(call, x)
     if math.prod(x.shape[1:3]) >= 1 << 24:
-        raise UnknownError(f"{call.kind} of a large image")
+        raise UnknownError(f"{call.name} of a large image")
     n, h, w, c = x.shape
     numbers = np.broadcast_to(np.arange(1, h * w + 1, dtype=np.float32).reshape(1, h, w, 1), (n, h, w, 1))
-    found = run(call.operation, [tf.constant(numbers), *(value.tensor for value in call.inputs[1:])])[0].numpy()
+    found = run(call.operation, [tf.constant(numbers), *(value.held for value in call.inputs[1:])])[0].numpy()
     places = np.rint(found[..., 0]).astype(np.int64)
     places = np.where(places > 0, places - 1 + np.arange(n)[:, None, None] * h * w, -1)
     wide = np.where(places[..., None] < 0, -1, places[..., None] * c + np.arange(c))
@@ -387,7 +388,7 @@ def _interpolated(call: Call, x: Carried) -> Carried:
     """The four neighbours of each place."""
     mode = call.attr("fill_mode") if call.has("fill_mode") else "CONSTANT"
     if mode not in ("CONSTANT", "NEAREST"):
-        raise UnknownError(f"{call.kind} that interpolates behind a border of the kind {mode}")
+        raise UnknownError(f"{call.name} that interpolates behind a border of the kind {mode}")
     n, h, w, c = x.shape
     rows, columns = (int(length) for length in call.numbers(2))
     matrices = np.broadcast_to(call.numbers(1).astype(np.float64), (n, 8))[:, :, None, None]
