@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { KernelHost } from "../hosts/kernel-host.js";
 import type { Field, SyncedState, Volume } from "../protocol.js";
 import { FakeModel, placeAt, settled } from "../testing.js";
+import { html } from "./dom.js";
 import { sectionAt, sections, slicesOf, titleOf } from "./sections.js";
 
 /** 20 x 10 x 5 voxels, with a gap of 3: x and y, z and y to the right, x and z below. */
@@ -140,7 +141,7 @@ describe("on the screen", () => {
   it("boxes that a section does not meet are faint", () => {
     const { drawings } = drawn();
     const scene = document.createElement("div");
-    scene.innerHTML = '<i data-through="2,0,4"></i><i data-through="2,4,9"></i><i></i>';
+    scene.append(html("i", "", { "data-through": "2,0,4" }), html("i", "", { "data-through": "2,4,9" }), html("i", ""));
     drawings.drawScene?.(scene);
     const faint = [...scene.children].map((line) => line.classList.contains("rfwidget-faint"));
     expect(faint).toEqual([true, false, false]); // z is cut at 4
