@@ -18,8 +18,8 @@ from rfwidget.network import Patch
 Box = tuple[int, int, int, int]
 """Whole pixels of the image, given by their edges: left, top, right, bottom."""
 
-_FAINTEST = 0.25
-"""Opacity of a pixel that has any gradient at all, so that the responding region shows as a whole."""
+_FAINTEST = 0.08
+"""Opacity of a pixel that has any gradient at all: more, and pixels without any would look brighter than those."""
 
 _OPAQUE = 0.6
 """Place on the colour bar from which on a pixel hides the photograph."""
