@@ -59,7 +59,12 @@ window.frontEndBenchmark = {
       if (live && this.live.counts.at(-1)?.[0] !== Number(live)) this.live.counts.push([Number(live), performance.now()]);
     };
     const attributeFilter = ["data-painted", "data-live"];
-    new MutationObserver(look).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter });
+    this.watching = new MutationObserver(look);
+    this.watching.observe(document, { subtree: true, childList: true, attributes: true, attributeFilter });
+  },
+
+  stopWatching() {
+    this.watching.disconnect();
   },
 
   /** Milliseconds from the first heat map until so many cells were live; null: they never were. */
@@ -69,7 +74,8 @@ window.frontEndBenchmark = {
   },
 
   /**
-   * Looks after every frame, until `stopFollowing`, whether the canvas shows the cell under the pointer.
+   * Looks after every frame, until `stopFollowing`, whether the canvas shows the cell under the pointer, and counts
+   * frames.
    *
    * A frame counts if the pointer has come to another cell since the last one, and as live if the pixels around the
    * pointer have changed with it and the overlay names that cell as painted.
@@ -84,7 +90,7 @@ window.frontEndBenchmark = {
       pointer = event;
     };
     window.addEventListener("pointermove", move, { capture: true });
-    this.following = { frames: 0, live: 0, on: true };
+    this.following = { drawn: 0, frames: 0, live: 0, on: true };
     let last = "";
     let lastPixels = null;
     const state = this.following;
@@ -93,6 +99,7 @@ window.frontEndBenchmark = {
         window.removeEventListener("pointermove", move, { capture: true });
         return;
       }
+      state.drawn += 1;
       if (pointer) {
         const cell = `${cellAt(pointer.clientX - left)},${cellAt(pointer.clientY - top)}`;
         const [x, y] = cell.split(",").map((k) => (offset + stride * Number(k)) * scale);

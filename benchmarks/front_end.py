@@ -1,11 +1,12 @@
 """How long a click takes until its heat map is on the screen, and how many cells a second a drag shows.
 
     python -m benchmarks.front_end               # prints, and writes docs/benchmarks-front-end.md
-    python -m benchmarks.front_end --clicks 20   # a shorter run, printed only
+    python -m benchmarks.front_end --clicks 20   # a shorter run, printed only; written too with --write
 
 Starts a JupyterLab and a Chromium of its own. Clicks on our widget come at random between clicks on a bare anywidget
-that sends a number to the kernel and back: nothing over a kernel can be faster than that echo. ipympl does the same job
-with the same gradients in a run of its own. A time runs from the pointer event to the animation frame in which the
+that sends a number to the kernel and back: nothing over a kernel can be faster than that echo; and between clicks on a
+pad that writes a number at once: nothing in a browser can be faster than that frame. ipympl does the same job with the
+same gradients in a run of its own. A time runs from the pointer event to the animation frame in which the
 pixels of the canvas, read back, have changed under the cell (`front_end.js`). What was there before the click and what
 was waited for stand in lines of their own, with the time of one gradient beside them.
 
@@ -43,8 +44,9 @@ HEAD = """# How fast a click is
 
 Written by `python -m benchmarks.front_end`. A time runs from the pointer event to the frame in which the pixels of the
 canvas have changed under the cell. The echo is a number sent to the kernel and back by a bare anywidget; its clicks
-come at random between those on the widget. A cell is live if its gradient map is in the page before anybody asks; such
-a click waits for nothing, and tells the kernel afterwards. The others wait for the echo and one gradient.
+come at random between those on the widget, as do those on a pad that writes a number at once and asks nobody: the next
+frame, which nothing in a browser can be before. A cell is live if its gradient map is in the page before anybody asks;
+such a click waits for nothing, and tells the kernel afterwards. The others wait for the echo and one gradient.
 """
 
 WARM_UP = 10  # clicks of each kind that do not count
@@ -59,7 +61,7 @@ import anywidget
 from IPython.display import display
 
 class Echo(anywidget.AnyWidget):
-    """Sends numbers to the kernel and back: one under way, the newest one next."""
+    """Sends numbers to the kernel and back: one under way, the newest one next; below it, a pad that asks nobody."""
     _esm = """
     export default { render({ model, el }) {
         const pad = document.createElement("div");
@@ -78,7 +80,11 @@ class Echo(anywidget.AnyWidget):
             waiting = false;
             if (next) send();
         });
-        el.append(pad);
+        const still = document.createElement("div");
+        still.className = "still";
+        still.style = "width: 480px; height: 30px; background: silver; user-select: none";
+        still.addEventListener("pointerdown", () => { still.textContent = ++last; });
+        el.append(pad, still);
     } };
     """
 
@@ -165,6 +171,26 @@ class Times(NamedTuple):
         return f"{self.median:.1f} | {self.p95:.1f}"
 
 
+class Mouse:
+    """The mouse by Chromium's own protocol: Playwright's asks every frame of the page before it moves a pressed one."""
+
+    def __init__(self, page: Page) -> None:
+        self._devtools = page.context.new_cdp_session(page)
+
+    def press(self, x: float, y: float) -> None:
+        self._send("mousePressed", x, y, pressed=True, clickCount=1)
+
+    def move(self, x: float, y: float, *, pressed: bool = False) -> None:
+        self._send("mouseMoved", x, y, pressed=pressed)
+
+    def release(self, x: float, y: float) -> None:
+        self._send("mouseReleased", x, y, pressed=False, button="left", clickCount=1)
+
+    def _send(self, kind: str, x: float, y: float, *, pressed: bool, **rest: object) -> None:
+        event = {"type": kind, "x": x, "y": y, "buttons": int(pressed), "button": "left" if pressed else "none", **rest}
+        self._devtools.send("Input.dispatchMouseEvent", event)
+
+
 class Target(NamedTuple):
     """Something to click: what is watched, and where its image lies in the window."""
 
@@ -203,47 +229,73 @@ def click(page: Page, selector: str, place: tuple[float, float], pause: float) -
     """
     page.wait_for_timeout(pause)
     page.evaluate("([selector, x, y]) => frontEndBenchmark.arm(selector, x, y)", [selector, *place])
-    devtools = page.context.new_cdp_session(page)
-    press = {"x": place[0], "y": place[1], "button": "left", "clickCount": 1}
-    devtools.send("Input.dispatchMouseEvent", {"type": "mousePressed", "buttons": 1, **press})
-    devtools.send("Input.dispatchMouseEvent", {"type": "mouseReleased", **press})
-    devtools.detach()
+    mouse = Mouse(page)
+    mouse.press(*place)
+    mouse.release(*place)
     return float(page.evaluate("() => frontEndBenchmark.result"))
 
 
-def interleaved(page: Page, case: Case, clicks: int, *, live: bool, reach: float = math.inf) -> tuple[Times, Times]:
-    """Clicks on our widget and on the echo, in random order; those on cells that are live, or on those that are not."""
+def interleaved(
+    page: Page, case: Case, clicks: int, *, live: bool, reach: float = math.inf
+) -> tuple[Times, Times, Times]:
+    """Clicks on our widget, on the echo and on the pad, in random order; on cells that are live, or on others."""
     rng = random.Random(case.side)  # noqa: S311
     image, pad = target(page, ".rfwidget-stage > canvas", ".rfwidget-overlay"), target(page, ".echo", ".echo")
-    image = target(page, image.selector, ".rfwidget-overlay")
+    still, image = target(page, ".still", ".still"), target(page, image.selector, ".rfwidget-overlay")
     spots = places(case, image, rng, reach)
-    order = ["ours", "echo"] * (clicks + WARM_UP)
+    order = ["ours", "echo", "still"] * (clicks + WARM_UP)
     rng.shuffle(order)
-    times: dict[str, list[float]] = {"ours": [], "echo": []}
+    times: dict[str, list[float]] = {"ours": [], "echo": [], "still": []}
     for kind in order:
         pause = rng.uniform(*PAUSE)
-        if kind == "echo":
-            times[kind].append(click(page, pad.selector, (pad.left + 40, pad.top + 30), pause))
+        if kind != "ours":
+            box = pad if kind == "echo" else still
+            times[kind].append(click(page, box.selector, (box.left + 40, box.top + 15), pause))
             continue
         # What is on the screen in the very next frame was there before, for no answer is as fast as that.
         while (took := click(page, image.selector, next(spots), pause)) and not live and page.evaluate(IN_ONE_FRAME):
             pass
         times[kind].append(took)
-    return Times.of(times["ours"][WARM_UP:]), Times.of(times["echo"][WARM_UP:])
+    ours, echo, frame = (Times.of(times[kind][WARM_UP:]) for kind in ("ours", "echo", "still"))
+    return ours, echo, frame
 
 
-def live_frames(page: Page, case: Case) -> float:
-    """Share of the frames in which the pointer came to another cell that showed that cell's map."""
+class Followed(NamedTuple):
+    """Of the frames in which the pointer had come to another cell, the share that showed that cell's map; and frames a
+    second, on this page and on an empty one."""
+
+    share: float
+    rate: float
+    empty: float
+
+
+EMPTY_RATE = """async () => {
+    const began = performance.now();
+    let frames = 0;
+    for (; performance.now() - began < 3000; frames++) await new Promise(requestAnimationFrame);
+    return 1000 * frames / (performance.now() - began);
+}"""
+
+
+def live_frames(page: Page, case: Case) -> Followed:
+    """Move over live cells for a while."""
+    browser = page.context.browser
+    assert browser is not None  # noqa: S101
+    empty = browser.new_page()
+    rate = float(empty.evaluate(EMPTY_RATE))
+    empty.close()
+    page.bring_to_front()
     image = target(page, ".rfwidget-stage > canvas", ".rfwidget-overlay")
     geometry = {"left": image.left, "top": image.top, "width": image.width, "side": case.side}
     cells = {"offset": case.offset, "stride": case.stride, "cells": case.cells}
     page.evaluate("([canvas, where]) => frontEndBenchmark.follow(canvas, where)", [image.selector, geometry | cells])
-    began, k = time.perf_counter(), 0
+    mouse, began, k = Mouse(page), time.perf_counter(), 0
     while time.perf_counter() - began < FOLLOW_SECONDS:
         k += 1
-        page.mouse.move(image.left + 5 + 7 * k % (image.width - 10), image.top + 5 + 3 * k % (image.width - 10))
+        mouse.move(image.left + 5 + 7 * k % (image.width - 10), image.top + 5 + 3 * k % (image.width - 10))
     found = page.evaluate("() => frontEndBenchmark.stopFollowing()")
-    return float(found["live"] / found["frames"])
+    took = time.perf_counter() - began
+    return Followed(found["live"] / found["frames"], found["drawn"] / took, rate)
 
 
 def wait_for_live(page: Page, cells: int, seconds: float) -> float:
@@ -294,21 +346,23 @@ def drag_rates(page: Page) -> tuple[float, float]:
     image = target(page, "", ".rfwidget-overlay")
     pad = target(page, "", ".echo")
     rates: dict[str, list[float]] = {"ours": [], "echo": []}
+    mouse = Mouse(page)
     for _ in range(DRAGS):
         for kind, box, height, selector, attribute in (
             ("ours", image, image.width, ".rfwidget-overlay", "data-painted"),
             ("echo", pad, 50, ".echo", "data-echoed"),
         ):
-            page.mouse.move(box.left + 5, box.top + 5)
-            page.mouse.down()
+            mouse.move(box.left + 5, box.top + 5)
+            mouse.press(box.left + 5, box.top + 5)
             page.evaluate("([selector, name]) => frontEndBenchmark.count(selector, name)", [selector, attribute])
             began, k = time.perf_counter(), 0
             while time.perf_counter() - began < DRAG_SECONDS:
                 k += 1
-                page.mouse.move(box.left + 5 + 23 * k % (box.width - 10), box.top + 5 + 17 * k % (height - 10))
+                x, y = box.left + 5 + 23 * k % (box.width - 10), box.top + 5 + 17 * k % (height - 10)
+                mouse.move(x, y, pressed=True)
             shown = page.evaluate("() => frontEndBenchmark.stop()")
             rates[kind].append(shown / (time.perf_counter() - began))
-            page.mouse.up()
+            mouse.release(x, y)
             page.wait_for_timeout(300)
     return float(np.median(rates["ours"])), float(np.median(rates["echo"]))
 
@@ -350,16 +404,21 @@ def measure_ours(browser: Browser, server: Server, case: Case, clicks: int) -> t
         page = lab_page.page
         lab_page.overlay()
         # Before all cells are live: clicks on those that are not.
-        asked, echo_asked = interleaved(page, case, clicks, live=False) if case is VGG16 else (None, None)
+        asked, echo_asked, _ = interleaved(page, case, clicks, live=False) if case is VGG16 else (None, None, None)
         within = [(300, wait_for_live(page, 300, 120))] if cells > 300 else []
         # Of a slow network not all cells are live.
         page.get_by_text(re.compile("cells are live")).first.wait_for(state="attached", timeout=600_000)
         there = int(lab_page.page.locator(".rfwidget-overlay").get_attribute("data-live") or 0)
         within.append((there, wait_for_live(page, there, 1)))
         reach = math.inf if there >= cells else math.sqrt(there) / 2 - 2
-        ours, echo = interleaved(page, case, clicks, live=True, reach=reach)
+        page.evaluate("() => frontEndBenchmark.stopWatching()")
+        ours, echo, frame = interleaved(page, case, clicks, live=True, reach=reach)
         gradient = float(lab_page.execute(GRADIENT))
-        lines = [f"| click on a live cell | {ours} | {ours.over(echo)} |", f"| echo | {echo} | 1 | 1 |"]
+        lines = [
+            f"| click on a live cell | {ours} | {ours.over(echo)} |",
+            f"| echo | {echo} | 1 | 1 |",
+            f"| the next frame | {frame} | {frame.over(echo)} |",
+        ]
         if asked is not None and echo_asked is not None:
             both = Times(echo_asked.median + gradient, echo_asked.p95 + gradient)
             lines += [
@@ -393,7 +452,8 @@ def measure_motion(page: Page, case: Case, traffic: Traffic) -> list[str]:
     page.wait_for_timeout(250)
     return [
         f"Dragging shows {shown:.1f} cells a second, the echo {echoed:.1f}. The map under the pointer is on the screen"
-        f" in {followed:.1%} of the frames in which the pointer has come to another cell. A mouse that hovers over live"
+        f" in {followed.share:.1%} of the frames in which the pointer has come to another cell, at {followed.rate:.0f}"
+        f" frames a second where an empty page has {followed.empty:.0f}. A mouse that hovers over live"
         f" cells (300 moves) sends {hovered} messages. A click sends {sum(traffic.sent)} bytes and receives"
         f" {sum(traffic.received)}.",
     ]
@@ -414,9 +474,10 @@ def main() -> int:
     """Measure, print, and write the note."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clicks", type=int, default=0, help="of each kind; 0: 150, and write the note")
+    parser.add_argument("--write", action="store_true", help="write the note also after a shorter run")
     arguments = parser.parse_args()
     clicks = arguments.clicks or 150
-    lines: list[str] = []
+    lines = [f"Of {clicks} clicks of each kind; a third as many on ipympl.", ""]
     with (
         tempfile.TemporaryDirectory() as folder,
         sync_playwright() as playwright,
@@ -428,7 +489,7 @@ def main() -> int:
         for case in MODELS:
             ours, table = measure_ours(browser, server, case, clicks)
             theirs = measure_ipympl(browser, server, case, clicks // 3)
-            table.insert(2, f"| ipympl, in a run of its own | {theirs} | | |")
+            table.insert(3, f"| ipympl, in a run of its own | {theirs} | | |")
             head = "| | median (ms) | p95 (ms) | median, in echoes | p95, in echoes |\n| --- | --- | --- | --- | --- |"
             last = f"On live cells the widget is {theirs.median / ours.median:.1f} times as fast as ipympl."
             lines += [f"## {case.name}", "", head, *table, "", last, ""]
@@ -436,7 +497,7 @@ def main() -> int:
     sizes = ", ".join(f"`{path.name}` {len(gzip.compress(path.read_bytes())) / 1000:.1f} kB" for path in OVERLAY)
     lines += [f"The browser side, gzipped: {sizes}.", "", f"{describe_machine()}."]
     print("\n".join(lines))
-    if not arguments.clicks:
+    if arguments.write or not arguments.clicks:
         NOTE.write_text("\n".join([HEAD, *lines]) + "\n", encoding="utf-8")
     return 0
 

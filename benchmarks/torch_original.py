@@ -1,6 +1,6 @@
 """The PyTorch estimator of the original library beside this one's, on the README model: measuring, and a gradient.
 
-python -m benchmarks.torch_original          # writes docs/benchmarks-pytorch.md; sets up the original once
+python -m benchmarks.torch_original          # puts a table into docs/benchmarks-pytorch.md; sets up the original once
 
 Both take turns, each in a process of its own; the original's environment has the same PyTorch. It asks for modules that
 keep their maps in a list ``feature_maps``, and backpropagates through the whole image.
@@ -19,6 +19,7 @@ from pathlib import Path
 SIZES = (96, 224, 1024)
 ROUNDS = 5
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks-pytorch.md"
+START, END = "<!-- original -->", "<!-- end of original -->"
 
 
 def readme(nn):
@@ -150,7 +151,7 @@ def row(pythons: dict[str, str], size: int, threads: int) -> str:
 
 
 def main() -> None:
-    """Measure, print the page and write it."""
+    """Measure, print the table and put it into its page."""
     import torch
 
     from benchmarks.machine import describe_machine
@@ -159,19 +160,19 @@ def main() -> None:
     threads = 1  # several wait for each other where the machine has other things to do
     pythons = {"ours": sys.executable, "original": original_python(torch=torch.__version__.partition("+")[0])}
     lines = [
-        "# Benchmarks of PyTorch modules", "",
-        "`python -m benchmarks.torch_original` wrote this page: this library beside `PytorchReceptiveField` of "
-        f"`receptivefield` 0.5.0, both with PyTorch {torch.__version__} in one thread, in turns on "
-        f"{describe_machine()}.", "",
+        "## Beside the original library", "",
+        "Written by `python -m benchmarks.torch_original`: `PytorchReceptiveField` of `receptivefield` 0.5.0 beside "
+        f"this library, both with PyTorch {torch.__version__} in one thread, in turns on {describe_machine()}.", "",
         "The README model, built anew for `compute`; medians in milliseconds. *Gradient* is that of the central cell, "
         "here on a window, there on the whole image. *Agree*: whether offset, stride and size are the same.", "",
         "| image | compute | original | times | gradient | original | times | agree |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     lines += [row(pythons, size, threads) for size in SIZES]
-    text = "\n".join(lines) + "\n"
+    text = "\n".join(lines)
     print(text)
-    PAGE.write_text(text, encoding="utf-8")
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
+    PAGE.write_text(f"{before}{START}\n\n{text}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

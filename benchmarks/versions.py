@@ -5,9 +5,9 @@
     python -m benchmarks.versions --python 3.11 --lowest --extras tensorflow,torch,pandas,dask --set numpy==1.26.0
     python -m benchmarks.versions --table      # puts what has been run into docs/hosts.md
 
-Each call makes an environment with uv (a wheel of this tree, its extras, the test group) and runs the tests there, a
-folder or file at a time, without those that need a browser. What was run is kept beside the environment; a second call
-runs what is missing. Other environments than the wanted ones are not touched.
+Each call makes an environment with uv (a wheel of this tree, its extras, the test group) and runs the tests there,
+without those that need a browser. What was run is kept beside the environment, file by file; a second call runs what is
+missing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,17 @@ class Environment:
         wanted = self.folder / "wanted.txt"
         wanted.write_text("\n".join([*declared(extras), *fixed]))
         resolution = "lowest-direct" if lowest else "highest"
-        pins = uv("pip", "compile", "--python", str(self.python), "--resolution", resolution, "-q", str(wanted))
+        pins = uv(
+            "pip",
+            "compile",
+            "--python",
+            str(self.python),
+            "--resolution",
+            resolution,
+            "-q",
+            "--no-strip-extras",
+            str(wanted),
+        )
         pinned = self.folder / "pinned.txt"
         # What users name themselves is as low, or as high, as it gets; what that needs in turn is pip's choice.
         names = {name_of(need) for need in declared(extras)}
@@ -90,29 +101,42 @@ class Environment:
         needs = self.folder / "tools.txt"
         needs.write_text("\n".join(tools()))
         uv("pip", "install", "--python", str(self.python), "-r", str(pinned), "-r", str(needs), str(wheel))
+        # The CUDA builds of PyTorch bring triton, whose import ends a process that has TensorFlow with a segmentation
+        # fault (triton 3.7, TensorFlow 2.21); nobody needs it on a CPU.
+        uv("pip", "uninstall", "--python", str(self.python), "triton")
         versions = subprocess.run([str(self.python), "-c", HERE], check=True, text=True, capture_output=True).stdout
         self.found.update(versions=json.loads(versions), lowest=lowest, extras=extras, fixed=fixed)
         self.keep()
 
-    def keep(self) -> None:
+    def keep(self, counts: dict[str, Counter[str]] | None = None, ended: Sequence[str] = ()) -> None:
         """Write down what was run."""
+        self.found["pieces"].update({piece: dict((counts or {})[piece]) for piece in ended})
         self.record.write_text(json.dumps(self.found, indent=1))
 
-    def run(self, without: list[str]) -> None:
-        """Run what has not been run."""
-        for piece in pieces():
-            if piece in self.found["pieces"] or piece in without:
-                continue
-            log = self.folder / "logs" / f"{piece.replace('/', '.')}.txt"
-            log.parent.mkdir(exist_ok=True)
-            environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-            environment.pop("PYTHONPATH", None)
-            command = [str(self.python), "-m", "pytest", "-q", "-p", "no:cacheprovider", piece]
-            with log.open("w") as out:
-                status = subprocess.run(command, cwd=ROOT, env=environment, stdout=out, stderr=out).returncode
-            self.found["pieces"][piece] = {"status": status, **counts(log.read_text())}
-            print(self.folder.name, piece, self.found["pieces"][piece], flush=True)
-            self.keep()
+    def run(self, wanted: list[str]) -> None:
+        """Run what has not been run, all in one process; what is over is kept, if it is stopped half way."""
+        left = [piece for piece in wanted if piece not in self.found["pieces"]]
+        if not left:
+            return
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+        environment.pop("PYTHONPATH", None)
+        command = [str(self.python), "-u", "-m", "pytest", "-v", "--tb=short", "-p", "no:cacheprovider", *left]
+        counts: dict[str, Counter[str]] = {}
+        with (
+            (self.folder / "log.txt").open("a") as log,
+            subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, stderr=log) as run,
+        ):
+            for line in run.stdout or ():
+                log.write(line)
+                log.flush()
+                piece, outcome = said(line)
+                if not piece:
+                    continue
+                if counts and piece not in counts:
+                    self.keep(counts, ended=list(counts))  # pytest runs file after file
+                counts.setdefault(piece, Counter())[outcome] += 1
+        whole = run.returncode in (0, 1)  # pytest came to its end
+        self.keep(counts, ended=list(counts)[: None if whole else -1])
 
 
 def pieces() -> Iterator[str]:
@@ -123,30 +147,42 @@ def pieces() -> Iterator[str]:
             yield str(path.relative_to(ROOT))
 
 
-def counts(log: str) -> dict[str, int]:
-    """How many passed, failed, and so on, by the last line of pytest.
+def said(line: str) -> tuple[str, str]:
+    """The test file that a line of pytest speaks of, and how the test ended; ("", "") if it speaks of none.
 
-    >>> counts("...\\n3 failed, 20 passed, 1 skipped in 8.20s")
-    {'failed': 3, 'passed': 20, 'skipped': 1}
+    >>> said("tests/torch/test_rules.py::test_a[3-x] PASSED  [ 12%]")
+    ('tests/torch/test_rules.py', 'passed')
+    >>> said("rfwidget/types.py::rfwidget.types.Size FAILED  [ 1%]")
+    ('rfwidget', 'failed')
     """
-    last = (log.strip().splitlines() or [""])[-1]
-    return {what.rstrip("s"): int(number) for number, what in re.findall(r"(\d+) ([a-z]+)", last.split(" in ")[0])}
+    found = re.match(r"(\S+?\.py)::.* (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b", line)
+    if found is None:
+        return "", ""
+    return (found[1] if found[1].startswith("tests/") else "rfwidget"), found[2].lower()
 
 
 def table(runs: list[Environment]) -> str:
-    """A column for each environment."""
-    heads = [f"{'lowest' if run.found['lowest'] else 'newest'}, {run.found['versions']['Python']}" for run in runs]
-    lines = ["| | " + " | ".join(heads) + " |", "| --- |" + " --- |" * len(runs)]
+    """A column for each environment, and below it which files were run there."""
+    lines = ["| | " + " | ".join(run.folder.name.replace("-", " ") for run in runs) + " |"]
+    lines += ["| --- |" + " --- |" * len(runs)]
+    lines += ["| Python | " + " | ".join(run.found["versions"]["Python"] for run in runs) + " |"]
     for name in map(name_of, declared(list(EXTRAS))):
         got = [run.found["versions"].get(name, "") if is_wanted(run, name) else "" for run in runs]
         lines.append(f"| {name} | " + " | ".join(got) + " |")
-    for what in ("passed", "failed", "error", "skipped", "xfailed"):
+    for what in ("passed", "failed", "error", "skipped", "xfail", "xpass"):
         total = [sum(piece.get(what, 0) for piece in run.found["pieces"].values()) for run in runs]
         if any(total):
             lines.append(f"| tests {what} | " + " | ".join(map(str, total)) + " |")
-    left = [", ".join(f"`{piece}`" for piece in pieces() if piece not in run.found["pieces"]) for run in runs]
-    lines.append("| not run | " + " | ".join(left) + " |")
+    every = list(pieces())
+    for run in runs:
+        done, left = ([piece for piece in every if (piece in run.found["pieces"]) is ran] for ran in (True, False))
+        told = f"all files but {_listed(left)}" if len(left) < len(done) else f"{_listed(done)}"
+        lines += ["", f"Run in {run.folder.name.replace('-', ' ')}: {told}."]
     return "\n".join(lines)
+
+
+def _listed(files: list[str]) -> str:
+    return ", ".join(f"`{file}`" for file in files)
 
 
 def is_wanted(run: Environment, name: str) -> bool:
@@ -162,7 +198,9 @@ def main() -> None:
     parser.add_argument("--lowest", action="store_true", help="the lowest versions that are allowed, not the newest")
     parser.add_argument("--extras", default=",".join(EXTRAS), help="which extras, with commas between them")
     parser.add_argument("--set", action="append", default=[], dest="fixed", metavar="PACKAGE==VERSION")
-    parser.add_argument("--without", action="append", default=[], metavar="PIECE", help="a test file that is left out")
+    parser.add_argument(
+        "--only", nargs="*", default=list(pieces()), metavar="PIECE", help="these test files, in this order"
+    )
     parser.add_argument("--name", help="of the environment")
     parser.add_argument("--make", action="store_true", help="make the environment, and run nothing")
     parser.add_argument("--table", action="store_true", help="write the table of all environments")
@@ -178,7 +216,9 @@ def main() -> None:
     environment = Environment(options.at / (options.name or f"{kind}-{Path(options.python).name}"))
     environment.make(options.python, options.lowest, [e for e in options.extras.split(",") if e], options.fixed)
     if not options.make:
-        environment.run(options.without)
+        environment.run(options.only)
+        if any(piece.get("failed") or piece.get("error") for piece in environment.found["pieces"].values()):
+            sys.exit("some tests failed: " + str(environment.folder / "log.txt"))
 
 
 if __name__ == "__main__":

@@ -237,7 +237,11 @@ function headOf(cell: Cell) {
 /** A MultiCanvas whose layers record what is drawn. */
 export class FakeStack implements StackModel {
   readonly layers: FakeLayer[];
-  readonly views = { view: Promise.resolve({}) };
+  /** What shows all layers: the stack's own canvas, and a view of it. */
+  readonly whole = new FakeLayer();
+  readonly view = new FakeLayer();
+  readonly ctx = this.whole.ctx as unknown as CanvasRenderingContext2D;
+  readonly views = { view: Promise.resolve({ ctx: this.view.ctx as unknown as CanvasRenderingContext2D }) };
 
   constructor(count: number) {
     this.layers = Array.from({ length: count }, () => new FakeLayer());
@@ -253,7 +257,6 @@ export class FakeLayer {
   readonly canvas = { width: 2 * (40 + 480 + 10), height: 2 * (20 + 288 + 10) };
   readonly calls: unknown[][] = [];
   readonly ctx: Record<string, unknown>;
-  syncs = 0;
   resized: (() => void) | null = null;
 
   constructor() {
@@ -261,12 +264,13 @@ export class FakeLayer {
       (name: string) =>
       (...args: unknown[]) =>
         this.calls.push([name, ...args]);
-    const methods = ["save", "restore", "setTransform", "clearRect", "drawImage", "beginPath", "rect", "fill"];
-    this.ctx = Object.fromEntries(methods.map((name) => [name, record(name)]));
+    const methods = ["save", "restore", "setTransform", "clearRect", "drawImage", "beginPath", "rect", "fill", "clip"];
+    this.ctx = { canvas: this.canvas, ...Object.fromEntries(methods.map((name) => [name, record(name)])) };
   }
 
-  syncViews(): void {
-    this.syncs++;
+  /** How often it was painted on. */
+  get paints(): number {
+    return this.calls.filter(([name]) => name === "restore").length;
   }
 
   on(_: string, callback: () => void): void {

@@ -56,10 +56,25 @@ def test_a_saved_notebook_is_complete_and_small(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_saved_widget_leaves_its_picture(name: str) -> None:
-    shows = [cell for cell in code_cells(saved(name)) if cell.source.endswith("\nwidget")]
-    assert shows or name in ("effective-rf", "sequences")
+    shows = [cell for cell in code_cells(saved(name)) if cell.source.endswith("widget")]
+    assert shows or name == "sequences"
     for cell in shows:
         assert [list(output.data) for output in cell.outputs] == [["image/png", "text/plain"]]
+
+
+BEGUN = ("any-model", "design-a-detector", "effective-rf", "pytorch", "quickstart", "search-backbones")
+
+
+@pytest.mark.parametrize("name", BEGUN)
+def test_a_notebook_begins_with_the_picture(name: str) -> None:
+    title, first = saved(name).cells[:2]
+    heading, words = title.source.split("\n\n")
+    assert heading.startswith("# ")
+    assert len(words.split(". ")) <= 3, "two sentences, a third at most"
+    assert first.source.endswith("\nwidget")
+    imports = [line for line in first.source.splitlines() if line.startswith(("import", "from"))]
+    assert len(imports) <= 3
+    assert imports[0].startswith("from rfwidget import"), "which keeps the start-up log of TensorFlow out of sight"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import rfwidget
 from rfwidget.extras import brought_by
@@ -107,6 +109,21 @@ def test_every_python_that_the_package_is_said_to_run_on_is_tested() -> None:
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
     assert re.findall(r'"(3\.\d+)"', workflow) == said
     assert project["requires-python"] == f">={said[0]}"
+
+
+def test_every_declared_bound_is_the_lowest_version_that_the_table_says_was_tried() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needs = [Requirement(need) for need in sum(project["optional-dependencies"].values(), project["dependencies"])]
+    bounds = {
+        need.name: min(Version(part.version) for part in need.specifier if part.operator == ">=") for need in needs
+    }
+    lines = (ROOT / "docs" / "hosts.md").read_text().partition("<!-- table -->")[2].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    table = {name: [Version(cell) for cell in cells if cell] for name, *cells in rows if name in bounds}
+    assert {name: min(tried) for name, tried in table.items()} == bounds
+    (passed,) = (cells for name, *cells in rows if name == "tests passed")
+    assert all(int(number) > 0 for number in passed)
+    assert not any(name in ("tests failed", "tests error") for name, *_ in rows)
 
 
 def test_a_release_is_built_once_attested_and_published_without_a_password() -> None:

@@ -106,7 +106,7 @@ def readme() -> RFWidget:
     return RFWidget(model_build_func, input_shape=(96, 96, 3))
 
 
-@exhibit("VGG16", "block4_pool", "block3_pool", "block5_conv1")
+@exhibit("VGG16", "block4_pool", "block3_pool", limit=4_000_000)
 def vgg16() -> RFWidget:
     """Nothing but 3 x 3 convolutions and pooling. Choose another layer in the strip below the picture: fields grow
     with each convolution, and faster behind each pooling.
@@ -115,10 +115,10 @@ def vgg16() -> RFWidget:
 
     keras.utils.set_random_seed(0)
     model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(224, 224, 3))
-    return RFWidget(model, output_layer="block4_pool")
+    return RFWidget(model, output_layer="block4_pool", preprocess=keras.applications.vgg16.preprocess_input)
 
 
-@exhibit("ResNet50", "conv3_block4_out", "conv2_block3_out")
+@exhibit("ResNet50", "conv3_block4_out", "conv2_block3_out", limit=5_000_000)
 def resnet50() -> RFWidget:
     """A field of 99 pixels that the gradient is far from filling. The two outlines hold 50 % and 95 % of it, on
     average over several cells and images: the *effective* receptive field.
@@ -126,11 +126,12 @@ def resnet50() -> RFWidget:
     import keras
 
     keras.utils.set_random_seed(0)
-    model = keras.applications.ResNet50(weights=None, include_top=False, input_shape=(224, 224, 3))
-    return RFWidget(model, output_layer="conv3_block4_out", show_erf=True)
+    model = keras.applications.ResNet50(weights=None, include_top=False, input_shape=(160, 160, 3))
+    scale = keras.applications.resnet50.preprocess_input
+    return RFWidget(model, output_layer="conv3_block4_out", preprocess=scale, show_erf=True)
 
 
-@exhibit("MobileNetV2", "block_6_expand_relu", "block_3_expand_relu")
+@exhibit("MobileNetV2", "block_6_expand_relu", "block_3_expand_relu", limit=4_000_000)
 def mobilenetv2() -> RFWidget:
     """Depthwise convolutions between cheap ones of a single pixel. The second, smaller rectangle belongs to a layer
     three blocks before, `block_3_expand_relu`, at the same place.
@@ -139,7 +140,8 @@ def mobilenetv2() -> RFWidget:
 
     keras.utils.set_random_seed(0)
     model = keras.applications.MobileNetV2(weights=None, include_top=False, input_shape=(224, 224, 3))
-    return RFWidget(model, output_layer="block_6_expand_relu", compare_layer="block_3_expand_relu")
+    scale = keras.applications.mobilenet_v2.preprocess_input
+    return RFWidget(model, output_layer="block_6_expand_relu", compare_layer="block_3_expand_relu", preprocess=scale)
 
 
 @exhibit("A U-Net", "deepb", "up2b", "up1b")
@@ -162,10 +164,11 @@ def u_net() -> RFWidget:
     deep = twice(layers.MaxPooling2D()(down2), 32, "deep")
     up2 = twice(layers.Concatenate()([layers.UpSampling2D()(deep), down2]), 16, "up2")
     up1 = twice(layers.Concatenate()([layers.UpSampling2D()(up2), down1]), 8, "up1")
-    return RFWidget(keras.Model(image, layers.Conv2D(1, 1, name="mask")(up1)), output_layer="deepb")
+    model = keras.Model(image, layers.Conv2D(1, 1, name="mask")(up1))
+    return RFWidget(model, output_layer="deepb", preprocess=lambda image: image / 255)
 
 
-@exhibit("Like DeepLab", "rate_4", "rate_2", "pyramid")
+@exhibit("Like DeepLab", "rate_4", "rate_2", "pyramid", limit=4_000_000)
 def deeplab() -> RFWidget:
     """Dilated convolutions side by side. One with a rate of 4 looks at nine patches with nothing between them: the
     field is the rectangle around all nine, and the gradient shows the holes. Choose `pyramid`, where the branches meet
@@ -182,7 +185,7 @@ def deeplab() -> RFWidget:
     branches = [layers.Conv2D(16, 3, dilation_rate=r, padding="same", name=f"rate_{r}")(x) for r in (2, 4, 6)]
     everywhere = layers.UpSampling2D(x.shape[1:3])(pooled)
     pyramid = layers.Conv2D(32, 1, name="pyramid")(layers.Concatenate()([*branches, everywhere]))
-    return RFWidget(keras.Model(image, pyramid), output_layer="rate_4")
+    return RFWidget(keras.Model(image, pyramid), output_layer="rate_4", preprocess=lambda image: image / 255)
 
 
 @exhibit("A sequence", "wide", "narrow")

@@ -18,7 +18,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         notebook = nbformat.read(path, as_version=4)
         settings = {"output_files_dir": path.stem, "unique_key": "output"}
         text, resources = MarkdownExporter().from_notebook_node(notebook, settings)
-        page = text.replace(".ipynb)", ".md)") + f"\n---\n\nThis page is `notebooks/{path.name}` of the repository.\n"
+        page = (
+            text.replace(".ipynb)", ".md)").replace("](../docs/", "](../")
+            + f"\n---\n\nThis page is `notebooks/{path.name}` of the repository.\n"
+        )
         files.append(File.generated(config, f"notebooks/{path.stem}.md", content=page))
         for name, content in resources["outputs"].items():
             files.append(File.generated(config, f"notebooks/{name}", content=content))

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeModel, placeAt, settled } from "../testing.js";
 import { APART } from "./hints.js";
 import { KernelHost, LATE } from "./kernel-host.js";
-import { LOOK, PATIENCE, TIMEOUT } from "./requests.js";
+import { CALM, LOOK, PATIENCE, TIMEOUT } from "./requests.js";
 
 vi.stubGlobal("ImageData", class {});
 
@@ -49,7 +49,7 @@ describe("a click", () => {
     expect(host.painted).toBeNull();
     await settled();
     expect(host.painted).toEqual([20, 5]);
-    expect(model.stack.layers[1]?.syncs).toBeGreaterThan(0);
+    expect(model.stack.layers[1]?.paints).toBeGreaterThan(0);
     expect(host.activity.state).toBe("ready");
   });
 
@@ -61,6 +61,7 @@ describe("a click", () => {
     const other = new AbortController();
     host.watch(second, other.signal);
     host.request([20, 5]);
+    await Promise.resolve();
     other.abort();
     model.answer(1);
     expect(second).toHaveBeenCalledTimes(1);
@@ -97,11 +98,11 @@ describe("an answer", () => {
     const first = model.last;
     model.answer(1, first);
     await settled();
-    const syncs = model.stack.layers[1]?.syncs;
+    const syncs = model.stack.layers[1]?.paints;
     host.request([6, 5]);
     model.answer(1, first);
     await settled();
-    expect(model.stack.layers[1]?.syncs).toBe(syncs);
+    expect(model.stack.layers[1]?.paints).toBe(syncs);
     expect(host.activity.state).toBe("busy");
     expect(host.selected).toEqual([6, 5]);
     model.answer(2);
@@ -222,10 +223,10 @@ describe("the kernel's state", () => {
     await open();
     model.answer(1, { cell: [5, 5] });
     await settled();
-    const before = model.stack.layers[1]?.syncs ?? 0;
+    const before = model.stack.layers[1]?.paints ?? 0;
     model.stack.layers[1]?.resized?.();
     await settled();
-    expect(model.stack.layers[1]?.syncs).toBe(before + 1);
+    expect(model.stack.layers[1]?.paints).toBe(before + 1);
     expect(host.painted).toEqual([5, 5]);
   });
 
@@ -597,9 +598,9 @@ describe("live", () => {
       ],
       [null, [5, 5]],
     ] as const) {
-      const syncs = layer?.syncs ?? 0;
+      const syncs = layer?.paints ?? 0;
       host.hover(cell);
-      expect(layer?.syncs).toBe(syncs + 1);
+      expect(layer?.paints).toBe(syncs + 1);
       expect(host.shown?.cell).toEqual(painted);
       await settled();
       expect(host.painted).toEqual(painted);
@@ -621,6 +622,8 @@ describe("live", () => {
     host.hover([0, 0]);
     host.request([6, 5]);
     expect(host.shown).toMatchObject({ cell: [6, 5], full: 2 });
+    expect(model.sent).toEqual([]);
+    vi.advanceTimersByTime(CALM);
     expect(model.last.cell).toEqual([6, 5]);
     await settled();
     expect(host.painted).toEqual([6, 5]);
@@ -636,6 +639,7 @@ describe("live", () => {
       [2, 1],
     ]);
     host.request([1, 1]);
+    vi.advanceTimersByTime(CALM);
     host.request([2, 1]);
     model.answer(1, model.sent[0]);
     await settled();
@@ -643,6 +647,7 @@ describe("live", () => {
       [2, 1],
       [2, 1],
     ]);
+    vi.advanceTimersByTime(CALM);
     model.answer(2);
     await settled();
     expect([host.painted, host.activity.state]).toEqual([[2, 1], "ready"]);

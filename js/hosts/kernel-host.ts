@@ -166,7 +166,7 @@ export class KernelHost implements Host {
   hover(cell: Cell | null): void {
     const before = this.shown;
     this.#hovered = cell;
-    if (this.shown !== before) void this.#repaint("heat");
+    if (this.shown !== before) void this.#repaint();
     this.#hints.look();
   }
 
@@ -175,10 +175,12 @@ export class KernelHost implements Host {
     this.#selected = cell;
     this.#hovered = null;
     this.#failure = null;
-    this.#picture = (this.#isLive ? this.#maps.get(cell) : null) ?? this.#picture;
+    const map = this.#isLive ? this.#maps.get(cell) : null;
+    this.#picture = map ?? this.#picture;
     if (this.shown !== before) void this.#repaint();
-    this.#queue.ask(cell);
-    this.#watchers.notify();
+    this.#queue.ask(cell, map !== null);
+    // After the press has been dealt with: giving the focus lays out the page, which is slow where much has changed.
+    queueMicrotask(() => this.#watchers.notify());
   }
 
   get query(): Edges | null {
@@ -451,6 +453,7 @@ export class KernelHost implements Host {
     this.#painter = layerPainter(canvas, this.#model.get("heat_layer"), () => void this.#repaint());
     if (!this.#painter) this.#doWithout();
     await this.#repaint();
+    this.#watchers.notify(); // who paints has changed
   }
 
   /** Asks for the photograph and all marks, once somebody would see them. */
@@ -460,13 +463,14 @@ export class KernelHost implements Host {
     this.act("scene");
   }
 
-  async #repaint(what?: "heat"): Promise<void> {
+  /** Whoever has changed more than the heat map tells the watchers of it. */
+  async #repaint(): Promise<void> {
     const { shown } = this;
     if (!shown || !sameCell(this.#painted, shown.cell)) this.#painted = null;
     await this.#painter?.paint(shown, lookOf(this), stageOf(this));
     if (this.#life.signal.aborted || shown !== this.shown) return;
     this.#painted = shown?.cell ?? null;
-    this.#watchers.notify(what);
+    this.#watchers.notify("heat");
   }
 }
 

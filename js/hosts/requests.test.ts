@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Cell } from "../protocol.js";
-import { LOOK, PATIENCE, RequestQueue, TIMEOUT } from "./requests.js";
+import { CALM, LOOK, PATIENCE, RequestQueue, TIMEOUT } from "./requests.js";
 
 /** Time that passes when told to. */
 class Clock {
@@ -74,6 +74,37 @@ describe("back-pressure", () => {
       [1, [0, 1]],
       [2, [99, 1]],
     ]);
+  });
+
+  it("lets calm requests rest for a moment, and sends only the newest", () => {
+    for (let x = 0; x < 5; x++) queue.ask([x, 1], true);
+    expect([sent, queue.phase, queue.wanted]).toEqual([[], "sent", [4, 1]]);
+    clock.pass(CALM);
+    expect(sent).toEqual([[1, [4, 1]]]);
+    queue.ask([5, 1], true);
+    queue.finish(1);
+    expect([sent.length, queue.phase, queue.wanted]).toEqual([1, "sent", [5, 1]]);
+    clock.pass(CALM);
+    expect(sent[1]).toEqual([2, [5, 1]]);
+    queue.ask([6, 1], true);
+    clock.pass(CALM);
+    expect(sent.length).toBe(2); // the one before is still under way
+    queue.finish(2);
+    expect(sent[2]).toEqual([3, [6, 1]]);
+    queue.finish(3);
+    expect([queue.phase, queue.wanted]).toEqual(["idle", null]);
+  });
+
+  it("sends at once what somebody waits for, in place of what rests", () => {
+    queue.ask([1, 1], true);
+    queue.ask([2, 1]);
+    clock.pass(CALM);
+    expect(sent).toEqual([[1, [2, 1]]]);
+    queue.finish(1);
+    queue.ask([3, 1], true);
+    queue.reset();
+    clock.pass(CALM);
+    expect([sent.length, queue.phase, clock.waiting]).toEqual([1, "idle", 0]);
   });
 
   it("is idle after the last answer", () => {

@@ -12,6 +12,8 @@
 
 import type { Cell } from "../protocol.js";
 
+/** Milliseconds that a request rests whose answer nobody waits for: a drag over many cells asks for a few of them. */
+export const CALM = 100;
 /** Milliseconds before a missing answer is worth a word. */
 export const PATIENCE = 300;
 /** Milliseconds from the acknowledgement after which an answer counts as lost. */
@@ -58,13 +60,15 @@ export class RequestQueue {
   #seq = 0;
   #cancelPatience = () => {};
   #cancelTimeout = () => {};
+  #resting = false;
+  #cancelRest = () => {};
 
   constructor(options: QueueOptions) {
     this.#options = options;
   }
 
   get phase(): Phase {
-    return this.#phase;
+    return this.#pending && !this.#flight ? "sent" : this.#phase;
   }
 
   /** The cell asked for last, while its answer is due. */
@@ -72,10 +76,14 @@ export class RequestQueue {
     return this.#pending ?? this.#flight?.cell ?? null;
   }
 
-  /** Ask for a cell; also for the same one again. */
-  ask(cell: Cell): void {
-    if (this.#flight) this.#pending = cell;
-    else this.#launch(cell, 1);
+  /** Ask for a cell; also for the same one again. Calmly: its heat map is there, and the kernel may learn of it later. */
+  ask(cell: Cell, calmly = false): void {
+    this.#pending = cell;
+    if (!calmly) this.#go();
+    else if (!this.#resting) {
+      this.#resting = true;
+      this.#cancelRest = this.#options.timer(CALM, () => this.#go());
+    }
   }
 
   /** The kernel's handler has seen a request. */
@@ -90,7 +98,7 @@ export class RequestQueue {
   finish(seq: number): void {
     if (this.#flight && this.#flight.seq !== seq) return;
     this.#land();
-    if (this.#pending) this.#launch(this.#pending, 1);
+    if (!this.#resting) this.#go();
   }
 
   /** The kernel has shown itself, so it is not stuck before our request: from here on an answer can be overdue. */
@@ -101,7 +109,19 @@ export class RequestQueue {
   /** Forget everything, as when the kernel has gone. */
   reset(): void {
     this.#pending = null;
+    this.#rested();
     this.#land();
+  }
+
+  #rested(): void {
+    this.#resting = false;
+    this.#cancelRest();
+  }
+
+  /** Sends what is pending, unless it has to wait for its turn. */
+  #go(): void {
+    this.#rested();
+    if (this.#pending && !this.#flight) this.#launch(this.#pending, 1);
   }
 
   #launch(cell: Cell, attempt: number): void {

@@ -63,6 +63,8 @@ class View {
   /** The box that is being drawn. */
   #draft: Edges | null = null;
   #zoom: Zoom = WHOLE;
+  /** As measured last: reading sizes makes the browser lay out the whole page, too slow for every move of the mouse. */
+  #layout: Layout;
   /** What went wrong in the page, before the host could hear of it, while which revision was on show. */
   #complaint = { words: "", revision: 0 };
 
@@ -70,6 +72,7 @@ class View {
     this.#host = host;
     this.#kind = kind;
     this.#drawings = kind.drawings(host);
+    this.#layout = layOut(stageOf(host), 0, host.get("height"));
     this.#root = html("div", "rfwidget-overlay", {
       tabindex: 0,
       role: "application",
@@ -264,6 +267,7 @@ class View {
 
   #update(): void {
     const host = this.#host;
+    this.#layout = this.#measure();
     this.#layOut();
     const stage = this.#stage;
     const [left, top] = stage.margin;
@@ -441,7 +445,7 @@ class View {
     return `cell ${cellInWords(cell, axes)}${edges ? `: ${describe(edges, axes, this.#host.get("words").unit)}` : ""}`;
   }
 
-  get #layout(): Layout {
+  #measure(): Layout {
     const widget = this.#widget;
     const stage = stageOf(this.#host);
     if (!widget || document.fullscreenElement !== widget) {

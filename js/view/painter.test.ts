@@ -40,13 +40,18 @@ it("a layer painter draws at image scale in backing pixels, behind the margin, u
   expect(layer?.call("setTransform")).toEqual([2, 0, 0, 2, 80, 40]);
   expect(layer?.call("drawImage")?.slice(1)).toEqual([12, 18, 6, 9]);
   expect(layer?.ctx).toMatchObject({ globalAlpha: 0.4, imageSmoothingEnabled: false });
-  expect(layer?.syncs).toBe(1);
+  expect(layer?.paints).toBe(1);
   expect(stack.layers[0]?.calls).toEqual([]);
+  for (const copy of [stack.whole, stack.view]) {
+    const drawn = copy.calls.filter(([name]) => name === "drawImage").map(([, canvas]) => canvas);
+    expect(drawn).toEqual(stack.layers.map(({ canvas }) => canvas));
+  }
 });
 
 it("a layer painter leaves the layer's state as it was", async () => {
-  const layer = new FakeStack(2).layers[0];
-  await layerPainter({ get: () => [layer] }, 0, () => {})?.paint(PICTURE, look(1), STATE);
+  const stack = new FakeStack(2);
+  const layer = stack.layers[0];
+  await layerPainter(stack, 0, () => {})?.paint(PICTURE, look(1), STATE);
   expect(layer?.calls[0]).toEqual(["save"]);
   expect(layer?.calls.at(-1)).toEqual(["restore"]);
 });
@@ -60,12 +65,44 @@ it("a layer painter clears the whole layer, and draws nothing if there is no pic
   expect(stack.layers[1]?.call("drawImage")).toBeUndefined();
 });
 
+it("a layer painter draws only where two pictures are, unless anything else has changed", async () => {
+  const stack = new FakeStack(3);
+  const layer = stack.layers[1];
+  const painter = layerPainter(stack, 1, () => {});
+  const clips = (from: number) =>
+    [layer, stack.whole, stack.view].map((canvas) => {
+      const calls = canvas?.calls.slice(from) ?? [];
+      const end = calls.findIndex(([name]) => name === "clip");
+      return calls.slice(0, end).flatMap(([name, ...area]) => (name === "rect" ? [area] : []));
+    });
+  const paint = async (picture: Picture | null, how = look(1)) => {
+    for (const canvas of [layer, stack.whole, stack.view]) canvas?.calls.splice(0);
+    await painter?.paint(picture, how, STATE);
+    return clips(0);
+  };
+  const all = [[0, 0, 1060, 636]];
+  // Columns 4 to 38 and rows 6 to 39, 3 CSS pixels wide and high, twice as many backing pixels, behind the margin.
+  const first = [80 + 24 - 1, 40 + 36 - 1, 204 + 2, 198 + 2];
+  // A heat map that reaches beyond its field is inside as well.
+  const other: Picture = { ...PICTURE, rect: [-Infinity, 90, 10, 200], box: [8, 88, 12, 91] };
+  const second = [80 - 1, 40 + 528 - 1, 72 + 2, 48 + 2];
+  expect(await paint(PICTURE)).toEqual([all, all, all]);
+  expect(await paint(other)).toEqual(Array(3).fill([first, second]));
+  expect(await paint(PICTURE, look(0.5))).toEqual([all, all, all]);
+  expect(await paint(PICTURE, { ...look(0.5), palette: { ...PALETTE } })).toEqual([all, all, all]);
+  expect(await paint(null, look(0.5))).toEqual([all, all, all]);
+  expect(await paint(PICTURE)).toEqual([all, all, all]);
+  stack.layers[1]?.resized?.();
+  expect(await paint(PICTURE)).toEqual([all, all, all]);
+});
+
 it("a layer painter settles when the views have drawn", async () => {
   const stack = new FakeStack(2);
   let drawn = () => {};
-  const views = { view: new Promise<void>((resolve) => (drawn = resolve)) };
+  const views = { view: new Promise<object>((resolve) => (drawn = () => resolve({}))) };
   let settled = false;
-  const painted = layerPainter({ get: () => stack.get(), views }, 0, () => {})?.paint(PICTURE, look(1), STATE);
+  const { ctx } = stack;
+  const painted = layerPainter({ get: () => stack.get(), ctx, views }, 0, () => {})?.paint(PICTURE, look(1), STATE);
   void painted?.then(() => (settled = true));
   await Promise.resolve();
   expect(settled).toBe(false);
@@ -88,7 +125,8 @@ it.each([
   ["no model", null],
   ["a model of another kind", { get: () => undefined }],
   ["too few layers", new FakeStack(1)],
-  ["layers that cannot be drawn on", { get: () => [{}, {}] }],
+  ["layers that cannot be drawn on", { get: () => [{}, {}], ctx: {} }],
+  ["a stack that cannot be drawn on", { get: () => new FakeStack(2).get() }],
 ])("there is no layer painter for %s", (_, stack) => expect(layerPainter(stack, 1, () => {})).toBeNull());
 
 it("a layer painter dims the image around the field, under the heat map and at full strength", async () => {
@@ -97,6 +135,7 @@ it("a layer painter dims the image around the field, under the heat map and at f
   await layerPainter(stack, 1, () => {})?.paint({ ...PICTURE, rect: [-5, 6, 38, Infinity] }, look(0.4, true), STATE);
   const rects = layer?.calls.filter(([name]) => name === "rect").map((call) => call.slice(1));
   expect(rects).toEqual([
+    [0, 0, 1060, 636],
     [0, 0, 480, 288],
     [0, 18, 114, 270],
   ]);

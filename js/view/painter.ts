@@ -37,41 +37,57 @@ export interface Painter {
 export interface LayerModel {
   canvas: HTMLCanvasElement;
   ctx: CanvasRenderingContext2D;
-  syncViews(): void;
   on(events: string, callback: () => void): void;
   off(events: string, callback: () => void): void;
 }
 
-/** The part of ipycanvas' MultiCanvasModel that a painter uses. */
+/** The part of ipycanvas' MultiCanvasModel that a painter uses: its own canvas shows all layers, and views show that. */
 export interface StackModel {
   get(name: "_canvases"): LayerModel[];
-  views?: Record<string, Promise<unknown>>;
+  ctx: CanvasRenderingContext2D;
+  views?: Record<string, Promise<{ ctx?: CanvasRenderingContext2D }>>;
 }
 
 const RESIZED = "change:width change:height";
 
-/** Paints into one layer of a MultiCanvas, for all of its views at once. */
+/** A part of a canvas in backing pixels: left, top, width, height. */
+type Area = readonly [number, number, number, number];
+
+/**
+ * Paints into one layer of a MultiCanvas, for all of its views at once.
+ *
+ * Only what differs from the picture before is drawn: while the mouse moves, everything on the way from the layer to the
+ * screen is drawn for every cell, and most of it stays as it was.
+ */
 export class LayerPainter implements Painter {
   readonly #stack: StackModel;
   readonly #layer: LayerModel;
   readonly #lost: () => void;
   readonly #sheet = document.createElement("canvas");
+  /** What is on the layer: the picture's place, and all that has to be the same for the rest to stay. */
+  #before: { area: Area; rest: string; palette: Palette | null } | null = null;
 
   /** `lost` is called when the layer has lost its content. */
   constructor(stack: StackModel, layer: LayerModel, lost: () => void) {
     this.#stack = stack;
     this.#layer = layer;
-    this.#lost = lost;
-    layer.on(RESIZED, lost);
+    this.#lost = () => {
+      this.#before = null;
+      lost();
+    };
+    layer.on(RESIZED, this.#lost);
   }
 
-  async paint(picture: Picture | null, { opacity, spotlight, palette }: Look, stage: Stage): Promise<void> {
+  async paint(picture: Picture | null, look: Look, stage: Stage): Promise<void> {
     const { canvas, ctx } = this.#layer;
     const { margin } = stage;
+    const { opacity, spotlight, palette } = look;
     // The backing pixels are Python's choice: CSS pixels times a device scale.
     const density = canvas.width / stageExtent(stage).width;
+    const areas = this.#changed(picture, look, stage, density);
     ctx.save();
     ctx.setTransform(1, 0, 0, 1, 0, 0);
+    keepTo(ctx, areas);
     ctx.clearRect(0, 0, canvas.width, canvas.height);
     const place = () => ctx.setTransform(density, 0, 0, density, margin[0] * density, margin[1] * density);
     if (picture && spotlight) {
@@ -86,9 +102,21 @@ export class LayerPainter implements Painter {
       ctx.drawImage(this.#sheet, ...heatPlace(stage, picture.box));
     }
     ctx.restore();
-    this.#layer.syncViews();
-    // The views of the stack copy it in callbacks of these same promises, queued before ours.
-    await Promise.allSettled(Object.values(this.#stack.views ?? {}));
+    const layers = this.#stack.get("_canvases").map((layer) => layer.canvas);
+    copy(this.#stack.ctx, layers, areas);
+    const views = Object.values(this.#stack.views ?? {});
+    await Promise.allSettled(views.map(async (view) => copy((await view).ctx, layers, areas)));
+  }
+
+  /** Where the layer will differ from what is on it. */
+  #changed(picture: Picture | null, { palette, ...look }: Look, stage: Stage, density: number): Area[] {
+    const { canvas } = this.#layer;
+    const before = this.#before;
+    const rest = JSON.stringify([look, stage, canvas.width, canvas.height]);
+    const area = picture && areaOf(picture, stage, density);
+    this.#before = area && { area, rest, palette };
+    const same = area && before?.rest === rest && before.palette === palette;
+    return same ? [before.area, area] : [[0, 0, canvas.width, canvas.height]];
   }
 
   close(): void {
@@ -131,11 +159,44 @@ export class CanvasPainter implements Painter {
   close(): void {}
 }
 
+/** Where a picture is: its heat map, and the field that is not dimmed. */
+function areaOf(picture: Picture, stage: Stage, density: number): Area {
+  const [, [x, y, w, h]] = areasOf(spotIn(stage, picture), stage);
+  const [left, top, width, height] = heatPlace(stage, picture.box);
+  const edge = (low: number, margin: number) => Math.floor((low + margin) * density) - 1;
+  const end = (high: number, margin: number) => Math.ceil((high + margin) * density) + 1;
+  const [first, above] = [edge(Math.min(x, left), stage.margin[0]), edge(Math.min(y, top), stage.margin[1])];
+  const right = end(Math.max(x + w, left + width), stage.margin[0]);
+  const bottom = end(Math.max(y + h, top + height), stage.margin[1]);
+  return [first, above, right - first, bottom - above];
+}
+
+/** Has nothing drawn outside some parts. */
+function keepTo(context: CanvasRenderingContext2D, areas: readonly Area[]): void {
+  context.beginPath();
+  for (const area of areas) context.rect(...area);
+  context.clip();
+}
+
+/** Shows some parts of layers of equal size, the last one on top. */
+function copy(
+  context: CanvasRenderingContext2D | undefined,
+  layers: readonly HTMLCanvasElement[],
+  areas: readonly Area[],
+): void {
+  if (!context) return;
+  context.save();
+  keepTo(context, areas);
+  context.clearRect(0, 0, context.canvas.width, context.canvas.height);
+  for (const layer of layers) context.drawImage(layer, 0, 0);
+  context.restore();
+}
+
 /** A painter for the MultiCanvas, or null if there is none that can be painted into. */
 export function layerPainter(stack: unknown, index: number, lost: () => void): LayerPainter | null {
   const model = stack as Partial<StackModel> | null | undefined;
   const layer = model?.get?.("_canvases")?.[index];
-  if (!layer?.ctx || !layer.canvas || typeof layer.syncViews !== "function") return null;
+  if (!model?.ctx || !layer?.ctx || !layer.canvas) return null;
   return new LayerPainter(model as StackModel, layer, lost);
 }
 
@@ -158,17 +219,27 @@ function spotIn({ image_size: [width, height] }: Stage, { rect }: Picture): Spot
   return [[0, 0, width, height], rect];
 }
 
-/** Dims a part of the picture on a stage but for a rectangle of it. */
-function dim(context: CanvasRenderingContext2D, [part, field]: Spot, stage: Stage): void {
+/** A part of the picture, and what of the field lies in it, on a stage. */
+function areasOf([part, field]: Spot, stage: Stage): [part: Area, lit: Area] {
   const [across, down] = scalesOf(stage);
   const [from = 0, above = 0, to = 0, below = 0] = part;
   const [left = 0, top = 0, right = 0, bottom = 0] = field;
+  const area = (x: number, y: number, end: number, under: number): Area => [
+    x * across,
+    y * down,
+    (end - x) * across,
+    (under - y) * down,
+  ];
   const [x, y] = [clamp(left, from, to), clamp(top, above, below)];
+  return [area(from, above, to, below), area(x, y, clamp(right, x, to), clamp(bottom, y, below))];
+}
+
+/** Dims a part of the picture on a stage but for the field in it. */
+function dim(context: CanvasRenderingContext2D, spot: Spot, stage: Stage): void {
   context.globalAlpha = 1;
   context.fillStyle = `rgb(0 0 0 / ${SPOTLIGHT})`;
   context.beginPath();
-  context.rect(from * across, above * down, (to - from) * across, (below - above) * down);
-  context.rect(x * across, y * down, (clamp(right, x, to) - x) * across, (clamp(bottom, y, below) - y) * down);
+  for (const area of areasOf(spot, stage)) context.rect(...area);
   context.fill("evenodd");
 }
 

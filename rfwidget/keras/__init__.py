@@ -8,7 +8,7 @@ from rfwidget.errors import MissingFrameworkError, ReceptiveFieldError
 from rfwidget.extras import brought_by
 from rfwidget.keras.silent_import import held_back
 
-_OLDEST = (3, 5)
+_OLDEST = (3, 9)
 """The oldest Keras that `pyproject.toml` asks for."""
 
 

@@ -21,8 +21,8 @@ Box = tuple[int, int, int, int]
 Edges = tuple[int, ...]
 """Whole pixels, or voxels: all first edges before all last ones, x before y before z."""
 
-_FAINTEST = 0.25
-"""Opacity of a pixel that has any gradient at all, so that the responding region shows as a whole."""
+_FAINTEST = 0.08
+"""Opacity of a pixel that has any gradient at all: more, and pixels without any would look brighter than those."""
 
 _OPAQUE = 0.6
 """Place on the colour bar from which on a pixel hides the photograph."""

@@ -27,7 +27,11 @@ LEASE = 3.0
 """Seconds for which a page that has told of itself counts as one that is looked at."""
 
 _BATCH = 0.02
-"""Seconds that a batch takes at most, where the network lets one choose: so long may a click have to wait."""
+_SINGLES = 2.5
+"""Seconds that a batch takes at most, or so many times as long as one map alone: so long may a click have to wait."""
+
+_AT_BEST = 0.5
+"""A batch that has not been tried may take so much less for each map than a smaller one."""
 
 _SLOWEST = 0.25
 """Seconds for one map above which none is computed before it is asked for."""
@@ -104,6 +108,69 @@ def _around(place: int, reach: int, count: int) -> tuple[int, int]:
     return max(0, place - reach), min(count, place + reach + 1)
 
 
+class Pace:
+    """How long maps take, and how many are to be made together: as many as a click may wait for.
+
+    >>> pace = Pace()
+    >>> pace.batch
+    1
+    >>> for _ in range(2):
+    ...     pace.note(1, 0.016)
+    >>> pace.batch, pace.slow
+    (4, True)
+    >>> for _ in range(2):
+    ...     pace.note(4, 0.015)
+    >>> pace.batch
+    1
+    """
+
+    def __init__(self) -> None:
+        self._last: deque[float] = deque(maxlen=5)
+        self._known: dict[int, deque[float]] = {size: deque(maxlen=5) for size in _BATCHES}
+        self._tried: set[int] = set()
+
+    def note(self, together: int, seconds: float) -> None:
+        """So long did each of some maps take that were made together."""
+        self._last.append(seconds)
+        # The first time of a batch, it was compiled.
+        if together in self._tried:
+            self._known[together].append(seconds)
+        self._tried.add(together)
+
+    @property
+    def batch(self) -> int:
+        """How many are to be made together."""
+        return self._fitting[0]
+
+    @property
+    def slow(self) -> bool:
+        """Whether a click would notice that it waits for a batch."""
+        size, seconds = self._fitting
+        return _BATCH < size * seconds < math.inf
+
+    @property
+    def most(self) -> int:
+        """How many may be made at all; not known before some have been."""
+        if len(self._last) < (self._last.maxlen or 0):
+            return _MOST_CELLS
+        seconds = min(self._last)
+        return 0 if seconds > _SLOWEST else int(_WORK / seconds)
+
+    @property
+    def _fitting(self) -> tuple[int, float]:
+        """Maps that are made together, and the seconds that each of them takes."""
+        seconds = min(self._known[1], default=math.inf)
+        longest, found = max(_BATCH, _SINGLES * seconds), 1
+        if seconds > _SLOWEST:  # none will be made, or nothing is known yet
+            return found, seconds
+        for size in _BATCHES[1:]:
+            each = min(self._known[size], default=_AT_BEST * seconds)
+            if size * each > longest:
+                break
+            found, seconds = size, each
+        return found, seconds
+
+
 class Residents:
     """The maps of one view. Hints come on the main thread, maps are made on the worker's.
 
@@ -144,17 +211,12 @@ class Residents:
             self._leases: dict[str, float] = {}
             self._mark: int | None = None
             self._marked = False
-            self._times: deque[float] = deque(maxlen=5)
-
-    @property
-    def _seconds(self) -> float:
-        """For one map; infinite while that is not known. The least of the last ones: some were compiled first."""
-        return min(self._times, default=math.inf)
+            self._pace = Pace()
 
     @property
     def slow(self) -> bool:
         """Whether a click would notice that it waits for a batch."""
-        return _BATCH < self._seconds < math.inf
+        return self._pace.slow
 
     def hint(self, hint: Hint) -> bool:
         """A page tells where its pointer is; whether there is something to do about it."""
@@ -252,17 +314,18 @@ class Residents:
             if view is not self._view or max(self._leases.values(), default=0.0) < time.monotonic():
                 return []
             self._order = [cell for cell in self._order if cell not in self._sent]
-            fitting = [size for size in _BATCHES if size * self._seconds <= _BATCH]
-            return self._order[: max(fitting, default=1)]
+            return self._order[: self._pace.batch]
 
     def _make(self, view: View, cells: Sequence[GridPoint]) -> list[tuple[GridPoint, Levels]]:
         """The maps of some cells, and note that they are sent."""
         missing = [cell for cell in cells if cell not in self._maps]
+        together = len(missing) if len(missing) in _BATCHES else 1  # what is left is not worth compiling for
         begin = time.perf_counter()
-        patches = heat_patches(self._rf, view, missing)
+        patches = heat_patches(self._rf, view, missing, at_once=together)
         made = {cell: levels_of(patch, step=self._plan.step) for cell, patch in zip(missing, patches, strict=True)}
         if missing:
-            self._pace(view, (time.perf_counter() - begin) / len(missing))
+            self._pace.note(together, (time.perf_counter() - begin) / len(missing))
+            self._hold_fewer(view)
         with self._lock:
             if view is not self._view:
                 return []
@@ -275,11 +338,10 @@ class Residents:
                 self._maps = {cell: levels for cell, levels in self._maps.items() if cell in kept}
             return maps
 
-    def _pace(self, view: View, seconds: float) -> None:
-        """So long did one map take; of slow networks fewer are made, of very slow ones none."""
-        self._times.append(seconds)
-        most = 0 if self._seconds > _SLOWEST else int(_WORK / self._seconds)
-        if len(self._times) < (self._times.maxlen or 0) or most >= self._plan.cells:
+    def _hold_fewer(self, view: View) -> None:
+        """Of slow networks fewer maps are made, of very slow ones none."""
+        most = self._pace.most
+        if most >= self._plan.cells:
             return
         with self._lock:
             self._plan = self._plan._replace(cells=most)

@@ -1304,6 +1304,27 @@ def _check_keras_model(model: Any) -> None:
         raise ReceptiveFieldError(
             f"the model takes vectors {shape}: expected a model of images, (None, height, width, channels)"
         )
+    if isinstance(shape, tuple) and not _may_have_grid(model, len(shape)):
+        raise ReceptiveFieldError(
+            f"no layer of the model {getattr(model, 'name', '')!r} has a grid, for the first one makes vectors of the"
+            f" whole input: expected some output of {len(shape)} axes, as the input {shape} has"
+        )
+
+
+def _may_have_grid(model: Any, axes: int) -> bool:
+    """Whether some part of a model gives so many axes; True where that shows only when it runs."""
+    for part in getattr(model, "operations", None) or model.layers:
+        if type(part).__name__ == "InputLayer":
+            continue
+        if getattr(part, "layers", None) and _may_have_grid(part, axes):
+            return True
+        try:
+            shape = getattr(part.output, "shape", None)
+        except (AttributeError, ValueError):
+            return True
+        if shape is None or len(shape) == axes:
+            return True
+    return False
 
 
 def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bool) -> Any:

@@ -65,10 +65,18 @@ class View(NamedTuple):
         return math.prod(self.grid) <= MAX_SHOWN_CELLS
 
 
-def heat_patches(rf: ReceptiveField, view: View, cells: Sequence[GridPoint]) -> list[Patch]:
-    """What is shown of some cells: gradients, or shares of attention on the pixels, as if of one channel."""
+def heat_patches(rf: ReceptiveField, view: View, cells: Sequence[GridPoint], at_once: int | None = None) -> list[Patch]:
+    """What is shown of some cells: gradients, or shares of attention on the pixels, as if of one channel.
+
+    Args:
+        rf: the estimator.
+        view: what is shown.
+        cells: some of its grid.
+        at_once: gradients that are computed together; None: all of them.
+    """
     if view.heat == "gradient":
-        return list(rf.gradient_patches(cells, view.image, view.channel, at_once=len(cells))) if cells else []
+        together = len(cells) if at_once is None else at_once
+        return list(rf.gradient_patches(cells, view.image, view.channel, at_once=together)) if cells else []
     map_of = rf.attention_at if view.heat == "attention" else rf.rollout_at
     return [Patch(map_of(cell, view.image).on_image()[..., None], 0) for cell in cells]
 

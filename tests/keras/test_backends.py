@@ -112,7 +112,7 @@ def test_the_widget_and_everything_beside_it_run_on_each_backend(backend: str, t
         (
             "jax",
             "import keras; keras.__version__ = '3.3.1'; import rfwidget.keras",
-            "keras is 3.3.1, older than 3.5, the oldest that rfwidget takes",
+            "keras is 3.3.1, older than 3.9, the oldest that rfwidget takes",
         ),
         ("numpy", "import rfwidget.keras", "Keras runs on 'numpy', which does not backpropagate: set KERAS_BACKEND"),
         (

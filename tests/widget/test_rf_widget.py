@@ -364,6 +364,17 @@ def test_models_that_can_never_be_measured_are_refused_at_once() -> None:
         RFWidget(dense)
     with pytest.raises(ReceptiveFieldError, match="is not built"):
         RFWidget(keras.Sequential([keras.layers.Conv2D(3, 3)]))
+    inputs = keras.Input((16, 20, 3))
+    layers = keras.layers
+    head = keras.Sequential([layers.Flatten(), layers.Dense(3)])
+    flat = keras.Sequential([inputs, head, layers.Dense(2)], name="flat")
+    with pytest.raises(ReceptiveFieldError, match=r"no layer of the model 'flat' has a grid, .* of 4 axes"):
+        RFWidget(flat)
+    # A grid inside a part that gives vectors, and one that no layer makes.
+    inside = keras.Sequential([layers.Conv2D(2, (3, 2)), layers.Flatten()])
+    RFWidget(keras.Sequential([inputs, inside, layers.Dense(2)])).close()
+    pooled = keras.ops.max_pool(inputs, 2)
+    RFWidget(keras.Model(inputs, layers.Dense(2)(layers.Flatten()(pooled)))).close()
 
 
 def test_numbers_of_another_size_are_refused_by_a_model_of_fixed_size_and_everything_stays() -> None:
