@@ -67,12 +67,12 @@ def torch_subjects() -> list[Subject]:
         of("beit_base_patch16_224", square, ", 4 narrow blocks", depth=4, embed_dim=48, num_heads=2),
         of("swin_tiny_patch4_window7_224", square, ", narrow", **narrow),
         of("swinv2_cr_tiny_ns_224", square),
-        of("maxvit_rmlp_pico_rw_256", (3, 256, 256)),
         of("convnext_atto", wide),
         of("levit_128s", square),
         of("pvt_v2_b0", wide),
         of("twins_svt_small", square),
         of("hiera_tiny_224", square),
+        of("maxvit_rmlp_pico_rw_256", (3, 256, 256)),
     ]
 
 
@@ -150,17 +150,20 @@ def main() -> None:
     subjects = torch_subjects() if asked.wing == "torch" else keras_subjects()
     if asked.models:
         subjects = [one for one in subjects if any(part in one.name for part in asked.models.split(","))]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for subject in subjects:
         rows.append(row(subject))
         print(" | ".join(rows[-1]), flush=True)
-    if asked.models:
-        return
-    begin, end = f"<!-- {asked.wing} -->\n", f"<!-- end of {asked.wing} -->\n"
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, rest = page.partition(begin)
+        if not asked.models:
+            write(asked.wing, rows)
+
+
+def write(wing: str, rows: list[tuple[str, ...]]) -> None:
+    """Put the table of a wing into the page."""
+    begin, end = f"<!-- {wing} -->\n", f"<!-- end of {wing} -->\n"
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
     _, _, behind = rest.partition(end)
-    machine = f"\nWritten by `python -m benchmarks.transformers --wing {asked.wing}` on {describe_machine()}.\n"
+    machine = f"\nWritten by `python -m benchmarks.transformers --wing {wing}` on {describe_machine()}.\n"
     PAGE.write_text(f"{before}{begin}{written(rows)}{machine}{end}{behind}", encoding="utf-8")
 
 

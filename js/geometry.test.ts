@@ -4,6 +4,7 @@ import {
   boxBetween,
   cellAt,
   cellAtFraction,
+  cellsIn,
   centreAt,
   centreOf,
   clamp,
@@ -11,7 +12,7 @@ import {
   covering,
   describe,
   edgesAt,
-  inGrid,
+  middleOf,
   moved,
   nearest,
   rectOf,
@@ -115,14 +116,22 @@ suite("the cell under a point", () => {
 suite("cells", () => {
   it("move within the grid only", () => {
     const grid: Cell = [32, 16];
-    expect(moved([30, 8], 5, 0, grid)).toEqual([31, 8]);
-    expect(moved([30, 8], 0, -9, grid)).toEqual([30, 0]);
+    expect(moved([30, 8], [5, 0], grid)).toEqual([31, 8]);
+    expect(moved([30, 8], [0, -9], grid)).toEqual([30, 0]);
   });
 
-  it("lie in the grid or outside", () => {
-    expect(inGrid([31, 15], [32, 16])).toBe(true);
-    expect(inGrid([15, 31], [32, 16])).toBe(false);
-    expect(inGrid([0, 0], [0, 0])).toBe(false);
+  it("have a middle, and are so many", () => {
+    expect(middleOf([32, 15])).toEqual([16, 7]);
+    expect(middleOf([32, 15, 4])).toEqual([16, 7, 2]);
+    expect([cellsIn([32, 16]), cellsIn([32, 16, 3]), cellsIn([0, 0])]).toEqual([512, 1536, 0]);
+  });
+
+  it("of a volume move along z as well, and are found by three places", () => {
+    expect(moved([3, 4, 5], [0, 0, 9], [32, 16, 8])).toEqual([3, 4, 7]);
+    const field: Field = { x: plain, y: padded, z: plain };
+    expect(cellAt(field, [32, 48, 9], [137, 14.5, 25])).toEqual([30, 7, 2]);
+    expect(centreOf(field, [30, 7, 2])).toEqual([137, 14.5, 25]);
+    expect(describe([0, 1, 2, 4, 4, 9], 3, "voxels")).toBe("x 0 to 4, y 1 to 4, z 2 to 9, 4 \u00d7 3 \u00d7 7 voxels");
   });
 
   it("are the same by their numbers", () => {

@@ -18,6 +18,9 @@ export function edgesAt(axis: AxisField, cell: number): [low: number, high: numb
   return [edges[0] === null ? -Infinity : edges[0] + shift, edges[1] === null ? Infinity : edges[1] + shift];
 }
 
+/** A place along x, y and, in a volume, z, in pixels. */
+export type Point = readonly [x: number, y: number, z?: number];
+
 /** The fields along x, y and, of a volume, z. */
 export function axesOf({ x, y, z }: Field): AxisField[] {
   return z ? [x, y, z] : [x, y];
@@ -53,8 +56,8 @@ export function centreAt(axis: AxisField, cell: number): number {
 }
 
 /** Centre of a cell's receptive field. */
-export function centreOf(field: Field, [x, y]: Cell): [x: number, y: number] {
-  return [centreAt(field.x, x), centreAt(field.y, y)];
+export function centreOf(field: Field, cell: Cell): Point {
+  return axesOf(field).map((axis, k) => centreAt(axis, cell[k] ?? 0)) as unknown as Point;
 }
 
 /** The cell, of `count` along an axis, whose receptive field has its centre nearest to a coordinate. */
@@ -81,8 +84,8 @@ export function nearest(axis: AxisField, coordinate: number, count: number): num
 }
 
 /** The cell whose receptive field has its centre nearest to a point of the image, in pixels. */
-export function cellAt(field: Field, grid: Cell, [x, y]: readonly [number, number]): Cell {
-  return [nearest(field.x, x, grid[0]), nearest(field.y, y, grid[1])];
+export function cellAt(field: Field, grid: Cell, at: Point): Cell {
+  return axesOf(field).map((axis, k) => nearest(axis, at[k] ?? 0, grid[k] ?? 1)) as unknown as Cell;
 }
 
 /** The cell drawn at a point of a picture of the grid, given as fractions of its width and height. */
@@ -90,9 +93,9 @@ export function cellAtFraction(grid: Cell, [x, y]: readonly [number, number]): C
   return [clamp(Math.floor(x * grid[0]), 0, grid[0] - 1), clamp(Math.floor(y * grid[1]), 0, grid[1] - 1)];
 }
 
-/** The cell moved by some cells, kept in the grid. */
-export function moved([x, y]: Cell, dx: number, dy: number, grid: Cell): Cell {
-  return [clamp(x + dx, 0, grid[0] - 1), clamp(y + dy, 0, grid[1] - 1)];
+/** The cell moved by some cells along x, y and z, kept in the grid. */
+export function moved(cell: Cell, by: readonly number[], grid: Cell): Cell {
+  return cell.map((at = 0, k) => clamp(at + (by[k] ?? 0), 0, (grid[k] ?? 1) - 1)) as unknown as Cell;
 }
 
 /**
@@ -130,9 +133,14 @@ export function boxBetween(a: readonly [number, number], b: readonly [number, nu
   return [left, top, right, bottom];
 }
 
-/** Whether a cell lies in the grid. */
-export function inGrid([x, y]: Cell, grid: Cell): boolean {
-  return x >= 0 && y >= 0 && x < grid[0] && y < grid[1];
+/** How many cells a grid has. */
+export function cellsIn(grid: Cell): number {
+  return grid.reduce<number>((count, along = 1) => count * along, 1);
+}
+
+/** The cell in the middle of a grid. */
+export function middleOf(grid: Cell): Cell {
+  return grid.map((count = 1) => count >> 1) as unknown as Cell;
 }
 
 export function sameCell(a: Cell | null, b: Cell | null): boolean {

@@ -34,7 +34,7 @@ export interface Field {
   z?: AxisField;
 }
 
-/** The layer's output as a picture, one pixel per cell. */
+/** The layer's output as a picture, one pixel per cell; of a volume as many as there are planes, one after the other. */
 export interface FeatureMap {
   size: [width: number, height: number];
   /** The values in the darkest and in the brightest colour. */
@@ -150,9 +150,22 @@ export interface Contours {
 export interface Scene {
   /** Address of the photograph; "" if there is none but the model's own pixels. */
   photo: string;
-  /** Address of the image as the model gets it. */
+  /** Address of the image as the model gets it; of a volume all voxels one after the other, plane after plane. */
   pixels: string;
+  /** How many voxels along each axis one of those stands for. */
+  every?: number;
 }
+
+/** A volume, and its sections as one picture; as rfwidget/widget/sections.py has them. */
+export interface Volume {
+  /** Voxels along x, y and z. */
+  size: readonly [width: number, height: number, depth: number];
+  /** Each with the axes that go to the right, down and through it, and where it begins in the picture. */
+  sections: readonly Section[];
+}
+
+/** Axes are numbers: 0 for x, 1 for y, 2 for z. */
+export type Section = readonly [across: number, down: number, through: number, left: number, top: number];
 
 /** A drawn thing of a scene, in CSS pixels of the stage; `part` is what switches it on and off. */
 export type SceneMark = { part: string } & (
@@ -166,6 +179,8 @@ export type SceneMark = { part: string } & (
       halo: string;
       halo_width: number;
       halo_opacity: number;
+      /** Faint in a section that cuts this axis outside these edges. */
+      through: readonly [axis: number, low: number, high: number] | null;
     }
   | {
       kind: "tag";
@@ -192,14 +207,16 @@ export interface SyncedState {
   scale: number;
   /** How many times as high as wide an image pixel is: 1, but for a signal, which is an image of one row. */
   stretch: number;
-  /** Of the model's input: 1 for signals, 2 for images. */
-  axes: 1 | 2;
+  /** Of the model's input: 1 for signals, 2 for images, 3 for volumes. */
+  axes: 1 | 2 | 3;
+  /** Of a volume: then the image is the picture of its sections. */
+  volume: Volume | null;
   /** CSS pixels around the image. */
   margin: [left: number, top: number, right: number, bottom: number];
   /** Cells. */
-  grid: [width: number, height: number];
+  grid: Cell;
   field: Field | null;
-  selected: [x: number, y: number] | null;
+  selected: Cell | null;
   /** Grows with every change of layer, image or channel; a picture of an older one is never shown. */
   revision: number;
   state: "ready" | "busy" | "error";
@@ -217,7 +234,7 @@ export interface SyncedState {
   /** 0 .. 1. */
   heat_opacity: number;
   /** Which cells see this? */
-  query: Box | null;
+  query: Edges | null;
   /** Whether clicks and drags ask that, as they do with Shift. */
   asking: boolean;
   /** All layers, in the order of the network; empty while they are not measured. */
@@ -230,7 +247,7 @@ export interface SyncedState {
   /** CSS pixels that the image is high at most. */
   height: number;
   /** The layers that can be chosen: name, width and height of the grid. */
-  choices: [name: string, width: number, height: number][];
+  choices: [name: string, ...grid: number[]][];
   controls: Controls | null;
   /** Why something that was wanted with the controls could not be; "": nothing. */
   notice: string;
@@ -259,7 +276,7 @@ export interface Request {
 /** Browser to kernel: which cells see this box? null: nothing is asked any more. */
 export interface Query {
   kind: "query";
-  box: Box | null;
+  box: Edges | null;
 }
 
 /** Browser to kernel: show this layer. */
@@ -336,10 +353,10 @@ export interface Picture extends LevelMap {
   serial: number;
   revision: number;
   /** The cell's receptive field. */
-  rect: Rect;
+  rect: Edges;
   milliseconds: number;
   /** Shares of the gradient's mass, each with a box that holds it. */
-  mass: [share: number, box: Box][];
+  mass: [share: number, box: Edges][];
 }
 
 /** Kernel to browser: the request has arrived. */
@@ -442,7 +459,7 @@ function parsePicture(content: Content, buffer: DataView | undefined): Picture |
   const head = parseHead(content);
   const levels = bytesOf(buffer);
   if (!isWhole(serial) || !isWhole(revision) || head?.size !== levels.length) return null;
-  if (!Array.isArray(rect) || rect.length !== 4) return null;
+  if (!Array.isArray(rect) || (rect.length !== 4 && rect.length !== 6)) return null;
   return {
     ...head.map,
     serial,
@@ -457,19 +474,19 @@ function parsePicture(content: Content, buffer: DataView | undefined): Picture |
 /** What is told of a heat map beside its bytes, and how many there are; null if it is malformed. */
 function parseHead(content: Content): { map: Omit<LevelMap, "levels">; size: number } | null {
   const { cell, box, step, full, weight } = content;
-  if (!isWholes(cell, 2) || !isWholes(box, 4) || !isWhole(step) || step < 1) return null;
+  if (!(isWholes(cell, 2) || isWholes(cell, 3)) || !isWholes(box, 4) || !isWhole(step) || step < 1) return null;
   if (!Number.isFinite(full) || !Number.isFinite(weight)) return null;
   const [left = 0, top = 0, right = 0, bottom = 0] = box;
   const [width, height] = [(right - left) / step, (bottom - top) / step];
   if (width < 0 || height < 0) return null;
-  const place: { cell: Cell; box: Box } = { cell: [cell[0] ?? 0, cell[1] ?? 0], box: [left, top, right, bottom] };
+  const place: { cell: Cell; box: Box } = { cell: cell as unknown as Cell, box: [left, top, right, bottom] };
   return { map: { ...place, step, full: full as number, weight: weight as number }, size: width * height };
 }
 
-/** A rectangle as it travels: JSON has no infinity, so an edge that is no number is infinite. */
-export function rectFrom(edges: readonly unknown[]): Rect {
-  const edge = (value: unknown, otherwise: number) => (typeof value === "number" ? value : otherwise);
-  return [edge(edges[0], -Infinity), edge(edges[1], -Infinity), edge(edges[2], Infinity), edge(edges[3], Infinity)];
+/** A rectangle or box as it travels: JSON has no infinity, so an edge that is no number is infinite. */
+export function rectFrom(edges: readonly unknown[]): Edges {
+  const endless = (k: number) => (k < edges.length / 2 ? -Infinity : Infinity);
+  return edges.map((value, k) => (typeof value === "number" ? value : endless(k)));
 }
 
 /** The bytes of a binary buffer, without a copy; what is no view of a buffer is one itself in some hosts. */
@@ -482,8 +499,8 @@ function listOf<T>(value: unknown, fits: (item: unknown) => item is T): T[] {
   return Array.isArray(value) ? value.filter(fits) : [];
 }
 
-function isShare(value: unknown): value is [number, Box] {
-  return Array.isArray(value) && Number.isFinite(value[0]) && isWholes(value[1], 4);
+function isShare(value: unknown): value is [number, Edges] {
+  return Array.isArray(value) && Number.isFinite(value[0]) && (isWholes(value[1], 4) || isWholes(value[1], 6));
 }
 
 function isWhole(value: unknown): value is number {

@@ -54,6 +54,7 @@ export const STATE: SyncedState = {
   scale: 3,
   stretch: 1,
   axes: 2,
+  volume: null,
   margin: [40, 20, 10, 10],
   grid: [32, 16],
   field: { x: { cells: 1, pixels: 4, edges: [[-10, 24]] }, y: { cells: 1, pixels: 5, edges: [[-5, 28]] } },

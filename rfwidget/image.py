@@ -218,7 +218,7 @@ def default_input(shape: GridShape, name: str | None = None) -> npt.NDArray[Any]
     if len(shape.size) == 1:
         return get_default_signal((shape.w, shape.c), name or "chirp")
     if len(shape.size) == 3:
-        return get_default_volume((shape.d, shape.h, shape.w, shape.c))
+        return get_default_volume((shape.d, shape.h, shape.w, shape.c), name or "phantom")
     picture = get_default_image(ImageShape(shape.w, shape.h, 1 if shape.c == 1 else 3), name=name or "grace_hopper")
     return picture if shape.c in (1, 3) else picture[:, :, np.arange(shape.c) % 3]
 

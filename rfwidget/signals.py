@@ -53,30 +53,61 @@ def get_default_signals() -> list[str]:
     return list(_SIGNALS)
 
 
-def get_default_volume(shape: Sequence[int]) -> Singles:
-    """A sample volume of any size, between 0 and 1: a shell with smaller bodies inside.
+def get_default_volume(shape: Sequence[int], name: str = "phantom") -> Singles:
+    """A sample volume of any size, between 0 and 1.
 
     Args:
         shape: ``(depth, height, width)`` or ``(depth, height, width, channels)``; channels differ in brightness.
+        name: one of `get_default_volumes`: a phantom as scanners are tested with, a shell with smaller bodies inside;
+            or a video, along whose z axis, the time, two discs move over a still background.
 
     Returns:
         float32 ``(depth, height, width, channels)``.
 
     Raises:
-        ReceptiveFieldError: if the shape is none.
+        ReceptiveFieldError: for an unknown name, or if the shape is none.
 
     >>> get_default_volume((8, 12, 16)).shape
     (8, 12, 16, 1)
     """
     *lengths, channels = _sides(shape, 3, "(depth, height, width) or (depth, height, width, channels)")
+    if not isinstance(name, str) or name not in _VOLUMES:
+        known = ", ".join(map(repr, _VOLUMES))
+        raise ReceptiveFieldError(f"no sample volume {brief(name)}; there are {known}{suggest(name, _VOLUMES)}")
     z, y, x = np.meshgrid(*((np.arange(n) + 0.5) * (2 / n) - 1 for n in lengths), indexing="ij", sparse=True)
     volume = np.zeros(lengths, np.float64)
-    for (cx, cy, cz), (rx, ry, rz), value in _BODIES:
-        distance = np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 + ((z - cz) / rz) ** 2)
-        inside = 1 / (1 + np.exp(np.clip(24 * (distance - 1), -60, 60)))
-        volume += (value - volume) * inside
+    _VOLUMES[name](volume, x, y, z)
     shades = [volume ** (1 + channel / channels) for channel in range(channels)]
     return np.stack(shades, -1).astype(np.float32)
+
+
+def get_default_volumes() -> list[str]:
+    """Names of the sample volumes.
+
+    >>> get_default_volumes()
+    ['phantom', 'video']
+    """
+    return list(_VOLUMES)
+
+
+def _phantom(volume: Floats, x: Floats, y: Floats, z: Floats) -> None:
+    """A shell with smaller bodies inside."""
+    for (cx, cy, cz), (rx, ry, rz), value in _BODIES:
+        distance = np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 + ((z - cz) / rz) ** 2)
+        _put(volume, distance, value)
+
+
+def _video(volume: Floats, x: Floats, y: Floats, z: Floats) -> None:
+    """A bright disc that runs around once, and a darker one that crosses from left to right."""
+    volume += 0.25 + 0.1 * np.sin(4 * x + 3 * y)
+    turn = math.pi * z
+    _put(volume, np.hypot(x - 0.55 * np.cos(turn), y - 0.55 * np.sin(turn)) / 0.22, 0.95)
+    _put(volume, np.hypot(x - 0.8 * z, y - 0.1) / 0.16, 0.05)
+
+
+def _put(volume: Floats, distance: Floats, value: float) -> None:
+    """A body with a soft edge, of points nearer than 1, over what is there."""
+    volume += (value - volume) / (1 + np.exp(np.clip(24 * (distance - 1), -60, 60)))
 
 
 def _sides(shape: Any, rank: int, expected: str) -> tuple[int, ...]:
@@ -129,3 +160,6 @@ _BODIES = (
     ((-0.25, 0.5, -0.3), (0.1, 0.1, 0.12), 0.9),
 )
 """Centre and radii ``(x, y, z)`` in half lengths of the volume, and brightness of each body; later ones cover some."""
+
+_VOLUMES: dict[str, Callable[[Floats, Floats, Floats, Floats], None]] = {"phantom": _phantom, "video": _video}
+"""All sample volumes by name: each paints into a volume, from the places -1..1 of its voxels along x, y and z."""

@@ -1,6 +1,6 @@
 /** Whoever owns the state that a view shows: a kernel (kernel-host.ts), or a page with embedded pictures (page-host.ts). */
 
-import type { Action, Box, Cell, Picture, Scene, SyncedState } from "../protocol.js";
+import type { Action, Cell, Edges, Picture, Scene, SyncedState } from "../protocol.js";
 import type { Live } from "./resident.js";
 
 /** What the host is doing. */
@@ -24,7 +24,7 @@ export interface Host {
   readonly painted: Cell | null | undefined;
   readonly activity: Activity;
   /** The box asked about last: which cells see it? */
-  readonly query: Box | null;
+  readonly query: Edges | null;
   /** How many texts this page has put on the clipboard. */
   readonly copies: number;
   /** The layers that can be shown; null: all. */
@@ -36,7 +36,7 @@ export interface Host {
   /** Select a cell and show its heat map. */
   request(cell: Cell): void;
   /** Ask which cells see a box; null: nothing any more. */
-  ask(box: Box | null): void;
+  ask(box: Edges | null): void;
   /** Show another layer. */
   choose(layer: string): void;
   /** Give a control another value. */

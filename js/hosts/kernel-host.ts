@@ -8,16 +8,16 @@
  */
 
 import type { AnyModel } from "@anywidget/types";
-import { rectOf, sameCell } from "../geometry.js";
+import { cellsIn, fieldOf, middleOf, sameCell } from "../geometry.js";
 import { findCanvas, hasLostKernel, isKernelIdle, knowsKernel, whenIdle } from "../jupyter.js";
 import {
   type Action,
   type Addressed,
   type Answer,
-  type Box,
   type Cell,
   type Copy,
   type Download,
+  type Edges,
   type Failure,
   type KernelMessage,
   type LevelMap,
@@ -77,7 +77,7 @@ export class KernelHost implements Host {
   /** The cell under the pointer, until another one is selected. */
   #hovered: Cell | null = null;
   #selected: Cell | null;
-  #query: Box | null;
+  #query: Edges | null;
   #picture: Picture | null = null;
   #painted: Cell | null = null;
   #serial = -1;
@@ -136,9 +136,8 @@ export class KernelHost implements Host {
   }
 
   get live(): Live {
-    const [width, height] = this.#model.get("grid");
     const { size, coarse } = this.#maps;
-    return { held: size, wanted: this.#model.get("live_cells"), cells: width * height, coarse };
+    return { held: size, wanted: this.#model.get("live_cells"), cells: cellsIn(this.#model.get("grid")), coarse };
   }
 
   get painted(): Cell | null | undefined {
@@ -184,11 +183,11 @@ export class KernelHost implements Host {
     queueMicrotask(() => this.#watchers.notify());
   }
 
-  get query(): Box | null {
+  get query(): Edges | null {
     return this.#query;
   }
 
-  ask(box: Box | null): void {
+  ask(box: Edges | null): void {
     this.#query = box;
     this.#send({ kind: "query", box });
     this.#watchers.notify();
@@ -267,8 +266,7 @@ export class KernelHost implements Host {
 
   /** Where the user is. */
   get #around(): Cell {
-    const [width, height] = this.#model.get("grid");
-    return this.#hovered ?? this.#selected ?? [width >> 1, height >> 1];
+    return this.#hovered ?? this.#selected ?? middleOf(this.#model.get("grid"));
   }
 
   #hint(cell: Cell, shown: boolean): boolean {
@@ -311,7 +309,7 @@ export class KernelHost implements Host {
     const field = this.#model.get("field");
     if (!field) return;
     const rest = { serial: -1, revision: this.#model.get("revision"), milliseconds: NaN, mass: [] };
-    this.#maps.add({ ...map, ...rest, rect: rectOf(field, map.cell) });
+    this.#maps.add({ ...map, ...rest, rect: fieldOf(field, map.cell) });
   }
 
   /** Sends a message; false if nobody is there to hear it. */

@@ -1,9 +1,10 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Cell } from "../protocol.js";
 import { CONTROLS, STATE, settled, WORDS } from "../testing.js";
-import { type Decode, nearestOf, type Page, PageHost, type PageLayer } from "./page-host.js";
+import type { Decode } from "./decode.js";
+import { nearestOf, type Page, PageHost, type PageLayer } from "./page-host.js";
 
-const { image_size, scale, stretch, axes, margin, grid, field, label, layer } = STATE;
+const { image_size, scale, stretch, axes, volume, margin, grid, field, label, layer } = STATE;
 const CELLS: Cell[] = [
   [0, 0],
   [10, 0],
@@ -13,7 +14,7 @@ const CELLS: Cell[] = [
   [20, 8],
 ];
 const LAYER: PageLayer = {
-  ...{ image_size, scale, stretch, axes, margin, grid, field, label, layer },
+  ...{ image_size, scale, stretch, axes, volume, margin, grid, field, label, layer },
   selected: [10, 8],
   contours: null,
   dots_every: 1,

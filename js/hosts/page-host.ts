@@ -5,11 +5,11 @@
  * gradient maps of some cells. Asking for a cell shows the embedded one nearest to it; the pointer over one shows it.
  */
 
-import { rectOf, sameCell } from "../geometry.js";
+import { cellsIn, fieldOf, sameCell } from "../geometry.js";
 import type {
-  Box,
   Cell,
   Controls,
+  Edges,
   FeatureMap,
   LevelMap,
   Palette,
@@ -18,6 +18,7 @@ import type {
   SceneMark,
   SyncedState,
 } from "../protocol.js";
+import { type Decode, decodePicture } from "./decode.js";
 import { type Activity, type Changed, type Host, Watchers } from "./host.js";
 import { type Live, ResidentMaps, sizeOf, underPointer } from "./resident.js";
 
@@ -29,6 +30,7 @@ export interface PageLayer
     | "scale"
     | "stretch"
     | "axes"
+    | "volume"
     | "margin"
     | "grid"
     | "field"
@@ -69,12 +71,10 @@ export interface Page
   photo: string;
   /** Address of a picture of the image, one pixel per pixel. */
   pixels: string;
+  every?: number;
   /** What can be shown; the first is shown first. */
   shown: [PageLayer, ...PageLayer[]];
 }
-
-/** The pixels of a picture, straight alpha. */
-export type Decode = (address: string, width: number, height: number) => Promise<Uint8ClampedArray<ArrayBuffer>>;
 
 /** What a page without a kernel has to say about the other traits. */
 const REST: Omit<SyncedState, keyof PageLayer | Exclude<keyof Page, "palette">> = {
@@ -110,7 +110,7 @@ export class PageHost implements Host {
   #cells: Cell[] = [];
   #hovered: Cell | null = null;
   #features: FeatureMap | null = null;
-  #query: Box | null;
+  #query: Edges | null;
   /** What the controls have changed. */
   #settings: Partial<Pick<SyncedState, "asking" | "show_heat" | "heat_opacity">> = {};
   #controls: Controls | null;
@@ -131,25 +131,25 @@ export class PageHost implements Host {
     const { heat_opacity, layers, compare, asking, height, input, words, shown } = this.#page;
     const told = { heat_opacity, layers, compare, asking, height, input, words, ...this.#settings };
     const controls = this.#controls && { ...this.#controls, dots_every: this.#layer.dots_every };
-    const choices: SyncedState["choices"] = shown.map(({ layer, grid }) => [layer, grid[0], grid[1]]);
+    const choices: SyncedState["choices"] = shown.map(({ layer, grid }) => [layer, ...(grid as readonly number[])]);
     const state: SyncedState = { ...REST, ...this.#layer, ...told, controls, choices, query: this.#query };
     const mine = { palette: this.#palette, live_cells: this.live.wanted };
     return { ...state, ...mine, status: this.#status, feature_map: this.#features }[name];
   }
 
   get scene(): Scene {
-    return { photo: this.#page.photo, pixels: this.#page.pixels };
+    return this.#page;
   }
 
   get layer(): PageLayer {
     return this.#layer;
   }
 
-  get query(): Box | null {
+  get query(): Edges | null {
     return this.#query;
   }
 
-  ask(box: Box | null): void {
+  ask(box: Edges | null): void {
     this.#query = box;
     this.#watchers.notify();
   }
@@ -194,9 +194,8 @@ export class PageHost implements Host {
   }
 
   get live(): Live {
-    const [width, height] = this.#layer.grid;
     const wanted = this.#controls?.live === false ? 0 : this.#cells.length;
-    return { held: this.#maps.size, wanted, cells: width * height, coarse: this.#maps.coarse };
+    return { held: this.#maps.size, wanted, cells: cellsIn(this.#layer.grid), coarse: this.#maps.coarse };
   }
 
   hover(cell: Cell | null): void {
@@ -244,7 +243,7 @@ export class PageHost implements Host {
           levels[k] = rgba[4 * ((top + Math.floor(k / width)) * sheet.size[0] + (k % width))] ?? 0;
         }
         top += height;
-        const rect = layer.field ? rectOf(layer.field, map.cell) : map.box;
+        const rect = layer.field ? fieldOf(layer.field, map.cell) : map.box;
         this.#maps.add({ ...map, serial: 0, revision: 0, rect, milliseconds: Number.NaN, levels });
       }
       this.#watchers.notify();
@@ -252,8 +251,8 @@ export class PageHost implements Host {
   }
 
   async #loadFeatures(layer: PageLayer): Promise<void> {
-    const [width, height] = layer.grid;
-    const rgba = await this.#decode(layer.features, width, height);
+    const [width, height, planes = 1] = layer.grid;
+    const rgba = await this.#decode(layer.features, width, height * planes);
     if (layer !== this.#layer) return;
     const bytes = new DataView(rgba.buffer, rgba.byteOffset, rgba.byteLength);
     this.#features = { size: [width, height], range: layer.range, rgba: bytes };
@@ -277,21 +276,12 @@ function fromBase64(text: string): DataView {
  * whose neighbours are missing.
  */
 export function nearestOf(cells: readonly Cell[], wanted: Cell, from: Cell | null): Cell | null {
-  const distance = ([x, y]: Cell) => (x - wanted[0]) ** 2 + (y - wanted[1]) ** 2;
+  const distance = (cell: Cell) => cell.reduce<number>((sum, at = 0, k) => sum + (at - (wanted[k] ?? 0)) ** 2, 0);
   const best = (some: readonly Cell[]) =>
     some.reduce<Cell | null>((best, cell) => (best && distance(best) <= distance(cell) ? best : cell), null);
   const nearest = best(cells);
   if (!from || !sameCell(nearest, from)) return nearest;
-  const ahead = ([x, y]: Cell) => (x - from[0]) * (wanted[0] - from[0]) + (y - from[1]) * (wanted[1] - from[1]) > 0;
+  const step = wanted.map((at = 0, k) => at - (from[k] ?? 0));
+  const ahead = (cell: Cell) => step.reduce((sum, by, k) => sum + by * ((cell[k] ?? 0) - (from[k] ?? 0)), 0) > 0;
   return best(cells.filter(ahead)) ?? nearest;
-}
-
-async function decodePicture(address: string, width: number, height: number): ReturnType<Decode> {
-  const image = new Image();
-  image.src = address;
-  await image.decode();
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d");
-  context?.drawImage(image, 0, 0);
-  return context?.getImageData(0, 0, width, height).data ?? new Uint8ClampedArray();
 }

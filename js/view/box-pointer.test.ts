@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { boxBetween } from "../geometry.js";
 import { placeAt } from "../testing.js";
 import { trackBox } from "./box-pointer.js";
 
@@ -25,7 +26,10 @@ describe("the pointer with Shift", () => {
     document.body.append(element);
     placeAt(element, 100, 50, 480, 288);
     const asks = ({ shiftKey, pointerType }: PointerEvent) => shiftKey || pointerType === "touch";
-    trackBox(element, { asks, image: () => [160, 96], draft, done }, life.signal);
+    const inPixels = ([x, y]: readonly [number, number]) => [x * 160, y * 96] as const;
+    const between = (from: readonly [number, number], to: readonly [number, number]) =>
+      boxBetween(inPixels(from), inPixels(to), [160, 96]);
+    trackBox(element, { asks, between, draft, done }, life.signal);
   });
 
   afterEach(() => {

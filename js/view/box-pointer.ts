@@ -3,18 +3,17 @@
  * box.
  */
 
-import { boxBetween } from "../geometry.js";
-import type { Box, Cell } from "../protocol.js";
+import type { Edges } from "../protocol.js";
 
 export interface BoxOptions {
   /** Whether a press is meant to ask. */
   asks: (event: PointerEvent) => boolean;
-  /** Width and height of the image in pixels. */
-  image: () => Cell;
+  /** The whole pixels between two points, which are parts of the element's width and height. */
+  between: (from: readonly [number, number], to: readonly [number, number]) => Edges;
   /** The box while it is drawn; null when that is broken off. */
-  draft: (box: Box | null) => void;
+  draft: (box: Edges | null) => void;
   /** The box when it is done. */
-  done: (box: Box) => void;
+  done: (box: Edges) => void;
 }
 
 /** CSS pixels by which a hand strays that means to click, and by which a finger does. */
@@ -24,15 +23,13 @@ const SLOP = { hand: 3, finger: 8 };
 export function trackBox(element: HTMLElement, options: BoxOptions, signal: AbortSignal): void {
   let press: { id: number; x: number; y: number } | null = null;
 
-  const boxTo = (event: PointerEvent, { x, y }: { x: number; y: number }): Box => {
+  const boxTo = (event: PointerEvent, { x, y }: { x: number; y: number }): Edges => {
     const { left, top, width, height } = element.getBoundingClientRect();
-    const image = options.image();
-    const point = (clientX: number, clientY: number) =>
-      [((clientX - left) / width) * image[0], ((clientY - top) / height) * image[1]] as const;
+    const point = (clientX: number, clientY: number) => [(clientX - left) / width, (clientY - top) / height] as const;
     const slop = event.pointerType === "touch" ? SLOP.finger : SLOP.hand;
     const clicks = Math.abs(event.clientX - x) <= slop && Math.abs(event.clientY - y) <= slop;
     const [from, to] = [point(x, y), point(event.clientX, event.clientY)];
-    return boxBetween(from, clicks ? from : to, image);
+    return options.between(from, clicks ? from : to);
   };
   const cancel = () => {
     if (press) options.draft(null);

@@ -32,6 +32,7 @@ export class FeatureMapView {
   readonly #sheet = html("div", "rfwidget-sheet", { role: "group", "aria-label": "Channels" });
   readonly #number = html("input", "rfwidget-number", { type: "number", min: 0, "aria-label": "Channel" });
   #shown: FeatureMap | null = null;
+  #plane = 0;
   #pictures: Thumbnails | null = null;
   #grid: Cell = [0, 0];
 
@@ -62,7 +63,8 @@ export class FeatureMapView {
     trackPointer(this.#surface, { ...options, cellAt }, signal);
   }
 
-  draw(map: SyncedState["feature_map"], layer: string): void {
+  /** Of a volume's map it shows a plane. */
+  draw(map: SyncedState["feature_map"], layer: string, plane: number): void {
     this.element.hidden = map === null;
     if (!map) return;
     const controls = this.#host.get("controls");
@@ -75,8 +77,11 @@ export class FeatureMapView {
     place(this.#surface, { width: width * cell, height: high });
     assign(this.#surface, { "aria-label": `Output of ${layer || "the layer"}, ${width} by ${height} cells` });
     assign(this.#marks, { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" });
-    if (map !== this.#shown) fillPixels(this.#canvas, map.size, bytesOf(map.rgba));
-    this.#shown = map;
+    if (map !== this.#shown || plane !== this.#plane) {
+      const area = 4 * width * height;
+      fillPixels(this.#canvas, map.size, bytesOf(map.rgba).slice(plane * area, (plane + 1) * area));
+    }
+    [this.#shown, this.#plane] = [map, plane];
     this.#bar.show(controls?.map_colours ?? [], ticksOf(map.range));
     this.#bar.element.style.height = `${Math.max(high, 60)}px`;
     this.#channel.hidden = !controls?.actions;

@@ -5,7 +5,7 @@
  * Combinations with Ctrl, Meta or Alt belong to the notebook and the browser, and Tab always leaves.
  */
 
-import { moved } from "../geometry.js";
+import { cellsIn, middleOf, moved } from "../geometry.js";
 import type { Cell } from "../protocol.js";
 
 /** Cells that an arrow key moves with Shift. */
@@ -30,11 +30,13 @@ export type KeyAction =
   | { kind: "zoom"; factor: number }
   | { kind: "leave" | "swallow" | "help" };
 
-const ARROWS: Record<string, readonly [dx: number, dy: number]> = {
+const ARROWS: Record<string, readonly [dx: number, dy: number, dz?: number]> = {
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
+  PageUp: [0, 0, -1],
+  PageDown: [0, 0, 1],
 };
 
 const ZOOMS: Record<string, number> = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, "0": 0 };
@@ -45,16 +47,16 @@ export function keyAction(key: Key, selected: Cell | null, grid: Cell): KeyActio
   if (key.key === "?") return { kind: "help" };
   const factor = ZOOMS[key.key];
   if (factor !== undefined) return { kind: "zoom", factor };
-  if (grid[0] < 1 || grid[1] < 1) return { kind: "swallow" };
-  const from = selected ?? [Math.floor(grid[0] / 2), Math.floor(grid[1] / 2)];
+  if (!cellsIn(grid)) return { kind: "swallow" };
+  const from = selected ?? middleOf(grid);
   const arrow = ARROWS[key.key];
-  if (arrow) {
-    const step = key.shiftKey ? LEAP : 1;
-    return { kind: "select", cell: selected ? moved(from, arrow[0] * step, arrow[1] * step, grid) : from };
+  if (arrow && arrow.length <= Math.max(grid.length, 2)) {
+    const steps = arrow.map((by = 0) => by * (key.shiftKey ? LEAP : 1));
+    return { kind: "select", cell: selected ? moved(from, steps, grid) : from };
   }
   if (key.key === "q") return { kind: "query", cell: from };
-  if (key.key === "Home") return { kind: "select", cell: [0, 0] };
-  if (key.key === "End") return { kind: "select", cell: [grid[0] - 1, grid[1] - 1] };
+  if (key.key === "Home") return { kind: "select", cell: grid.map(() => 0) as unknown as Cell };
+  if (key.key === "End") return { kind: "select", cell: grid.map((count = 1) => count - 1) as unknown as Cell };
   if (key.key === "Enter" || key.key === " ") return { kind: "select", cell: from };
   return { kind: "swallow" };
 }

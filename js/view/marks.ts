@@ -7,8 +7,8 @@
  * field, a ring that of the other.
  */
 
-import { centreOf, clamp, rectOf } from "../geometry.js";
-import type { Cell, Field, Rect } from "../protocol.js";
+import { centreOf, clamp, type Point, rectOf } from "../geometry.js";
+import type { Cell, Edges, Field } from "../protocol.js";
 import { assign, place, say, svg } from "./dom.js";
 import { imageExtent, type Stage, scalesOf, stageExtent } from "./stage.js";
 
@@ -48,7 +48,7 @@ export class Marks {
     field: Field | null,
     selected: Cell | null,
     hovered: Cell | null,
-    rect: Rect | null,
+    rect: Edges | null,
     compared: Compared | null,
   ): void {
     place(this.element, stageExtent(stage));
@@ -71,8 +71,8 @@ export interface Compared {
 }
 
 interface Whereabouts {
-  rect: Rect;
-  centre: readonly [number, number];
+  rect: Edges;
+  centre: Point;
 }
 
 function whereabouts(field: Field, cell: Cell): Whereabouts {
@@ -108,7 +108,7 @@ class Mark {
     const { margin } = stage;
     const [across, down] = scalesOf(stage);
     const { width, height } = imageExtent(stage);
-    const [left, top, right, bottom] = at.rect;
+    const [left = 0, top = 0, right = 0, bottom = 0] = at.rect;
     const out = this.#aside;
     const horizontal = span(left * across - out, right * across + out, -margin[0] - BEYOND, width + margin[2] + BEYOND);
     const vertical = span(top * down - out, bottom * down + out, -margin[1] - BEYOND, height + margin[3] + BEYOND);

@@ -4,6 +4,7 @@ import type { Activity, Host } from "../hosts/host.js";
 import type { Live } from "../hosts/resident.js";
 import type { Box, Cell, Field, Picture, SyncedState } from "../protocol.js";
 import { CONTROLS, placeAt, STATE } from "../testing.js";
+import { flat } from "./flat.js";
 import { mount } from "./overlay.js";
 
 /** A host that a test moves by hand. */
@@ -80,7 +81,7 @@ beforeEach(() => {
   life = new AbortController();
   element = document.createElement("div");
   document.body.append(element);
-  mount(element, host, life.signal);
+  mount(element, host, flat, life.signal);
   overlay().setPointerCapture = vi.fn();
   placeAt(overlay(), 100, 50, 480, 288);
 });

@@ -6,49 +6,35 @@
  * bar, the picture, the column beside it, the strip of layers.
  */
 
-import {
-  boxBetween,
-  type Cells,
-  cellAt,
-  cellInWords,
-  centreOf,
-  clamp,
-  covering,
-  describe,
-  fieldOf,
-  inGrid,
-  sameCell,
-} from "../geometry.js";
+import { cellAt, cellInWords, centreOf, clamp, covering, describe, fieldOf, middleOf, sameCell } from "../geometry.js";
 import type { Host } from "../hosts/host.js";
-import type { Box, Cell, Picture } from "../protocol.js";
+import type { Cell, Edges, Picture } from "../protocol.js";
 import { trackBox } from "./box-pointer.js";
 import { duration, reportOn } from "./cell-report.js";
-import { ContourMarks } from "./contours.js";
 import { assign, html, place, toggle } from "./dom.js";
 import { FeatureMapView } from "./feature-map.js";
 import { HeatCanvas } from "./heat.js";
 import { HelpSheet } from "./help.js";
 import { keyAction, shieldKeys, trackKeys } from "./keys.js";
-import { type Compared, Marks } from "./marks.js";
+import type { Asked, Drawings, Kind, Place } from "./kind.js";
+import type { Compared } from "./marks.js";
 import { ticksOn } from "./palette.js";
 import { trackPointer } from "./pointer.js";
 import { answerInWords, remembering } from "./query.js";
-import { QueryMarks } from "./query-marks.js";
 import { Readout } from "./readout.js";
-import { Photo, SceneMarks } from "./scene-marks.js";
+import { SceneMarks } from "./scene-marks.js";
 import { allInWords, ShowCard } from "./show-card.js";
 import { imageExtent, type Layout, layOut, magnified, type Stage, scalesOf, stageExtent, stageOf } from "./stage.js";
 import { LayerStrip } from "./strip.js";
 import { Toolbar } from "./toolbar.js";
-import { takeFiles } from "./upload.js";
 import { panned, trackZoom, WHOLE, type Zoom, zoomed } from "./zoom.js";
 
 /** The stage around the element, which lays everything out. */
 const STAGE = ".rfwidget-stage";
 
 /** Shows a host in an element, until the signal aborts. */
-export function mount(element: HTMLElement, host: Host, signal: AbortSignal): void {
-  const view = new View(host, signal);
+export function mount(element: HTMLElement, host: Host, kind: Kind, signal: AbortSignal): void {
+  const view = new View(host, kind, signal);
   element.classList.add("rfwidget-host");
   element.append(view.element);
   signal.addEventListener("abort", () => view.element.remove());
@@ -60,16 +46,14 @@ class View {
   readonly #root: HTMLElement;
   readonly #sheet: HTMLElement;
   readonly #area: HTMLElement;
-  readonly #photo = new Photo();
+  readonly #kind: Kind;
+  readonly #drawings: Drawings;
   readonly #scene = new SceneMarks();
   readonly #heat = new HeatCanvas();
-  readonly #marks = new Marks();
   readonly #toolbar: Toolbar;
   readonly #map: FeatureMapView;
   readonly #show: ShowCard;
   readonly #help: HelpSheet;
-  readonly #found = new QueryMarks();
-  readonly #contours = new ContourMarks();
   readonly #readout = new Readout();
   readonly #strip: LayerStrip;
   // Many layers have many cells, and the mouse moves often.
@@ -77,15 +61,17 @@ class View {
   readonly #words = remembering(answerInWords);
   #hovered: Cell | null = null;
   /** The box that is being drawn. */
-  #draft: Box | null = null;
+  #draft: Edges | null = null;
   #zoom: Zoom = WHOLE;
   /** As measured last: reading sizes makes the browser lay out the whole page, too slow for every move of the mouse. */
   #layout: Layout;
   /** What went wrong in the page, before the host could hear of it, while which revision was on show. */
   #complaint = { words: "", revision: 0 };
 
-  constructor(host: Host, signal: AbortSignal) {
+  constructor(host: Host, kind: Kind, signal: AbortSignal) {
     this.#host = host;
+    this.#kind = kind;
+    this.#drawings = kind.drawings(host);
     this.#layout = layOut(stageOf(host), 0, host.get("height"));
     this.#root = html("div", "rfwidget-overlay", {
       tabindex: 0,
@@ -95,12 +81,13 @@ class View {
     });
     const pointer = {
       hover: (cell: Cell | null) => this.#hover(cell),
-      press: (cell: Cell) => host.request(cell),
-      scrub: (cell: Cell) => host.request(cell),
+      press: (cell: Cell) => host.request(this.#whole(cell)),
+      scrub: (cell: Cell) => host.request(this.#whole(cell)),
     };
     this.#toolbar = new Toolbar(
       host,
       {
+        read: kind.files?.read ?? null,
         toggleScreen: () => this.#toggleScreen(),
         help: () => this.#help.toggle(),
         complain: (words) => this.#complain(words),
@@ -111,10 +98,9 @@ class View {
     this.#map = new FeatureMapView(host, pointer, signal);
     this.#show = new ShowCard(host, signal);
     this.#strip = new LayerStrip((name) => host.choose(name), signal);
-    const drawings = [this.#contours, this.#marks, this.#found].map(({ element }) => element);
-    drawings.push(this.#contours.labels);
+    if (this.#drawings.below) this.#map.element.append(this.#drawings.below);
     const under = [this.#heat.element, this.#scene.element];
-    this.#sheet = html("div", "rfwidget-all", {}, [...under, ...drawings, this.#scene.tags, this.#root]);
+    this.#sheet = html("div", "rfwidget-all", {}, [...under, ...this.#drawings.elements, this.#scene.tags, this.#root]);
     this.#area = html("div", "rfwidget-area", {}, [this.#sheet]);
     const column = html("div", "rfwidget-column", {}, [this.#readout.element, this.#map.element, this.#show.element]);
     const parts = [
@@ -139,10 +125,11 @@ class View {
     trackPointer(this.#root, { ...pointer, selects, cellAt: (fraction) => this.#cellAt(fraction) }, signal);
     const box = {
       asks,
-      image: () => host.get("image_size"),
-      draft: (box: Box | null) => this.#draw(box),
-      done: (box: Box) => host.ask(box),
+      between: (from: Place, to: Place) => kind.between(host, this.#inPixels(from), this.#inPixels(to)),
+      draft: (box: Edges | null) => this.#draw(box),
+      done: (box: Edges) => host.ask(box),
     };
+    this.#drawings.listen?.(this.#root, signal);
     trackBox(this.#root, box, signal);
     this.#root.addEventListener("pointerdown", () => this.#readout.dropHint(), { signal });
     const isRoot = (target: EventTarget | undefined) => target === this.#root;
@@ -153,7 +140,7 @@ class View {
       target.getAttribute("role") !== "option" &&
       this.element.contains(target);
     shieldKeys(isField, (event) => this.#fieldKey(event), signal);
-    takeFiles(this.element, (file) => void this.#toolbar.take(file), signal);
+    kind.files?.take(this.element, (file) => void this.#toolbar.take(file), signal);
     signal.addEventListener("abort", () => {
       if (this.#zoom.factor > 1) host.magnified(false);
     });
@@ -199,14 +186,25 @@ class View {
     this.#report();
   }
 
-  #cellAt([x, y]: readonly [number, number]): Cell | null {
-    const field = this.#host.get("field");
-    const grid = this.#host.get("grid");
-    const [width, height] = this.#host.get("image_size");
-    return field && inGrid([0, 0], grid) ? cellAt(field, grid, [x * width, y * height]) : null;
+  #cellAt(at: Place): Cell | null {
+    return this.#kind.cellAt(this.#host, this.#inPixels(at));
   }
 
-  #hover(cell: Cell | null): void {
+  #inPixels([x, y]: Place): Place {
+    const [width, height] = this.#host.get("image_size");
+    return [x * width, y * height];
+  }
+
+  /** A cell of the plane that the feature map shows. */
+  #whole(cell: Cell): Cell {
+    return [
+      ...cell,
+      ...(this.#host.selected ?? middleOf(this.#host.get("grid"))).slice(cell.length),
+    ] as unknown as Cell;
+  }
+
+  #hover(at: Cell | null): void {
+    const cell = at && this.#whole(at);
     if (sameCell(cell, this.#hovered)) return;
     this.#hovered = cell;
     this.#host.hover(cell);
@@ -240,7 +238,7 @@ class View {
     if (selected && field) {
       const { margin } = this.#stage;
       const [across, down] = scalesOf(this.#stage);
-      const [x, y] = centreOf(field, selected);
+      const [x, y] = this.#kind.placeOf(this.#host, centreOf(field, selected));
       at = [margin[0] + x * across - this.#zoom.x, margin[1] + y * down - this.#zoom.y];
       at = [clamp(at[0], 0, extent.width), clamp(at[1], 0, extent.height)];
     }
@@ -258,11 +256,10 @@ class View {
   #askAt(cell: Cell): void {
     const field = this.#host.get("field");
     if (!field) return;
-    const centre = centreOf(field, cell);
-    this.#host.ask(boxBetween(centre, centre, this.#host.get("image_size")));
+    this.#host.ask(this.#kind.pixelAt(this.#host, centreOf(field, cell)));
   }
 
-  #draw(box: Box | null): void {
+  #draw(box: Edges | null): void {
     this.#draft = box;
     this.#drawFound();
     this.#report();
@@ -279,7 +276,7 @@ class View {
     place(this.#root, { left, top, ...imageExtent(stage) });
     this.#drawScene(stage);
     this.#toolbar.draw();
-    this.#map.draw(host.get("feature_map"), host.get("layer"));
+    this.#map.draw(host.get("feature_map"), host.get("layer"), this.#plane);
     this.#show.draw();
     this.#drawHeat();
     this.#drawMarks();
@@ -309,7 +306,8 @@ class View {
   /** Shows the heat map of the selected cell, or of the one under the pointer. */
   #drawHeat(): void {
     const host = this.#host;
-    this.#heat.draw(host, this.#stage);
+    const { shown, spots } = this.#kind.heat(host);
+    this.#heat.draw(host, this.#stage, shown, spots);
     const painted = host.painted === undefined ? this.#heat.cell : host.painted;
     toggle(this.#root, "data-painted", painted?.join(",") ?? null);
     this.#show.drawBar(ticksOn(host.get("palette"), host.shown?.full ?? 0));
@@ -347,31 +345,36 @@ class View {
     const controls = this.#host.get("controls");
     const isOn = (part: string) => controls?.[`show_${part}` as "show_dots"] ?? true;
     this.#scene.draw(this.#host.get("marks"), stageOf(this.#host), stage, isOn);
-    if (!scene) this.#photo.element.remove();
+    this.#drawings.drawScene?.(this.#scene.element);
+    if (!scene) this.#drawings.photo.element.remove();
     if (!scene) return;
-    if (!this.#photo.element.parentNode) this.#sheet.prepend(this.#photo.element);
-    const exact = !scene.photo || (controls?.show_pixels ?? false);
-    this.#photo.draw(exact ? scene.pixels : scene.photo, exact, stage);
+    const { photo } = this.#drawings;
+    if (!photo.element.parentNode) this.#sheet.prepend(photo.element);
+    photo.draw(this.#host, stage);
   }
 
   #drawMarks(): void {
     const { selected } = this.#host;
-    const contours = this.#host.get("contours");
     const told = this.#pictureOf(selected)?.rect ?? null;
-    this.#marks.draw(this.#stage, this.#host.get("field"), selected, this.#hovered, told, this.#compared);
-    this.#contours.draw(this.#stage, contours, selected);
+    this.#drawings.draw(this.#stage, this.#hovered, told, this.#compared);
     this.#map.mark(selected, this.#hovered);
     this.#drawFound();
   }
 
   #drawFound(): void {
     const asked = this.#asked;
-    this.#found.draw(this.#stage, this.#host.get("field"), asked);
-    this.#map.markFound(asked?.cells ?? null);
+    this.#drawings.drawFound(this.#stage, asked);
+    const cells = asked?.cells ?? null;
+    this.#map.markFound(cells?.[2]?.includes(this.#plane) === false ? null : cells);
+  }
+
+  /** Of a volume: the plane of the feature map that is shown. */
+  get #plane(): number {
+    return this.#whole([0, 0])[2] ?? 0;
   }
 
   /** The box asked about, or being drawn, and the cells that hold it. */
-  get #asked(): { box: Box; cells: Cells } | null {
+  get #asked(): Asked | null {
     const box = this.#draft ?? this.#host.query;
     const field = this.#host.get("field");
     return box && field && { box, cells: this.#covering(field, this.#host.get("grid"), box) };
@@ -407,7 +410,7 @@ class View {
     });
   }
 
-  #answer({ box, cells }: { box: Box; cells: Cells }): string {
+  #answer({ box, cells }: Asked): string {
     return this.#words(
       box,
       cells,
@@ -420,7 +423,7 @@ class View {
 
   /** Of what the model takes, along x, y, ... */
   get #lengths(): readonly number[] {
-    return this.#host.get("image_size").slice(0, this.#host.get("axes"));
+    return this.#host.get("volume")?.size ?? this.#host.get("image_size").slice(0, this.#host.get("axes"));
   }
 
   /** The heat map on show, if it is that cell's. */

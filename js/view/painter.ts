@@ -6,9 +6,12 @@
 
 import { clamp } from "../geometry.js";
 import { sizeOf } from "../hosts/resident.js";
-import type { Cell, Palette, Picture, Rect, SyncedState } from "../protocol.js";
+import type { Cell, Edges, Palette, Picture, SyncedState } from "../protocol.js";
 import { coloured } from "./palette.js";
 import { heatPlace, imageExtent, type Stage, scalesOf, stageExtent } from "./stage.js";
+
+/** A part of the picture that is dimmed, and the field in it that is not. */
+export type Spot = readonly [part: Edges, field: Edges];
 
 /** How heat maps look. */
 export interface Look {
@@ -89,7 +92,7 @@ export class LayerPainter implements Painter {
     const place = () => ctx.setTransform(density, 0, 0, density, margin[0] * density, margin[1] * density);
     if (picture && spotlight) {
       place();
-      dim(ctx, picture.rect, stage);
+      dim(ctx, spotIn(stage, picture), stage);
     }
     if (picture && fill(this.#sheet, picture, palette)) {
       ctx.globalAlpha = opacity;
@@ -133,14 +136,19 @@ export class CanvasPainter implements Painter {
     this.#canvas = canvas;
   }
 
-  async paint(picture: Picture | null, { opacity, spotlight, palette }: Look, stage: Stage): Promise<void> {
+  async paint(
+    picture: Picture | null,
+    { opacity, spotlight, palette }: Look,
+    stage: Stage,
+    spots: readonly Spot[] | null = null,
+  ): Promise<void> {
     // Setting the size also clears.
     const own = backing(stage);
     const { width, height } = imageExtent(own);
     [this.#canvas.width, this.#canvas.height] = [Math.round(width), Math.round(height)];
     const context = this.#canvas.getContext("2d");
     if (!picture || !context) return;
-    if (spotlight) dim(context, picture.rect, own);
+    if (spotlight) for (const spot of spots ?? [spotIn(own, picture)]) dim(context, spot, own);
     if (fill(this.#sheet, picture, palette)) {
       context.globalAlpha = opacity;
       context.imageSmoothingEnabled = false;
@@ -152,9 +160,9 @@ export class CanvasPainter implements Painter {
 }
 
 /** Where a picture is: its heat map, and the field that is not dimmed. */
-function areaOf({ rect, box }: Picture, stage: Stage, density: number): Area {
-  const [x, y, w, h] = spot(rect, stage);
-  const [left, top, width, height] = heatPlace(stage, box);
+function areaOf(picture: Picture, stage: Stage, density: number): Area {
+  const [, [x, y, w, h]] = areasOf(spotIn(stage, picture), stage);
+  const [left, top, width, height] = heatPlace(stage, picture.box);
   const edge = (low: number, margin: number) => Math.floor((low + margin) * density) - 1;
   const end = (high: number, margin: number) => Math.ceil((high + margin) * density) + 1;
   const [first, above] = [edge(Math.min(x, left), stage.margin[0]), edge(Math.min(y, top), stage.margin[1])];
@@ -206,22 +214,32 @@ function backing({ image_size, stretch }: Stage): Stage {
 /** Opacity of the black that dims the image, as `SPOTLIGHT` in rfwidget/widget/scene.py. */
 const SPOTLIGHT = 0.45;
 
-/** The part of a rectangle that lies on the image, in CSS pixels of it. */
-function spot([left, top, right, bottom]: Rect, stage: Stage): Area {
-  const [width, height] = stage.image_size;
-  const [across, down] = scalesOf(stage);
-  const [x, y] = [clamp(left, 0, width), clamp(top, 0, height)];
-  return [x * across, y * down, (clamp(right, x, width) - x) * across, (clamp(bottom, y, height) - y) * down];
+/** All of an image, with the field of the cell. */
+function spotIn({ image_size: [width, height] }: Stage, { rect }: Picture): Spot {
+  return [[0, 0, width, height], rect];
 }
 
-/** Dims the image on a stage but for a rectangle of it. */
-function dim(context: CanvasRenderingContext2D, rect: Rect, stage: Stage): void {
-  const { width, height } = imageExtent(stage);
+/** A part of the picture, and what of the field lies in it, on a stage. */
+function areasOf([part, field]: Spot, stage: Stage): [part: Area, lit: Area] {
+  const [across, down] = scalesOf(stage);
+  const [from = 0, above = 0, to = 0, below = 0] = part;
+  const [left = 0, top = 0, right = 0, bottom = 0] = field;
+  const area = (x: number, y: number, end: number, under: number): Area => [
+    x * across,
+    y * down,
+    (end - x) * across,
+    (under - y) * down,
+  ];
+  const [x, y] = [clamp(left, from, to), clamp(top, above, below)];
+  return [area(from, above, to, below), area(x, y, clamp(right, x, to), clamp(bottom, y, below))];
+}
+
+/** Dims a part of the picture on a stage but for the field in it. */
+function dim(context: CanvasRenderingContext2D, spot: Spot, stage: Stage): void {
   context.globalAlpha = 1;
   context.fillStyle = `rgb(0 0 0 / ${SPOTLIGHT})`;
   context.beginPath();
-  context.rect(0, 0, width, height);
-  context.rect(...spot(rect, stage));
+  for (const area of areasOf(spot, stage)) context.rect(...area);
   context.fill("evenodd");
 }
 

@@ -1,7 +1,7 @@
 /** Draws the answer to a query: the box asked about, and the centres of the cells that hold it. */
 
 import { type Cells, centreAt } from "../geometry.js";
-import type { AxisField, Box, Field } from "../protocol.js";
+import type { AxisField, Edges, Field } from "../protocol.js";
 import { assign, place, svg } from "./dom.js";
 import { type Stage, scalesOf, stageExtent } from "./stage.js";
 
@@ -21,13 +21,13 @@ export class QueryMarks {
   }
 
   /** Draws a box and the cells that hold it; null: nothing. */
-  draw(stage: Stage, field: Field | null, asked: { box: Box; cells: Cells } | null): void {
+  draw(stage: Stage, field: Field | null, asked: { box: Edges; cells: Cells } | null): void {
     this.element.style.display = asked ? "" : "none";
     if (!asked) return;
     const { margin } = stage;
     const [across, down] = scalesOf(stage);
     place(this.element, stageExtent(stage));
-    const [left, top, right, bottom] = asked.box;
+    const [left = 0, top = 0, right = 0, bottom = 0] = asked.box;
     for (const rect of this.#box) {
       assign(rect, {
         x: margin[0] + left * across,

@@ -7,7 +7,7 @@ import { magnified, type Stage } from "./stage.js";
 const STAGE: Stage = { image_size: [30, 20], margin: [10, 6, 4, 2], scale: 2, stretch: 1 };
 const LINE: SceneMark = {
   ...{ kind: "line", part: "first", colour: "red", width: 2, dash: [7, 4], halo: "white", halo_width: 4 },
-  ...{ halo_opacity: 0.8, paths: [[11, 7, 49, 7, 49, 25, 11, 25, 11, 7]] },
+  ...{ halo_opacity: 0.8, through: null, paths: [[11, 7, 49, 7, 49, 25, 11, 25, 11, 7]] },
 };
 const TAG: SceneMark & { kind: "tag" } = {
   ...{ kind: "tag", part: "first", text: "first", x: 10, y: 6, width: 40, height: 16, colour: "red" },

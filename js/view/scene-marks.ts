@@ -5,6 +5,7 @@
  */
 
 import { clamp } from "../geometry.js";
+import type { Host } from "../hosts/host.js";
 import type { SceneMark } from "../protocol.js";
 import { assign, html, place, svg } from "./dom.js";
 import { imageExtent, type Stage, stageExtent } from "./stage.js";
@@ -51,6 +52,7 @@ function drawn(mark: SceneMark, factor: number, { width, height }: { width: numb
         : tag(mark, tagPlace(mark, factor, [width, height]));
   const group = svg("g", "", children);
   assign(group, { "data-part": mark.part });
+  if (mark.kind === "line" && mark.through) assign(group, { "data-through": mark.through.join() });
   return group;
 }
 
@@ -126,7 +128,10 @@ function short(length: number): number {
 export class Photo {
   readonly element = html("img", "rfwidget-photo", { alt: "" });
 
-  draw(address: string, exact: boolean, stage: Stage): void {
+  draw(host: Host, stage: Stage): void {
+    const { photo = "", pixels = "" } = host.scene ?? {};
+    const exact = !photo || (host.get("controls")?.show_pixels ?? false);
+    const address = exact ? pixels : photo;
     if (this.element.getAttribute("src") !== address) this.element.src = address;
     const [left, top] = stage.margin;
     place(this.element, { left, top, ...imageExtent(stage) });

@@ -108,7 +108,7 @@ export class ShowCard {
       if (name === "live") drawLive(button, host.live, controls.live, words);
       if (name === "show_heat") button.style.setProperty("--rfwidget-heat", controls.colours.join());
       const alone = !controls.actions && (name === "show_erf" || name === "show_pixels");
-      button.hidden = alone || (name === "show_pixels" && host.get("axes") === 1); // a drawing is all there is
+      button.hidden = alone || !words;
     }
     const opacity = `${host.get("heat_opacity")}`;
     if (document.activeElement !== this.#opacity && this.#opacity.value !== opacity) this.#opacity.value = opacity;

@@ -266,7 +266,9 @@ function gridlines(scale: LogScale, image: readonly number[], { thing }: StripWo
   };
   const side = Math.min(...image);
   const same = image.every((length) => length === side);
-  const name = `${thing.toLowerCase()} ${same ? side : image.join("\u00d7")}`;
+  // Of three lengths there is room for the one that the line stands for.
+  const all = image.length < 3 ? image.join("\u00d7") : `${"xyz"[image.indexOf(side)]} ${side}`;
+  const name = `${thing.toLowerCase()} ${same ? side : all}`;
   return [...ticksFor(scale).map((tick) => line(tick, `${tick}`, "")), line(side, name, "rfwidget-image-line")];
 }
 

@@ -4,9 +4,10 @@ import type { Host } from "../hosts/host.js";
 import type { SyncedState } from "../protocol.js";
 import { Combobox, type Entry } from "./combobox.js";
 import { assign, choices, html, say, svg } from "./dom.js";
-import { bytesOfImage } from "./upload.js";
 
 export interface ToolbarOptions {
+  /** The bytes of an image file as they travel; null: what is shown comes from no file. */
+  read: ((file: File) => Promise<ArrayBuffer>) | null;
   /** Whether the widget fills the screen. */
   toggleScreen: () => void;
   help: () => void;
@@ -75,10 +76,11 @@ export class Toolbar {
 
   /** Shows a picture of the user's. */
   async take(file: File): Promise<void> {
-    if (!this.#host.get("controls")?.actions) return;
+    const { read } = this.#options;
+    if (!read || !this.#host.get("controls")?.actions) return;
     this.#options.complain("");
     try {
-      const content = await bytesOfImage(file);
+      const content = await read(file);
       if (!this.#host.upload(file.name, content)) throw new Error("the kernel cannot be reached: run the cell again");
     } catch (error) {
       this.#options.complain(error instanceof Error ? error.message : String(error));
@@ -92,9 +94,9 @@ export class Toolbar {
     this.#thing.data = host.get("words").thing;
     if (host.get("choices") !== this.#choices) {
       this.#choices = host.get("choices");
-      this.#entries = this.#choices.map(([name, width, height]) => ({
+      this.#entries = this.#choices.map(([name, ...grid]) => ({
         name,
-        note: signal ? `${width} cells` : `${width} \u00d7 ${height}`,
+        note: signal ? `${grid[0]} cells` : grid.join(" \u00d7 "),
       }));
     }
     if (this.#copies !== null && host.copies > this.#copies) {
@@ -114,7 +116,7 @@ export class Toolbar {
       if (label) label.hidden = hidden;
     }
     for (const action of [this.#open, ...this.#actions]) action.hidden = !controls?.actions;
-    this.#open.hidden ||= signal; // signals come as arrays
+    this.#open.hidden ||= signal || !this.#options.read; // signals come as arrays
   }
 }
 

@@ -29,9 +29,10 @@ from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ImageShape, Rect, Size
 from rfwidget.widget.heat import Levels, colour_feature_map, levels_of, value_range
 from rfwidget.widget.overlay import Hint, Overlay, Request
-from rfwidget.widget.photograph import ShownImage, SignalImage, sample_inputs
+from rfwidget.widget.photograph import ShownImage, SignalImage, VolumeImage, sample_inputs
 from rfwidget.widget.resident import Plan, Residents, plan
 from rfwidget.widget.scene import contours_to_json
+from rfwidget.widget.sections import cut_levels, cut_through, layer_of_cells
 from rfwidget.widget.view import View, heat_patches
 from rfwidget.widget.worker import Cancelled, Check, IdleTasks, MainThread, Urgency, Worker
 
@@ -65,15 +66,23 @@ class Answer(NamedTuple):
 def answer(rf: ReceptiveField, view: View, cell: GridPoint) -> Answer:
     """Backpropagate from a cell, or follow its attention."""
     (patch,) = heat_patches(rf, view, [cell])
-    return Answer(view, cell, view.field.rect(cell), patch, levels_of(patch, mass=True))
+    return Answer(view, cell, view.field.rect(cell), patch, levels_shown(view, cell, patch))
+
+
+def levels_shown(view: View, cell: GridPoint, patch: Patch) -> Levels:
+    """The heat map of a cell as bytes; of a volume, as the sections through the cell show it."""
+    if view.axes != 3:
+        return levels_of(patch, mass=True)
+    size = view.input_shape.size
+    return cut_levels(patch, cut_through(view.field, cell, size), view.input_shape, mass=True)
 
 
 def full_gradient(answered: Answer) -> npt.NDArray[np.float32]:
-    """The map over the whole image, ``(h, w, c)``."""
+    """The map over the whole image, ``(h, w, c)``, or the whole volume."""
     patch, shape = answered.patch, answered.view.input_shape
-    full = np.zeros((shape.h, shape.w, patch.values.shape[-1]), np.float32)
-    h, w = patch.values.shape[:2]
-    full[patch.top : patch.top + h, patch.left : patch.left + w] = patch.values
+    full = np.zeros((*shape.lengths, patch.values.shape[-1]), np.float32)
+    starts = zip(reversed(patch.start), patch.values.shape[:-1], strict=True)
+    full[tuple(slice(start, start + length) for start, length in starts)] = patch.values
     return full
 
 
@@ -83,7 +92,7 @@ class ViewRequest(NamedTuple):
     Attributes:
         revision: greater than that of every request before.
         layer: name of the output layer; None: the last one with a grid.
-        shape: the model's input ``(h, w, c)``.
+        shape: the model's input ``(h, w, c)``, of volumes ``(d, h, w, c)``.
         image: what is looked at.
         channel: of the output whose gradient maps are shown; None: the mean of all.
         bands: of an image of many bands those that are shown as red, green and blue; None: the first three.
@@ -304,8 +313,7 @@ class Engine:
         """All layers at an image size; what is known is not measured again. Belongs on the worker's thread."""
         known = self._survey
         if known is None or known.input_shape[1:] != shape[1:]:
-            size = ImageShape(shape.w, shape.h, shape.c)
-            known = self._survey = self._rf.survey(size, self._input_layer, progress=progress)
+            known = self._survey = self._rf.survey(named_shape(shape), self._input_layer, progress=progress)
         return known
 
     def _show(self, request: ViewRequest) -> None:
@@ -339,8 +347,8 @@ class Engine:
         self._main.post(partial(self._listener.on_layers, self._rf.layers))
 
     def _measure(self, request: ViewRequest, layer: str | None, progress: Progress) -> None:
-        height, width, channels = request.shape
-        self._rf.compute(ImageShape(width, height, channels), self._input_layer, layer, progress=progress)
+        shape = GridShape.of(request.shape[:-1], request.shape[-1])
+        self._rf.compute(named_shape(shape), self._input_layer, layer, progress=progress)
 
     def _step_back(self, request: ViewRequest, progress: Progress) -> str:
         """Measure the last layer whose field fits the image, if that of the last one does not; why, in words."""
@@ -399,28 +407,32 @@ class Engine:
             known = self._rf.input_shape
         except ReceptiveFieldError:
             return False
-        return request.layer in (None, self._rf.output_layer) and request.shape == (known.h, known.w, known.c)
+        return request.layer in (None, self._rf.output_layer) and request.shape == (*known.lengths, known.c)
 
     def _view(self, request: ViewRequest) -> View:
         rf, shape = self._rf, self._rf.input_shape
         shown = request.image.fitted(shape)
         model_input = self.prepare(shown.pixels, shape)
-        signal = isinstance(request.image, SignalImage)
+        signal, volume = isinstance(request.image, SignalImage), isinstance(request.image, VolumeImage)
         pixels = shown.pixels if request.bands is None else shown.pixels[:, :, list(request.bands)]
-        own = shown.photo if signal and shown.photo is not None else as_picture(pixels)
+        if volume:  # the planes one below the other are a picture like any other
+            own = as_picture(pixels.reshape(-1, *pixels.shape[2:])).reshape(*pixels.shape[:3], 3)
+        else:
+            own = shown.photo if signal and shown.photo is not None else as_picture(pixels)
+        prepared = signal or volume or self._preprocess is not None
         return View(
             revision=request.revision,
             field=rf.field,
             input_shape=shape,
-            grid=Size(rf.output_shape.w, rf.output_shape.h),
+            grid=rf.output_shape.size,
             channels=rf.channels,
             layer=rf.output_layer,
             image=model_input,
             picture=own,
             channel=request.channel,
             photo=shown.photo,
-            said=f"{shown.said}; {values_in_words(model_input, prepared=signal or self._preprocess is not None)}",
-            axes=1 if signal else 2,
+            said=f"{shown.said}; {values_in_words(model_input, prepared=prepared)}",
+            axes=1 if signal else 3 if volume else 2,
             heat=request.heat,
         )
 
@@ -522,14 +534,23 @@ _THUMBNAIL = 48
 def channel_sheet(values: npt.NDArray[np.float32]) -> tuple[list[int], npt.NDArray[np.uint8]]:
     """The strongest channels of a feature map ``(h, w, c)`` by their mean magnitude, and pictures of them in a column.
 
+    Of a volume's map ``(d, h, w, c)`` the central plane counts.
+
     >>> numbers, sheet = channel_sheet(np.array([[[1, 0, -3]]], np.float32))
     >>> numbers, sheet.shape
     ([2, 0, 1], (3, 1, 4))
     """
+    if values.ndim == 4:
+        values = layer_of_cells(values, None)
     strength = np.abs(np.nan_to_num(values)).mean(axis=(0, 1))
     numbers = [int(number) for number in np.argsort(-strength, kind="stable")[:_MOST_CHANNELS]]
     every = max(1, math.ceil(max(values.shape[:2]) / _THUMBNAIL))
     return numbers, np.concatenate([colour_feature_map(values[::every, ::every, number]) for number in numbers])
+
+
+def named_shape(shape: GridShape) -> GridShape | ImageShape:
+    """The shape of an input by names: frameworks differ in the order."""
+    return ImageShape(shape.w, shape.h, shape.c) if len(shape.size) == 2 else shape._replace(n=None)
 
 
 def values_in_words(image: npt.NDArray[np.float32], *, prepared: bool) -> str:

@@ -18,6 +18,9 @@ from rfwidget.network import Patch
 Box = tuple[int, int, int, int]
 """Whole pixels of the image, given by their edges: left, top, right, bottom."""
 
+Edges = tuple[int, ...]
+"""Whole pixels, or voxels: all first edges before all last ones, x before y before z."""
+
 _FAINTEST = 0.08
 """Opacity of a pixel that has any gradient at all: more, and pixels without any would look brighter than those."""
 
@@ -50,7 +53,8 @@ class Levels(NamedTuple):
         values: uint8 ``(h, w)``; of height and width 0 if nothing responds.
         full: the magnitude that the ends of the bytes stand for.
         weight: sum of all magnitudes, in full values.
-        mass: for each of `SHARES` a box of the image that holds it; none if nothing responds, or nobody asked.
+        mass: for each of `SHARES` a box of the image, or of the volume, that holds it; none if nothing responds, or
+            nobody asked.
         step: pixels of the image along each side of one of these: 1, or 2 where the map is a coarse one.
     """
 
@@ -59,7 +63,7 @@ class Levels(NamedTuple):
     values: npt.NDArray[np.uint8]
     full: float = 0.0
     weight: float = 0.0
-    mass: tuple[tuple[float, Box], ...] = ()
+    mass: tuple[tuple[float, Edges], ...] = ()
     step: int = 1
 
     @property
@@ -84,7 +88,7 @@ class Heat(NamedTuple):
     top: int
     rgba: npt.NDArray[np.uint8]
     ticks: tuple[tuple[float, str], ...] = ()
-    mass: tuple[tuple[float, Box], ...] = ()
+    mass: tuple[tuple[float, Edges], ...] = ()
 
     @property
     def box(self) -> Box:
@@ -296,6 +300,46 @@ def tight_box(mass: npt.NDArray[np.float64], share: float) -> Box:
         spare -= weight
         left, top, right, bottom = left + step[0], top + step[1], right + step[2], bottom + step[3]
     return left, top, right, bottom
+
+
+def mass_boxes(patch: Patch) -> tuple[tuple[float, Edges], ...]:
+    """For each of `SHARES` a small box of a volume that holds it: left, top, front, right, bottom and back edge."""
+    mass = np.abs(patch.values.mean(axis=-1)).astype(np.float64)
+    if not mass.any() or not np.isfinite(mass).all():
+        return ()
+    found = []
+    for share in SHARES:
+        low, high = tight_bounds(mass, share)
+        edges = (*(at + start for at, start in zip(reversed(low), patch.start, strict=True)),)
+        found.append((share, (*edges, *(at + start for at, start in zip(reversed(high), patch.start, strict=True)))))
+    return tuple(found)
+
+
+def tight_bounds(mass: npt.NDArray[np.float64], share: float) -> tuple[list[int], list[int]]:
+    """As `tight_box`, of a map with any number of axes: the first place of each, and the one after the last.
+
+    >>> tight_bounds(np.array([[0, 1, 0], [1, 96, 2], [0, 0, 0]], np.float64), 0.95)
+    ([1, 1], [2, 2])
+    """
+    low, high = [0] * mass.ndim, list(mass.shape)
+    spare = (1 - share) * mass.sum()
+    while any(last - first > 1 for first, last in zip(low, high, strict=True)):
+        inside = mass[tuple(slice(*ends) for ends in zip(low, high, strict=True))]
+        sides = []
+        for axis in range(mass.ndim):
+            if inside.shape[axis] > 1:
+                rest = inside.size // inside.shape[axis]
+                first, last = (float(inside.take(at, axis).sum()) for at in (0, -1))
+                sides += [(first / rest, first, axis, 0), (last / rest, last, axis, 1)]
+        _, weight, axis, end = min(sides)
+        if weight > spare:
+            break
+        spare -= weight
+        if end:
+            high[axis] -= 1
+        else:
+            low[axis] += 1
+    return low, high
 
 
 def default_colormap(signed: bool) -> str:

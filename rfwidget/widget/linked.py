@@ -9,7 +9,7 @@ from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint
 from rfwidget.widget.ranks import own_cell
 from rfwidget.widget.rf_widget import RFWidget
-from rfwidget.widget.view import View, nearest_cell
+from rfwidget.widget.view import View, centre_of, nearest_cell
 
 
 class Link:
@@ -61,10 +61,20 @@ class Link:
 
 def same_place(view: View, cell: GridPoint, other: View) -> GridPoint:
     """The cell of another view whose field is centred at the same part of its image's width and height."""
+    if view.axes == 3 or other.axes == 3:
+        return _same_place_of_volumes(view, cell, other)
     column, row = (*cell, 0)[:2]  # a sequence has one row
     x, y = view.field.x.centre_at(column), view.field.y.centre_at(row)
     across, along = other.input_shape.w / view.input_shape.w, other.input_shape.h / view.input_shape.h
     return nearest_cell(other, (x * across, y * along))
+
+
+def _same_place_of_volumes(view: View, cell: GridPoint, other: View) -> GridPoint:
+    """The same where there is a volume: along axes that the source does not have, the central cells."""
+    lengths, own = other.input_shape.size, view.input_shape.size
+    parts = [at / length for at, length in zip(centre_of(view, GridPoint(*(*cell, 0)[: len(own)])), own, strict=True)]
+    parts = [*parts, 0.5][: len(lengths)]
+    return nearest_cell(other, [part * length for part, length in zip(parts, lengths, strict=True)])
 
 
 def link(*widgets: RFWidget) -> Link:

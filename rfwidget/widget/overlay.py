@@ -17,7 +17,7 @@ import traitlets as t
 
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import GridPoint, Rect
-from rfwidget.widget.heat import Box, Colouring, Levels, bar_ticks, palette
+from rfwidget.widget.heat import Colouring, Edges, Levels, bar_ticks, palette
 from rfwidget.widget.notebook import hear_every_shell
 from rfwidget.widget.scene import rect_to_json
 from rfwidget.widget.words import words_to_json
@@ -37,6 +37,10 @@ def read_built(name: str) -> str:
             f"the browser side of the widget is not built: {path.name} is missing; in a clone run `npm ci && npm run"
             " build`, or install the package with `pip install .`"
         ) from error
+
+
+SCRIPTS = {3: "overlay-volumes.js"}
+"""The browser's side of what is neither signal nor image, by the number of axes."""
 
 
 class Request(NamedTuple):
@@ -61,7 +65,7 @@ class Query(NamedTuple):
     The page answers itself; the kernel is told so that `RFWidget.query` says what is shown.
     """
 
-    box: Box | None
+    box: Edges | None
 
 
 class Choice(NamedTuple):
@@ -169,15 +173,17 @@ class Overlay(anywidget.AnyWidget):
     stretch = t.Float(1.0).tag(sync=True)
     """How many times as high as wide an image pixel is: 1, but for a signal, which is an image of one row."""
     axes = t.Int(2).tag(sync=True)
-    """Of the model's input: 1 for signals, 2 for images."""
+    """Of the model's input: 1 for signals, 2 for images, 3 for volumes."""
+    volume = t.Dict(default_value=None, allow_none=True).tag(sync=True)
+    """Of a volume: `rfwidget.widget.sections.volume_to_json`; the image is then the picture of its sections."""
     margin = t.List(t.Float(), [0.0, 0.0, 0.0, 0.0], minlen=4, maxlen=4).tag(sync=True)
     """CSS pixels around the image: left, top, right, bottom."""
-    grid = t.List(t.Int(), [0, 0], minlen=2, maxlen=2).tag(sync=True)
-    """Width and height in cells."""
+    grid = t.List(t.Int(), [0, 0], minlen=2, maxlen=3).tag(sync=True)
+    """Width, height and, of a volume, depth in cells."""
     field = t.Dict(default_value=None, allow_none=True).tag(sync=True)
     """`rfwidget.geometry.FieldGeometry.to_json`, or None while it is not known."""
-    selected = t.List(t.Int(), default_value=None, allow_none=True, minlen=2, maxlen=2).tag(sync=True)
-    """The selected cell (x, y), or None."""
+    selected = t.List(t.Int(), default_value=None, allow_none=True, minlen=2, maxlen=3).tag(sync=True)
+    """The selected cell (x, y) or (x, y, z), or None."""
     revision = t.Int(0).tag(sync=True)
     """Grows with every change of layer, image or channel; heat maps of an older one are never shown."""
     state = t.Enum(["ready", "busy", "error"], "ready").tag(sync=True)
@@ -193,13 +199,14 @@ class Overlay(anywidget.AnyWidget):
     layer = t.Unicode("").tag(sync=True)
     """Name of the output layer."""
     feature_map = t.Dict(default_value=None, allow_none=True).tag(sync=True)
-    """``{"size": [w, h], "range": [lowest, highest], "rgba": bytes}``, one pixel per cell, or None."""
+    """``{"size": [w, h], "range": [lowest, highest], "rgba": bytes}``, one pixel per cell, of a volume plane
+    after plane; or None."""
     show_heat = t.Bool(True).tag(sync=True)
     """Whether the heat map is drawn."""
     heat_opacity = t.Float(0.7, min=0.0, max=1.0).tag(sync=True)
     """Opacity of the heat map."""
-    query = t.List(t.Int(), default_value=None, allow_none=True, minlen=4, maxlen=4).tag(sync=True)
-    """Box ``[left, top, right, bottom]`` of pixels whose cells are marked, or None."""
+    query = t.List(t.Int(), default_value=None, allow_none=True, minlen=4, maxlen=6).tag(sync=True)
+    """Box ``[left, top, right, bottom]`` of pixels, or of voxels, whose cells are marked, or None."""
     asking = t.Bool(False).tag(sync=True)
     """Whether clicks and drags on the image ask for the cells that see it, as they do with Shift."""
     layers = t.List(t.Dict(), []).tag(sync=True)
@@ -235,7 +242,7 @@ class Overlay(anywidget.AnyWidget):
     """What depends on the kind of the model's input: `rfwidget.widget.words.words_to_json`."""
 
     def __init__(self, **traits: Any) -> None:
-        self._esm = read_built("overlay.js")
+        self._esm = read_built(SCRIPTS.get(traits.get("axes", 2), "overlay.js"))
         self._css = read_built("overlay.css")
         self._handlers: dict[type, Callable[[Any], None]] = {}
         super().__init__(**traits)
@@ -366,7 +373,7 @@ def _only_buffer(buffers: object) -> bytes | None:
 
 def _request(content: dict[str, Any]) -> Request | None:
     client, seq, revision = (content.get(name) for name in ("client", "seq", "revision"))
-    cell = _wholes(content.get("cell"), 2)
+    cell = _wholes(content.get("cell"), 2, 3)
     if not isinstance(client, str) or not _CLIENT.fullmatch(client):
         return None
     if cell is None or not _is_whole(seq) or not _is_whole(revision) or not seq:
@@ -379,11 +386,12 @@ def _query(content: dict[str, Any]) -> Query | None:
         return None
     if content["box"] is None:
         return Query(None)
-    edges = _wholes(content["box"], 4)
+    edges = _wholes(content["box"], 4, 6)
     if edges is None:
         return None
-    left, top, right, bottom = edges
-    return Query((left, top, right, bottom)) if left < right and top < bottom else None
+    half = len(edges) // 2
+    some = all(first < last for first, last in zip(edges[:half], edges[half:], strict=True))
+    return Query(tuple(edges)) if some else None
 
 
 def _choice(content: dict[str, Any]) -> Choice | None:
@@ -423,7 +431,7 @@ def _magnified(content: dict[str, Any]) -> Magnified | None:
 
 def _hint(content: dict[str, Any]) -> Hint | None:
     client, revision, held, shown = (content.get(name) for name in ("client", "revision", "held", "shown"))
-    cell = _wholes(content.get("cell"), 2)
+    cell = _wholes(content.get("cell"), 2, 3)
     if not isinstance(client, str) or not _CLIENT.fullmatch(client):
         return None
     if cell is None or not _is_whole(revision) or not _is_whole(held) or not isinstance(shown, bool):
@@ -449,9 +457,9 @@ def _is_whole(value: object) -> TypeGuard[int]:
     return type(value) is int and 0 <= value <= _LARGEST
 
 
-def _wholes(value: object, length: int) -> list[int] | None:
+def _wholes(value: object, *lengths: int) -> list[int] | None:
     """A list of so many whole numbers, or None if the value is none."""
-    if not isinstance(value, list) or len(value) != length or not all(map(_is_whole, value)):
+    if not isinstance(value, list) or len(value) not in lengths or not all(map(_is_whole, value)):
         return None
     return value
 

@@ -27,13 +27,18 @@ from rfwidget._progress import Progress, part, silent
 from rfwidget._validation import cell_inside, series
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.estimator import ReceptiveField
-from rfwidget.types import GridPoint, ImageShape, Size
-from rfwidget.widget.heat import Colouring, Levels, colour_feature_map, levels_of, value_range
+from rfwidget.types import GridPoint, Size
+from rfwidget.widget.engine import levels_shown, named_shape
+from rfwidget.widget.heat import Colouring, Levels, colour_feature_map, value_range
 from rfwidget.widget.overlay import map_to_json, palette_to_json, read_built
 from rfwidget.widget.resident import nearest_first
 from rfwidget.widget.scene import Scene, marks_to_json
+from rfwidget.widget.sections import volume_to_json
 from rfwidget.widget.view import View, nearest_cell
 from rfwidget.widget.words import TERMS, words_to_json
+
+PAGE_SCRIPTS = {3: "standalone-volumes.js"}
+"""The browser's side of pages that are not of signals or images, by the number of axes."""
 
 DEFAULT_LIMIT = 25_000_000
 """Bytes; more than that makes a file that neither mails nor opens well."""
@@ -169,7 +174,7 @@ def _build(
     if not exhibit.layers:
         raise ReceptiveFieldError("layers is empty: name at least one layer, or give None for the present one")
     _validation.whole("max_bytes", max_bytes, low=1)
-    script, style = read_built("standalone.js"), read_built("overlay.css") + _STYLE
+    script, style = read_built(PAGE_SCRIPTS.get(exhibit.view.axes, "standalone.js")), read_built("overlay.css") + _STYLE
     beside = {} if inline else {_name(script, "js"): script.encode("utf-8"), _name(style, "css"): style.encode("utf-8")}
     colours = palette_to_json(exhibit.colouring)
     page = {
@@ -210,7 +215,7 @@ def _build(
         share = None if cells is not None else 0.9 if place == len(exhibit.layers) - 1 else 0.6
         if cells is None:
             many = _CELLS if place else _MOST_CELLS
-            points = nearest_first(view.grid, selected or nearest_cell(view, None), many)
+            points = nearest_first(view.grid, selected or nearest_cell(view, None), _CELLS if view.axes == 3 else many)
         else:
             points = choose_cells(view.grid, cells, selected)
         layer = _layer(estimator, view, exhibit, points, selected, budget, share, maps_told)
@@ -220,8 +225,27 @@ def _build(
     return content, beside
 
 
-def pictures_of(view: View) -> dict[str, str]:
-    """The image of a view as addresses that hold it: the photograph, and the model's own ``pixels``."""
+_WIDE = 2048
+"""Columns of the picture that holds a volume: its voxels one after the other."""
+
+_MOST_VOXELS = 1 << 22
+"""Voxels of a volume that a page draws; of a larger one every second, third, ... along each axis."""
+
+
+def pictures_of(view: View) -> dict[str, Any]:
+    """The image of a view as addresses that hold it: the photograph, and the model's own ``pixels``.
+
+    Of a volume the pixels are all its voxels, in the order of the array; ``every`` says how many of the volume's each
+    of them stands for along x, y and z.
+    """
+    if view.axes == 3:
+        every = math.ceil((view.picture[..., 0].size / _MOST_VOXELS) ** (1 / 3))
+        voxels = view.picture[::every, ::every, ::every].reshape(-1, 3)
+        rows = np.zeros((math.ceil(len(voxels) / _WIDE), _WIDE, 3), np.uint8)
+        rows.reshape(-1, 3)[: len(voxels)] = voxels
+        grey = bool((voxels == voxels[:, :1]).all())
+        pixels = Image.fromarray(rows[:, :, 0], "L") if grey else Image.fromarray(rows, "RGB")
+        return {"photo": "", "pixels": address(png_file(pixels)), "every": every}
     return {"photo": _photo(view), "pixels": address(png_file(Image.fromarray(view.picture, "RGB")))}
 
 
@@ -250,21 +274,39 @@ def choose_cells(
     [GridPoint(x=2, y=2), GridPoint(x=6, y=2)]
     """
     if not isinstance(cells, (int, np.integer)):
-        points = [cell_inside(point, grid) for point in series("cells", cells, "cells (x, y), or their number")]
+        pair = f"({', '.join('xyz'[: len(grid)])})"
+        points = [cell_inside(point, grid) for point in series("cells", cells, f"cells {pair}, or their number")]
         if not points:
-            raise ReceptiveFieldError("cells is empty: give at least one cell (x, y), a number of cells, or None")
+            raise ReceptiveFieldError(f"cells is empty: give at least one cell {pair}, a number of cells, or None")
         return points
     most = int(cells)
     if isinstance(cells, bool) or most < 1:
         raise ReceptiveFieldError(
             f"cells is {_validation.brief(cells)}: expected a number of cells, at least 1, or cells (x, y)"
         )
+    if len(grid) == 3:
+        points = _spread_out(grid, most)
+        return points if selected is None or selected in points else [selected, *points]
     w, h = int(grid.w), int(grid.h)
     rows = min(h, most, max(1, round(math.sqrt(most * h / w))))
     columns = min(w, most // rows)
     rows = min(h, most // columns)
     points = [GridPoint(x, y) for y in _spread(h, rows) for x in _spread(w, columns)]
     return points if selected is None or selected in points else [selected, *points]
+
+
+def _spread_out(grid: Size, most: int) -> list[GridPoint]:
+    """Evenly spread cells of a volume, not more than so many: along each axis in proportion to its length.
+
+    >>> _spread_out(Size(8, 4, 2), 9)
+    [GridPoint(x=1, y=1, z=1), GridPoint(x=4, y=1, z=1), GridPoint(x=6, y=1, z=1)]
+    """
+    counts, part = [int(count) for count in grid], (most / math.prod(grid)) ** (1 / 3)
+    many = [min(count, max(1, math.floor(count * part))) for count in counts]
+    while math.prod(many) > most:  # axes of few cells keep one
+        many[many.index(max(many))] -= 1
+    along = [_spread(count, wanted) for count, wanted in zip(counts, many, strict=True)]
+    return [GridPoint(x, y, z) for z in along[2] for y in along[1] for x in along[0]]
 
 
 def _spread(count: int, wanted: int) -> list[int]:
@@ -278,13 +320,13 @@ def _look_at(rf: ReceptiveField, view: View, layer: str) -> tuple[ReceptiveField
         return rf, view
     shape = view.input_shape
     other = copy.copy(rf)  # shares what has been built; its result is its own
-    other.compute(ImageShape(shape.w, shape.h, shape.c), rf.input_layer, layer)
+    other.compute(named_shape(shape), rf.input_layer, layer)
     channel = view.channel
     if channel is not None and channel >= other.channels:
         channel = None
     return other, view._replace(
         field=other.field,
-        grid=Size(other.output_shape.w, other.output_shape.h),
+        grid=other.output_shape.size,
         channels=other.channels,
         layer=other.output_layer,
         channel=channel,
@@ -310,14 +352,17 @@ def _layer(
     features, reach = "", (0.0, 0.0)
     if view.few_cells:
         values = rf.feature_map(view.image, view.channel)
-        features, reach = address(png_file(Image.fromarray(colour_feature_map(values), "RGBA"))), value_range(values)
+        rgba = colour_feature_map(values)  # of a volume the planes one below the other
+        rgba = rgba.reshape(-1, *rgba.shape[-2:])
+        features, reach = address(png_file(Image.fromarray(rgba, "RGBA"))), value_range(values)
     shown = {
         "image_size": [int(layout.image.w), int(layout.image.h)],
         "scale": layout.scale,
         "stretch": layout.stretch,
         "axes": view.axes,
+        "volume": volume_to_json(view.input_shape.size) if view.axes == 3 else None,
         "margin": list(layout.margin),
-        "grid": [int(view.grid.w), int(view.grid.h)],
+        "grid": [int(count) for count in view.grid],
         "field": view.field.to_json(),
         "label": f"Receptive fields of layer {view.layer}",
         "layer": view.layer,
@@ -332,7 +377,7 @@ def _layer(
     patches = rf.gradient_patches(points, view.image, view.channel)
     waiting = zip(points, patches, strict=True)
     done = 0
-    while some := [(point, levels_of(patch, mass=True)) for point, patch in islice(waiting, _TOGETHER)]:
+    while some := [(point, levels_shown(view, point, patch)) for point, patch in islice(waiting, _TOGETHER)]:
         sheet = _sheet_within(some, most - spent, least=0 if sheets else 1)
         if sheet is None:
             break
@@ -388,7 +433,7 @@ def _sheet(maps: list[tuple[GridPoint, Levels]]) -> dict[str, Any]:
 
 
 def _distance_from(centre: GridPoint) -> Callable[[GridPoint], int]:
-    return lambda point: (point.x - centre.x) ** 2 + (point.y - centre.y) ** 2
+    return lambda point: sum((at - there) ** 2 for at, there in zip(point, centre, strict=True))
 
 
 def _document(

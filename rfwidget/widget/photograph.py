@@ -18,7 +18,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from rfwidget._validation import brief
 from rfwidget.errors import ReceptiveFieldError, suggest
 from rfwidget.image import as_array, as_model_input, check_image_size, default_input, get_default_images
-from rfwidget.signals import get_default_signal, get_default_signals
+from rfwidget.ranks import measured
+from rfwidget.signals import get_default_signal, get_default_signals, get_default_volumes
 from rfwidget.types import GridShape
 from rfwidget.widget.signal_picture import draw_signal
 
@@ -144,16 +145,47 @@ class SignalImage(NamedTuple):
         return Fitted(pixels, draw_signal(pixels[0]), f"{self.title}, {length} samples{many}")
 
 
-ShownImage = SampleImage | ArrayImage | Photograph | SignalImage
+class VolumeImage(NamedTuple):
+    """A volume: a sample by its name, or numbers.
+
+    Attributes:
+        title: name of the sample, or what the numbers are.
+        pixels: ``(depth, height, width, channels)``; None: the sample's, of any size.
+    """
+
+    title: str
+    pixels: npt.NDArray[Any] | None = None
+
+    def fitted(self, shape: GridShape) -> Fitted:
+        """The volume, which is never cut or scaled; whoever takes it says if it does not fit."""
+        pixels = self.pixels
+        if pixels is None:
+            pixels = default_input(shape, self.title)
+        *lengths, channels = pixels.shape
+        many = f", {channels} channels" if channels > 1 else ""
+        size = measured(reversed(lengths), " \u00d7 ")
+        return Fitted(pixels, None, f"{self.title}, {size}{many}")
+
+
+ShownImage = SampleImage | ArrayImage | Photograph | SignalImage | VolumeImage
 """What a widget can look at."""
 
 OWN_SIGNAL = "your signal"
 """What a signal without a name is called."""
 
 
+OWN_VOLUME = "your volume"
+"""What a volume without a name is called."""
+
+
 def sample_names(axes: int) -> list[str]:
-    """Names of the sample images, or of the sample signals for one axis."""
-    return get_default_signals() if axes == 1 else get_default_images()
+    """Names of the sample signals, images or volumes, by the number of axes."""
+    return {1: get_default_signals, 2: get_default_images, 3: get_default_volumes}[axes]()
+
+
+def sample_of(axes: int, name: str) -> ShownImage:
+    """One of them."""
+    return SignalImage(name) if axes == 1 else SampleImage(name) if axes == 2 else VolumeImage(name)
 
 
 def sample_inputs(shape: GridShape, axes: int) -> Iterator[npt.NDArray[Any]]:
@@ -187,6 +219,36 @@ def read_signal(signal: Any, shape: GridShape) -> SignalImage:
         numbers = numbers.T
     pixels = as_model_input(numbers, GridShape(None, length, shape.c))
     return SignalImage(OWN_SIGNAL, pixels[None])
+
+
+def read_volume(volume: Any, shape: GridShape) -> VolumeImage:
+    """What an argument stands for, where a model takes volumes.
+
+    Args:
+        volume: name of a sample volume, or numbers: an array ``(depth, height, width, channels)`` or without channels,
+            a tensor, channels first as well.
+        shape: of the model's input.
+
+    Raises:
+        ReceptiveFieldError: if it is neither.
+    """
+    if isinstance(volume, str):
+        known = get_default_volumes()
+        if volume not in known:
+            raise ReceptiveFieldError(
+                f"no sample volume {brief(volume)}; there are {', '.join(map(repr, known))}{suggest(volume, known)}. A"
+                " volume of your own is an array (depth, height, width, channels)"
+            )
+        return VolumeImage(volume)
+    numbers = volume if hasattr(volume, "shape") else np.asarray(volume)
+    sides = tuple(int(side) for side in numbers.shape)
+    if len(sides) == 4 and sides[0] == shape.c and sides[3] != shape.c and not hasattr(numbers, "detach"):
+        numbers = np.moveaxis(np.asarray(numbers), 0, -1)
+        sides = numbers.shape
+    elif len(sides) == 4 and hasattr(numbers, "detach"):
+        sides = (*sides[1:], sides[0])
+    lengths = sides[:3] if len(sides) in (3, 4) else shape.lengths
+    return VolumeImage(OWN_VOLUME, as_model_input(numbers, GridShape.of(lengths, shape.c)))
 
 
 def read_image(image: Any, channels: int, name: str = OWN_IMAGE) -> ShownImage:

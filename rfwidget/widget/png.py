@@ -14,14 +14,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from rfwidget.marks import finite_rect
-from rfwidget.types import GridShape, Rect
+from rfwidget.types import Rect
 from rfwidget.widget.heat import Heat
 from rfwidget.widget.scene import (
     DIAMOND,
     DOT_COLOUR,
     DOT_RADIUS,
     FADE,
+    FAINT,
     LABEL_FONT,
     SPOTLIGHT,
     TAG_FONT,
@@ -53,7 +53,7 @@ def paint(
     heat: Heat | None = None,
     over: Iterable[Mark] = (),
     opacity: float = 0.8,
-    spot: Rect | None = None,
+    spots: Iterable[tuple[Rect, Rect]] = (),
 ) -> Image.Image:
     """Paint what the widget shows.
 
@@ -62,7 +62,7 @@ def paint(
         heat: gradient map of the selected cell.
         over: marks over all of it.
         opacity: of the gradient map, 0..1.
-        spot: field of pixels around which the image is dimmed; None: nowhere.
+        spots: parts of the image, in its pixels, that are dimmed around a field in them.
     """
     layout = scene.layout
     image = Image.new("RGBA", _size(scene), "white")
@@ -71,12 +71,13 @@ def paint(
     exact = scene.picture.shape[1::-1] == tuple(layout.image)
     resampling = Image.Resampling.NEAREST if exact and zoom >= 1 else Image.Resampling.LANCZOS
     pixels = Image.fromarray(scene.picture, "RGB").resize(size, resampling).convert("RGBA")
-    if spot is not None:
-        field = finite_rect(spot, GridShape(None, int(layout.image.w), int(layout.image.h), 3))
-        edges = [round(edge * along) for edge, along in zip(field, (zoom, down, zoom, down), strict=True)]
-        veil = Image.new("RGBA", size, (0, 0, 0, round(255 * SPOTLIGHT)))
-        veil.paste((0, 0, 0, 0), (max(edges[0], 0), max(edges[1], 0), max(edges[2], 0), max(edges[3], 0)))
-        pixels.alpha_composite(veil)
+    for dimmed in spots:
+        (left, top, right, bottom), hole = (
+            [round(edge * along) for edge, along in zip(rect, (zoom, down, zoom, down), strict=True)] for rect in dimmed
+        )
+        veil = Image.new("RGBA", (right - left, bottom - top), (0, 0, 0, round(255 * SPOTLIGHT)))
+        veil.paste((0, 0, 0, 0), (hole[0] - left, hole[1] - top, hole[2] - left, hole[3] - top))
+        pixels.alpha_composite(veil, (left, top))
     if heat is not None and heat.rgba.size:
         faded = heat.rgba.copy()
         faded[:, :, 3] = np.rint(faded[:, :, 3] * opacity)
@@ -88,7 +89,7 @@ def paint(
         pixels.alpha_composite(map_, (left, top))
     image.paste(pixels, (round(layout.margin.left * SHARPNESS), round(layout.margin.top * SHARPNESS)))
     tags = [mark for mark in scene.marks if isinstance(mark, Tag)]
-    _draw(image, (*(mark for mark in scene.marks if not isinstance(mark, Tag)), *over, *tags))
+    _draw(image, (*(mark for mark in scene.marks if not isinstance(mark, Tag)), *over, *tags), scene.cut)
     return Image.composite(image, Image.new("RGBA", image.size, "white"), _fading(*image.size)).convert("RGB")
 
 
@@ -101,13 +102,13 @@ def _fading(width: int, height: int) -> Image.Image:
     return Image.fromarray(np.rint(255 * ramps[1][:, None] * ramps[0]).astype(np.uint8), "L")
 
 
-def _draw(image: Image.Image, marks: Iterable[Mark]) -> None:
+def _draw(image: Image.Image, marks: Iterable[Mark], cut: tuple[int, int, int] | None) -> None:
     taken: list[_Edges] = []
     for mark in marks:
         draw = ImageDraw.Draw(image, "RGBA")
         match mark:
             case Line():
-                _draw_line(image, mark)
+                _draw_line(image, mark, FAINT if mark.is_faint(cut) else 1.0)
             case Dots(centres):
                 # Pillow's discs hold the pixels at both ends.
                 reach = DOT_RADIUS * SHARPNESS - 0.5
@@ -147,7 +148,7 @@ def png_bytes(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def _draw_line(image: Image.Image, line: Line) -> None:
+def _draw_line(image: Image.Image, line: Line, opacity: float) -> None:
     """The line over its halo."""
     look = line.look
     paths = [tuple((x * SHARPNESS, y * SHARPNESS) for x, y in path) for path in line.paths]
@@ -156,8 +157,8 @@ def _draw_line(image: Image.Image, line: Line) -> None:
     if line.clip is not None:
         clip = [round(edge * SHARPNESS) for edge in line.clip]
         sheet = Rect(*(max(edge, 0) for edge in clip[:2]), *map(min, clip[2:], image.size))
-    _ink(image, sheet, paths, round(look.halo_width * SHARPNESS), look.halo, look.halo_opacity)
-    _ink(image, sheet, pieces, round(look.width * SHARPNESS), look.colour, 1.0)
+    _ink(image, sheet, paths, round(look.halo_width * SHARPNESS), look.halo, look.halo_opacity * opacity)
+    _ink(image, sheet, pieces, round(look.width * SHARPNESS), look.colour, opacity)
 
 
 def _ink(image: Image.Image, sheet: Rect, paths: list[Path], width: int, colour: str, opacity: float) -> None:
@@ -190,7 +191,8 @@ def _bars(path: Path, width: int) -> list[tuple[int, int, int, int]]:
             start, end, joins = end, start, joins[::-1]
         low = round(start[along] - width / 2) if joins[0] else round(start[along])
         high = round(end[along] - width / 2) + width if joins[1] else round(end[along])
-        bars.append((low, side, high, side + width) if along == 0 else (side, low, side + width, high))
+        if low < high:  # the rest of a dash may be shorter than half a pixel
+            bars.append((low, side, high, side + width) if along == 0 else (side, low, side + width, high))
     return bars
 
 

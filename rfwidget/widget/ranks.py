@@ -42,6 +42,15 @@ def own_cell(cell: GridPoint, axes: int) -> GridPoint:
     return GridPoint(*cell[:axes])
 
 
+def shown_cell(cell: Sequence[int]) -> GridPoint:
+    """A cell of the model as the picture has it.
+
+    >>> shown_cell((3,)), shown_cell((3, 4, 5))
+    (GridPoint(x=3, y=0), GridPoint(x=3, y=4, z=5))
+    """
+    return GridPoint(*cell) if len(cell) > 1 else GridPoint(cell[0], 0)
+
+
 def own_query(query: GridPoint | Rect, axes: int) -> GridPoint | Rect:
     """A pixel or a box of the picture as the model has it.
 

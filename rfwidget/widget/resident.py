@@ -87,6 +87,13 @@ def nearest_first(grid: Size, centre: GridPoint, most: int = _MOST_CELLS) -> lis
     >>> nearest_first(Size(5, 2), GridPoint(1, 0), 4)
     [GridPoint(x=1, y=0), GridPoint(x=0, y=0), GridPoint(x=2, y=0), GridPoint(x=1, y=1)]
     """
+    if len(grid) == 3:
+        near = [np.arange(*_around(at, most, int(count))) for at, count in zip(centre, grid, strict=True)]
+        squares = [(places - at) ** 2 for places, at in zip(near, centre, strict=True)]
+        away = squares[0][None, None] + squares[1][None, :, None] + squares[2][:, None, None]
+        planes, rows, columns = np.unravel_index(np.argsort(away, axis=None, kind="stable")[:most], away.shape)
+        at = zip(near[0][columns].tolist(), near[1][rows].tolist(), near[2][planes].tolist(), strict=True)
+        return [GridPoint(*place) for place in at]
     w, h = int(grid.w), int(grid.h)
     # Of a large grid only the surroundings: as far as so many cells reach, even from a corner or along a border.
     reach = 2 * math.isqrt(most) + 2

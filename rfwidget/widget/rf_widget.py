@@ -27,7 +27,6 @@ from rfwidget.errors import ReceptiveFieldError, suggest, unknown_layer
 from rfwidget.estimator import ReceptiveField
 from rfwidget.geometry import FieldGeometry
 from rfwidget.image import as_model_input, as_picture, fit_model
-from rfwidget.ranks import RANKS
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ReceptiveFieldDescription, Rect, Size
 from rfwidget.widget.canvas import HEAT, SceneCanvas
@@ -59,15 +58,17 @@ from rfwidget.widget.photograph import (
     OWN_IMAGE,
     ArrayImage,
     Photograph,
-    SampleImage,
     ShownImage,
     SignalImage,
+    VolumeImage,
     read_image,
     read_signal,
+    read_volume,
     sample_names,
+    sample_of,
 )
 from rfwidget.widget.png import paint, png_bytes, small_png
-from rfwidget.widget.ranks import OneRowReceptiveField, OneRowSurvey, own_cell, own_query, shown_shape
+from rfwidget.widget.ranks import OneRowReceptiveField, OneRowSurvey, own_cell, own_query, shown_cell, shown_shape
 from rfwidget.widget.resident import Plan
 from rfwidget.widget.saved_output import SavedOutput
 from rfwidget.widget.scene import (
@@ -84,10 +85,13 @@ from rfwidget.widget.scene import (
     marks_to_json,
     plan_layout,
     rows_to_json,
+    spot_of,
 )
+from rfwidget.widget.section_scene import build_section_scene, plan_sections, section_marks_over
+from rfwidget.widget.sections import layer_of_cells, spots_of, volume_to_json
 from rfwidget.widget.sheet import Sheet, paint_sheet
-from rfwidget.widget.view import HEAT_MAPS, View, nearest_cell
-from rfwidget.widget.words import words_to_json
+from rfwidget.widget.view import HEAT_MAPS, View, centre_of, nearest_cell
+from rfwidget.widget.words import TERMS, words_to_json
 from rfwidget.widget.worker import Check, Lull, MainThread
 
 _SETTLED = 0.3
@@ -106,7 +110,14 @@ _MOST_MEGABYTES = 4096
 
 _RECTANGLES = ("show_first", "show_central", "show_last")
 
-_BEYOND_ANY_GRID = Size(2**31, 2**31)
+_BEYOND_ANY_GRID = Size(2**31, 2**31, 2**31)
+
+_QUERIES = {
+    1: "a sample or (left, right)",
+    2: "a pixel (x, y) or a box (left, top, right, bottom)",
+    3: "a voxel (x, y, z) or a box (left, top, front, right, bottom, back)",
+}
+"""What can be asked about, by the number of axes."""
 
 
 # Trait types whose refusals are `ReceptiveFieldError` and say what to do, as everywhere in the package: those of
@@ -264,11 +275,16 @@ class RFWidget(VBox):  # type: ignore[misc]
         self._scene_key: Any = None
         self._follow_only = False
         self._zoomed = False
-        self._without_canvas = False
+        self._without_canvas = self._axes == 3  # the page cuts the volume itself, at every step of the cell
         self._sent: tuple[Any, dict[str, str]] = (None, {})
         self._main = MainThread()
         self._canvas = SceneCanvas()
-        self._overlay = Overlay(canvas=self._canvas.widget.model_id, heat_layer=HEAT, words=words_to_json(self._axes))
+        self._overlay = Overlay(
+            canvas="" if self._without_canvas else self._canvas.widget.model_id,
+            heat_layer=HEAT,
+            axes=self._axes,
+            words=words_to_json(self._axes),
+        )
         self._overlay.on_message(Request, self._on_request)
         self._overlay.on_message(Query, self._on_page_query)
         self._overlay.on_message(Choice, self._on_page_choice)
@@ -363,19 +379,20 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     @property
     def model_input_shape(self) -> tuple[int, ...]:
-        """Wanted shape of the model's input, ``(height, width, channels)``, of a sequence ``(length, channels)``."""
-        return self._shape[2 - self._axes :]
+        """Wanted shape of the model's input, ``(height, width, channels)``, of a sequence ``(length, channels)``, of a
+        volume ``(depth, height, width, channels)``.
+        """
+        return self._shape[1:] if self._axes == 1 else self._shape
 
     @property
     def _sample(self) -> ShownImage:
         """The sample that is shown first."""
-        name = sample_names(self._axes)[0]
-        return SignalImage(name) if self._axes == 1 else SampleImage(name)
+        return sample_of(self._axes, sample_names(self._axes)[0])
 
     @property
     def _cell(self) -> GridPoint | None:
         """The selected cell, as the picture has it."""
-        return None if self.selected is None else GridPoint(*(*self.selected, 0)[:2])
+        return None if self.selected is None else shown_cell(self.selected)
 
     @property
     def _box(self) -> list[int] | None:
@@ -386,6 +403,8 @@ class RFWidget(VBox):  # type: ignore[misc]
         """What an argument stands for."""
         if self._axes == 1:
             return read_signal(image, _grid_shape(self._shape))
+        if self._axes == 3:
+            return read_volume(image, _grid_shape(self._shape))
         return read_image(image, self._shape[2], name)
 
     def wait(self, timeout: float = 60.0, *, background: bool = False) -> bool:
@@ -573,6 +592,10 @@ class RFWidget(VBox):  # type: ignore[misc]
             value = shown.pixels[0] if shown.pixels is not None else value
             if self._fixed_shape:
                 fit_model(value, GridShape(None, self._shape[1], self._shape[2]))
+        elif isinstance(shown, VolumeImage):
+            value = shown.pixels if shown.pixels is not None else value
+            if self._fixed_shape:
+                fit_model(value, _grid_shape(self._shape))
         elif isinstance(shown, Photograph):
             own = shown.original.shape[:2]
             size = own if isinstance(value, Image.Image) and not self._fixed_shape else self._shape[:2]
@@ -616,10 +639,23 @@ class RFWidget(VBox):  # type: ignore[misc]
         value = proposal["value"]
         if value is None:
             return None
+        if self._axes != 2:
+            raise ReceptiveFieldError(
+                f"bands is {_validation.brief(value)}: a {TERMS[self._axes].thing} has none to choose from"
+            )
         numbers = tuple(_validation.series("bands", value, "three channels of the image"))
         if len(numbers) != 3:
             raise ReceptiveFieldError(f"bands is {_validation.brief(value)}: expected three channels, (3, 2, 1) say")
         return tuple(_validation.whole("each of bands", number, 0, self._shape[2] - 1) for number in numbers)
+
+    @traitlets.validate("show_erf")
+    def _check_show_erf(self, proposal: dict[str, Any]) -> bool:
+        if proposal["value"] and self._axes == 3:
+            raise ReceptiveFieldError(
+                "the effective field of a volume has no outline in its sections: measure it with widget.rf.effective(),"
+                " whose plot() draws three sections of it"
+            )
+        return bool(proposal["value"])
 
     @traitlets.validate("height")
     def _check_height(self, proposal: dict[str, Any]) -> int:
@@ -638,16 +674,14 @@ class RFWidget(VBox):  # type: ignore[misc]
         value = proposal["value"]
         if value is None:
             return None
-        image, axes = Size(*(self._shape[1], self._shape[0])[: self._axes]), self._axes
+        axes = self._axes
+        image = Size(*_grid_shape(self._shape).size[:axes])
         try:
             length = len(value)
         except TypeError:
             length = axes if axes == 1 else 0  # the number of a sample
         if length not in (axes, 2 * axes):
-            raise ReceptiveFieldError(
-                f"query is {value!r}: expected "
-                + ("a sample or (left, right)" if axes == 1 else "a pixel (x, y) or a box (left, top, right, bottom)")
-            )
+            raise ReceptiveFieldError(f"query is {value!r}: expected {_QUERIES[axes]}")
         return pixel_inside(value, image) if length == axes else box_inside(value, image)
 
     @traitlets.validate("compare_layer")
@@ -677,7 +711,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         if self._source[0] is not change["new"]:  # a value that holds again after a refused one
             self._take_image(change["new"], self._read(change["new"]))
         if not isinstance(change["new"], str):
-            self._shape = (*shown_shape(change["new"].shape)[:2], self._shape[2])
+            self._shape = (*shown_shape(change["new"].shape)[:-1], self._shape[-1])
         self._overlay.set(notice="")
         self._request_view()
 
@@ -698,7 +732,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         if self._follow_only or self._view is None:
             return
         if cell is None:  # pages that know the cell from its answer hear of the end only if the trait changes
-            self._overlay.set(selected=list((*change["old"], 0)[:2]))
+            self._overlay.set(selected=list(shown_cell(change["old"])))
         shown = self._cell
         self._overlay.set(selected=None if shown is None else list(shown))
         if shown is not None:
@@ -709,7 +743,8 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def _hold_maps(self, view: View | None) -> Plan:
         """Have pages hold the maps of a view, if that is wanted."""
-        return self._engine.hold(view if self.live else None, self.live_budget * 1e6)
+        held = self.live and self._axes != 3  # of a volume a map is one of its sections: those that are on show
+        return self._engine.hold(view if held else None, self.live_budget * 1e6)
 
     def _on_page_hint(self, hint: Hint) -> None:
         """A page tells where its pointer is; runs in a message handler."""
@@ -745,8 +780,8 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def _on_request(self, request: Request) -> None:
         """A page asks for a cell; runs in a message handler."""
-        view, (x, y) = self._view, request.cell
-        if view is None or request.revision != view.revision or x >= view.grid.w or y >= view.grid.h:
+        view, cell = self._view, request.cell
+        if view is None or request.revision != view.revision or not _in_grid(cell, view.grid):
             self._overlay.supersede(request)
             return
         self._engine.ask_for(request, view)
@@ -758,11 +793,11 @@ class RFWidget(VBox):  # type: ignore[misc]
         if query.box is None:
             self.query = None
             return
-        left, top, right, bottom = query.box
-        height, width = self._shape[:2]
-        if right <= width and bottom <= height:
-            one = (right - left, bottom - top) == (1, 1)
-            self.query = own_query(GridPoint(left, top) if one else Rect(*query.box), self._axes)
+        box, lengths = Rect(*query.box), _grid_shape(self._shape).size
+        ends = box[len(box) // 2 :]
+        if len(ends) == len(lengths) and all(end <= length for end, length in zip(ends, lengths, strict=True)):
+            one = all(length == 1 for length in box.size)
+            self.query = own_query(GridPoint(*query.box[: len(ends)]) if one else box, self._axes)
 
     def _on_page_choice(self, choice: Choice) -> None:
         """A page wants another layer; runs in a message handler."""
@@ -793,8 +828,9 @@ class RFWidget(VBox):  # type: ignore[misc]
     def _on_page_upload(self, upload: Upload) -> None:
         """A page hands over an image file; runs in a message handler."""
         try:
-            if self._axes == 1:
-                raise ReceptiveFieldError("a signal comes as an array: set image= in Python")
+            if self._axes != 2:
+                thing = TERMS[self._axes].thing
+                raise ReceptiveFieldError(f"a {thing} comes as an array: set image= in Python")
             shown = read_image(upload.content, self._shape[2], Path(upload.name).name or OWN_IMAGE)
             self.image = shown.fitted(_grid_shape((*self._shape[:2], 3))).pixels
         except ReceptiveFieldError as error:
@@ -897,19 +933,18 @@ class RFWidget(VBox):  # type: ignore[misc]
         if now is None:
             cell = nearest_cell(view, None) if before is None else None
         elif before is None:
-            cell = GridPoint(min(now.x, int(view.grid.w) - 1), min(now.y, int(view.grid.h) - 1))
+            cell = GridPoint(*(min(at, int(count) - 1) for at, count in zip(now, view.grid, strict=True)))
         else:
-            x, y = now
-            cell = nearest_cell(view, (before.field.x.centre_at(x), before.field.y.centre_at(y)))
+            cell = nearest_cell(view, centre_of(before, now))
         self._show_scene()
-        size = [int(view.grid.w), int(view.grid.h)]
+        size = [int(count) for count in view.grid]
         self._overlay.set(
             grid=size,
             field=view.field.to_json(),
             revision=view.revision,
             selected=None if cell is None else list(cell),
             layer=view.layer,
-            feature_map={"size": size, "range": [features.low, features.high], "rgba": features.rgba.tobytes()}
+            feature_map={"size": size[:2], "range": [features.low, features.high], "rgba": features.rgba.tobytes()}
             if view.few_cells
             else None,
             input=view.said,
@@ -919,7 +954,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             state="ready",
             status=remark
             if view.few_cells
-            else f"the feature map of {size[0]} x {size[1]} cells is too large to be shown",
+            else f"the feature map of {' x '.join(map(str, size))} cells is too large to be shown",
             progress=-1.0,
             error=None,
         )
@@ -933,7 +968,7 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def on_layers(self, layers: Mapping[str, Size]) -> None:
         """Offer the layers that there are, while none is shown."""
-        self._overlay.set(choices=[[name, int(grid.w), int(grid.h)] for name, grid in layers.items()])
+        self._overlay.set(choices=[[name, *map(int, grid)] for name, grid in layers.items()])
 
     def on_answer(self, answered: Answer) -> None:
         """Keep the newest gradient map."""
@@ -1001,6 +1036,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             scale=layout.scale,
             stretch=layout.stretch,
             axes=self._axes,
+            volume=None if self._view is None or self._axes != 3 else volume_to_json(self._view.input_shape.size),
             margin=list(layout.margin),
             height=self.height,
             marks=marks_to_json(scene.marks if by_page else tags),
@@ -1022,12 +1058,15 @@ class RFWidget(VBox):  # type: ignore[misc]
 
     def _controls_of(self, view: View) -> dict[str, Any]:
         """What the controls show of a view."""
-        layout = plan_layout(view.input_shape, view.field, view.grid, self.height, signal=view.axes == 1)
-        every = max(dots_every(axis, scale) for axis, scale in zip(view.field, layout.scales, strict=True))
+        if view.axes == 3:
+            scales: tuple[float, ...] = (plan_sections(view.input_shape.size, self.height).scale,) * 3
+        else:
+            scales = plan_layout(view.input_shape, view.field, view.grid, self.height, signal=view.axes == 1).scales
+        every = max(dots_every(axis, scale) for axis, scale in zip(view.field, scales, strict=True))
         name = self.image if isinstance(self.image, str) else self._source[1].title
         images = sample_names(self._axes)
-        bands = view.input_shape.c if view.axes > 1 else 1  # all channels of a signal are shown
-        return controls_to_json(
+        bands = view.input_shape.c if view.axes == 2 else 1  # all channels of a signal are shown
+        told = controls_to_json(
             self,
             image=name,
             images=images,
@@ -1036,18 +1075,23 @@ class RFWidget(VBox):  # type: ignore[misc]
             bands=bands,
             maps=HEAT_MAPS if self._attends else HEAT_MAPS[:1],
         )
+        return {**told, "live": False} if view.axes == 3 else told
 
     def _scene(self) -> Scene:
         view = self._view
         if view is None:
             shape = _grid_shape(self._shape)
             fitted = self._source[1].fitted(shape)
+            if self._axes == 3:
+                return build_section_scene(np.zeros((*shape.lengths, 3), np.uint8), shape, height=self.height)
             picture = as_picture(fitted.pixels) if fitted.photo is None else fitted.photo
             return build_scene(picture, shape, height=self.height, signal=self._axes == 1)
         return self._scene_of(view)
 
     def _whole_scene_of(self, view: View) -> Scene:
         """With all marks: a page switches them on and off itself."""
+        if view.axes == 3:
+            return self._sections_of(view, naive=True)
         return build_scene(
             view.sharpest,
             view.input_shape,
@@ -1058,7 +1102,21 @@ class RFWidget(VBox):  # type: ignore[misc]
             signal=view.axes == 1,
         )
 
+    def _sections_of(self, view: View, **shown: Any) -> Scene:
+        """Of a volume, cut through the selected cell."""
+        cell = self._cell if view is self._view else None
+        return build_section_scene(
+            view.picture, view.input_shape, view.field, view.grid, cell, height=self.height, **shown
+        )
+
     def _scene_of(self, view: View) -> Scene:
+        if view.axes == 3:
+            return self._sections_of(
+                view,
+                dots=self.show_dots,
+                rectangles=[word for word in CORNERS if self._is_shown(word)],
+                naive=self.show_naive,
+            )
         return build_scene(
             view.picture if self.show_pixels else view.sharpest,
             view.input_shape,
@@ -1084,18 +1142,23 @@ class RFWidget(VBox):  # type: ignore[misc]
     def _colouring(self) -> Colouring:
         return Colouring(self.colormap or default_colormap(self.signed), self.signed, self.heat_scale)
 
-    def _shown_heat(self) -> tuple[Heat | None, Rect | None]:
-        """The gradient map on show, and the field around which the image is dimmed."""
+    def _shown_heat(self) -> tuple[Heat | None, tuple[tuple[Rect, Rect], ...]]:
+        """The gradient map on show, and the parts of the image that are dimmed around the field."""
         answered = self._shown_answer
         if answered is None or not self.show_heat:
-            return None, None
-        return colour(answered.levels, self._colouring), answered.rect if self.spotlight else None
+            return None, ()
+        heat, shape = colour(answered.levels, self._colouring), answered.view.input_shape
+        if not self.spotlight:
+            return heat, ()
+        if answered.view.axes == 3:
+            return heat, tuple(spots_of(answered.rect, shape.size))
+        return heat, (spot_of(answered.rect, shape),)
 
     def _picture(self, file: Callable[[Image.Image], bytes] = png_bytes) -> Callable[[], bytes]:
         """What the widget shows now, to be painted as a PNG file on any thread."""
         scene, opacity = self._scene(), self.heat_opacity
-        over, (heat, spot) = self._marks_over(scene.layout), self._shown_heat()
-        return lambda: file(paint(scene, heat, over, opacity, spot))
+        over, (heat, spots) = self._marks_over(scene.layout), self._shown_heat()
+        return lambda: file(paint(scene, heat, over, opacity, spots))
 
     def _whole_picture(self, file: Callable[[Image.Image], bytes] = png_bytes) -> Callable[[], bytes]:
         """As `_picture`, with bar, column and strip around it, as on the screen."""
@@ -1103,33 +1166,43 @@ class RFWidget(VBox):  # type: ignore[misc]
         scene, over, opacity = self._scene(), self._marks_over(self._scene().layout), self.heat_opacity
         if view is None or features is None:
             return self._picture(file)
-        heat, spot = self._shown_heat()
+        heat, spots = self._shown_heat()
         sheet = Sheet(
             layer=view.layer,
-            grid=(int(view.grid.w), int(view.grid.h)),
+            grid=tuple(int(count) for count in view.grid),
             cell=self._cell,
             rect=None if self._cell is None else view.field.rect(self._cell),
             heat=heat,
             colormap=self._colouring.colormap,
-            features=features.rgba if view.few_cells else None,
+            features=self._features_shown(view, features),
             reach=(features.low, features.high),
             channel=f"mean of {view.channels}" if view.channel is None else f"channel {view.channel}",
             shown=[word for word in CORNERS if self._is_shown(word)],
             said=view.said,
             rows=rows_to_json(self._survey) if self._survey is not None else [],
-            image=(view.input_shape.w, view.input_shape.h)[: self._axes],
+            image=tuple(map(int, view.input_shape.size[: self._axes])),
         )
-        return lambda: file(paint_sheet(paint(scene, heat, over, opacity, spot), sheet))
+        return lambda: file(paint_sheet(paint(scene, heat, over, opacity, spots), sheet))
+
+    def _features_shown(self, view: View, features: Features) -> npt.NDArray[np.uint8] | None:
+        """The feature map as the sheet has it; of a volume the plane of the selected cell."""
+        if not view.few_cells:
+            return None
+        return layer_of_cells(features.rgba, self._cell) if view.axes == 3 else features.rgba
 
     def _marks_over(self, layout: StageLayout) -> tuple[Mark, ...]:
         """What the overlay draws in the browser."""
         view, query = self._view, self._overlay.query
         if view is None:
             return ()
+        shown = Layer(view.layer, view.field, view.grid)
+        if view.axes == 3:
+            box = None if query is None else Rect(*query)
+            return section_marks_over(layout, view.input_shape, shown, self._cell, query=box, other=self._other_layer)
         return marks_over(
             layout,
             view.input_shape,
-            Layer(view.layer, view.field, view.grid),
+            shown,
             self._cell,
             query=None if query is None else Rect(*query),
             contours=self._overlay.contours,
@@ -1202,7 +1275,7 @@ def _whole_numbers(words: str) -> list[int]:
 def _has_own_size(model: Any) -> bool:
     """Whether a model, as Keras has them, takes images of one size only."""
     shape = None if isinstance(model, ReceptiveField) else getattr(model, "input_shape", None)
-    return isinstance(shape, tuple) and len(shape) in (3, 4) and None not in shape[1:]
+    return isinstance(shape, tuple) and len(shape) in (3, 4, 5) and None not in shape[1:]
 
 
 def _estimator(model: Any, init_weights: bool) -> ReceptiveField:
@@ -1254,9 +1327,9 @@ def _may_have_grid(model: Any, axes: int) -> bool:
     return False
 
 
-def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bool) -> tuple[int, ...]:
+def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bool) -> Any:
     """The model's input ``(h, w, c)`` that the arguments ask for."""
-    own = _of_what_is_shown(rf.default_input_shape() if input_shape is None else rf.read_shape(input_shape))
+    own: Any = rf.default_input_shape() if input_shape is None else rf.read_shape(input_shape)
     if input_shape is None:
         if image is None or isinstance(image, (str, Path, bytes, bytearray, memoryview)):
             return own
@@ -1268,6 +1341,13 @@ def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bo
             if fixed and own[0] not in (None, length):
                 fit_model(image, GridShape(None, *own))
             return (length, own[1])
+        if len(own) == 4:
+            volume = read_volume(image, GridShape.of([side or 1 for side in own[:3]], own[3])).pixels
+            if volume is None:
+                return own
+            if fixed:
+                fit_model(volume, GridShape.of([a or b for a, b in zip(own, volume.shape[:3], strict=False)], own[3]))
+            return (*volume.shape[:3], own[3])
         shown = read_image(image, own[2])
         if not isinstance(shown, ArrayImage):
             return own
@@ -1279,30 +1359,24 @@ def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bo
     return tuple(default if side is None else side for side, default in zip(own, defaults, strict=True))
 
 
-def _of_what_is_shown(shape: tuple[Any, ...]) -> tuple[Any, ...]:
-    """A shape, if it is that of an image or a sequence."""
-    if len(shape) == 4:
-        rank = RANKS[len(shape) - 1]
-        raise ReceptiveFieldError(
-            f"RFWidget shows images and sequences so far, and this is a {rank.thing}, {rank.order}: an "
-            "estimator measures it, and draws it with plot_rf_grid() and plot_gradient_at()"
-        )
-    return shape
-
-
 def _edges(query: GridPoint | Rect | None) -> list[int] | None:
-    """A pixel or a box as left, top, right, bottom; a sequence has one row."""
+    """A pixel or a box as left, top, right, bottom, of a volume also front and back; a sequence has one row."""
     if query is None:
         return None
     pairs = query.edges if isinstance(query, Rect) else tuple((at, at + 1) for at in query)
-    (left, right), (top, bottom) = (*pairs, (0, 1))[:2]
-    return [int(edge) for edge in (left, top, right, bottom)]
+    low, high = zip(*(pairs if len(pairs) > 1 else (*pairs, (0, 1))), strict=True)
+    return [int(edge) for edge in (*low, *high)]
 
 
 def _inside(query: GridPoint | Rect, view: View) -> bool:
-    _, _, right, bottom = _edges(query) or (0, 0, 0, 0)
-    return right <= view.input_shape.w and bottom <= view.input_shape.h
+    edges = _edges(query) or []
+    ends = edges[len(edges) // 2 :]
+    return all(end <= length for end, length in zip(ends, view.input_shape.size, strict=True))
+
+
+def _in_grid(cell: GridPoint, grid: Size) -> bool:
+    return len(cell) == len(grid) and all(at < count for at, count in zip(cell, grid, strict=True))
 
 
 def _grid_shape(shape: tuple[int, ...]) -> GridShape:
-    return GridShape(None, shape[1], shape[0], shape[2])
+    return GridShape.of(shape[:-1], shape[-1])

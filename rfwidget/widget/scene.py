@@ -38,11 +38,23 @@ class Look(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Lines of one look; where they cross they are one. ``clip``: shown inside this rectangle only."""
+    """Lines of one look; where they cross they are one.
+
+    ``clip``: shown inside this rectangle only. ``through``: faint where a section of a volume cuts this axis outside
+    these edges.
+    """
 
     paths: tuple[Path, ...]
     look: Look
     clip: Rect | None = None
+    through: tuple[int, float, float] | None = None
+
+    def is_faint(self, cut: tuple[int, int, int] | None) -> bool:
+        """Whether it is a box that the section at this voxel does not meet."""
+        if self.through is None or cut is None:
+            return False
+        axis, low, high = self.through
+        return not low <= cut[axis] < high
 
 
 class Dots(NamedTuple):
@@ -137,7 +149,7 @@ _LANE = TAG_HEIGHT + 4
 _TICK = (6.0, 13.0)
 """CSS pixels below a signal where the ticks of its cells begin and end."""
 
-_EDGE = 12.0
+EDGE = 12.0
 """Least margin around the image in CSS pixels: room for strokes and the focus ring."""
 
 _MOST_OVERHANG = 0.25
@@ -225,11 +237,12 @@ class StageLayout(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """The picture on the stage, and the marks on it that stay, back to front."""
+    """The picture on the stage, and the marks on it that stay, back to front; of a volume, where its sections cut."""
 
     layout: StageLayout
     picture: npt.NDArray[np.uint8]
     marks: tuple[SceneMark, ...]
+    cut: tuple[int, int, int] | None = None
 
 
 class Layer(NamedTuple):
@@ -266,13 +279,13 @@ def plan_layout(
     if signal:
         scale = height / _FLAT / 1.2 / (sides[0] + image.w + sides[2])
         sides = [sides[0], 0.0, sides[2], 0.0]
-        left, top, right, bottom = (math.ceil(_EDGE + side * scale) for side in sides)
+        left, top, right, bottom = (math.ceil(EDGE + side * scale) for side in sides)
         margin = Margin(left, top, right, bottom + _TICK[1])
         return StageLayout(Size(image.w, image.h), scale, margin, _FLAT * image.w / image.h)
     scale = height / max(sides[0] + image.w + sides[2], sides[1] + image.h + sides[3])
     if scale >= 1 and math.floor(scale) >= _WHOLE_ENOUGH * scale:
         scale = float(math.floor(scale))
-    margin = Margin(*(math.ceil(_EDGE + side * scale) for side in sides))
+    margin = Margin(*(math.ceil(EDGE + side * scale) for side in sides))
     return StageLayout(Size(image.w, image.h), scale, margin)
 
 
@@ -312,24 +325,24 @@ def build_scene(
     tags: list[SceneMark] = []
     if field is not None and grid is not None:
         if dots:
-            centres = _dots(field, image, grid, layout)
+            centres = dots_of(field, image, grid, layout)
             marks.append(_ticks(centres, layout) if signal else Dots(centres))
         corners = zip(corner_cells(grid), CORNERS.items(), NAIVE, strict=True)
         for lane, (point, (word, look), stretched) in enumerate(corners):
             if naive:
-                marks.append(_outline_within(layout.place(naive_rect(point, image, grid)), stretched))
+                marks.append(outline_within(layout.place(naive_rect(point, image, grid)), stretched))
             if word in rectangles:
                 rect = layout.place(finite_rect(field.rect(point), image))
                 if signal:  # intervals lie on each other: each begins lower
                     rect = rect._replace(top=rect.top + lane * _LANE, bottom=rect.bottom - lane * look.halo_width)
-                marks.append(_outline_within(rect, look))
+                marks.append(outline_within(rect, look))
                 tags.append(
-                    _tag(f"{word}{_cut_off(field.rect(point), image, signal=signal)}", rect, layout, look.colour)
+                    tag_of(f"{word}{cut_off(field.rect(point), image, signal=signal)}", rect, layout, look.colour)
                 )
     return Scene(layout, picture, (*marks, *tags))
 
 
-def _outline_within(rect: Rect, look: Look) -> Line:
+def outline_within(rect: Rect, look: Look) -> Line:
     """The rectangle with its line inside."""
     left, top, right, bottom = rect
     half = look.width / 2
@@ -342,10 +355,10 @@ _ARROWS = ("\u2190", "\u2191", "\u2192", "\u2193")
 _DIAGONALS = {"\u2190\u2191": "\u2196", "\u2191\u2192": "\u2197", "\u2190\u2193": "\u2199", "\u2192\u2193": "\u2198"}
 
 
-def _cut_off(rect: Rect, image: GridShape, *, signal: bool = False) -> str:
+def cut_off(rect: Rect, image: GridShape, *, signal: bool = False) -> str:
     """Arrows to where a field goes on beyond the stage, with the pixels by which it overhangs the image.
 
-    >>> _cut_off(Rect(-60, -60, 40, 40), GridShape(None, 100, 100, 3))
+    >>> cut_off(Rect(-60, -60, 40, 40), GridShape(None, 100, 100, 3))
     ' \u2196 60 px'
     """
     beyond, unit = _beyond(rect, image), "samples" if signal else "px"
@@ -367,7 +380,7 @@ def tag_width(text: str) -> float:
     return 2 * TAG_PADDING + _LETTER * len(text)
 
 
-def _tag(text: str, rect: Rect, layout: StageLayout, colour: str) -> Tag:
+def tag_of(text: str, rect: Rect, layout: StageLayout, colour: str) -> Tag:
     """A tag in a corner of a rectangle, the left top one if that is in sight; beside one that it would hide."""
     size, width = layout.size, tag_width(text)
     left, top = max(rect.left, 0.0), max(rect.top, 0.0)
@@ -383,7 +396,7 @@ def _tag(text: str, rect: Rect, layout: StageLayout, colour: str) -> Tag:
     return Tag(text, max(0.0, left), max(0.0, top), colour, rect)
 
 
-def _dots(field: FieldGeometry, image: GridShape, grid: Size, layout: StageLayout) -> npt.NDArray[np.float64]:
+def dots_of(field: FieldGeometry, image: GridShape, grid: Size, layout: StageLayout) -> npt.NDArray[np.float64]:
     """Centres of the cells inside the image, thinned to a readable distance; ``(n, 2)`` in CSS pixels."""
     axes = []
     for centres, axis, pixels, edge, scale in zip(
@@ -415,6 +428,9 @@ def dots_every(axis: AxisField, scale: float) -> int:
     return max(1, math.ceil(_DOT_SPACING / (axis.stride * scale)))
 
 
+FAINT = 0.35
+"""Opacity of a box that a section does not meet."""
+
 _DEPTHS = (Line, Diamonds, Label)
 """What lies over a scene, back to front."""
 
@@ -445,12 +461,21 @@ def marks_over(
         if contours is not None:
             marks += _contours(layout, contours, selected)
         if other is not None:
-            marks += _compared(layout, image, shown, other, selected)
+            marks += compared_cell(layout, image, shown, other, selected)
         rect, centre = shown.field.rect(selected), _centre(shown.field, selected)
-        marks += _marked(layout, image, rect, centre, SELECTED, OVERHANG, "" if other is None else shown.name)
+        marks += marked_cell(layout, image, rect, centre, SELECTED, OVERHANG, "" if other is None else shown.name)
     if query is not None:
-        marks += _found(layout, shown, query)
+        marks += found_cells(layout, shown, query)
     return tuple(sorted(marks, key=lambda mark: _DEPTHS.index(type(mark))))
+
+
+def spot_of(rect: Rect, image: GridShape) -> tuple[Rect, Rect]:
+    """All of an image, and the field around which it is dimmed."""
+    left, top, right, bottom = finite_rect(rect, image)
+    inside = Rect(
+        min(max(left, 0), image.w), min(max(top, 0), image.h), min(max(right, 0), image.w), min(max(bottom, 0), image.h)
+    )
+    return Rect(0, 0, image.w, image.h), inside
 
 
 def around(rect: Rect) -> Path:
@@ -459,20 +484,22 @@ def around(rect: Rect) -> Path:
     return ((left, top), (right, top), (right, bottom), (left, bottom), (left, top))
 
 
-def _compared(layout: StageLayout, image: GridShape, shown: Layer, other: Layer, selected: GridPoint) -> Iterable[Mark]:
+def compared_cell(
+    layout: StageLayout, image: GridShape, shown: Layer, other: Layer, selected: GridPoint
+) -> Iterable[Mark]:
     """The cell of the other layer whose field is centred nearest to that of the selected one."""
     columns, rows = other.grid
     x, y = _centre(shown.field, selected)
     cell = GridPoint(other.field.x.nearest(x, int(columns)), other.field.y.nearest(y, int(rows)))
     rect, centre = other.field.rect(cell), _centre(other.field, cell)
-    return _marked(layout, image, rect, centre, COMPARED, COMPARED, other.name, below=True)
+    return marked_cell(layout, image, rect, centre, COMPARED, COMPARED, other.name, below=True)
 
 
 def _centre(field: FieldGeometry, cell: GridPoint) -> tuple[float, float]:
     return field.x.centre_at(cell.x), field.y.centre_at(cell.y)
 
 
-def _marked(
+def marked_cell(
     layout: StageLayout,
     image: GridShape,
     rect: Rect,
@@ -512,7 +539,7 @@ def _base_below(edge: float, stage: float) -> float:
     return min(edge, stage) - 5 if edge + _LETTERS > stage else edge + _LETTERS
 
 
-def _found(layout: StageLayout, shown: Layer, box: Rect) -> Iterable[Mark]:
+def found_cells(layout: StageLayout, shown: Layer, box: Rect) -> Iterable[Mark]:
     """The box asked about, and the centres of the cells that hold it."""
     (left, top, right, bottom), margin, scales = box, layout.margin, layout.scales
     columns = _places(shown.field.x, shown.field.x.holding(left, right, int(shown.grid.w)), margin.left, scales[0])
@@ -568,7 +595,7 @@ def rows_to_json(survey: Survey) -> list[dict[str, Any]]:
 def _row_to_json(row: LayerRow, survey: Survey) -> dict[str, Any]:
     return {
         "name": row.name,
-        "grid": [int(row.grid.w), int(row.grid.h)],
+        "grid": [int(count) for count in row.grid],
         "size": [side if math.isfinite(side) else None for side in row.size],
         "uniform": all(row.uniform),
         "unproductive": all(row.unproductive),
@@ -586,11 +613,18 @@ def _mark_to_json(mark: SceneMark) -> dict[str, Any]:
         case Dots(centres):
             at = np.round(centres, 2).ravel().tolist()
             return {"kind": "dots", "part": "dots", "at": at, "radius": DOT_RADIUS, "colour": DOT_COLOUR}
-        case Line(paths, look):
+        case Line(paths, look, _, through):
             parts = {**{corner: word for word, corner in CORNERS.items()}, TICK: "dots"}
             part = parts.get(look, "naive")
             points = [[round(at, 2) for corner in path for at in corner] for path in paths]
-            return {"kind": "line", "part": part, "paths": points, **look._asdict(), "dash": list(look.dash)}
+            return {
+                "kind": "line",
+                "part": part,
+                "paths": points,
+                **look._asdict(),
+                "dash": list(look.dash),
+                "through": None if through is None else list(through),
+            }
         case Tag(text, x, y, colour, of):
             part = next(word for word, corner in CORNERS.items() if corner.colour == colour)
             size = {"width": tag_width(text), "height": TAG_HEIGHT}

@@ -16,6 +16,7 @@ from rfwidget.types import GridPoint, Rect
 from rfwidget.widget.heat import MAP_COLOURS, Heat, lookup_table
 from rfwidget.widget.png import SHARPNESS, font
 from rfwidget.widget.scene import CORNERS
+from rfwidget.widget.words import TERMS, Terms
 
 _PAD, _COLUMN, _BAR, _STRIP, _MAP = 14, 330, 40, 126, 146
 """Room around text, width of the column, heights of bar and strip, side of the feature map, in CSS pixels."""
@@ -33,7 +34,7 @@ class Sheet(NamedTuple):
 
     Attributes:
         layer: name of the layer.
-        grid: its width and height in cells.
+        grid: its width, height and, of a volume, depth in cells.
         cell: the selected cell; None: none.
         rect: its receptive field; None: there is none.
         heat: its gradient map, if it is shown.
@@ -44,11 +45,11 @@ class Sheet(NamedTuple):
         shown: which of the fields of `CORNERS` are shown.
         said: what the model gets, in words.
         rows: all layers, `rfwidget.widget.scene.rows_to_json`.
-        image: width and height of the model's input in pixels; of a signal its length alone.
+        image: lengths of the model's input along x, y, ...
     """
 
     layer: str
-    grid: tuple[int, int]
+    grid: tuple[int, ...]
     cell: GridPoint | None
     rect: Rect | None
     heat: Heat | None
@@ -195,30 +196,34 @@ def _cell(sheet: Sheet) -> str:
     return f"({', '.join(map(str, along))})" if len(along) > 1 else str(along[0])
 
 
+def _terms(sheet: Sheet) -> Terms:
+    return TERMS[len(sheet.image)]
+
+
 def _sides(sheet: Sheet, lengths: Sequence[Any]) -> str:
     """Lengths in words: "34 by 19 px", of a signal "34 samples"."""
-    return f"{lengths[0]} samples" if len(sheet.image) == 1 else f"{_by(lengths)} px"
+    return f"{_by(lengths[: len(sheet.image)])} {_terms(sheet).unit}"
 
 
 def _facts(sheet: Sheet) -> list[tuple[str, str, str]]:
     """As js/view/cell-report.ts has them: a word, what it says, and a remark."""
     if sheet.rect is None:
         return []
-    left, top, right, bottom = sheet.rect
-    if left == right or top == bottom:
+    pairs = sheet.rect.edges[: len(sheet.image)]
+    if sheet.rect.is_empty:
         return [("sees", "only padding", "")]
-    row, across = next((row for row in sheet.rows if row["name"] == sheet.layer), None), _span(left, right)
+    row = next((row for row in sheet.rows if row["name"] == sheet.layer), None)
+    spans = [_span(*pair) for pair in pairs]
+    place = spans[0] if len(spans) == 1 else ", ".join(map(" ".join, zip("xyz", spans, strict=False)))
     facts = [
-        ("sees", across if len(sheet.image) == 1 else f"x {across}, y {_span(top, bottom)}", ""),
-        ("size", _sides(sheet, (_length(left, right), _length(top, bottom))), "" if row is None else _stride(row)),
+        ("sees", place, ""),
+        ("size", _sides(sheet, [_length(*pair) for pair in pairs]), "" if row is None else _stride(row)),
     ]
-    width, height = (*sheet.image, 1)[:2]
-    area = (min(right, width) - max(left, 0)) * (min(bottom, height) - max(top, 0))
+    inside = [min(high, side) - max(low, 0) for (low, high), side in zip(pairs, sheet.image, strict=True)]
     for share, box in sheet.heat.mass if sheet.heat is not None else ():
-        w, h = box[2] - box[0], box[3] - box[1]
-        whole = "length" if len(sheet.image) == 1 else "area"
-        part = f"{w * h / max(area, 1):.0%} of the {whole}".replace("%", " %")
-        facts.append((f"{share:.0%} within".replace("%", " %"), _sides(sheet, (w, h)), part))
+        sides = [last - first for first, last in Rect(*box).edges[: len(sheet.image)]]
+        part = f"{math.prod(sides) / max(math.prod(inside), 1):.0%} of the {_terms(sheet).whole}".replace("%", " %")
+        facts.append((f"{share:.0%} within".replace("%", " %"), _sides(sheet, sides), part))
     return facts
 
 
@@ -256,7 +261,7 @@ def _ramp(pen: _Pen, x: float, y: float, width: float, height: float, colormap: 
 
 def _strip(pen: _Pen, sheet: Sheet, width: float, y: float) -> None:
     """All layers as bars on a logarithmic axis, the image as a line, strides as brackets."""
-    unit = "SAMPLES" if len(sheet.image) == 1 else "PIXELS"
+    unit = f"{_terms(sheet).element}s".upper()
     end = pen.text(_PAD, y + 1, f"RECEPTIVE FIELD OF EVERY LAYER, IN {unit}", 10, _DIM, bold=True)
     chosen = next((row for row in sheet.rows if row["name"] == sheet.layer), None)
     if chosen is not None:
@@ -265,9 +270,11 @@ def _strip(pen: _Pen, sheet: Sheet, width: float, y: float) -> None:
         words = ", ".join(filter(None, (f"{sheet.layer}: {sides}", _stride(chosen), f"grid {grid}")))
         pen.text(width - _PAD, y, words, 11, bold=True, to_left=True, room=width - 2 * _PAD - end)
     side = min(sheet.image)
+    name = str(side) if len(set(sheet.image)) == 1 else "\u00d7".join(map(str, sheet.image))
+    name = f"{_terms(sheet).thing} {name}"
     lengths = [_against(row, sheet.image) * side for row in sheet.rows]
     top = max(2.0, side, *(length for length in lengths if math.isfinite(length))) * 1.2
-    left, right, high, base = _PAD + 22, width - 90, 60.0, y + 86
+    left, right, high, base = _PAD + 22, width - max(90, pen.width(name, 10) + 20), 60.0, y + 86
 
     def place(length: float) -> float:
         return high * min(1.0, math.log(max(length, 1.0)) / math.log(top))
@@ -282,8 +289,6 @@ def _strip(pen: _Pen, sheet: Sheet, width: float, y: float) -> None:
         gap = min(1.0, step / 5)
         pen.box(left + number * step, base - place(length), left + (number + 1) * step - gap, base, colour)
     pen.dashes(left, base - place(side), right, (3, 3), _INK, 1)
-    name = str(side) if len(set(sheet.image)) == 1 else "\u00d7".join(map(str, sheet.image))
-    name = f"{'signal' if len(sheet.image) == 1 else 'image'} {name}"
     pen.text(right + 6, base - place(side) - 7, name, 10, _DIM)
     number = 0
     for words, some in groupby(map(_stride, sheet.rows)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,12 +31,12 @@ class View(NamedTuple):
         grid: the layer's grid.
         channels: of the layer's output.
         layer: name of the layer.
-        image: model input, float32 ``(h, w, c)``.
-        picture: what is shown of it, uint8 RGB.
+        image: model input, float32 ``(h, w, c)``, of a volume ``(d, h, w, c)``.
+        picture: what is shown of it, uint8 RGB, with as many axes.
         channel: of the output whose gradient maps are shown; None: the mean of all.
         photo: the photograph that it was made of, uint8 RGB of any size; None: there is none.
         said: the image, and what goes into the model, in words.
-        axes: of the model's input: 1 for a signal, which is an image of one row here.
+        axes: of the model's input: 1 for a signal, which is an image of one row here, 3 for a volume.
         heat: what heat maps show, one of `HEAT_MAPS`.
     """
 
@@ -61,7 +62,7 @@ class View(NamedTuple):
     @property
     def few_cells(self) -> bool:
         """Whether the output can be shown as a picture of one pixel per cell."""
-        return self.grid.w * self.grid.h <= MAX_SHOWN_CELLS
+        return math.prod(self.grid) <= MAX_SHOWN_CELLS
 
 
 def heat_patches(rf: ReceptiveField, view: View, cells: Sequence[GridPoint], at_once: int | None = None) -> list[Patch]:
@@ -80,9 +81,14 @@ def heat_patches(rf: ReceptiveField, view: View, cells: Sequence[GridPoint], at_
     return [Patch(map_of(cell, view.image).on_image()[..., None], 0) for cell in cells]
 
 
-def nearest_cell(view: View, centre: tuple[float, float] | None) -> GridPoint:
+def nearest_cell(view: View, centre: Sequence[float] | None) -> GridPoint:
     """The cell whose receptive field is centred nearest to a place of the image; without one, the central cell."""
     if centre is None:
-        return GridPoint(int(view.grid.w) // 2, int(view.grid.h) // 2)
-    x, y = centre
-    return GridPoint(view.field.x.nearest(x, int(view.grid.w)), view.field.y.nearest(y, int(view.grid.h)))
+        return GridPoint(*(int(count) // 2 for count in view.grid))
+    along = zip(view.field, centre, view.grid, strict=True)
+    return GridPoint(*(axis.nearest(at, int(count)) for axis, at, count in along))
+
+
+def centre_of(view: View, cell: GridPoint) -> tuple[float, ...]:
+    """Where the receptive field of a cell is centred, along x, y, ..."""
+    return tuple(axis.centre_at(at) for axis, at in zip(view.field, cell, strict=True))

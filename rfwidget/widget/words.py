@@ -36,12 +36,29 @@ class Terms(NamedTuple):
 TERMS = {
     1: Terms("signal", "sample", "an interval", "at the beginning", "at the end", "samples", "samples ", "length"),
     2: Terms("image", "pixel", "a box", "top left", "bottom right", "px", "the box ", "area"),
+    3: Terms(
+        "volume",
+        "voxel",
+        "a box",
+        "at the front, top left",
+        "at the back, bottom right",
+        "voxels",
+        "the box ",
+        "volume",
+    ),
 }
 """By the number of axes of the model's input."""
 
-_ARROWS = {1: "\u2190 \u2192", 2: "\u2190 \u2191 \u2192 \u2193"}
-_CORNERS = {1: "ends", 2: "corners"}
+_ARROWS = {1: "\u2190 \u2192", 2: "\u2190 \u2191 \u2192 \u2193", 3: "\u2190 \u2191 \u2192 \u2193, Page up, down"}
+_CORNERS = {1: "ends", 2: "corners", 3: "corners"}
 _DROP = ("drop, paste", "look at a picture of your own")
+
+_THROUGH = ("Alt + wheel", "the next cell along the axis that the section cuts; the slider does so along z")
+
+_CUTS = ("thin crosses, faint boxes", "where the other sections cut; boxes that this section does not meet")
+
+_ABSENT = {1: ("show_pixels",), 3: ("show_erf", "show_pixels", "live")}
+"""Switches that there are not: a drawing is all that is shown of a signal; of volumes no maps are held."""
 
 _BUTTONS = {
     "open": ("Open\u2026", "Open a picture: choose a file, drop it here, or paste it"),
@@ -85,6 +102,7 @@ def _help(axes: int) -> list[tuple[str, Rows]]:
         ("Ctrl + wheel, pinch", "zoom; drag with Alt, the middle button or two fingers to move"),
         ("double click", f"the whole {thing} again"),
         *([_DROP] if axes == 2 else []),
+        *([_THROUGH] if axes == 3 else []),
     ]
     keys = [
         (_ARROWS[axes], "next cell, with Shift five further"),
@@ -99,6 +117,7 @@ def _help(axes: int) -> list[tuple[str, Rows]]:
         ("white", "field of the selected cell; thin: of the one under the pointer; a cross marks the centre"),
         ("gradient map", f"where the cell's output depends on the {thing}, with the model's own weights"),
         ("dashed, fading", f"what overhangs the {thing}; arrows tell by how much"),
+        *([_CUTS] if axes == 3 else []),
         ("yellow", "what was asked about, and the layer to compare with"),
         ("pale bars", f"layers whose field is larger than the {thing}, or that see no more than those before them"),
     ]
@@ -108,18 +127,19 @@ def _help(axes: int) -> list[tuple[str, Rows]]:
 def _keys(axes: int) -> str:
     """The keys in sentences, for those who hear them."""
     _, element, *_ = TERMS[axes]
+    along = " and, along z, Page up and Page down" if axes == 3 else ""
     return (
-        f"Arrow keys move to the next cell, with Shift five cells; Home and End go to the {_CORNERS[axes]}; Enter draws"
-        " the cell anew; Q asks which cells see the centre of the selected one's field, as a click with Shift does for"
-        f" any {element}; Escape ends that; plus, minus and zero zoom; question mark opens the help; Escape and Tab"
-        " leave."
+        f"Arrow keys{along} move to the next cell, with Shift five cells; Home and End go to the {_CORNERS[axes]};"
+        " Enter draws the cell anew; Q asks which cells see the centre of the selected one's field, as a click with"
+        f" Shift does for any {element}; Escape ends that; plus, minus and zero zoom; question mark opens the help;"
+        " Escape and Tab leave."
     )
 
 
 def _chips(axes: int) -> dict[str, tuple[str, str]]:
     """For each switch what stands on it, and what it does."""
     thing, element, part, first, last, *_ = TERMS[axes]
-    return {
+    chips = {
         "show_first": ("first", f"Field of the first cell, {first}"),
         "show_central": ("central", "Field of the central cell"),
         "show_last": ("last", f"Field of the last cell, {last}"),
@@ -135,3 +155,6 @@ def _chips(axes: int) -> dict[str, tuple[str, str]]:
         "show_pixels": (f"model's {element}s", f"The {thing} as the model gets it"),
         "live": ("live", "The gradient map follows the pointer, where it is there already"),
     }
+    for absent in _ABSENT.get(axes, ()):
+        del chips[absent]
+    return chips

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 120_000
 """Milliseconds to wait for a kernel that starts TensorFlow on a busy machine."""
 
-_ANY_CELL = re.compile(r"^\d+,\d+$")
+_ANY_CELL = re.compile(r"^\d+(,\d+)+$")
 
 _HARMLESS = (
     "Could not restore the debugger state",  # JupyterLab's own, now and then, when a kernel restarts

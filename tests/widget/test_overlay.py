@@ -177,7 +177,7 @@ def test_a_message_that_nobody_wants_is_dropped(sent):
         {"revision": -1},
         {"revision": None},
         {"cell": [1]},
-        {"cell": [1, 2, 3]},
+        {"cell": [1, 2, 3, 4]},
         {"cell": [1, -2]},
         {"cell": [1.5, 2]},
         {"cell": ["1", "2"]},

@@ -249,7 +249,7 @@ def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         ({"max_bytes": 1000}, "larger than 1000 bytes: the image already"),
-        ({"max_bytes": 180_000, "cells": 200}, r"gradient map \d+ of \d+ of layer 'wide' already takes.*cells=25"),
+        ({"max_bytes": 190_000, "cells": 200}, r"gradient map \d+ of \d+ of layer 'wide' already takes.*cells=25"),
         ({"layers": ["tal"]}, "did you mean 'tall'"),
         ({"layers": []}, "name at least one"),
         ({"cells": 0}, "at least 1"),
