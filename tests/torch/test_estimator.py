@@ -167,6 +167,26 @@ def test_ignoring_global_context_measures_the_local_path() -> None:
     assert rf.compute((3, 32, 40), ignore_global_context=True).size == Size(3, 3)
 
 
+@pytest.mark.parametrize("strides", [(7, 11), (14, 5), (3, 13)])
+@pytest.mark.parametrize("lengths", [(154, 224), (150, 230)])
+def test_cells_that_see_all_stand_as_far_apart_as_those_before_them(
+    strides: tuple[int, int], lengths: tuple[int, int]
+) -> None:
+    class Excites(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches, self.last = nn.Conv2d(3, 4, strides, strides), nn.Conv2d(4, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.patches(x)
+            return self.last(x * x.mean((2, 3), keepdim=True).sigmoid())
+
+    found = TorchReceptiveField(Excites()).compute((3, *lengths))
+    assert found.unbounded == (True, True)
+    assert found.stride == (strides[1], strides[0])
+    assert found.offset == (strides[1] / 2, strides[0] / 2)
+
+
 def test_the_widget_takes_modules() -> None:
     widget = rfwidget.RFWidget(readme_model(), input_shape=(3, 48, 64))
     try:
