@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -227,7 +227,19 @@ def needed(asked: Look, wanted: Iterable[int]) -> frozenset[int]:
         asked: the look at the size asked for.
         wanted: numbers of the maps whose fields are wanted.
     """
-    return frozenset(wanted).union(*asked.reads.values())
+    wanted = list(wanted)
+    return frozenset(wanted).union(_scales(asked, wanted), *asked.reads.values())
+
+
+def _scales(asked: Look, wanted: Iterable[int]) -> Iterator[int]:
+    """For maps whose cells see all, the last ones before them that tell how far apart such cells are."""
+    for number in wanted:
+        seen = asked.maps[number]
+        before = reversed(asked.maps[:number]) if seen.marks.context else ()
+        for earlier, other in enumerate(before, 1):
+            if other.grid == seen.grid and not other.marks.context:
+                yield number - earlier
+                break
 
 
 class _Lines:
