@@ -158,7 +158,7 @@ class _Fraction(traitlets.TraitType[float, Any]):
 
 
 class RFWidget(VBox):  # type: ignore[misc]
-    """Shows what each cell of a convolutional network sees, live on an image.
+    """Shows what each cell of a network sees, live on an image, a signal or three sections of a volume.
 
     Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow
     keys move the selected cell. Measuring runs beside the notebook; errors appear inside the widget.
@@ -174,17 +174,21 @@ class RFWidget(VBox):  # type: ignore[misc]
     the image are all layers: press one, or move with the arrow keys, to look at it.
 
     Args:
-        model: a function of ``input_shape`` that builds a Keras model, a built model, or any `ReceptiveField`.
-        input_shape: ``(height, width, channels)`` of the model's input, ``(length, channels)`` of sequences; None: the
-            image's, the model's own, or 96x96x3 (1024x1 of sequences).
+        model: a function of ``input_shape`` that builds a Keras model, a built Keras model, a PyTorch module, or any
+            `ReceptiveField`.
+        input_shape: ``(height, width, channels)`` of the model's input, ``(length, channels)`` of sequences, ``(depth,
+            height, width, channels)`` of volumes; of a PyTorch module with the channels first. None: the image's, the
+            model's own, or 96x96x3 (224x224x3 in PyTorch; 1024x1 of sequences, 32x32x32x1 of volumes).
         input_layer: name of the image input; None: the model's first.
-        output_layer: name of the layer to look at; None: the last one with a 2-D grid.
+        output_layer: name of the layer to look at; None: the last one with a grid.
         image: array or tensor ``(height, width, channels)``, channels first as well; a picture as a PIL image, the path
             or the bytes of a file, the value of an ``ipywidgets.FileUpload``, which is cut and scaled to the model's
             input; or the name of a sample image. None: the sample photograph. For a model of sequences an array or
-            tensor ``(length, channels)``, or the name of a sample signal, see `rfwidget.signals`.
+            tensor ``(length, channels)``, for one of volumes ``(depth, height, width, channels)``, or the name of a
+            sample, see `rfwidget.signals`.
         init_weights: use constant positive weights for the gradient maps as well.
-        preprocess: called with the float32 image ``(height, width, channels)`` before it goes into the model.
+        preprocess: called with the float32 image ``(height, width, channels)`` before it goes into the model; of a
+            PyTorch module with a tensor ``(channels, height, width)`` in 0..1.
         **view: any of the other traits, such as ``selected=(8, 8)`` or ``show_dots=False``.
 
     Raises:
