@@ -314,9 +314,7 @@ def _as_module(model: Any) -> nn.Module:
         try:
             made = model()
         except Exception as error:
-            raise ReceptiveFieldError(
-                f"the function that builds the module failed: {_told(error)}"
-            ) from error
+            raise ReceptiveFieldError(f"the function that builds the module failed: {_told(error)}") from error
         if not isinstance(made, nn.Module):
             raise ReceptiveFieldError(
                 f"the function that builds the module returned {checks.brief(made)}: expected a torch.nn.Module"

@@ -114,7 +114,7 @@ def test_the_largest_of_some_channels_see_what_all_of_them_see(kept: int) -> Non
     assert TorchReceptiveField(Largest(kept)).compute((3, 16, 20), output_layer="last").size == Size(7, 3)
 
 
-class Raises(nn.Module):
+class RaisesBehindALayer(nn.Module):
     def __init__(self, error: Exception) -> None:
         super().__init__()
         self.conv, self.error = nn.Conv2d(3, 4, 3), error
@@ -130,7 +130,7 @@ class Raises(nn.Module):
 )
 def test_what_a_module_raises_is_the_end_of_a_sentence(error: Exception, words: str) -> None:
     with pytest.raises(ReceptiveFieldError, match=f"does not run to its end on this image: {words}$"):
-        TorchReceptiveField(Raises(error)).compute((3, 16, 20), output_layer="deconv")
+        TorchReceptiveField(RaisesBehindALayer(error)).compute((3, 16, 20), output_layer="deconv")
 
 
 def test_unknown_layers_are_named_with_a_suggestion() -> None:
