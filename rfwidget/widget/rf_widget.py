@@ -6,6 +6,7 @@ the engine does the work, and tells this class on the main thread what has come 
 
 from __future__ import annotations
 
+import re
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +92,7 @@ from rfwidget.widget.section_scene import build_section_scene, plan_sections, se
 from rfwidget.widget.sections import layer_of_cells, spots_of, volume_to_json
 from rfwidget.widget.sheet import Sheet, paint_sheet
 from rfwidget.widget.view import HEAT_MAPS, View, centre_of, nearest_cell
-from rfwidget.widget.words import TERMS, words_to_json
+from rfwidget.widget.words import TERMS, heat_in_words, words_to_json
 from rfwidget.widget.worker import Check, Lull, MainThread
 
 _SETTLED = 0.3
@@ -310,10 +311,10 @@ class RFWidget(VBox):  # type: ignore[misc]
             raise
         self.add_class("rfwidget")
         self.children = [stage]
-        self.observe(self._on_layer, "output_layer")
+        self.observe(self._on_wanted, ["output_layer", "heat_map"])
         self.observe(self._on_image, "image")
         self.observe(self._on_selected, "selected")
-        self.observe(lambda _: self._request_view(), ["channel", "bands", "heat_map"])
+        self.observe(lambda _: self._request_view(), ["channel", "bands"])
         self.observe(self._on_colouring, ["colormap", "signed", "heat_scale"])
         self.observe(
             self._on_scene,
@@ -698,14 +699,17 @@ class RFWidget(VBox):  # type: ignore[misc]
         return self._known_layer(value)
 
     def _known_layer(self, name: str | None) -> str | None:
-        if name is not None and self._view is not None and name not in self.rf.layers:
+        if name is None or self._view is None:
+            return name
+        # Modules that end in another layer can be measured by their own name too, and are not listed.
+        if _without_token(name) not in {*self.rf.layers, _without_token(self._view.layer)}:
             raise unknown_layer(name, self.rf.layers)
         return name
 
     # What is wanted: observers of the traits, and messages from the browser -------------------------------------------
 
-    def _on_layer(self, _: dict[str, Any]) -> None:
-        if not self._follow_only:  # also back to the layer on show: another one may be under way
+    def _on_wanted(self, _: dict[str, Any]) -> None:
+        if not self._follow_only:  # also back to what is on show: something else may be under way
             self._request_view()
 
     def _on_image(self, change: dict[str, Any]) -> None:
@@ -968,7 +972,9 @@ class RFWidget(VBox):  # type: ignore[misc]
         if cell is not None:
             self._engine.ask(view, cell)
         own = None if cell is None else own_cell(cell, self._axes)
-        self._follow(output_layer=view.layer, selected=own)  # last: observers of the user's may raise
+        self._follow(
+            output_layer=view.layer, selected=own, heat_map=view.heat
+        )  # last: observers of the user's may raise
 
     def on_layers(self, layers: Mapping[str, Size]) -> None:
         """Offer the layers that there are, while none is shown."""
@@ -1177,6 +1183,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             cell=self._cell,
             rect=None if self._cell is None else view.field.rect(self._cell),
             heat=heat,
+            map=heat_in_words(self._axes, view.heat),
             colormap=self._colouring.colormap,
             features=self._features_shown(view, features),
             reach=(features.low, features.high),
@@ -1361,6 +1368,15 @@ def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bo
         return (height, width, own[2] if channels == 1 else channels)
     defaults = rf.default_input_shape() if None in own else own
     return tuple(default if side is None else side for side, default in zip(own, defaults, strict=True))
+
+
+def _without_token(layer: str) -> str:
+    """The name of a layer without the number of one of its tokens.
+
+    >>> _without_token("norm[0]")
+    'norm'
+    """
+    return re.sub(r"\[\d+\]$", "", layer)
 
 
 def _edges(query: GridPoint | Rect | None) -> list[int] | None:

@@ -70,6 +70,12 @@ _BUTTONS = {
 }
 """What stands on the buttons of the bar, and what they do."""
 
+_MAPS = {
+    "attention": ("attention", "What the selected cell's token attends to in the last attention, mean of the heads"),
+    "rollout": ("rollout", "Attention of the selected cell's token rolled out over depth"),
+}
+"""What stands in place of the gradient map where another heat map is shown."""
+
 Rows = list[tuple[str, str]]
 
 
@@ -88,8 +94,17 @@ def words_to_json(axes: int) -> dict[str, Any]:
         "whole": terms.whole,
         "help": _help(axes),
         "keys": _keys(axes),
-        "labels": {**_BUTTONS, **_chips(axes)},
+        "labels": {**_BUTTONS, **_MAPS, **_chips(axes)},
     }
+
+
+def heat_in_words(axes: int, heat: str) -> str:
+    """What a heat map is called, of one of `rfwidget.widget.view.HEAT_MAPS`.
+
+    >>> heat_in_words(2, "gradient"), heat_in_words(2, "rollout")
+    ('gradient map', 'rollout')
+    """
+    return (_MAPS.get(heat) or _chips(axes)["show_heat"])[0]
 
 
 def _help(axes: int) -> list[tuple[str, Rows]]:
