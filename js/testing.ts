@@ -41,6 +41,7 @@ export const WORDS: Words = {
     screen: ["", "Fill the screen"],
     help: ["?", "Help"],
     show_heat: ["gradient map", "d(cell) / d(image)"],
+    attention: ["attention", "What the token attends to"],
     show_dots: ["centres", "Centres of the receptive fields"],
     live: ["live", "The gradient map follows the pointer"],
   },

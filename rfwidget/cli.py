@@ -11,10 +11,11 @@ import csv
 import inspect
 import json
 import os
+import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -113,20 +114,80 @@ def _progress() -> bool:
 
 
 class _Lengths(click.ParamType):  # type: ignore[type-arg] # generic in newer versions only
-    """``96`` or ``120x80``: one number for both axes, or width and height."""
+    """``96``, ``120x80`` or ``120x80x32``: one number for all axes, or one for each, x first."""
 
     name = "N|WxH"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, float]:
-        """The two numbers."""
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | tuple[float, ...]:
+        """The number, or the numbers."""
         parts = str(value).lower().split("x")
         try:
             numbers = [float(part) for part in parts]
         except ValueError:
             numbers = []
-        if len(numbers) not in (1, 2) or not all(number > 0 for number in numbers):
-            self.fail(f"{value!r} is no length in pixels: expected 96, or 120x80 (width x height)", param, ctx)
-        return numbers[0], numbers[-1]
+        if len(numbers) not in RANKS or not all(number > 0 for number in numbers):
+            expected = "96, or 120x80 (width x height), or 120x80x32 for a volume"
+            self.fail(f"{value!r} is no length in pixels: expected {expected}", param, ctx)
+        return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
+class _Numbers(click.ParamType):  # type: ignore[type-arg] # generic in newer versions only
+    """``400 2`` or ``32 48 64 1``: all whole numbers that follow the name of the option."""
+
+    def __init__(self, name: str, least: int) -> None:
+        self.name = name
+        self._least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The numbers."""
+        try:
+            numbers = tuple(int(part) for part in str(value).split())
+        except ValueError:
+            numbers = ()
+        if not numbers or min(numbers) < self._least:
+            self.fail(f"{value!r}: expected whole numbers of at least {self._least}, as 224 160 3", param, ctx)
+        return numbers
+
+
+class _Command(click.Command):
+    """A command with options of any count of numbers, which click has for arguments only."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click, with the numbers behind such an option made one value."""
+        names = {name for option in self.params if isinstance(option.type, _Numbers) for name in option.opts}
+        return super().parse_args(ctx, _gathered(args, names))
+
+
+class _Commands(click.Group):
+    command_class = _Command
+
+
+def _gathered(words: Sequence[str], names: Collection[str]) -> list[str]:
+    """Words as they are typed, with whole numbers that follow one of some names put together.
+
+    >>> _gathered(["net", "--size", "400", "2", "-q"], {"--size"})
+    ['net', '--size', '400 2', '-q']
+    """
+    found: list[str] = []
+    left = list(words)
+    while left:
+        found.append(word := left.pop(0))
+        if word == "--":  # what follows are arguments
+            break
+        name, _, value = word.partition("=")
+        if name not in names:
+            continue
+        numbers = [value] if value else []
+        while left and re.fullmatch(r"-?\d+", left[0]):
+            numbers.append(left.pop(0))
+        if value:
+            found.pop()
+            found.append(f"{name}={' '.join(numbers)}")
+        elif numbers:
+            found.append(" ".join(numbers))
+    return found + left
 
 
 _LENGTHS = _Lengths()
@@ -138,13 +199,13 @@ class Asked(NamedTuple):
     """The options that all commands share.
 
     Attributes:
-        input_shape: the image, in the order of the framework; None: the model's own.
+        input_shape: the image, sequence or volume, in the order of the framework; None: the model's own.
         input_layer: name of the image input; None: the model's first.
         local: leave out global context.
         trust: load files that run code.
     """
 
-    input_shape: tuple[int, int, int] | None
+    input_shape: tuple[int, ...] | None
     input_layer: str | None
     local: bool
     trust: bool
@@ -169,11 +230,10 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--input-layer", metavar="NAME", help="Name of the image input.  [default: the model's first]"),
         click.option(
             "--input-shape",
-            nargs=3,
-            type=click.IntRange(min=1),
-            metavar="A B C",
+            type=_Numbers("N N ...", least=1),
             help="The image as the framework writes it: 224 160 3 (height width channels) for Keras, 3 224 160 for "
-            "PyTorch.  [default: the model's own]",
+            "PyTorch; 400 2 or 2 400 for a sequence, 32 48 64 1 (depth first) or 1 32 48 64 for a volume.  "
+            "[default: the model's own]",
         ),
     ):
         run = option(run)
@@ -198,13 +258,13 @@ _preprocess = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="rfwidget")
 def cli() -> None:
     """See what a convolutional network sees: receptive fields of its layers, measured exactly.
 
     A receptive field is the part of the image that can influence one cell of a layer's output. Sizes are in pixels,
-    width before height.
+    width before height. Sequences and volumes are measured, too.
     """
 
 
@@ -277,7 +337,9 @@ def show(
 @_layer
 @_image
 @click.option(
-    "--cell", nargs=2, type=int, metavar="X Y", help="The cell of a gradient map.  [default: the central one]"
+    "--cell",
+    type=_Numbers("X [Y [Z]]", least=0),
+    help="The cell of a gradient map: 20 12, or 200 of a sequence, 6 4 6 of a volume.  [default: the central one]",
 )
 @click.option("--output", "-o", type=_FILE, required=True, metavar="FILE", help="The picture: .png, .svg or .pdf.")
 @_shared
@@ -286,7 +348,7 @@ def plot(
     kind: str,
     layer: str | None,
     image: Path | None,
-    cell: tuple[int, int] | None,
+    cell: tuple[int, ...] | None,
     output: Path,
     asked: Asked,
 ) -> None:
@@ -388,7 +450,7 @@ def compare(a: str, b: str, layers: tuple[str, ...], format_: str, output: Path 
 @click.option("--max-stride", type=_LENGTHS, help="It moves by at most this much from cell to cell.")
 @click.option("--covers", type=_LENGTHS, help="An object of this size is seen whole by some cell, wherever it lies.")
 @_shared
-def check(model: str, layer: str | None, asked: Asked, **expected: tuple[float, float] | None) -> int:
+def check(model: str, layer: str | None, asked: Asked, **expected: float | tuple[float, ...] | None) -> int:
     """Check what a layer of MODEL sees, for tests.
 
     The exit status is 0 if all of it holds, else 1, and a line says why. It needs no weights and no data: for

@@ -164,7 +164,8 @@ def _lengths(name: str, value: Any, count: int, *, signed: bool = False) -> tupl
             raise ValueError(value)
     except (TypeError, ValueError) as error:
         raise ReceptiveFieldError(
-            f"{name} is {_validation.brief(value)}: expected a number of pixels, or one for each axis (x, y)"
+            f"{name} is {_validation.brief(value)}: expected a number of {RANKS[count].unit}, or one for each axis "
+            f"{RANKS[count].pair}"
         ) from error
     return lengths
 

@@ -30,6 +30,19 @@ def torch_net() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, (3, 5), stride=2), nn.ReLU(), nn.Conv2d(4, 2, 3))
 
 
+def keras_volume(input_shape: Any) -> Any:
+    """9 x 7 x 5 voxels."""
+    import keras
+    from keras import layers
+
+    return keras.Sequential([keras.Input(input_shape), layers.Conv3D(2, (5, 7, 9), strides=(1, 2, 3), name="thick")])
+
+
+def torch_sequence() -> nn.Module:
+    """7 samples, stride 2."""
+    return nn.Sequential(nn.Conv1d(2, 4, 5, stride=2), nn.Conv1d(4, 2, 2))
+
+
 class Net(nn.Sequential):
     """The same as a class."""
 

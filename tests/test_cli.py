@@ -22,6 +22,7 @@ from rfwidget.image import get_default_image
 ROOT = Path(__file__).parents[1]
 
 KERAS, TORCH, BOX = "tests.nets:keras_net", "tests.nets:torch_net", "tests.nets:box"
+VOLUME, SEQUENCE = "tests.nets:keras_volume", "tests.nets:torch_sequence"
 
 
 @pytest.fixture
@@ -64,6 +65,26 @@ def test_a_survey_is_json_csv_and_a_page_for_programs(capsys: pytest.CaptureFixt
     _, text, _ = run(capsys, "survey", BOX, "--format", "html")
     assert text.startswith("<!doctype html>")
     assert "tall" in text
+
+
+def test_a_shape_has_as_many_numbers_as_the_input_has_axes_and_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shape = ("--input-shape", 20, 31, 48, 1)
+    status, out, _ = run(capsys, "survey", *shape, VOLUME)
+    assert status == 0
+    assert out.splitlines()[0].endswith("48 x 31 x 20 voxels")
+    assert out.splitlines()[-1].split("  ") == ["thick", "9 x 7 x 5", "3 x 2 x 1", "4.5, 3.5, 2.5", "14 x 13 x 16"]
+    status, out, _ = run(capsys, "check", VOLUME, *shape, "--size", "9x7x5", "--max-stride", 3, "--covers", "7x6x5")
+    assert (status, out[:3]) == (0, "ok:"), out
+    status, out, _ = run(capsys, "check", SEQUENCE, "--input-shape=2", 101, "--size", 7, "--stride", 2, "-q")
+    assert (status, out) == (0, "ok: layer '1' on 101 samples: size: 7 (expected 7); stride: 2 (expected 2)\n")
+    for model, asked, cell in (VOLUME, shape, (5, 4, 3)), (SEQUENCE, ("--input-shape", 2, 101), (20,)):
+        picture = tmp_path / f"{len(cell)}.png"
+        status, _, err = run(
+            capsys, "plot", model, *asked, "--kind", "gradient", "--cell", *cell, "-o", picture, "--local"
+        )
+        assert (status, err.split(":")[0]) == (0, str(picture))
 
 
 def test_two_models_stand_side_by_side(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -166,6 +187,12 @@ BAD = {
     "no layer": (["check", BOX, "--layer", "wiide", "--min-size", "3"], "did you mean 'wide'?"),
     "no layers": (["survey", BOX, "--layers", "x*"], "no layer 'x*'; layers with a grid: 'wide', 'tall'"),
     "another order": (["survey", TORCH, "--input-shape", "32", "48", "3"], "Write (3, 32, 48)"),
+    "no numbers": (["survey", KERAS, "--input-shape", "small"], "'small': expected whole numbers of at least 1"),
+    "no shape at all": (["survey", "--input-shape", "--", KERAS], "expected whole numbers of at least 1"),
+    "a side of nothing": (["survey", KERAS, "--input-shape", "0", "48", "3"], "'0 48 3': expected whole numbers"),
+    "a shape of channels alone": (["survey", TORCH, "--input-shape", "3"], "(3,)"),
+    "lengths of other axes": (["check", BOX, "--min-size", "3x3x3"], "one for each axis (x, y)"),
+    "a cell of other axes": (["plot", BOX, "--kind", "gradient", "--cell", "3", "-o", "a.png"], "x, y"),
     "nothing to check": (["check", BOX], "nothing is expected"),
     "no length": (["check", BOX, "--min-size", "big"], "expected 96, or 120x80"),
     "an object that is too large": (["check", BOX, "--covers", "97x3"], "the image has 96 x 96 pixels only"),

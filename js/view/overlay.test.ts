@@ -541,6 +541,23 @@ describe("the heat map", () => {
   it("is left to the host where that paints", () => expect(find(".rfwidget-heat").hidden).toBe(true));
 });
 
+it("chip, colours and list have the name of the heat map that is drawn", () => {
+  const names = () => [
+    find('[data-sets="show_heat"]').textContent,
+    find('[data-sets="show_heat"]').title,
+    find<HTMLInputElement>('[aria-label="Opacity"]').parentElement?.firstChild?.textContent,
+  ];
+  const list = find<HTMLSelectElement>('[aria-label="Map"]');
+  host.state.controls = CONTROLS;
+  host.changed();
+  expect(names()).toEqual(["gradient map", "d(cell) / d(image)", "gradient map"]);
+  expect(list.hidden).toBe(true);
+  host.state.controls = { ...CONTROLS, heat_map: "attention", heat_maps: ["gradient", "attention"] };
+  host.changed();
+  expect(names()).toEqual(["attention", "What the token attends to", "attention"]);
+  expect([list.hidden, list.value, list.textContent]).toEqual([false, "attention", "gradient mapattention"]);
+});
+
 it("nothing is left behind when the view is gone", () => {
   pointer("pointermove", at([0, 3]));
   const root = overlay();

@@ -24,8 +24,6 @@ const SCALES: readonly (readonly [value: string, words: string])[] = [
 /** As `AUTOMATIC` in rfwidget/widget/controls.py. */
 const AUTOMATIC = "automatic";
 
-const GRADIENT = "gradient map";
-
 const NO_LAYER = "no other layer";
 
 export class ShowCard {
@@ -71,6 +69,7 @@ export class ShowCard {
     const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
       html("span", "", {}, [new Text("Show")]),
     ]);
+    const head = html("div", "rfwidget-head", {}, [title, this.#map]);
     const chips = html(
       "div",
       "rfwidget-chips",
@@ -79,14 +78,13 @@ export class ShowCard {
     );
     this.#styleRow = html("div", "rfwidget-line-of", {}, [
       this.#mapName,
-      this.#map,
       this.#opacity,
       this.#sign,
       this.#scale,
       this.#colours,
     ]);
     const rows = [this.#styleRow, this.#bar.element, this.#compareRow, this.#bandRow];
-    this.element = html("div", "rfwidget-card rfwidget-show", {}, [title, chips, ...rows]);
+    this.element = html("div", "rfwidget-card rfwidget-show", {}, [head, chips, ...rows]);
   }
 
   /** The colours of the heat map, with the values at these places; none: there is no map. */
@@ -101,11 +99,12 @@ export class ShowCard {
     this.element.hidden = !controls;
     if (!controls) return;
     for (const [name, button] of this.#chips) {
-      const words = host.get("words").labels[name]?.[0] ?? "";
+      const [words, title] = name === "show_heat" ? mapLabel(host, controls.heat_map) : labelOf(host, name);
       const on = name === "show_heat" || name === "asking" ? host.get(name) : controls[name];
-      assign(button, { "aria-pressed": `${on}` });
+      assign(button, { "aria-pressed": `${on}`, title });
       if (name === "show_dots") say(button.lastElementChild ?? button, dotsInWords(controls.dots_every, words));
       if (name === "live") drawLive(button, host.live, controls.live, words);
+      if (name === "show_heat") say(button.lastElementChild ?? button, words);
       if (name === "show_heat") button.style.setProperty("--rfwidget-heat", controls.colours.join());
       const alone = !controls.actions && (name === "show_erf" || name === "show_pixels");
       button.hidden = alone || !words;
@@ -114,10 +113,9 @@ export class ShowCard {
     if (document.activeElement !== this.#opacity && this.#opacity.value !== opacity) this.#opacity.value = opacity;
     this.#sign.value = controls.signed ? "signed" : "magnitude";
     this.#scale.value = controls.heat_scale;
-    const maps = controls.heat_maps;
-    this.#map.hidden = maps.length < 2;
-    this.#mapName.data = this.#map.hidden ? GRADIENT : "";
-    choices(this.#map, maps, controls.heat_map, (name) => (name === "gradient" ? GRADIENT : name));
+    this.#map.hidden = controls.heat_maps.length < 2;
+    [this.#mapName.data] = mapLabel(host, controls.heat_map);
+    choices(this.#map, controls.heat_maps, controls.heat_map, (name) => mapLabel(host, name)[0]);
     choices(this.#colours, controls.colormaps, controls.colormap, (name) =>
       name === AUTOMATIC ? "auto colours" : name,
     );
@@ -129,6 +127,12 @@ export class ShowCard {
     if (document.activeElement !== this.#bands) this.#bands.value = controls.bands;
   }
 }
+
+type Label = readonly [words: string, title: string];
+
+const labelOf = (host: Host, name: string): Label => host.get("words").labels[name] ?? ["", ""];
+
+const mapLabel = (host: Host, name: string) => labelOf(host, name === "gradient" ? "show_heat" : name);
 
 function chipButton(name: Chip, [words, title] = ["", ""]): HTMLButtonElement {
   const attributes = { type: "button", title, "aria-pressed": "false", "data-sets": name };

@@ -33,7 +33,7 @@ from rfwidget.widget.photograph import ShownImage, SignalImage, VolumeImage, sam
 from rfwidget.widget.resident import Plan, Residents, plan
 from rfwidget.widget.scene import contours_to_json
 from rfwidget.widget.sections import cut_levels, cut_through, layer_of_cells
-from rfwidget.widget.view import View, heat_patches
+from rfwidget.widget.view import View, heat_patches, nearest_cell
 from rfwidget.widget.worker import Cancelled, Check, IdleTasks, MainThread, Urgency, Worker
 
 Preprocess = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
@@ -323,7 +323,8 @@ class Engine:
                 self._measure(request, request.layer, report)
                 if request.layer is None:
                     remark = self._step_back(request, report)
-            view = self._view(request)
+            view, fallback = self._with_heat_map(self._view(request))
+            remark = "; ".join(filter(None, (remark, fallback)))
             values = self._rf.feature_map(view.image, request.channel)
             features = Features(colour_feature_map(values), *value_range(values))
         except Cancelled:
@@ -366,6 +367,18 @@ class Engine:
             return ""
         self._measure(request, fitting[-1], progress)
         return f"the last layer whose field fits the image; those behind it, up to {last}, are in the strip below"
+
+    def _with_heat_map(self, view: View) -> tuple[View, str]:
+        """The view with gradient maps where its layer has none of those that are wanted; why, in words."""
+        if view.heat == "gradient":
+            return view, ""
+        try:
+            heat_patches(self._rf, view, [nearest_cell(view, None)])
+        except Cancelled:
+            raise
+        except Exception as error:
+            return view._replace(heat="gradient"), f"gradient map, not {view.heat}: {explain(error)[0]}"
+        return view, ""
 
     def _answer(self, view: View, cell: GridPoint, request: Request | None) -> None:
         begin = time.perf_counter()

@@ -6,6 +6,7 @@ the engine does the work, and tells this class on the main thread what has come 
 
 from __future__ import annotations
 
+import re
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -91,7 +92,7 @@ from rfwidget.widget.section_scene import build_section_scene, plan_sections, se
 from rfwidget.widget.sections import layer_of_cells, spots_of, volume_to_json
 from rfwidget.widget.sheet import Sheet, paint_sheet
 from rfwidget.widget.view import HEAT_MAPS, View, centre_of, nearest_cell
-from rfwidget.widget.words import TERMS, words_to_json
+from rfwidget.widget.words import TERMS, heat_in_words, words_to_json
 from rfwidget.widget.worker import Check, Lull, MainThread
 
 _SETTLED = 0.3
@@ -157,7 +158,7 @@ class _Fraction(traitlets.TraitType[float, Any]):
 
 
 class RFWidget(VBox):  # type: ignore[misc]
-    """Shows what each cell of a convolutional network sees, live on an image.
+    """Shows what each cell of a network sees, live on an image, a signal or three sections of a volume.
 
     Move the mouse over the image to see receptive fields; click a cell, or drag, to backpropagate from it. The arrow
     keys move the selected cell. Measuring runs beside the notebook; errors appear inside the widget.
@@ -173,17 +174,21 @@ class RFWidget(VBox):  # type: ignore[misc]
     the image are all layers: press one, or move with the arrow keys, to look at it.
 
     Args:
-        model: a function of ``input_shape`` that builds a Keras model, a built model, or any `ReceptiveField`.
-        input_shape: ``(height, width, channels)`` of the model's input, ``(length, channels)`` of sequences; None: the
-            image's, the model's own, or 96x96x3 (1024x1 of sequences).
+        model: a function of ``input_shape`` that builds a Keras model, a built Keras model, a PyTorch module, or any
+            `ReceptiveField`.
+        input_shape: ``(height, width, channels)`` of the model's input, ``(length, channels)`` of sequences, ``(depth,
+            height, width, channels)`` of volumes; of a PyTorch module with the channels first. None: the image's, the
+            model's own, or 96x96x3 (224x224x3 in PyTorch; 1024x1 of sequences, 32x32x32x1 of volumes).
         input_layer: name of the image input; None: the model's first.
-        output_layer: name of the layer to look at; None: the last one with a 2-D grid.
+        output_layer: name of the layer to look at; None: the last one with a grid.
         image: array or tensor ``(height, width, channels)``, channels first as well; a picture as a PIL image, the path
             or the bytes of a file, the value of an ``ipywidgets.FileUpload``, which is cut and scaled to the model's
             input; or the name of a sample image. None: the sample photograph. For a model of sequences an array or
-            tensor ``(length, channels)``, or the name of a sample signal, see `rfwidget.signals`.
+            tensor ``(length, channels)``, for one of volumes ``(depth, height, width, channels)``, or the name of a
+            sample, see `rfwidget.signals`.
         init_weights: use constant positive weights for the gradient maps as well.
-        preprocess: called with the float32 image ``(height, width, channels)`` before it goes into the model.
+        preprocess: called with the float32 image ``(height, width, channels)`` before it goes into the model; of a
+            PyTorch module with a tensor ``(channels, height, width)`` in 0..1.
         **view: any of the other traits, such as ``selected=(8, 8)`` or ``show_dots=False``.
 
     Raises:
@@ -306,10 +311,10 @@ class RFWidget(VBox):  # type: ignore[misc]
             raise
         self.add_class("rfwidget")
         self.children = [stage]
-        self.observe(self._on_layer, "output_layer")
+        self.observe(self._on_wanted, ["output_layer", "heat_map"])
         self.observe(self._on_image, "image")
         self.observe(self._on_selected, "selected")
-        self.observe(lambda _: self._request_view(), ["channel", "bands", "heat_map"])
+        self.observe(lambda _: self._request_view(), ["channel", "bands"])
         self.observe(self._on_colouring, ["colormap", "signed", "heat_scale"])
         self.observe(
             self._on_scene,
@@ -694,14 +699,17 @@ class RFWidget(VBox):  # type: ignore[misc]
         return self._known_layer(value)
 
     def _known_layer(self, name: str | None) -> str | None:
-        if name is not None and self._view is not None and name not in self.rf.layers:
+        if name is None or self._view is None:
+            return name
+        # Modules that end in another layer can be measured by their own name too, and are not listed.
+        if _without_token(name) not in {*self.rf.layers, _without_token(self._view.layer)}:
             raise unknown_layer(name, self.rf.layers)
         return name
 
     # What is wanted: observers of the traits, and messages from the browser -------------------------------------------
 
-    def _on_layer(self, _: dict[str, Any]) -> None:
-        if not self._follow_only:  # also back to the layer on show: another one may be under way
+    def _on_wanted(self, _: dict[str, Any]) -> None:
+        if not self._follow_only:  # also back to what is on show: something else may be under way
             self._request_view()
 
     def _on_image(self, change: dict[str, Any]) -> None:
@@ -964,7 +972,9 @@ class RFWidget(VBox):  # type: ignore[misc]
         if cell is not None:
             self._engine.ask(view, cell)
         own = None if cell is None else own_cell(cell, self._axes)
-        self._follow(output_layer=view.layer, selected=own)  # last: observers of the user's may raise
+        self._follow(
+            output_layer=view.layer, selected=own, heat_map=view.heat
+        )  # last: observers of the user's may raise
 
     def on_layers(self, layers: Mapping[str, Size]) -> None:
         """Offer the layers that there are, while none is shown."""
@@ -1173,6 +1183,7 @@ class RFWidget(VBox):  # type: ignore[misc]
             cell=self._cell,
             rect=None if self._cell is None else view.field.rect(self._cell),
             heat=heat,
+            map=heat_in_words(self._axes, view.heat),
             colormap=self._colouring.colormap,
             features=self._features_shown(view, features),
             reach=(features.low, features.high),
@@ -1357,6 +1368,15 @@ def _wanted_shape(input_shape: Any, image: Any, rf: ReceptiveField, *, fixed: bo
         return (height, width, own[2] if channels == 1 else channels)
     defaults = rf.default_input_shape() if None in own else own
     return tuple(default if side is None else side for side, default in zip(own, defaults, strict=True))
+
+
+def _without_token(layer: str) -> str:
+    """The name of a layer without the number of one of its tokens.
+
+    >>> _without_token("norm[0]")
+    'norm'
+    """
+    return re.sub(r"\[\d+\]$", "", layer)
 
 
 def _edges(query: GridPoint | Rect | None) -> list[int] | None:

@@ -37,8 +37,9 @@ class Sheet(NamedTuple):
         grid: its width, height and, of a volume, depth in cells.
         cell: the selected cell; None: none.
         rect: its receptive field; None: there is none.
-        heat: its gradient map, if it is shown.
-        colormap: of the gradient map.
+        heat: its heat map, if it is shown.
+        map: what the heat map is called.
+        colormap: of the heat map.
         features: the feature map, RGBA ``(h, w, 4)``; None: not shown.
         channel: which channel it shows, in words.
         reach: its lowest and highest value.
@@ -53,6 +54,7 @@ class Sheet(NamedTuple):
     cell: GridPoint | None
     rect: Rect | None
     heat: Heat | None
+    map: str
     colormap: str
     features: npt.NDArray[np.uint8] | None
     channel: str
@@ -172,7 +174,7 @@ def _column(whole: Image.Image, pen: _Pen, sheet: Sheet, x: float, y: float) -> 
         at = pen.text(at + 32, y, word, 12) + 16
     if sheet.heat is not None and sheet.heat.ticks:
         y += 24 if sheet.shown else 0
-        pen.text(x, y, "gradient map", 12, _DIM)
+        pen.text(x, y, sheet.map, 12, _DIM)
         _ramp(pen, x, y + 20, right - x, 8, sheet.colormap)
         for place, words in sheet.heat.ticks:
             half = pen.width(words, 10) / 2

@@ -70,6 +70,12 @@ _BUTTONS = {
 }
 """What stands on the buttons of the bar, and what they do."""
 
+_MAPS = {
+    "attention": ("attention", "What the selected cell's token attends to in the last attention, mean of the heads"),
+    "rollout": ("rollout", "Attention of the selected cell's token rolled out over depth"),
+}
+"""What stands in place of the gradient map where another heat map is shown."""
+
 Rows = list[tuple[str, str]]
 
 
@@ -88,16 +94,25 @@ def words_to_json(axes: int) -> dict[str, Any]:
         "whole": terms.whole,
         "help": _help(axes),
         "keys": _keys(axes),
-        "labels": {**_BUTTONS, **_chips(axes)},
+        "labels": {**_BUTTONS, **_MAPS, **_chips(axes)},
     }
+
+
+def heat_in_words(axes: int, heat: str) -> str:
+    """What a heat map is called, of one of `rfwidget.widget.view.HEAT_MAPS`.
+
+    >>> heat_in_words(2, "gradient"), heat_in_words(2, "rollout")
+    ('gradient map', 'rollout')
+    """
+    return (_MAPS.get(heat) or _chips(axes)["show_heat"])[0]
 
 
 def _help(axes: int) -> list[tuple[str, Rows]]:
     """The sheet with mouse, keys and colours."""
     thing, element, part, *_ = TERMS[axes]
     mouse = [
-        ("hover", "receptive field and gradient map of the nearest cell"),
-        ("click, drag", "select that cell: its gradient map is drawn"),
+        ("hover", f"receptive field{'' if axes == 3 else ' and gradient map'} of the nearest cell"),
+        ("click, drag", f"select that cell: its gradient map is {'computed and ' if axes == 3 else ''}drawn"),
         ("Shift + click or drag", f"mark the cells that see a {element}, or all of {part}"),
         ("Ctrl + wheel, pinch", "zoom; drag with Alt, the middle button or two fingers to move"),
         ("double click", f"the whole {thing} again"),

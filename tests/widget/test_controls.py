@@ -10,7 +10,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from rfwidget import RFWidget, TorchReceptiveField
+from rfwidget.errors import ReceptiveFieldError
+from rfwidget.widget import rf_widget
 from rfwidget.widget.controls import AUTOMATIC
+from rfwidget.widget.sheet import Sheet
 from tests.box_filter import BoxReceptiveField
 from tests.torch.attention_by_hand import HEIGHT, WIDTH, Transformer
 from tests.widget.live_page import LivePage
@@ -182,4 +185,44 @@ def test_maps_of_attention_are_offered_where_there_is_attention_and_shown(page: 
     made.heat_map = "gradient"
     assert made.wait(60)
     assert made.gradient.shape == (HEIGHT, WIDTH, 3)
+    made.close()
+
+
+def test_a_layer_without_attention_falls_back_to_its_gradient_and_says_so() -> None:
+    rf = TorchReceptiveField(Transformer("fused"))
+    made = RFWidget(rf, input_shape=(3, HEIGHT, WIDTH), output_layer="grid", heat_map="attention", selected=(1, 2))
+    assert made.wait(60, background=True)
+    page = LivePage(made)
+    assert (made.heat_map, page.state.status) == ("attention", "")
+    page.tell(kind="layer", name="embed")
+    assert made.wait(60, background=True)
+    assert (made.error, made.heat_map, made.selected) == (None, "gradient", (1, 2))
+    assert page.state.status.startswith("gradient map, not attention: there is no attention on the way to this layer")
+    assert (page.state.controls["heat_map"], page.state.controls["heat_maps"]) == ("gradient", ["gradient"])
+    assert_allclose(made.gradient, rf.gradient_at((1, 2), made.view.image), rtol=1e-3, atol=1e-6)
+    made.heat_map = "rollout"
+    assert made.wait(60)
+    assert (made.error, made.heat_map) == (None, "gradient")
+    made.close()
+
+
+def test_a_class_token_is_a_layer_that_can_be_set_and_left_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    sheets: list[Sheet] = []
+    monkeypatch.setattr(rf_widget, "paint_sheet", lambda picture, sheet: sheets.append(sheet) or picture)
+    rf = TorchReceptiveField(Transformer("fused"))
+    made = RFWidget(rf, input_shape=(3, HEIGHT, WIDTH), output_layer="mixers.0", heat_map="attention")
+    assert made.wait(60)
+    image, [token] = made.view.image, rf.extra_tokens
+    seen = rf.attention_at(prefix=0, image=image).on_image()
+    made.output_layer = token
+    assert made.wait(60)
+    assert (made.error, made.output_layer, made.view.grid, made.heat_map) == (None, token, (1, 1), "attention")
+    assert_allclose(made.gradient[..., 0], seen, rtol=1e-5)
+    made._whole_picture()()
+    assert (sheets[-1].layer, sheets[-1].map) == (token, "attention")
+    made.output_layer = "mixers.0"
+    assert made.wait(60)
+    assert (made.error, made.view.layer) == (None, "mixers.0")
+    with pytest.raises(ReceptiveFieldError, match=r"no layer 'mixer\[0\]'.*did you mean"):
+        made.output_layer = "mixer[0]"
     made.close()
