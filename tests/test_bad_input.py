@@ -181,6 +181,16 @@ SERIES = [(None, "expected a list of"), (3, "expected a list of"), ("ab", "expec
 CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
     "rect_at": (lambda t, v: t.rf.rect_at(v), POINTS),
     "rect_at clip": (lambda t, v: t.rf.rect_at((0, 0), clip=v), FLAGS),
+    "attention_at": (lambda t, v: t.rf.attention_at(v), POINTS),
+    "attention_at image": (lambda t, v: t.rf.attention_at((0, 0), v), IMAGES + MISFITS),
+    "attention_at layer": (lambda t, v: t.rf.attention_at((0, 0), layer=v), LAYERS[1:]),
+    "attention_at head": (lambda t, v: t.keras.attention_at((0, 0), head=v), [(0, "no attention on the way")]),
+    "attention_at prefix": (
+        lambda t, v: t.rf.attention_at((0, 0), prefix=v),
+        [(0, "one of the two"), (True, "or the number")],
+    ),
+    "rollout_at": (lambda t, v: t.rf.rollout_at(v), POINTS),
+    "attention_maps": (lambda t, v: t.rf.attention_maps([v]), POINTS),
     "gradient_at": (lambda t, v: t.rf.gradient_at(v), POINTS),
     "gradient_at image": (lambda t, v: t.rf.gradient_at((0, 0), v), IMAGES + MISFITS),
     "gradient_at channel": (lambda t, v: t.rf.gradient_at((0, 0), channel=v), CHANNELS),
@@ -504,7 +514,7 @@ def test_the_catalogue_holds_at_least_150_calls_of_everything_public() -> None:
     methods = {name for base in bases for name in vars(base) if not name.startswith("_")}
     takes_nothing = {
         *("network", "field", "rf_params", "input_layer", "output_layer", "input_shape", "output_shape", "channels"),
-        *("layers", "extra_tokens", "uniform", "default_input_shape", "release"),
+        *("layers", "extra_tokens", "uniform", "default_input_shape", "release", "attentions"),
     }
     assert {name for name in methods - takes_nothing if name not in touched} == set()
     assert {name for name in RFWidget.class_own_traits() if f"widget.{name}" not in CATALOGUE} == set()

@@ -298,8 +298,8 @@ def choose_cells(
 def _spread_out(grid: Size, most: int) -> list[GridPoint]:
     """Evenly spread cells of a volume, not more than so many: along each axis in proportion to its length.
 
-    >>> _spread_out(Size(8, 4, 2), 9)
-    [GridPoint(x=1, y=1, z=1), GridPoint(x=4, y=1, z=1), GridPoint(x=6, y=1, z=1)]
+    >>> [tuple(cell) for cell in _spread_out(Size(8, 4, 2), 9)]
+    [(1, 1, 1), (3, 1, 1), (5, 1, 1), (7, 1, 1), (1, 3, 1), (3, 3, 1), (5, 3, 1), (7, 3, 1)]
     """
     counts, part = [int(count) for count in grid], (most / math.prod(grid)) ** (1 / 3)
     many = [min(count, max(1, math.floor(count * part))) for count in counts]

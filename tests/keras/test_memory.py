@@ -64,7 +64,7 @@ def test_measuring_needs_next_to_nothing(monkeypatch) -> None:
     ("model", "size", "layers"),
     [
         ("deeplab", "inf", 17),
-        ("segformer", "inf", 74),
+        ("segformer", "inf", 98),
         ("unet", "91", 21),
         ("inception", "3039", 779),
         ("wide", "7", 4),

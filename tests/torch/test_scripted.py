@@ -37,6 +37,7 @@ PAIRS = {
     "1.mul": "1.mul",
     "1.add": "1.add",
     "1.leaky_relu_1": "1.leaky_relu_1",
+    "1.permute_1": "1.permute_1",
 }
 """Names of operations inside the ScriptModule, and of the layers of the module itself."""
 
@@ -63,10 +64,19 @@ def test_an_operation_inside_a_script_has_the_gradient_of_its_layer(name: str) -
     np.testing.assert_allclose(gradients[0], gradients[1], atol=1e-7)
 
 
+class Otherwise(nn.Module):
+    """Does something else where gradients are wanted."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled():
+            x = x.sigmoid()
+        return F.leaky_relu(x, 0.1)
+
+
 def test_an_operation_that_autograd_does_otherwise_is_refused_by_name() -> None:
-    rf = TorchReceptiveField(behind_a_convolution(torch.jit.script(branches())))
-    rf.compute((3, 26, 40), output_layer="1.permute_1")
-    with pytest.raises(ReceptiveFieldError, match=r"'1\.permute_1'.*Choose the ScriptModule itself"):
+    rf = TorchReceptiveField(behind_a_convolution(torch.jit.script(Otherwise())))
+    rf.compute((3, 26, 40), output_layer="1.leaky_relu")
+    with pytest.raises(ReceptiveFieldError, match=r"'1\.leaky_relu'.*Choose the ScriptModule itself"):
         rf.gradient_at(GridPoint(3, 4), image=np.zeros((26, 40, 3), np.float32))
 
 
