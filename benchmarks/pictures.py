@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 from keras import layers
 from PIL import Image
 
+from rfwidget import RFWidget
 from rfwidget.keras import KerasReceptiveField
 from rfwidget.plotting import compare, plot_effective, plot_survey, side_by_side
 from rfwidget.signals import get_default_signal, get_default_volume
@@ -82,6 +83,19 @@ def sequences_and_volumes() -> None:
     volume.compute()
     save("volume_grid", volume.plot_rf_grid(figsize=(7, 6)))
     save("volume_gradient", volume.plot_gradient_at((6, 4, 6), get_default_volume((32, 48, 64)), figsize=(7, 6)))
+    widget_of_a_volume(volume)
+
+
+def widget_of_a_volume(rf: KerasReceptiveField) -> None:
+    """What the widget saves of it."""
+    widget = RFWidget(rf, selected=(6, 4, 6))
+    path = FOLDER / "volume_widget.png"
+    if not widget.wait():
+        raise RuntimeError("the widget has not measured within a minute")
+    widget.save_png(path)
+    widget.close()
+    Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
+    print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 
 def draw() -> None:
