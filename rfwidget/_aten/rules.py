@@ -132,10 +132,13 @@ def softmax(call: Any) -> Carried:
     "cosine_similarity",
 )  # fmt: skip
 def along_axis(call: Any) -> list[Carried]:
-    """Every result depends on all elements along an axis, which it keeps."""
+    """Every result depends on all elements along an axis; ``topk`` keeps fewer, which have no places of their own."""
     x = call.carried("self")
     axis = call["dim"] if call.has("dim") else (0 if call.name == "msort" else -1)
-    mixed = around(x, [axis]) if x.rank else x
+    if x.rank and any(tuple(shape) != tuple(x.shape) for shape in call.results):
+        mixed = spans.reduce(x, [axis], keepdims=True)
+    else:
+        mixed = around(x, [axis]) if x.rank else x
     return [spans.broadcast(mixed, shape) for shape in call.results]
 
 

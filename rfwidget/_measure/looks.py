@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -227,7 +227,19 @@ def needed(asked: Look, wanted: Iterable[int]) -> frozenset[int]:
         asked: the look at the size asked for.
         wanted: numbers of the maps whose fields are wanted.
     """
-    return frozenset(wanted).union(*asked.reads.values())
+    wanted = list(wanted)
+    return frozenset(wanted).union(_scales(asked, wanted), *asked.reads.values())
+
+
+def _scales(asked: Look, wanted: Iterable[int]) -> Iterator[int]:
+    """For maps whose cells see all, the last ones before them that tell how far apart such cells are."""
+    for number in wanted:
+        seen = asked.maps[number]
+        before = reversed(asked.maps[:number]) if seen.marks.context else ()
+        for earlier, other in enumerate(before, 1):
+            if other.grid == seen.grid and not other.marks.context:
+                yield number - earlier
+                break
 
 
 class _Lines:
@@ -496,13 +508,20 @@ class _Attempt(NamedTuple):
         longest: the longest of them.
         period: shift of the image after which everything inside repeats.
         found: fields by number.
+        doubtful: numbers of maps that do not grow by as many cells as maps before them show.
         complete: whether the others are cut by borders even there; else the step is to blame.
     """
 
     longest: Look
     period: int
     found: dict[int, AxisField]
+    doubtful: frozenset[int]
     complete: bool
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The larger, the more it tells."""
+        return len(self.found), -len(self.doubtful)
 
 
 class _Axis:
@@ -526,7 +545,7 @@ class _Axis:
         # A step that is no number of periods mostly shows in how maps grow; longer looks by such a step come last.
         for step in sorted(looks.steps, key=lambda step: not self._is_likely(looks, wanted, step)):
             attempt = self._attempt(looks, wanted, step)
-            if attempt is not None and (best is None or len(attempt.found) > len(best.found)):
+            if attempt is not None and (best is None or attempt.rank > best.rank):
                 best = attempt
             if attempt is not None and attempt.complete:
                 looks.suited = step
@@ -535,7 +554,9 @@ class _Axis:
             self._long, self.period = best.longest, best.period
             for number, known in best.found.items():
                 self._found[number] = with_others(known, asked.maps[number].lines[axis], self._length)
-        self.resizable = best is not None and all(n in best.found or asked.maps[n].nowhere for n in wanted)
+        self.resizable = best is not None and all(
+            (n in best.found and n not in best.doubtful) or asked.maps[n].nowhere for n in wanted
+        )
 
     def reached(self, number: int) -> bool:
         """Whether the image reaches a map at a longer size: at the one asked for, all may lie in holes."""
@@ -613,6 +634,7 @@ class _Axis:
         reached = all(n < common for n in wanted)  # else the network does not run to its end on such images
         open_ = [n for n in wanted if n < common and not first.maps[n].nowhere and growth[n][-1]]
         found: dict[int, AxisField] = {}
+        doubtful: set[int] = set()
         longer, times, complete = first, 1, reached
         shorter = [(seen, looks.before(self._axis, first).lengths[self._axis]) for seen in base]
         while True:
@@ -628,6 +650,11 @@ class _Axis:
                     known = recurrent(line, cells, step, longer)
                 if known is None and self._spreads(line, longer.lengths[self._axis], *shorter[number]):
                     known = unbounded(cells, step)
+                if known == unbounded(cells, step):
+                    paced = self._paced(number, longer, growth)
+                    if paced not in (None, known):
+                        known, complete = paced, False
+                        doubtful.add(number)
                 if known is not None:
                     asked = self._asked.maps[number].lines[self._axis]
                     known = anchored(known, asked, longer.lengths[self._axis] - self._length)
@@ -656,7 +683,23 @@ class _Axis:
                 break
             shorter = [(seen, longer.lengths[self._axis]) for seen in longer.maps]
             longer, open_ = next_look, again
-        return _Attempt(longer, period, found, complete)
+        return _Attempt(longer, period, found, frozenset(doubtful), complete)
+
+    def _paced(self, number: int, longer: Look, growth: Mapping[int, Sequence[int]]) -> AxisField | None:
+        """The field of cells that see all, as far apart as maps before them show; None if they do not show it.
+
+        How the grid grows does not tell it where the image has not grown by a number of strides: there may be a cell
+        too many or too few.
+        """
+        cells = growth[number][-1]
+        before = [n for n in range(number) if n in growth and growth[n][-1]]
+        for earlier in sorted(before, key=lambda n: (growth[n][-1] == cells, n), reverse=True):
+            seen, own = longer.maps[earlier], growth[earlier][-1]
+            shown = None if self._axis in seen.marks.context or not seen.lines else pace(seen.lines[self._axis])
+            if shown is not None:
+                times, rest = divmod(own, cells)
+                return None if rest else unbounded(shown[0], shown[1] * times)
+        return None
 
     def _endless(self, number: int, longer: Look) -> bool:
         """Whether the cells in the middle of a map see what grows with the image."""
@@ -709,6 +752,19 @@ def middle(line: Line) -> Ints:
     run = max(np.split(free, np.flatnonzero(np.diff(free) != 1) + 1), key=len)
     quarter = len(run) // 4
     return run[quarter : len(run) - quarter].astype(np.int32)
+
+
+def pace(line: Line) -> tuple[int, int] | None:
+    """Cells, and pixels, after which what is seen in the middle of a line repeats; None if that does not show there."""
+    chosen = middle(line)
+    first, end = line.first[chosen].astype(np.int64), line.end[chosen].astype(np.int64)
+    if (end <= first).any():
+        return None
+    for cells in range(1, min(len(chosen) // 2, _PHASES) + 1):
+        pixels = first[cells] - first[0]
+        if pixels and all((edge[cells:] - edge[:-cells] == pixels).all() for edge in (first, end)):
+            return cells, abs(int(pixels))
+    return None
 
 
 def repeated(line: Line, cells: int, step: int, inner: int) -> AxisField | None:

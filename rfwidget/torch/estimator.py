@@ -17,7 +17,7 @@ from rfwidget._measure.memory import article
 from rfwidget._measure.rolled import HOW_TO_SAY, check_said, is_candidate
 from rfwidget._measure.stretch import shortened
 from rfwidget._progress import Progress
-from rfwidget.errors import ReceptiveFieldError, unknown_layer
+from rfwidget.errors import ReceptiveFieldError, in_words, unknown_layer
 from rfwidget.estimator import ReceptiveField
 from rfwidget.image import as_input_shape, as_model_input, as_picture, check_size, fit_model
 from rfwidget.ranks import RANKS, measured
@@ -25,6 +25,8 @@ from rfwidget.torch.measured import Layers
 from rfwidget.torch.network import Long, RealModule, TorchNetwork
 from rfwidget.torch.private import check_initialised
 from rfwidget.types import GridShape, ImageShape
+
+_NOT_TO_ITS_END = "The module does not run to its end on this image"
 
 _ORDER = "PyTorch's order is (channels, height, width)"
 
@@ -185,7 +187,7 @@ class TorchReceptiveField(ReceptiveField):
         if failure is not None and not layers.all:
             where = f"{article(GridShape.of(lengths, channels))} of {measured(reversed(lengths))}"
             raise ReceptiveFieldError(
-                f"the module does not run on {where} with {channels} channels: {type(failure).__name__}: {failure}"
+                f"the module does not run on {where} with {channels} channels: {_told(failure)}"
                 f"{_other_order(channels, lengths, self.default_input_shape())}"
             ) from failure
         self._known = _Known(key, layers)
@@ -193,7 +195,7 @@ class TorchReceptiveField(ReceptiveField):
 
     def _no_layer(self, layers: Layers) -> ReceptiveFieldError:
         failure = layers.walk.failure
-        end = "" if failure is None else f". The module does not run to its end on this image: {failure}"
+        end = "" if failure is None else f". {_NOT_TO_ITS_END}: {_told(failure)}"
         if not layers.walk.output and failure is None:
             return ReceptiveFieldError(
                 "the module returns no tensor that depends on the image: expected a tensor, or a list or dict of some"
@@ -214,10 +216,13 @@ class TorchReceptiveField(ReceptiveField):
             return ReceptiveFieldError(f"layer {wanted!r} does not depend on the image")
         error = unknown_layer(wanted, layers.shown)
         if failure is not None:
-            return ReceptiveFieldError(
-                f"{error}. The module does not run to its end on this image: {type(failure).__name__}: {failure}"
-            )
+            return ReceptiveFieldError(f"{error}. {_NOT_TO_ITS_END}: {_told(failure)}")
         return error
+
+
+def _told(error: BaseException) -> str:
+    """What somebody else's code raised, as the end of a sentence."""
+    return f"{type(error).__name__}: {in_words(error)}".removesuffix(": ")
 
 
 def as_unit(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -309,9 +314,7 @@ def _as_module(model: Any) -> nn.Module:
         try:
             made = model()
         except Exception as error:
-            raise ReceptiveFieldError(
-                f"the function that builds the module failed: {type(error).__name__}: {error}"
-            ) from error
+            raise ReceptiveFieldError(f"the function that builds the module failed: {_told(error)}") from error
         if not isinstance(made, nn.Module):
             raise ReceptiveFieldError(
                 f"the function that builds the module returned {checks.brief(made)}: expected a torch.nn.Module"
@@ -331,7 +334,7 @@ def _as_device(device: Any) -> torch.device:
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ReceptiveFieldError(
             f"device is {checks.brief(device)}: it is not there. Leave it out for the CPU, or give 'cuda' where "
-            f"PyTorch finds a GPU ({error})"
+            f"PyTorch finds a GPU ({in_words(error)})"
         ) from error
     if found.type == "meta":
         raise ReceptiveFieldError("device is 'meta': there are no numbers there, give 'cpu' or 'cuda'")

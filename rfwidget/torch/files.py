@@ -1,13 +1,15 @@
 """PyTorch modules from files: TorchScript, ``torch.export``, ONNX by onnx2torch, and pickles that are trusted.
 
-A file from a stranger must not run code. TorchScript is a language of its own that cannot reach Python; an exported
-program is data, but PyTorch opens the pickles that lie in one, so they are looked through before.
+A file from a stranger must not run code. TorchScript is a language of its own that cannot reach Python, so all that it
+could do is to read and write files. An exported program is opened only if it is trusted: PyTorch evaluates sizes and
+guards in it as Python, opens pickles in it, and links compiled parts, and warns of files from strangers itself
+(`torch.export.load`).
 """
 
 from __future__ import annotations
 
 import importlib
-import io
+import re
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +21,10 @@ from rfwidget.errors import MissingFrameworkError, ReceptiveFieldError, untruste
 
 _PICKLED = "a pickle, and pickles run code when they are opened"
 
-_REACHING_OUT = (b"torch.save(", b"torch.from_file(", b"ops.aten.save(", b"ops.aten.from_file(")
-"""Calls of TorchScript that read or write files."""
+_EXPORTED = "an exported program, and PyTorch runs Python that it finds in one when it opens it"
+
+_REACHING_OUT = re.compile(rb"\b(save|from_file)\b")
+"""Names of what reads or writes files in TorchScript, where blanks may stand around any word."""
 
 
 class TorchFile(NamedTuple):
@@ -40,10 +44,11 @@ def load_torch_file(path: Path, *, trust: bool) -> TorchFile:
 
     Args:
         path: of the file.
-        trust: open pickles.
+        trust: open pickles and exported programs.
 
     Raises:
-        UntrustedFileError: if it is or holds a pickle that is more than tensors, and is not trusted.
+        UntrustedFileError: if it is a pickle of more than tensors, an exported program, or TorchScript that reads or
+            writes files, and is not trusted.
         ReceptiveFieldError: if it holds no module.
     """
     names = zipfile.ZipFile(path).namelist() if zipfile.is_zipfile(path) else []
@@ -73,30 +78,22 @@ def load_onnx_file(path: Path) -> TorchFile:
 
 
 def _scripted(path: Path, *, trust: bool) -> TorchFile:
-    with zipfile.ZipFile(path) as archive:
-        code = b"".join(archive.read(name) for name in archive.namelist() if name.endswith(".py"))
-    if not trust and any(call in code for call in _REACHING_OUT):
-        raise untrusted(path, "TorchScript that reads or writes files")
+    if not trust:
+        with zipfile.ZipFile(path) as archive:
+            # PyTorch finds a part by its name in small or capital letters, and of two with one name not the one we do
+            names = [name.lower() for name in archive.namelist()]
+            if len(names) != len(set(names)):
+                raise untrusted(path, "two parts of one name")
+            if any(_REACHING_OUT.search(archive.read(n)) for n in archive.namelist() if n.lower().endswith(".py")):
+                raise untrusted(path, "TorchScript that reads or writes files")
     return TorchFile(torch.jit.load(str(path), map_location="cpu").eval())  # type: ignore[no-untyped-call]
 
 
 def _exported(path: Path, *, trust: bool) -> TorchFile:
     if not trust:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                _check_data(path, archive.read(name))
+        raise untrusted(path, _EXPORTED)
     program = torch.export.load(path)
     return TorchFile(program.module(), _image_of(program))
-
-
-def _check_data(path: Path, content: bytes) -> None:
-    """Refuse a part of an exported program that is a pickle of more than tensors."""
-    if content[:1] == b"\x80" and content[-1:] == b".":
-        raise untrusted(path, _PICKLED)
-    if content[:2] == b"PK":
-        unknown = torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(content))
-        if unknown:
-            raise untrusted(path, f"a pickle of {unknown[0]}, and pickles run code when they are opened")
 
 
 def _image_of(program: Any) -> tuple[int | None, int | None, int | None]:

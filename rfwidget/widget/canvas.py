@@ -108,6 +108,8 @@ class SceneCanvas:
         self.widget.close()
 
     def _draw(self, scene: Scene, *, picture: bool) -> None:
+        if scene.cut is not None:  # the page cuts a volume itself; the ground of what lies between would shine through
+            return
         with self.widget.drawing():
             if picture:
                 _draw_on(self.widget[PICTURE], _density(scene.layout.size), lambda layer: _picture(layer, scene))

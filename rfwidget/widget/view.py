@@ -77,8 +77,8 @@ def heat_patches(rf: ReceptiveField, view: View, cells: Sequence[GridPoint], at_
     if view.heat == "gradient":
         together = len(cells) if at_once is None else at_once
         return list(rf.gradient_patches(cells, view.image, view.channel, at_once=together)) if cells else []
-    map_of = rf.attention_at if view.heat == "attention" else rf.rollout_at
-    return [Patch(map_of(cell, view.image).on_image()[..., None], 0) for cell in cells]
+    maps = rf.attention_maps(cells, view.image, rolled_out=view.heat == "rollout") if cells else []
+    return [Patch(shown.on_image()[..., None], 0) for shown in maps]
 
 
 def nearest_cell(view: View, centre: Sequence[float] | None) -> GridPoint:

@@ -111,8 +111,8 @@ def _help(axes: int) -> list[tuple[str, Rows]]:
     """The sheet with mouse, keys and colours."""
     thing, element, part, *_ = TERMS[axes]
     mouse = [
-        ("hover", "receptive field and gradient map of the nearest cell"),
-        ("click, drag", "select that cell: its gradient map is drawn"),
+        ("hover", f"receptive field{'' if axes == 3 else ' and gradient map'} of the nearest cell"),
+        ("click, drag", f"select that cell: its gradient map is {'computed and ' if axes == 3 else ''}drawn"),
         ("Shift + click or drag", f"mark the cells that see a {element}, or all of {part}"),
         ("Ctrl + wheel, pinch", "zoom; drag with Alt, the middle button or two fingers to move"),
         ("double click", f"the whole {thing} again"),

@@ -146,6 +146,18 @@ def _of(*stack: Any, shape: Shape = (16, 21, 2)) -> Callable[[], keras.Model]:
     return build
 
 
+def _turned() -> keras.Model:
+    image = _input((16, 21, 2))
+    x = layers.Permute((2, 1, 3))(layers.Conv2D(4, (3, 5), name="before")(image))
+    return keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))
+
+
+def _batch_of_two() -> keras.Model:
+    image = keras.Input((16, 21, 2), batch_size=2)
+    x = ops.reshape(ops.reshape(image, (2, 16, 21, 2, 1)), (2, 16, 21, 2))
+    return keras.Model(image, layers.Conv2D(2, (3, 5), strides=2, name="head")(x))
+
+
 def _mirrored() -> keras.Model:
     image = _input()
     return keras.Model(image, layers.Conv2D(2, 3)(ops.flip(image, 2)))
@@ -200,6 +212,8 @@ def cases() -> Iterator[tuple[str, Subject]]:
     yield "two outputs", Subject(_two_outputs, (16, 21, 2))
     yield "a masked kernel", Subject(_of(Masked), (16, 21, 2))
     yield "mirrored", Subject(_mirrored, (16, 21, 2))
+    yield "turned before the end", Subject(_turned, (16, 21, 2))
+    yield "a batch in a reshape", Subject(_batch_of_two, (16, 21, 2))
     yield "wrapped", Subject(_wrapped, (12, 64, 2))
     yield "token mixing", Subject(_token_mixing, (16, 24, 3))
     yield "token mixing, local", Subject(_token_mixing, (16, 24, 3), local=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -71,6 +71,23 @@ def test_rollout_is_the_product_of_the_layers_with_the_identity_mixed_in() -> No
         assert_allclose(found.values.sum() + found.elsewhere.sum(), 1, rtol=1e-5)
     assert_allclose(rf.rollout_at(prefix=0, image=image).elsewhere, product[0, :1], rtol=1e-4)
     assert found.layers == tuple(rf.attentions)
+
+
+def test_maps_of_several_cells_are_those_of_each_alone_and_look_at_the_weights_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rf, image, cells = computed(Transformer("fused", "by hand"), "grid"), an_image(), [(0, 0), (4, 1), (3, 3)]
+    for rolled_out, one_by_one in ((False, rf.attention_at), (True, rf.rollout_at)):
+        alone = [one_by_one(cell, image).values for cell in cells]
+        looks: list[None] = []
+        mark = rf.network.weights_mark
+        monkeypatch.setattr(rf.network, "weights_mark", lambda mark=mark, looks=looks: looks.append(None) or mark())
+        together = rf.attention_maps(cells, image, rolled_out=rolled_out)
+        monkeypatch.undo()
+        assert_array_equal([found.values for found in together], alone)
+        assert len(looks) == 1
+    with pytest.raises(ReceptiveFieldError, match=r"cell|grid"):
+        rf.attention_maps([(0, 0), (5, 1)], image)
 
 
 def test_attention_of_layers_in_between_ends_there() -> None:

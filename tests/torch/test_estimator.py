@@ -98,6 +98,41 @@ def test_questions_about_pixels() -> None:
     assert rf.rect_at((2, 3), clip=True) == (2, 3, 7, 8)
 
 
+class Largest(nn.Module):
+    """The largest channels of a convolution."""
+
+    def __init__(self, kept: int) -> None:
+        super().__init__()
+        self.conv, self.last, self.kept = nn.Conv2d(3, 4, (3, 5)), nn.Conv2d(kept, 2, (1, 3)), kept
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.conv(x).topk(self.kept, 1).values)
+
+
+@pytest.mark.parametrize("kept", [1, 2, 4])
+def test_the_largest_of_some_channels_see_what_all_of_them_see(kept: int) -> None:
+    assert TorchReceptiveField(Largest(kept)).compute((3, 16, 20), output_layer="last").size == Size(7, 3)
+
+
+class RaisesBehindALayer(nn.Module):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.conv, self.error = nn.Conv2d(3, 4, 3), error
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.conv(x)
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(ValueError("\x1b[31mtoo\n  small\x1b[0m"), "ValueError: too small"), (RuntimeError(), "RuntimeError")],
+)
+def test_what_a_module_raises_is_the_end_of_a_sentence(error: Exception, words: str) -> None:
+    with pytest.raises(ReceptiveFieldError, match=f"does not run to its end on this image: {words}$"):
+        TorchReceptiveField(RaisesBehindALayer(error)).compute((3, 16, 20), output_layer="deconv")
+
+
 def test_unknown_layers_are_named_with_a_suggestion() -> None:
     with pytest.raises(ReceptiveFieldError, match=r"no layer 'layer4.2.relu_3'.*did you mean 'layer4.2.relu_2'"):
         TorchReceptiveField(ResNet50()).compute((3, 64, 64), output_layer="layer4.2.relu_3")
@@ -165,6 +200,26 @@ def test_ignoring_global_context_measures_the_local_path() -> None:
     rf = TorchReceptiveField(Excites())
     assert rf.compute((3, 32, 40)).unbounded == (True, True)
     assert rf.compute((3, 32, 40), ignore_global_context=True).size == Size(3, 3)
+
+
+@pytest.mark.parametrize("strides", [(7, 11), (14, 5), (3, 13)])
+@pytest.mark.parametrize("lengths", [(154, 224), (150, 230)])
+def test_cells_that_see_all_stand_as_far_apart_as_those_before_them(
+    strides: tuple[int, int], lengths: tuple[int, int]
+) -> None:
+    class Excites(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches, self.last = nn.Conv2d(3, 4, strides, strides), nn.Conv2d(4, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.patches(x)
+            return self.last(x * x.mean((2, 3), keepdim=True).sigmoid())
+
+    found = TorchReceptiveField(Excites()).compute((3, *lengths))
+    assert found.unbounded == (True, True)
+    assert found.stride == (strides[1], strides[0])
+    assert found.offset == (strides[1] / 2, strides[0] / 2)
 
 
 def test_the_widget_takes_modules() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import json
 import pickle
+import re
 import sys
 import types
 import zipfile
@@ -38,14 +39,31 @@ def test_torchscript_is_known_by_its_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_torchscript_that_reads_files_is_loaded_only_if_trusted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spelled", ["torch.from_file(", "torch . from_file  (", "ops.aten.from_file("])
+@pytest.mark.parametrize("suffix", [".py", ".PY"])
+def test_torchscript_that_reads_files_is_loaded_only_if_trusted(tmp_path: Path, spelled: str, suffix: str) -> None:
     class Reading(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x + torch.from_file("/etc/hostname", size=1)
 
-    file = tmp_path / "net.pt"
-    torch.jit.script(Reading()).save(file)
+    plain, file = tmp_path / "plain.pt", tmp_path / "net.pt"
+    torch.jit.script(Reading()).save(plain)
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            part = old.read(name).replace(b"torch.from_file(", spelled.encode())
+            new.writestr(name.removesuffix(".py") + suffix if name.endswith(".py") else name, part)
     with pytest.raises(UntrustedFileError, match="TorchScript that reads or writes files"):
+        load(str(file))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning", "ignore::DeprecationWarning")
+def test_torchscript_with_a_part_twice_is_loaded_only_if_trusted(tmp_path: Path) -> None:
+    file = tmp_path / "net.pt"
+    torch.jit.script(torch_net().eval()).save(file)
+    with zipfile.ZipFile(file, "a") as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".py"))
+        archive.writestr(name, archive.read(name))
+    with pytest.raises(UntrustedFileError, match="two parts of one name"):
         load(str(file))
 
 
@@ -54,24 +72,34 @@ def test_an_exported_program_tells_its_image(tmp_path: Path, fixed: bool) -> Non
     file = tmp_path / "net.pt2"
     sizes = None if fixed else ({2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO},)
     torch.export.save(torch.export.export(torch_net().eval(), (IMAGE,), dynamic_shapes=sizes), file)
-    found = load(str(file))
+    found = load(str(file), trust=True)
     assert found.shape == (48, 32, 3)
     assert found.rf.compute(found.shape).size == (9, 7)
 
 
-def test_an_exported_program_with_a_foreign_pickle_inside_is_not_opened(tmp_path: Path) -> None:
-    file = tmp_path / "net.pt2"
-    torch.export.save(torch.export.export(torch_net().eval(), (IMAGE,)), file)
-    kept = io.BytesIO()
-    torch.save(Evil(tmp_path / "ran"), kept)
-    for content in (kept.getvalue(), pickle.dumps(Evil(tmp_path / "ran"))):
-        evil = tmp_path / "evil.pt2"
+def test_an_exported_program_is_opened_only_if_trusted(tmp_path: Path) -> None:
+    """Whatever lies in it, a pickle or a size that is code: PyTorch would run it."""
+    file, mark = tmp_path / "net.pt2", tmp_path / "ran"
+    sizes = ({2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO},)
+    torch.export.save(torch.export.export(torch_net().eval(), (IMAGE,), dynamic_shapes=sizes), file)
+    code = json.dumps(f"open({str(mark)!r}, 'w')").encode()
+    evil, planted = tmp_path / "evil.pt2", set()
+    for content in (b"", pickle.dumps(Evil(mark)) + b"tail", pickle.dumps(Evil(mark), protocol=0)):
         with zipfile.ZipFile(file) as old, zipfile.ZipFile(evil, "w") as new:
             for name in old.namelist():
-                new.writestr(name, content if name.endswith("sample_inputs/model.pt") else old.read(name))
-        with pytest.raises(UntrustedFileError, match="pickles run code"):
-            load(str(evil))
-        assert not (tmp_path / "ran").exists()
+                part = old.read(name)
+                if name.endswith("json") and not content:
+                    part, count = re.subn(rb'(?<="expr_str": )"[^"]*"', lambda _: code, part)
+                    planted |= {"code"} if count else set()
+                elif name.endswith(".pt") and content:
+                    part = content
+                    planted.add(content)
+                new.writestr(name, part)
+        for path in (file, evil):
+            with pytest.raises(UntrustedFileError, match="an exported program, and PyTorch runs Python"):
+                load(str(path))
+        assert not mark.exists()
+    assert len(planted) == 3
 
 
 def test_a_pickled_module_is_opened_only_if_trusted(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from rfwidget.types import GridShape
 from rfwidget.widget.canvas import HEAT, MARKS, PICTURE, SceneCanvas
 from rfwidget.widget.scene import Dots, Line, Scene, build_scene
+from rfwidget.widget.section_scene import build_section_scene
 from tests.widget.live_page import tell
 from tests.widget.test_scene import FIELD, GRID, IMAGE
 
@@ -60,6 +61,16 @@ def test_rectangles_travel_as_arrays_of_numbers_line_and_halo(messages: list[Any
     assert len(lines) == 3
     for line in lines:
         assert buffers.count(np.array(line.paths[0][:4], np.float64).tobytes()) == 2
+    canvas.close()
+
+
+def test_nothing_is_drawn_below_the_sections_of_a_volume_but_there_is_room_for_them(messages: list[Any]) -> None:
+    canvas = SceneCanvas()
+    shown = build_section_scene(np.zeros((8, 24, 40, 3), np.uint8), GridShape.of((8, 24, 40), 1))
+    canvas.show(shown)
+    tell(canvas.widget[MARKS].comm, {"event": "client_ready"})
+    assert messages == []
+    assert canvas.widget.layout.width == f"{shown.layout.size.w:g}px"
     canvas.close()
 
 
