@@ -134,6 +134,7 @@ def _same(a: Any, b: Any) -> bool:
 @pytest.mark.parametrize("build", HOSTILE)
 @pytest.mark.parametrize("training", [True, False])
 def test_nothing_of_the_users_changes(build: Callable[[], nn.Module], training: bool) -> None:
+    torch.manual_seed(1)  # behind a ReLU the gradient of a cell may be zero, by the weights
     module = build()
     if not isinstance(module, torch.jit.ScriptModule):
         module.train(training)
