@@ -181,7 +181,7 @@ SERIES = [(None, "expected a list of"), (3, "expected a list of"), ("ab", "expec
 CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
     "rect_at": (lambda t, v: t.rf.rect_at(v), POINTS),
     "rect_at clip": (lambda t, v: t.rf.rect_at((0, 0), clip=v), FLAGS),
-    "attention_at": (lambda t, v: t.rf.attention_at(v), POINTS),
+    "attention_at": (lambda t, v: t.rf.attention_at(v), POINTS[1:]),
     "attention_at image": (lambda t, v: t.rf.attention_at((0, 0), v), IMAGES + MISFITS),
     "attention_at layer": (lambda t, v: t.rf.attention_at((0, 0), layer=v), LAYERS[1:]),
     "attention_at head": (lambda t, v: t.keras.attention_at((0, 0), head=v), [(0, "no attention on the way")]),
@@ -189,7 +189,7 @@ CATALOGUE: dict[str, tuple[Call, list[tuple[Any, str]]]] = {
         lambda t, v: t.rf.attention_at((0, 0), prefix=v),
         [(0, "one of the two"), (True, "or the number")],
     ),
-    "rollout_at": (lambda t, v: t.rf.rollout_at(v), POINTS),
+    "rollout_at": (lambda t, v: t.rf.rollout_at(v), POINTS[1:]),
     "attention_maps": (lambda t, v: t.rf.attention_maps([v]), POINTS),
     "gradient_at": (lambda t, v: t.rf.gradient_at(v), POINTS),
     "gradient_at image": (lambda t, v: t.rf.gradient_at((0, 0), v), IMAGES + MISFITS),
