@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.browser.foreign_host import COLAB, STRICT, VSCODE, VSCODE_WITH_POLICY, Host, Kernel, hosted
+from tests.browser.waiting import until
 
 COLOURED = """canvas => {
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -55,7 +56,9 @@ def test_without_a_canvas_the_overlay_shows_everything_and_takes_clicks(
         scale = box["width"] / 64
         overlay.click(position={"x": scale * (4 * 3 + 6), "y": scale * (2 * 5 + 3)})
         expect(overlay).to_have_attribute("data-painted", "3,5")
-        assert frame.locator(".rfwidget-heat").evaluate(COLOURED) == FIELD
+        # What the kernel finds out beside it has the map drawn again: the last drawing counts.
+        heat = frame.locator(".rfwidget-heat")
+        until(page, lambda: heat.evaluate(COLOURED) == FIELD)
         overlay.press("ArrowRight")
         expect(overlay).to_have_attribute("data-painted", "4,5")
         kernel.expect(lambda: tuple(kernel.widget.selected), (4, 5))  # told once the user has settled

@@ -7,6 +7,7 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.jupyter import PATIENCE, serve
+from tests.browser.waiting import until
 
 APP = """
 import marimo
@@ -71,8 +72,13 @@ def test_marimo_shows_the_whole_widget_and_state_goes_both_ways(
         expect(overlay).not_to_have_attribute("data-painted", "11,23")
         x, y = str(overlay.get_attribute("data-selected")).split(",")
         expect(overlay).to_have_attribute("data-painted", f"{x},{y}")
-        page.get_by_role("button", name="tell").click()
-        expect(page.get_by_text(f"selected: GridPoint(x={x}, y={y})")).to_be_visible()
+
+        def told() -> bool:
+            page.get_by_role("button", name="tell").click()
+            page.wait_for_timeout(1000)
+            return page.get_by_text(f"selected: GridPoint(x={x}, y={y})").is_visible()
+
+        until(page, told)  # where the map was there already, the kernel hears of the click afterwards
 
         page.get_by_role("button", name="choose").click()
         expect(overlay).to_have_attribute("data-painted", "1,5")
