@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,9 @@ from rfwidget._measure.spans import Carried
 from rfwidget.errors import SizeRefusedError
 from rfwidget.torch.names import ModuleCall, Names, tensors_in
 from rfwidget.torch.private import Private
+
+_MOST = 1 << 22
+"""Elements of the largest map whose spans are looked through for its axes."""
 
 
 @dataclass
@@ -254,12 +258,34 @@ def places_of(carried: Carried, grown: Sequence[Carried | None], lengths: Sequen
             places.append(found[image_axis])
         elif usual is not None and (not found or usual + image_axis in found):
             places.append(usual + image_axis)
+        elif (axis := _followed(carried, image_axis, found)) is not None:
+            places.append(axis)
         else:
             return None
     grid = tuple(carried.shape[place] for place in places)
     if grid in carried.marks.pairs or grid[::-1] in carried.marks.pairs:
         return None
     return tuple(places) if len(set(places)) == len(lengths) else None
+
+
+def _followed(carried: Carried, image_axis: int, among: Sequence[int]) -> int | None:
+    """The axis that goes along the image; along others, what is seen there may change a little too (holes of several
+    branches, say). None: that does not show.
+    """
+    if math.prod(carried.shape) > _MOST:
+        return None
+    first, end = carried.spans(image_axis)
+    centres = np.where(end > first, (first + end) / 2.0, np.nan)
+    moved: list[tuple[float, int]] = []
+    for axis in among:
+        lines = np.moveaxis(centres, axis, 0).reshape(centres.shape[axis], -1)
+        line = lines[~np.isnan(lines).all(axis=1)]
+        if len(line) > 1:
+            moved.append((float(np.ptp(np.nanmean(line, axis=1))), axis))
+    moved.sort(reverse=True)
+    if not moved or (len(moved) > 1 and moved[0][0] < 2 * moved[1][0]):
+        return None
+    return moved[0][1]
 
 
 def _usual(shape: Sequence[int], lengths: Sequence[int]) -> int | None:
