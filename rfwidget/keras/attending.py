@@ -21,7 +21,7 @@ from rfwidget._measure import tokens
 from rfwidget._measure.tokens import Places
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.keras.backends import backend
-from rfwidget.keras.domains import Domain, Padding, same_padding
+from rfwidget.keras.domains import Domain, Padding, padded_by
 from rfwidget.keras.interpreter import (
     SEPARATOR,
     Interpreter,
@@ -343,13 +343,7 @@ class _PlaceDomain(Domain):
     ) -> Any:  # fmt: skip
         """In the middle of the window."""
         for place, (axis, size, stride, dilation) in enumerate(zip(axes, sizes, strides, dilations, strict=True)):
-            before, after = 0, 0
-            if padding == "same":
-                before, after = same_padding(x.shape[axis], size, stride, dilation)
-            elif padding == "causal":
-                before = (size - 1) * dilation
-            elif not isinstance(padding, str):
-                before, after = padding[place]
+            before, after = padded_by(padding, place, x.shape[axis], size, stride, dilation)
             results = (x.shape[axis] + before + after - (size - 1) * dilation - 1) // stride + 1
             if (size, stride, before, after) != (1, 1, 0, 0):
                 x = tokens.window(x, axis, size, stride=stride, dilation=dilation, before=before, results=results)

@@ -134,6 +134,24 @@ def same_padding(length: int, size: int, stride: int, dilation: int) -> tuple[in
     return total // 2, total - total // 2
 
 
+def padded_by(padding: Padding, place: int, length: int, size: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Elements before and behind along one axis of a window.
+
+    Args:
+        padding: of all axes.
+        place: number of the axis among them.
+        length: of the tensor there.
+        size: of the window.
+        stride: from one window to the next.
+        dilation: from one element of the window to the next.
+    """
+    if padding == "same":
+        return same_padding(length, size, stride, dilation)
+    if padding == "causal":
+        return (size - 1) * dilation, 0
+    return (0, 0) if isinstance(padding, str) else padding[place]
+
+
 class SpanDomain(Domain):
     """Spans, and touched sets of pixels beside them.
 
@@ -195,13 +213,7 @@ class SpanDomain(Domain):
     ) -> Any:  # fmt: skip
         """Axis by axis."""
         for place, (axis, size, stride, dilation) in enumerate(zip(axes, sizes, strides, dilations, strict=True)):
-            before, after = 0, 0
-            if padding == "same":
-                before, after = same_padding(x.shape[axis], size, stride, dilation)
-            elif padding == "causal":
-                before = (size - 1) * dilation
-            elif not isinstance(padding, str):
-                before, after = padding[place]
+            before, after = padded_by(padding, place, x.shape[axis], size, stride, dilation)
             x = spans.window(x, axis, size, stride=stride, dilation=dilation, before=before, after=after)
         return x
 
@@ -330,14 +342,10 @@ class LinearDomain(Domain):
         """A mean with positive weights that sum to one, slightly random so that nothing cancels by symmetry."""
         if all(n == 1 for n in (*sizes, *strides)) and isinstance(padding, str):
             return x
-        amounts = []
-        for place, (axis, size, stride, dilation) in enumerate(zip(axes, sizes, strides, dilations, strict=True)):
-            if padding == "same":
-                amounts.append(same_padding(x.shape[axis], size, stride, dilation))
-            elif padding == "causal":
-                amounts.append(((size - 1) * dilation, 0))
-            else:
-                amounts.append((0, 0) if isinstance(padding, str) else padding[place])
+        amounts = [
+            padded_by(padding, place, x.shape[axis], size, stride, dilation)
+            for place, (axis, size, stride, dilation) in enumerate(zip(axes, sizes, strides, dilations, strict=True))
+        ]
         kernel = ops.convert_to_tensor(self._weights(sizes)[..., None, None], DTYPE)
         strided = max(dilations) == 1
 
