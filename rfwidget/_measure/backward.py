@@ -80,19 +80,22 @@ def _measure_at_any_size(network: Network, axis: str) -> AxisField:
     # Cells in the middle, this far from both ends, see no border of the image nor of anything inside the network.
     length = start + period * max(0, math.ceil((4 * reach + 2 * period - start) / period))
     seen: Edges | None = None
+    before: AxisField | None = None
     while True:
         grid = cells_at_start + cells * ((length - start) // period)
         if grid >= cells:
             first = (grid - cells) // 2
-            latest = _edges(network, axis, length, range(first, first + cells))
+            # One more cell, if there is one, tells in which direction the fields move.
+            latest = _edges(network, axis, length, range(first, min(first + cells + 1, grid)))
             if all(low == high for low, high in latest.pairs):
                 raise NoInfluenceError(nothing(network.output_layer))
+            found = _moving(latest, cells, period, length - start)
             if network.reach is not None and latest.inside:
-                return periodic(latest, period)
+                return found
             if network.reach is not None and network.global_context:
                 return unbounded(cells, period)
-            if seen is not None and latest.inside and periodic(seen, period) == periodic(latest, period):
-                return periodic(latest, period)
+            if latest.inside and found == before:
+                return found
             # Fields that stay as near to both borders grow with the image. (Strides may leave its last columns unseen.)
             if (
                 seen is not None
@@ -100,7 +103,7 @@ def _measure_at_any_size(network: Network, axis: str) -> AxisField:
                 and (network.global_context or 2 * length > network.longest)
             ):
                 return unbounded(cells, period)
-            seen = latest
+            seen, before = latest, found
         if 2 * length > network.longest:
             raise ReceptiveFieldError(
                 f"the receptive field of {network.output_layer!r} along {axis} still grows on an image of {length} "
@@ -108,6 +111,23 @@ def _measure_at_any_size(network: Network, axis: str) -> AxisField:
                 "look so far"
             )
         length += period * math.ceil(length / period)
+
+
+def _moving(seen: Edges, cells: int, period: int, more: int) -> AxisField:
+    """The field of all cells, on the image asked for, from that of one whole period and the cell behind it.
+
+    Args:
+        seen: what they see.
+        cells: in one period.
+        period: pixels.
+        more: pixels by which the image they were seen on is longer.
+    """
+    pairs = seen.pairs[:cells]
+    if seen.pairs[cells:] != tuple((low - period, high - period) for low, high in pairs[:1]):
+        return shortest(seen.first_cell, pairs, period)
+    # A mirrored grid: its first cell sees the end of the image, wherever that is.
+    anchored = [(low - more, high - more) if low != high else (0, 0) for low, high in pairs]
+    return shortest(seen.first_cell, anchored, -period)
 
 
 def _refuse_turned(network: Network, axis: str, length: int) -> None:
@@ -235,11 +255,6 @@ class Edges(NamedTuple):
         return all(margins == (0, 0) for margins in self.margins)
 
 
-def periodic(edges: Edges, period: int) -> AxisField:
-    """The field of all cells from that of one whole period, in its shortest form."""
-    return shortest(edges.first_cell, edges.pairs, period)
-
-
 def interior_pattern(seen: Edges) -> AxisField | None:
     """The shortest pattern that the cells away from the borders repeat at least once and that explains all others."""
     grid, length = len(seen.pairs), seen.length
@@ -253,7 +268,7 @@ def interior_pattern(seen: Edges) -> AxisField | None:
         if window is None:
             continue
         pairs = tuple(seen.pairs[window + k] for k in range(count))
-        field = periodic(Edges(window, length, pairs), pixels)
+        field = shortest(window, pairs, pixels)
         if all(_clip(field.edges_at(cell), length) == pair for cell, pair in enumerate(seen.pairs)):
             return field
     return None
