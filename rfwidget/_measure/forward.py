@@ -65,10 +65,11 @@ def partial_words(layer: str, fields: Fields) -> str:
 
 
 def coupled_words(layer: str) -> str:
-    """What to say of a layer whose fields grow step by step."""
+    """What to say of a layer whose fields are no rectangles that go axis by axis."""
     return (
-        f"what the cells of {layer!r} see along one axis grows step by step along another, as in a ConvLSTM: the "
-        "fields given are those of the last step; rect_at(point, clip=True) is exact for each cell"
+        f"what the cells of {layer!r} see along one axis depends on where they stand along another (that of a ConvLSTM "
+        "grows step by step, a reshape may mix rows and columns): the fields given hold what any of them sees; "
+        "rect_at(point, clip=True) is exact for each cell"
     )
 
 

@@ -126,9 +126,8 @@ class Seen:
 
     @cached_property
     def coupled(self) -> bool:
-        """Whether what cells see along one axis depends on how far they are along another."""
-        stepwise = self.marks.stepwise or len(self.lines) == _VOLUME
-        return stepwise and not all(line.straight or line.turned for line in self.lines)
+        """Whether what cells see along one axis depends on where they stand along another."""
+        return not all(line.straight or line.turned for line in self.lines)
 
     @cached_property
     def extents(self) -> tuple[float, ...]:
@@ -261,27 +260,28 @@ class _Lines:
 def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
     """The middle of a map, where the borders of the other axes are farthest away, its channels joined.
 
-    Of a volume, and behind a recurrence, it is all of the map: where fields grow step by step, the largest counts.
+    Of a volume, behind a recurrence, and where lines differ, it is all of the map: what any cell sees counts.
     """
-    plane, place, straight = tensor.planes[image_axis], places[image_axis], True
+    plane, place, straight, constant = tensor.planes[image_axis], places[image_axis], True, True
     if math.prod(np.broadcast_shapes(*(factor.shape for factor in plane))) <= _JOINED:
         plane = (joined(plane),)
     rows: list[npt.NDArray[Any]] = []
     for factor in plane:
+        constant = constant and _are_alike(factor, place, _central(factor.shape[1 + place], 2))
         for axis in range(tensor.rank):
             length = factor.shape[1 + axis]
             if axis == place or length == 1:
                 continue
             if axis in places:
-                straight = straight and _are_alike(factor, axis, _central(length, 2))
-                some = slice(None) if len(places) == _VOLUME or tensor.marks.stepwise else _central(length, 1)
-                factor = factor[(*(slice(None),) * (1 + axis), some)]
+                alike = _are_alike(factor, axis, _central(length, 2)) and _are_mostly_alike(factor, axis)
+                straight = straight and alike
+                whole = not alike or len(places) == _VOLUME or tensor.marks.stepwise
+                factor = factor[(*(slice(None),) * (1 + axis), slice(None) if whole else _central(length, 1))]
             factor = factor.max(axis=1 + axis, keepdims=True)
         rows.append(np.broadcast_to(factor.reshape(3, -1), (3, tensor.shape[place])))
     low, high, bordered = np.max(rows, axis=0)
     first, end = np.where(high == NOWHERE, 0, -low), np.where(high == NOWHERE, 0, high)
-    alike = bool((first == first[:1]).all() and (end == end[:1]).all())
-    return Line(first, end, bordered > 0, straight, not straight and len(first) > 1 and alike)
+    return Line(first, end, bordered > 0, straight, not straight and len(first) > 1 and constant)
 
 
 def _central(length: int, least: int) -> slice:
@@ -294,6 +294,16 @@ def _are_alike(factor: npt.NDArray[Any], axis: int, some: slice) -> bool:
     """Whether some of the lines along an axis of a map see the same."""
     lines = factor[(slice(2), *(slice(None),) * axis, some)]
     return bool((lines == lines.take([0], 1 + axis)).all())
+
+
+def _are_mostly_alike(factor: npt.NDArray[Any], axis: int) -> bool:
+    """Whether half of the lines along an axis, or more, see what the middle one sees: others are at borders.
+
+    Lines of which no cell sees anything do not count.
+    """
+    lines = np.moveaxis(factor[:2], 1 + axis, 0).reshape(factor.shape[1 + axis], -1)
+    lines = lines[(lines != NOWHERE).any(axis=1)]
+    return 2 * int((lines == lines[len(lines) // 2 :][:1]).all(axis=1).sum()) >= len(lines)
 
 
 def _extent(tensor: Carried, image_axis: int) -> float:
@@ -316,8 +326,8 @@ class Fields(NamedTuple):
         partial: numbers of maps of which only the part inside the image is known, along some axis.
         margins: of every grid, along each image axis, how many cells at its first and at its last end meet a border.
         cut_short: whether more would be known of these if longer images did not cost too much to be looked at.
-        coupled: numbers of maps whose cells see the less along some axis the earlier they stand along another; of these
-            the fields are those of the cells that see most.
+        coupled: numbers of maps of which what cells see along some axis depends on where they stand along another; of
+            these the fields hold what any of them sees.
     """
 
     axes: Mapping[int, tuple[AxisField, ...] | None]
