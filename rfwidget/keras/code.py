@@ -109,3 +109,6 @@ class Follower(Protocol):
         Raises:
             LeavesError: if it cannot be followed.
         """
+
+    def is_masked(self, x: Carried) -> bool:
+        """Whether some elements of what it gave are known to be zero, or off beside others, by construction."""

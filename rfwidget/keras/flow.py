@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.keras import masks
 from rfwidget.keras.backends import backend
 from rfwidget.keras.domains import Domain, OpaqueError
 from rfwidget.keras.interpreter import (
@@ -24,9 +25,22 @@ from rfwidget.keras.interpreter import (
 )
 from rfwidget.keras.rules import rule_for
 
-Trace = Callable[..., Any]
-"""Called with a function, its arguments, and an observer ``(operation, path, outputs)`` of the layers inside; gives its
-outputs, or raises OpaqueError."""
+
+class Trace(Protocol):
+    """Follows code that does not speak to Keras.
+
+    Attributes:
+        followed: names of code that could be followed, in this way or call by call.
+    """
+
+    followed: set[str]
+
+    def __call__(self, function: Any, args: Any, kwargs: Any, interpreter: Interpreter, name: str) -> Any:
+        """The outputs of a function; OpaqueError where that cannot be told."""
+
+    def is_masked(self, value: Any) -> bool:
+        """Whether some elements of what a function gave are known to be hidden by a constant."""
+
 
 Before = Callable[[str, tuple[Any, ...], dict[str, Any]], None]
 
@@ -76,7 +90,7 @@ class Flow:
             self._before(path, args, kwargs)
         if not self._flows((args, kwargs)):
             return _as_it_is(operation, args, kwargs)  # the image has no part in it
-        rule = None if _is_reassigned(operation) else rule_for(operation)
+        rule = None if _is_reassigned(operation) or self._masks(operation, args, kwargs) else rule_for(operation)
         if rule is None:
             return self._inside(operation, path, args, kwargs)
         try:
@@ -85,6 +99,14 @@ class Flow:
             return self._inside(operation, path, args, kwargs)
         function = getattr(operation, "activation", None) if isinstance(operation, keras.Layer) else None
         return outputs if _is_pointwise(function) else self._code(function, path, (outputs,), {})
+
+    def _masks(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether it matters to the result which elements a constant hides: rules do not look at numbers."""
+        if masks.makes_one(operation, (args, kwargs), self._domain.is_value):
+            return True
+        if self._trace is None or not masks.carries_one(operation):
+            return False
+        return any(map(self._trace.is_masked, keras.tree.flatten((args, kwargs))))
 
     def _inside(self, operation: Any, path: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An operation whose code must be run to know what it does."""
@@ -97,7 +119,10 @@ class Flow:
         with _variables_kept(layer):
             try:
                 with self._interpreter.in_code(path), intercepted(self._inner):
-                    return self._unwrap(function(*self._wrap(args), **self._wrap(kwargs)))
+                    outputs = self._unwrap(function(*self._wrap(args), **self._wrap(kwargs)))
+                if self._trace is not None:
+                    self._trace.followed.add(path or "the model")
+                return outputs
             except (ReceptiveFieldError, OpaqueError):
                 raise
             except Exception:
@@ -119,6 +144,9 @@ class Flow:
             if any(inspect.isfunction(leaf) or inspect.ismethod(leaf) for leaf in leaves):
                 # Branches and loops: what their functions close over is followed where all of the code is drawn.
                 raise NotImplementedError(f"{operation.name} takes functions")
+            if masks.makes_one(operation, (args, kwargs), lambda leaf: isinstance(leaf, Proxy)):
+                # What that means shows in what the code makes of it: all of it is followed together.
+                raise NotImplementedError(f"{operation.name} masks elements")
             args, kwargs = keras.tree.map_structure(_as_assigned, (args, kwargs))
             if type(operation).__name__ in _PRODUCTS:
                 args, kwargs = keras.tree.map_structure(_unless_only_zeros, (args, kwargs))

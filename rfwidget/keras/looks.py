@@ -159,7 +159,7 @@ class LayersFields(NamedTuple):
         return self.asked.made[path] in self.fields.partial
 
     def coupled(self, path: str) -> bool:
-        """Whether fields grow step by step along an axis."""
+        """Whether what cells see along one axis depends on where they stand along another."""
         return self.asked.made[path] in self.fields.coupled
 
     def reads(self, path: str) -> list[float]:
@@ -197,6 +197,7 @@ class ModelLooks:
         self.whole: str | None = None
         self._returned = set(outputs_of(model, None))
         self._fields: dict[tuple[str, ...], LayersFields] = {}
+        self._followed: set[str] = set()  # names of code that could be followed
         self._failed: set[str] = set()  # paths of operations that do not run at some other size
         self.entries: dict[str, Entry] = {}
         self.no_grids: dict[str, tuple[int, ...]] = {}
@@ -385,7 +386,7 @@ class ModelLooks:
                 for part in (path, *self.beside(path)):
                     recorder.made(part, outputs, self._as_grid(meant, self.entries[part]), path)
 
-        flow = Flow(self._domain, made, None if recorder is None else recorder.before, Tracer())
+        flow = Flow(self._domain, made, None if recorder is None else recorder.before, Tracer(self._followed))
         call = 1 if target is None else self.entries[target].call
         outputs = flow.run(self._model, self._feed(lengths, touched), self.interpreted(target), call)
         if self.whole is not None and self.interpreted(target) is None:
@@ -423,6 +424,8 @@ class ModelLooks:
             place, tensor = self._grid_among(outputs, returned.get(path)) if lasting else (0, None)
             if tensor is not None and path in found and not tensor.marks.derived:
                 tensor = None  # an earlier call is meant, which the image reaches
+            if not is_layer:
+                recorder.follow_alone(path, outputs)
             recorder.made(path, outputs, tensor)
             if tensor is None:
                 return
@@ -433,7 +436,7 @@ class ModelLooks:
             entry = Entry(number, grid, channels, max(flow.calls(path), 1), place, is_layer, offered=True)
             found[path] = _Found(entry, tensor, path)
 
-        flow = Flow(self._domain, made, recorder.before, Tracer())
+        flow = Flow(self._domain, made, recorder.before, Tracer(self._followed))
         try:
             outputs = flow.run(self._model, self._feed(self._inputs.lengths, None))
             if not is_graph(self._model) and str(self._model.name) not in look.made:
@@ -442,7 +445,7 @@ class ModelLooks:
         except Exception as error:
             # What lies behind (a head for another size, say) need not run; the layers before it can be measured.
             look.failure = error
-        self.entries = self._entries(self._with_tokens(found))
+        self.entries = self._entries(self._with_tokens(found), recorder)
         self.whole = self.whole if self.whole in self.entries else None
         if any(entry.tokens is not None for entry in self.entries.values()):
             look = self.look(self._inputs.lengths, None, lambda: None)  # once more, with grids in place of tokens
@@ -453,12 +456,13 @@ class ModelLooks:
             }
         return look
 
-    def _entries(self, found: Sequence[_Found]) -> dict[str, Entry]:
+    def _entries(self, found: Sequence[_Found], recorder: _Recorder) -> dict[str, Entry]:
         """What was found, and which of it counts as a layer."""
         entries: dict[str, Entry] = {}
         latest: Carried | None = None
         for entry, tensor, path in found:
-            offered = entry.is_layer or (self._is_returned(path) and not _same(tensor, latest))
+            alone = latest is not None and recorder.is_made_of(tensor, latest) and _same(tensor, latest)
+            offered = entry.is_layer or (self._is_returned(path) and not alone)
             entries[path] = entry._replace(offered=offered)
             latest = tensor if entry.is_layer else latest
         bare = not any(entry.is_layer for entry in entries.values())
@@ -503,7 +507,7 @@ class ModelLooks:
                 if isinstance(leaf, Carried):
                     tensors[path] = leaf
 
-        flow = Flow(self._domain, made, None, Tracer())
+        flow = Flow(self._domain, made, None, Tracer(self._followed))
         try:
             outputs = flow.run(self._model, self._feed(self._inputs.lengths, None, local=True))
             if self.whole is not None:
@@ -568,6 +572,19 @@ class _Recorder:
         self._numbers: dict[int, tuple[weakref.ref[Carried], int, str]] = {}
         self._reads: dict[str, set[int]] = {}
         self._finished: set[str] = set()
+        self._origins: dict[int, int] = {}
+
+    def follow_alone(self, path: str, outputs: Any) -> None:
+        """Take down which map a bare operation is made of, if it is one alone, by way of other such operations."""
+        origins = {self._origins.get(number, number) for number in self._reads.get(path, ())}
+        for tensor in _carried(outputs) if origins else ():
+            number = self._known(tensor, path)[0]
+            self._origins.setdefault(number, *(origins if len(origins) == 1 else (number,)))
+
+    def is_made_of(self, tensor: Carried, other: Carried) -> bool:
+        """Whether a map is another, or made of it alone by bare operations; also where that is not known."""
+        number, given = self.number(tensor), self.number(other)
+        return self._origins.get(number, given) == given
 
     def number(self, tensor: Carried) -> int:
         """Number of a map; taken down when it is met first."""

@@ -31,10 +31,20 @@ _QUICK = 1 << 20
 
 
 class Tracer:
-    """Follows code, for one run of a model."""
+    """Follows code, for one run of a model.
 
-    def __init__(self) -> None:
+    Args:
+        followed: names of code that could be followed in other runs; what can be in this one is added. If such code
+            fails on an image of another size, that does not suit it: it is not run on numbers, for which there may be
+            no memory.
+
+    Attributes:
+        followed: the same.
+    """
+
+    def __init__(self, followed: set[str]) -> None:
         self._follower = backend.follower()
+        self.followed = followed
 
     def __call__(self, function: Any, args: Any, kwargs: Any, interpreter: Any, name: str) -> Any:
         """What a function gives.
@@ -59,10 +69,17 @@ class Tracer:
         try:
             outputs, pointwise = self._follower.follow(code)
         except LeavesError as error:
+            if name in self.followed:
+                raise error.cause or OpaqueError(f"{name}: {error}") from None
             return self._run_on_numbers(code, str(error), error.cause)
+        self.followed.add(name)
         if pointwise and not kwargs and len(args) == 1 and isinstance(function, FunctionType):
             _ALONE.setdefault(function, set()).add(args[0].shape)
         return outputs
+
+    def is_masked(self, value: Any) -> bool:
+        """Whether some elements of what was given here are known to be hidden by a constant."""
+        return isinstance(value, Carried) and self._follower.is_masked(value)
 
     # -- on numbers ----------------------------------------------------------------------------------------------------
 

@@ -40,6 +40,10 @@ class Follower:
                 raise LeavesError("its tensors are too large to be followed") from error
         raise AssertionError("code asked for numbers that it had")
 
+    def is_masked(self, x: Carried) -> bool:  # noqa: ARG002 - the signature of all followers
+        """Nothing is kept from one run of code to the next."""
+        return False
+
 
 class _Run:
     """One run of code."""

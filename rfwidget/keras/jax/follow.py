@@ -58,6 +58,11 @@ class Follower:
         outputs = jax.tree.unflatten(structure, [self._outer(value) for value, _ in zip(values, leaves, strict=True)])
         return plain(outputs), walk.pointwise
 
+    def is_masked(self, x: Carried) -> bool:
+        """As `rfwidget.keras.code.Follower`."""
+        fact = self._fact(x)
+        return fact is not None and (fact.mask.off is not None or fact.mask.zero is not None)
+
     def _outer(self, value: Any) -> Any:
         if not isinstance(value, Flowing):
             return value.held

@@ -64,9 +64,14 @@ class Follower:
         )
         return outputs, walk.pointwise
 
+    def is_masked(self, x: Carried) -> bool:
+        """As `rfwidget.keras.code.Follower`."""
+        fact = self._fact(x)
+        return fact is not None and fact.mask is not None
+
     def _outer(self, value: Any) -> Any:
         if isinstance(value, Flowing):
-            if is_telling(value):
+            if value.mask is not None or is_telling(value):
                 self._facts[id(value.carried)] = (weakref.ref(value.carried), value)
             return value.carried
         if isinstance(value, Handle):
