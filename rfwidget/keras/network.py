@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -263,13 +264,15 @@ class KerasNetwork(Network):
 
     def gradient(self, image: npt.NDArray[Any], point: GridPoint, channel: int | None) -> Patch:
         """On a window around the receptive field wherever that gives the same; compiled at the first call."""
-        return self.patches.at(image, point, channel)
+        with self._explained():
+            return self.patches.at(image, point, channel)
 
     def gradients(
         self, image: npt.NDArray[Any], points: Sequence[GridPoint], channel: int | None, at_once: int | None = None
     ) -> Iterator[Patch]:
         """Windows by the batch."""
-        return self.patches.many(image, points, channel, at_once)
+        with self._explained():
+            yield from self.patches.many(image, points, channel, at_once)
 
     def weights_mark(self) -> int:
         """Of the model's own weights."""
@@ -277,7 +280,21 @@ class KerasNetwork(Network):
 
     def prepare(self, image: npt.NDArray[Any]) -> None:
         """Compile the gradient, and see whether windows will do."""
-        self.patches.prepare(image)
+        with self._explained():
+            self.patches.prepare(image)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Puts into words what the framework raises where it has no gradient, say."""
+        try:
+            yield
+        except ReceptiveFieldError:
+            raise
+        except Exception as error:
+            raise ReceptiveFieldError(
+                f"the gradient of {self.output_layer!r} cannot be computed: {in_words(error)}. Its receptive field is "
+                "known all the same; for gradient maps choose a layer before that operation"
+            ) from error
 
     def release(self) -> None:
         """Forget what has been compiled."""
