@@ -19,7 +19,9 @@ from rfwidget.errors import ReceptiveFieldError
 from rfwidget.keras import KerasReceptiveField
 from rfwidget.keras.looks import Inputs, ModelLooks
 from rfwidget.keras.trace import Tracer
-from tests.keras.foreign_code import HEIGHT, SHAPE, WIDTH, Case, changes, extents
+from tests.keras.foreign_code import SHAPE, Case, changes, extents
+
+HEIGHT, WIDTH, _ = SHAPE
 
 
 def positive(seed: int = 4) -> Any:
