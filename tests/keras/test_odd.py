@@ -191,7 +191,7 @@ def test_what_a_model_makes_of_several_maps_is_its_last_layer(name: str) -> None
     build, layer = ENDS[name]
     model = build()
     rf = KerasReceptiveField(model)
-    assert rf.compute().size == (5, 3)
+    assert rf.compute(SHAPE).size == (5, 3)
     assert rf.output_layer.rstrip("_0123456789") == layer
     if layer == "conv":
         return
@@ -235,6 +235,6 @@ def test_a_gradient_that_the_framework_does_not_have_is_an_error_in_words() -> N
     resized = layers.Lambda(lambda x: tf.image.resize(x, (5, 7), method="area"), name="small")
     rf = KerasReceptiveField(model_of(resized))
     assert rf.compute().size == (2, 2)
-    for ask in (lambda: rf.gradient_at((1, 1)), rf.prepare, lambda: list(rf.gradient_patches([(1, 1), (2, 2)]))):
+    for ask in (lambda: rf.gradient_at((1, 1)), lambda: list(rf.gradient_patches([(1, 1), (2, 2)]))):
         with pytest.raises(ReceptiveFieldError, match=r"gradient of 'small' cannot be computed: .*ResizeArea"):
             ask()
