@@ -80,8 +80,9 @@ class RealModule:
         self._grid_on = partial(layers.grid_on, target)
         self._others, self._asked, self._device = tuple(other_inputs), layers.lengths, device
         self._lock = threading.Lock()
-        unfit = self._others or self._scripted or layers.chooses or layers.writes or layers.unknown(target)
-        self._listable = not unfit and self._layer.number <= _SHORT
+        unfit = self._others or layers.chooses or layers.writes or layers.unknown(target)
+        scripts = any(isinstance(part, torch.jit.ScriptModule) for part in module.modules())
+        self._listable = not (unfit or scripts) and self._layer.number <= _SHORT
         self.backend = Eager(self.run, device, dtype_of(module), self.operations)
 
     @cached_property

@@ -204,6 +204,13 @@ def test_neither_the_callers_modes_nor_random_state_matter_to_a_list() -> None:
     assert (repr(random.getstate()), repr(np.random.get_state())) == before[1:]  # noqa: NPY002
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_scripts_stay_eager() -> None:
+    script = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
+    rf = _estimator(nn.Sequential(script, nn.Conv2d(4, 2, 3)))
+    assert not _is_listed(rf)
+
+
 def test_long_modules_stay_eager() -> None:
     module = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(101)))
     rf = TorchReceptiveField(module)
