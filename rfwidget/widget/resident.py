@@ -30,7 +30,7 @@ _BATCH = 0.02
 _SINGLES = 2.5
 """Seconds that a batch takes at most, or so many times as long as one map alone: so long may a click have to wait."""
 
-_CALM = 0.2
+_CALM = 0.25
 """Seconds that a batch may take while no click is near: the larger, the less each of its maps takes."""
 
 _AT_BEST = 0.5
@@ -47,7 +47,7 @@ _BATCHES = (1, 4, 16)
 """Maps that are made together; each number may have to be compiled."""
 
 
-_SLICE = 2.0
+_SLICE = 4.0
 """Seconds after which other work that nobody waits for has its turn."""
 
 _PACK = 0.05
