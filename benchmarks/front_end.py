@@ -56,6 +56,10 @@ PAUSE = (50, 250)  # milliseconds between two clicks
 DRAGS, DRAG_SECONDS = 6, 1.5
 FOLLOW_SECONDS = 10
 LOOPS = 5
+BUSY = 3  # times as many processes that want to run as there are cores
+
+WARNING = """The machine did much else meanwhile: times vary by half from one run to the next, as does what a loop in a
+cell loses. Against the echo, which had to wait as long, they say more."""
 
 ECHO = '''
 import anywidget
@@ -514,6 +518,8 @@ def main() -> int:
         browser.close()
     sizes = ", ".join(f"`{path.name}` {len(gzip.compress(path.read_bytes())) / 1000:.1f} kB" for path in OVERLAY)
     lines += [f"The browser side, gzipped: {sizes}.", "", f"{describe_machine()}."]
+    if os.getloadavg()[0] > BUSY * (os.cpu_count() or 1):
+        lines += ["", WARNING]
     print("\n".join(lines))
     if arguments.write or not arguments.clicks:
         NOTE.write_text("\n".join([HEAD, *lines]) + "\n", encoding="utf-8")
