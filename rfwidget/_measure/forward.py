@@ -65,11 +65,11 @@ def partial_words(layer: str, fields: Fields) -> str:
 
 
 def coupled_words(layer: str) -> str:
-    """What to say of a layer whose fields are no rectangles that go axis by axis."""
+    """What to say of a layer whose cells see something else along an axis where they stand elsewhere along another."""
     return (
-        f"what the cells of {layer!r} see along one axis depends on where they stand along another (that of a ConvLSTM "
-        "grows step by step, a reshape may mix rows and columns): the fields given hold what any of them sees; "
-        "rect_at(point, clip=True) is exact for each cell"
+        f"what the cells of {layer!r} see along one axis depends on where they stand along another (it grows step by "
+        "step, as in a ConvLSTM, or lines are sheared or computed in other ways): the fields given hold those of all "
+        "cells in a line; rect_at(point, clip=True) is exact for each cell"
     )
 
 
