@@ -5,4 +5,4 @@ import type { SyncedState } from "./protocol.js";
 import { sections } from "./view/sections.js";
 import { widgetOf } from "./widget.js";
 
-export default (() => widgetOf(sections)) satisfies AnyWidget<SyncedState>;
+export default (() => widgetOf(sections, null)) satisfies AnyWidget<SyncedState>;

@@ -3,6 +3,7 @@
 import type { AnyWidget } from "@anywidget/types";
 import type { SyncedState } from "./protocol.js";
 import { flat } from "./view/flat.js";
+import { layerPainter } from "./view/painter.js";
 import { widgetOf } from "./widget.js";
 
-export default (() => widgetOf(flat)) satisfies AnyWidget<SyncedState>;
+export default (() => widgetOf(flat, layerPainter)) satisfies AnyWidget<SyncedState>;

@@ -12,17 +12,18 @@ import type { SyncedState } from "./protocol.js";
 import { html } from "./view/dom.js";
 import type { Kind } from "./view/kind.js";
 import { mount } from "./view/overlay.js";
+import type { layerPainter } from "./view/painter.js";
 
-/** The widget of a kind of input, as anywidget wants it. */
-export function widgetOf(kind: Kind) {
+/** The widget of a kind of input, as anywidget wants it; `painterOn` paints on the kernel's canvas, null: there is none. */
+export function widgetOf(kind: Kind, painterOn: typeof layerPainter | null) {
   let host: KernelHost | null = null;
   return {
     initialize({ model }: Pick<InitializeProps<SyncedState>, "model">) {
-      host = new KernelHost(model);
+      host = new KernelHost(model, painterOn);
       return () => host?.close();
     },
     render({ model, el }: Pick<RenderProps<SyncedState>, "model" | "el">) {
-      host ??= new KernelHost(model);
+      host ??= new KernelHost(model, painterOn);
       const life = new AbortController();
       const place = isAlone(el) ? stageIn(el) : el;
       mount(place, host, kind, life.signal);

@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeModel, placeAt, settled } from "../testing.js";
+import { layerPainter } from "../view/painter.js";
 import { APART } from "./hints.js";
 import { KernelHost, LATE } from "./kernel-host.js";
 import { CALM, LOOK, PATIENCE, TIMEOUT } from "./requests.js";
@@ -13,7 +14,7 @@ let life: AbortController;
 
 async function open(state: ConstructorParameters<typeof FakeModel>[0] = {}): Promise<HTMLElement> {
   model = new FakeModel(state);
-  host = new KernelHost(model.asAnyModel);
+  host = new KernelHost(model.asAnyModel, layerPainter);
   const element = document.createElement("div");
   host.shownIn(element, life.signal);
   await settled();
@@ -427,7 +428,7 @@ describe("trouble", () => {
 
   it("a saved notebook without a kernel is disconnected from the start, and asks nothing", async () => {
     model = new FakeModel({ selected: [3, 3] });
-    host = new KernelHost(model.asAnyModel);
+    host = new KernelHost(model.asAnyModel, layerPainter);
     const element = document.createElement("div");
     element.className = "jupyter-widgets-disconnected";
     host.shownIn(element, life.signal);

@@ -29,7 +29,7 @@ import {
   type SyncedState,
   type Upload,
 } from "../protocol.js";
-import { layerPainter, lookOf, type Painter } from "../view/painter.js";
+import { type layerPainter, lookOf, type Painter } from "../view/painter.js";
 import { stageOf } from "../view/stage.js";
 import { doBrowserAction } from "./browser-actions.js";
 import { Hints } from "./hints.js";
@@ -70,6 +70,7 @@ export class KernelHost implements Host {
   readonly #elements = new Set<HTMLElement>();
   readonly #maps = new ResidentMaps();
   readonly #hints: Hints;
+  readonly #painterOn: typeof layerPainter | null;
   #counting = false;
   /** There is no canvas: the photograph has been asked for. */
   #bare = false;
@@ -85,8 +86,10 @@ export class KernelHost implements Host {
   #connected = true;
   #copies = 0;
 
-  constructor(model: AnyModel<SyncedState>) {
+  /** `painterOn` paints on a canvas of the kernel's; null: there is none. */
+  constructor(model: AnyModel<SyncedState>, painterOn: typeof layerPainter | null) {
     this.#model = model;
+    this.#painterOn = painterOn;
     this.#selected = model.get("selected");
     this.#query = model.get("query");
     this.#queue = new RequestQueue({
@@ -450,7 +453,7 @@ export class KernelHost implements Host {
     inTime();
     if (this.#life.signal.aborted || id !== this.#model.get("canvas")) return;
     this.#painter?.close();
-    this.#painter = layerPainter(canvas, this.#model.get("heat_layer"), () => void this.#repaint());
+    this.#painter = this.#painterOn?.(canvas, this.#model.get("heat_layer"), () => void this.#repaint()) ?? null;
     if (!this.#painter) this.#doWithout();
     await this.#repaint();
     this.#watchers.notify(); // who paints has changed

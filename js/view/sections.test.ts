@@ -58,7 +58,7 @@ describe("the sections of a volume", () => {
 });
 
 describe("a place of a section", () => {
-  const host = new KernelHost(new FakeModel({ ...STATE, selected: [1, 2, 3] }).asAnyModel);
+  const host = new KernelHost(new FakeModel({ ...STATE, selected: [1, 2, 3] }).asAnyModel, null);
 
   it("belongs to a cell along its own axes; along the third that is the selected one", () => {
     expect(sections.cellAt(host, [10.4, 1])).toEqual([2, 0, 3]);
@@ -78,7 +78,7 @@ describe("on the screen", () => {
   let model: FakeModel;
   let life: AbortController;
   const drawn = () => {
-    const host = new KernelHost(model.asAnyModel);
+    const host = new KernelHost(model.asAnyModel, null);
     return { host, drawings: sections.drawings(host) };
   };
 
