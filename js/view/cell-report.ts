@@ -29,8 +29,8 @@ export function reportOn(
       const [low, high] = pairs[k] ?? [0, 0];
       return (part * (last - first)) / Math.max(Math.min(high, lengths[k] ?? 0) - Math.max(low, 0), 1);
     }, 1);
-    const [within, of] = [share, part].map((part) => `${Math.round(part * 100)} %`);
-    return [`${within} within`, `${sizeInWords(sides)} ${unit}`, `${of} of the ${whole}`];
+    const of = part < 0.005 ? "< 1" : Math.round(part * 100);
+    return [`${Math.round(share * 100)} % within`, `${sizeInWords(sides)} ${unit}`, `${of} % of the ${whole}`];
   };
   return {
     name,

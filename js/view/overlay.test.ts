@@ -545,7 +545,7 @@ it("chip, colours and list have the name of the heat map that is drawn", () => {
   const names = () => [
     find('[data-sets="show_heat"]').textContent,
     find('[data-sets="show_heat"]').title,
-    find<HTMLInputElement>('[aria-label="Opacity"]').parentElement?.firstChild?.textContent,
+    find(".rfwidget-colouring .rfwidget-title").textContent,
   ];
   const list = find<HTMLSelectElement>('[aria-label="Map"]');
   host.state.controls = CONTROLS;
