@@ -627,23 +627,13 @@ class RFWidget(VBox):  # type: ignore[misc]
         lookup_table(proposal["value"])
         return str(proposal["value"])
 
-    @traitlets.validate("heat_scale")
-    def _check_heat_scale(self, proposal: dict[str, Any]) -> str:
-        value = proposal["value"]
-        if not isinstance(value, str) or value not in HEAT_SCALES:
+    @traitlets.validate("heat_scale", "heat_map")
+    def _check_choice(self, proposal: dict[str, Any]) -> str:
+        name, value = proposal["trait"].name, proposal["value"]
+        known = HEAT_SCALES if name == "heat_scale" else HEAT_MAPS
+        if not isinstance(value, str) or value not in known:
             raise ReceptiveFieldError(
-                f"heat_scale is {_validation.brief(value)}{suggest(str(value), HEAT_SCALES)}: expected one of"
-                f" {', '.join(HEAT_SCALES)}"
-            )
-        return value
-
-    @traitlets.validate("heat_map")
-    def _check_heat_map(self, proposal: dict[str, Any]) -> str:
-        value = proposal["value"]
-        if not isinstance(value, str) or value not in HEAT_MAPS:
-            raise ReceptiveFieldError(
-                f"heat_map is {_validation.brief(value)}{suggest(str(value), HEAT_MAPS)}: expected one of"
-                f" {', '.join(HEAT_MAPS)}"
+                f"{name} is {_validation.brief(value)}{suggest(str(value), known)}: expected one of {', '.join(known)}"
             )
         return value
 
