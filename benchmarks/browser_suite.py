@@ -21,7 +21,8 @@ from benchmarks.machine import describe_machine
 
 def run(tests: list[str]) -> tuple[str, list[str]]:
     """One run of pytest: its closing line, and the tests that failed."""
-    command = [sys.executable, "-m", "pytest", "-q", "-rfE", "--no-header", "--color=no", *tests]
+    command = [sys.executable, "-m", "pytest", "-q", "-rfE", "--no-header", "--color=no"]
+    command += ["--force-reruns=0", *tests]  # a test that needs its second try has failed here
     done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
     if done.returncode:

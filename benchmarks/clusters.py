@@ -1,10 +1,13 @@
-"""Effective fields on one worker and on two: how much faster, and the same to the last bit.
+"""Effective fields on one worker and on two: how much faster, and how far apart the two fields are.
 
     python -m benchmarks.clusters --images 96 --repeat 3
 
 Each worker has one thread and computes with one, as a worker with one core does. The model is loaded before the clock
 starts, for that is paid once. By the clock it needs two cores that nobody else uses; the processor time of the busiest
 worker, which is what two free cores would wait for, can be read on a busy machine too.
+
+The fields are added exactly, whoever adds them. A gradient itself is rounded, and the first requests of a process are
+rounded in another way than later ones (they run other operations): the difference which is printed comes from there.
 """
 
 from __future__ import annotations
@@ -90,10 +93,10 @@ def main() -> None:
     for workers in (1, 2):
         found = timed(rf, workers, options.images, options.repeat)
         clock[workers], busiest[workers] = statistics.median(found.clock), statistics.median(found.busiest)
-        same = np.array_equal(found.field.map, serial.map)
+        apart = np.abs(found.field.map - serial.map).max() / serial.map.max()
         print(
             f"{workers} worker(s): {', '.join(f'{t:.2f}' for t in found.clock)} s; the busiest computed "
-            f"{', '.join(f'{t:.2f}' for t in found.busiest)} s; equal to the serial field: {same}",
+            f"{', '.join(f'{t:.2f}' for t in found.busiest)} s; {apart:.0e} of the largest value from the serial field",
             flush=True,
         )
     print(f"two workers are {clock[1] / clock[2]:.2f} times as fast as one by the clock,")

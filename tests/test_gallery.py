@@ -47,6 +47,7 @@ def boxes(hook: Any) -> Any:
         layers=("wide", "tall"),
         limit=400_000,
         pages={"the middle": {}, "the first corner": {"selected": (0, 0)}},
+        cells=None,
     )
 
 
@@ -55,7 +56,7 @@ def config(gallery: str) -> Any:
 
 
 def test_the_gallery_holds_what_it_promises_and_the_code_beside_a_page_is_whole(hook: Any) -> None:
-    names = ["readme", "vgg16", "resnet50", "mobilenetv2", "u-net", "deeplab", "sequence", "detector"]
+    names = ["readme", "vgg16", "resnet50", "mobilenetv2", "u-net", "deeplab", "sequence", "volume", "detector"]
     assert list(hook.EXHIBITS) == names
     workflow = (HOOKS.parents[1] / ".github" / "workflows" / "docs.yml").read_text(encoding="utf-8")
     assert f"for name in {' '.join(names)}; do" in workflow
@@ -76,7 +77,7 @@ def test_every_page_of_an_exhibit_is_written_within_its_limit_and_measured(
 ) -> None:
     assert hook.pages_of(boxes) == {"boxes.html": "Boxes: the middle", "boxes-corner.html": "Boxes: the first corner"}
     # The two filters: fields of 12 x 6 pixels, 4 x 2 apart.
-    assert hook.make(boxes, tmp_path) == "`wide`: size 12 x 6, stride 4 x 2, offset 6 x 3"
+    assert hook.make(boxes, tmp_path) == "`wide`: size 12 x 6, stride 4 x 2, offset 6 x 3 pixels"
     shared = sum(path.stat().st_size for path in tmp_path.glob("rfwidget-*"))
     for name, title, selected in (
         ("boxes.html", "Boxes: the middle", "[7, 9]"),

@@ -62,10 +62,7 @@ def test_a_saved_widget_leaves_its_picture(name: str) -> None:
         assert [list(output.data) for output in cell.outputs] == [["image/png", "text/plain"]]
 
 
-BEGUN = ("any-model", "design-a-detector", "effective-rf", "pytorch", "quickstart", "search-backbones", "sequences")
-
-
-@pytest.mark.parametrize("name", BEGUN)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_begins_with_the_picture(name: str) -> None:
     title, first = saved(name).cells[:2]
     heading, words = title.source.split("\n\n")

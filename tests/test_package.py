@@ -171,7 +171,8 @@ def contents_of(wheel: Path) -> dict[str, bytes]:
 
 
 def test_the_built_wheel_holds_the_overlay_and_the_type_marker(wheel: Path) -> None:
-    static = {f"rfwidget/widget/static/{name}" for name in ("overlay.js", "overlay.css", "standalone.js")}
+    scripts = ("overlay.js", "overlay-volumes.js", "standalone.js", "standalone-volumes.js")
+    static = {f"rfwidget/widget/static/{name}" for name in (*scripts, "overlay.css")}
     assert static | {"rfwidget/py.typed"} <= names_in(wheel)
     strays = [name for name in names_in(wheel) if not name.startswith(("rfwidget/", "rfwidget-"))]
     assert not strays, "the wheel holds strays"

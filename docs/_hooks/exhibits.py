@@ -30,6 +30,7 @@ class Exhibit(NamedTuple):
         limit: bytes that a page may have at most.
         pages: of the same widget, one after the other: what each shows, in a few words, and the traits that are set for
             it; most exhibits have one page without words.
+        cells: of each layer that have a gradient map in the page; None: as many as `to_html` takes by itself.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Exhibit(NamedTuple):
     layers: tuple[str, ...]
     limit: int
     pages: Mapping[str, Mapping[str, Any]]
+    cells: int | None
 
 
 EXHIBITS: dict[str, Exhibit] = {}
@@ -53,12 +55,13 @@ def exhibit(
     limit: int = 3_000_000,
     weights: str = RANDOM,
     pages: Mapping[str, Mapping[str, Any]] | None = None,
+    cells: int | None = None,
 ) -> Callable[[Callable[[], RFWidget]], Callable[[], RFWidget]]:
     """Put what a function makes into the gallery; its docstring is the text."""
 
     def add(make: Callable[[], RFWidget]) -> Callable[[], RFWidget]:
         name, text = make.__name__.replace("_", "-"), inspect.getdoc(make) or ""
-        EXHIBITS[name] = Exhibit(name, title, text, _body(make), make, weights, layers, limit, pages or {"": {}})
+        EXHIBITS[name] = Exhibit(name, title, text, _body(make), make, weights, layers, limit, pages or {"": {}}, cells)
         return make
 
     return add
@@ -204,6 +207,22 @@ def sequence() -> RFWidget:
         y = layers.Conv1D(16, 3, dilation_rate=dilation, padding="causal", activation="relu")(x)
         x = layers.Add(name=name)([layers.Conv1D(16, 1)(x), y])
     return RFWidget(keras.Model(signal, x), image=get_default_signal((750, 1), "ecg"), selected=(400,))
+
+
+@exhibit("A volume", "wide", "narrow", cells=480)
+def volume() -> RFWidget:
+    """A network for scans, on a phantom as scanners are tested with. The three sections are cut where the thin lines
+    stand, through the middle of the selected cell's field. Click in any of them to move the cell; Page up and Page
+    down, or the slider, move it along z. Boxes that a section does not meet are faint.
+    """
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(0)
+    scan = x = keras.Input((48, 64, 80, 1))  # depth, height, width, channels
+    for filters, strides, name in ((4, 2, None), (8, 2, None), (8, 2, "narrow"), (8, 1, "wide")):
+        x = layers.Conv3D(filters, 3, strides, padding="same", activation="elu", name=name)(x)
+    return RFWidget(keras.Model(scan, x), selected=(6, 3, 2))
 
 
 @exhibit(

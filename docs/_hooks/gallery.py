@@ -21,6 +21,7 @@ from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
 from rfwidget.errors import ReceptiveFieldError
+from rfwidget.widget.words import TERMS
 
 FOLDER = "gallery"
 """Of the pages, in the site."""
@@ -67,14 +68,20 @@ def make(exhibit: Exhibit, folder: Path) -> str:
         wording = {"title": title, "note": exhibit.weights}
         try:
             widget.to_html(
-                folder / name, exhibit.layers or None, max_bytes=exhibit.limit, progress=False, inline=False, **wording
+                folder / name,
+                exhibit.layers or None,
+                exhibit.cells,
+                max_bytes=exhibit.limit,
+                progress=False,
+                inline=False,
+                **wording,
             )
         except ReceptiveFieldError as error:
             raise PluginError(f"{name} of the gallery cannot be made: {error}") from error
     field = widget.rf_params
     said = f"`{widget.rf.output_layer}`: size {_by(field.size)}, stride {_by(field.stride)}, offset {_by(field.offset)}"
     widget.close()
-    return said
+    return f"{said} {TERMS[len(field.size)].element}s"
 
 
 def _by(numbers: tuple[float, ...]) -> str:
@@ -168,7 +175,7 @@ def section(exhibit: Exhibit, made: Gallery, page: Page) -> str:
     code = "\n".join(f"    {line}".rstrip() for line in f"```python\n{exhibit.code}\n```".splitlines())
     return (
         f"## {exhibit.title}\n\n{exhibit.text}\n\n{frame(exhibit, made, page)}\n\n"
-        f'{made.measured[exhibit.name]} pixels. {exhibit.weights}\n\n??? note "The Python that made it"\n\n{code}'
+        f'{made.measured[exhibit.name]}. {exhibit.weights}\n\n??? note "The Python that made it"\n\n{code}'
     )
 
 

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import type { Cell } from "../protocol.js";
+import type { Cell, Palette } from "../protocol.js";
 import { CONTROLS, STATE, settled, WORDS } from "../testing.js";
 import type { Decode } from "./decode.js";
 import { nearestOf, type Page, PageHost, type PageLayer } from "./page-host.js";
@@ -30,6 +30,18 @@ const LAYER: PageLayer = {
 const OTHER: PageLayer = { ...LAYER, layer: "other", grid: [3, 2], selected: null, sheets: [] };
 /** Each pixel is as bright as its number. */
 const pixels = Uint8ClampedArray.from({ length: 4 * 64 }, (_, k) => k >> 2);
+const text = (bytes: number[]) => btoa(String.fromCharCode(...bytes));
+/** From black to white, or the other way round. */
+const table = (by: 1 | -1) => text(Array.from({ length: 768 }, (_, k) => (255 + by * Math.floor(k / 3)) % 255));
+/** Byte 7 has that colour, and is as opaque as its number. */
+const ramp = (place: number, ranked = false) => ({
+  ...{
+    index: text(Array.from({ length: 256 }, (_, k) => (k === 7 ? place : 0))),
+    ranked,
+    ticks: [[0, place]] as [[number, number]],
+  },
+  opacity: text(Array.from({ length: 256 }, (_, k) => k)),
+});
 const PAGE: Omit<Page, "shown"> = {
   photo: "photo",
   heat_opacity: 0.7,
@@ -39,7 +51,11 @@ const PAGE: Omit<Page, "shown"> = {
   asking: false,
   height: 480,
   controls: CONTROLS,
-  palette: { rgba: btoa("\0\0\0\0"), ranked: false, ticks: [] },
+  palettes: {
+    tables: { grey: table(1), magma: table(1), coolwarm: table(-1) },
+    automatic: ["magma", "coolwarm"],
+    scales: { sqrt: [ramp(0), ramp(1)], percentile: [ramp(2, true), ramp(3, true)] },
+  },
   input: "",
   words: WORDS,
   pixels: "pixels",
@@ -154,6 +170,34 @@ describe("a page", () => {
     expect(host.get("feature_map")).toBeNull();
     await Promise.resolve();
     expect(host.get("feature_map")).toMatchObject({ size: [32, 16] });
+  });
+
+  it("colours its maps, and their bar, as its controls say, and not in what it lacks", () => {
+    const host = open([LAYER]);
+    const changed = vi.fn();
+    host.watch(changed, new AbortController().signal);
+    /** The colour of byte 7, whether it is a share, and the first tick and the second colour of the bar. */
+    const look = () => {
+      const { rgba, ranked, ticks } = host.get("palette") as Palette;
+      const colour = [0, 1, 2, 3].map((k) => rgba.getUint8(28 + k));
+      return [colour, ranked, ticks[0]?.[1], host.get("controls")?.colours[1]];
+    };
+    expect(look()).toEqual([[0, 0, 0, 7], false, 0, "rgb(17 17 17)"]);
+    host.set("signed", true);
+    expect(look()).toEqual([[254, 254, 254, 7], false, 1, "rgb(238 238 238)"]);
+    host.set("heat_scale", "percentile");
+    expect(look()).toEqual([[252, 252, 252, 7], true, 3, "rgb(238 238 238)"]);
+    expect(changed).toHaveBeenCalledTimes(2);
+    host.set("colormap", "grey");
+    expect(look()).toEqual([[3, 3, 3, 7], true, 3, "rgb(17 17 17)"]);
+    const before = host.get("palette");
+    host.set("heat_scale", "cubic");
+    expect(host.get("palette")).toBe(before);
+    host.set("show_dots", false);
+    expect([host.get("palette") === before, host.get("controls")]).toMatchObject([
+      true,
+      { signed: true, colormap: "grey", colours: { length: 16 } },
+    ]);
   });
 
   it("answers queries by itself", () => {

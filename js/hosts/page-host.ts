@@ -59,14 +59,29 @@ export interface Sheet {
   maps: (Omit<LevelMap, "levels"> & Pick<Picture, "mass">)[];
 }
 
+/** All colours that maps can have, as rfwidget/widget/page.py writes them; bytes in base64. */
+export interface Palettes {
+  /** The 256 colours of each colour map, RGB. */
+  tables: Record<string, string>;
+  /** Names of the ones that suit magnitudes, and signs. */
+  automatic: [string, string];
+  /** Of each scale, for magnitudes and for signs. */
+  scales: Record<string, [Ramp, Ramp]>;
+}
+
+/** For each byte of a map which of the colours it has, and how opaque it is; the rest as in `Palette`. */
+interface Ramp extends Omit<Palette, "rgba"> {
+  index: string;
+  opacity: string;
+}
+
 /** A page, as rfwidget/widget/page.py writes it. */
 export interface Page
   extends Pick<
     SyncedState,
     "heat_opacity" | "layers" | "compare" | "query" | "asking" | "height" | "controls" | "input" | "words"
   > {
-  /** As the trait; the bytes in base64. */
-  palette: Omit<Palette, "rgba"> & { rgba: string };
+  palettes: Palettes;
   /** Address of the photograph; "" if there is none but the model's own pixels. */
   photo: string;
   /** Address of a picture of the image, one pixel per pixel. */
@@ -77,7 +92,7 @@ export interface Page
 }
 
 /** What a page without a kernel has to say about the other traits. */
-const REST: Omit<SyncedState, keyof PageLayer | Exclude<keyof Page, "palette">> = {
+const REST: Omit<SyncedState, keyof PageLayer | keyof Page> = {
   canvas: "",
   heat_layer: 0,
   revision: 0,
@@ -103,7 +118,7 @@ export class PageHost implements Host {
   readonly #page: Page;
   readonly #decode: Decode;
   readonly #watchers = new Watchers();
-  readonly #palette: Palette;
+  #palette: Palette | null = null;
   readonly #maps = new ResidentMaps();
   #layer: PageLayer;
   /** The cells that have a gradient map. */
@@ -121,9 +136,9 @@ export class PageHost implements Host {
     this.#decode = decode;
     this.offered = new Set(page.shown.map(({ layer }) => layer));
     this.#layer = page.shown[0];
-    this.#palette = { ...page.palette, rgba: fromBase64(page.palette.rgba) };
     this.#query = page.query;
     this.#controls = page.controls;
+    this.#colour();
     this.#show(this.#layer);
   }
 
@@ -154,7 +169,7 @@ export class PageHost implements Host {
     this.#watchers.notify();
   }
 
-  /** What needs no kernel: the switches, and the opacity. */
+  /** What needs no kernel: the switches, the opacity and the colours. */
   set(name: string, value: boolean | number | string | null): void {
     if (name === "heat_opacity" && typeof value === "number") this.#settings.heat_opacity = value;
     if (typeof value === "boolean") {
@@ -163,7 +178,28 @@ export class PageHost implements Host {
       else if (this.#controls && name in this.#controls) this.#controls = { ...this.#controls, [name]: value };
       if (name === "asking" && !value) this.#query = null; // switched off, what was asked goes too
     }
+    if (this.#controls && typeof value === "string" && COLOURS.has(name)) {
+      this.#controls = { ...this.#controls, [name]: value };
+    }
+    if (COLOURS.has(name)) this.#colour();
     this.#watchers.notify();
+  }
+
+  /** The colours of the maps, and of their bar, follow the controls. */
+  #colour(): void {
+    const { tables, automatic, scales } = this.#page.palettes;
+    const { colormap = "", signed = false, heat_scale = "sqrt" } = this.#controls ?? {};
+    const ramp = scales[heat_scale]?.[signed ? 1 : 0];
+    const table = fromBase64(tables[colormap] ?? tables[automatic[signed ? 1 : 0]] ?? "");
+    if (!ramp || !table.length) return;
+    const [index, opacity] = [fromBase64(ramp.index), fromBase64(ramp.opacity)];
+    const rgba = new Uint8Array(4 * index.length);
+    index.forEach((at, byte) => {
+      rgba.set([...table.subarray(3 * at, 3 * at + 3), opacity[byte] ?? 0], 4 * byte);
+    });
+    this.#palette = { ranked: ramp.ranked, ticks: ramp.ticks, rgba: new DataView(rgba.buffer) };
+    const stops = Array.from({ length: 16 }, (_, k) => `rgb(${table.subarray(51 * k, 51 * k + 3).join(" ")})`);
+    if (this.#controls) this.#controls = { ...this.#controls, colours: stops };
   }
 
   upload(): boolean {
@@ -265,9 +301,12 @@ export class PageHost implements Host {
   }
 }
 
-function fromBase64(text: string): DataView {
-  return new DataView(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
+function fromBase64(text: string): Uint8Array {
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }
+
+/** Controls of how maps are coloured. */
+const COLOURS = new Set(["signed", "heat_scale", "colormap"]);
 
 /**
  * The cell of some that is nearest to a wanted one; null if there are none.

@@ -113,7 +113,6 @@ export class ShowCard {
     choices(this.#colours, controls.colormaps, controls.colormap, (name) =>
       name === AUTOMATIC ? "auto colours" : name,
     );
-    for (const field of [this.#sign, this.#scale, this.#colours]) field.hidden = !controls.actions;
     const names = host.get("choices").map(([name]) => name);
     choices(this.#compare, [NO_LAYER, ...names], host.get("compare") || NO_LAYER);
     this.#compareRow.hidden = !controls.actions || names.length < 2;

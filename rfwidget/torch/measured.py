@@ -131,6 +131,11 @@ class Layers:
         return self._walker.writes
 
     @property
+    def chooses(self) -> bool:
+        """Whether the module's code asks for numbers that depend on the image."""
+        return self._walker.asks
+
+    @property
     def shown(self) -> dict[str, Layer]:
         """The layers that are offered: modules and operations that do something themselves."""
         grids = {name: layer for name, layer in self.all.items() if layer.tokens is None or layer.tokens.single is None}

@@ -31,7 +31,8 @@ from rfwidget.errors import ReceptiveFieldError
 from rfwidget.geometry import FieldGeometry
 from rfwidget.network import Attended, LayerField, Network, Patch
 from rfwidget.ranks import measured
-from rfwidget.torch.gradient import Eager
+from rfwidget.torch.gradient import Eager, Operations
+from rfwidget.torch.listed import listed
 from rfwidget.torch.measured import Layers
 from rfwidget.torch.names import Until
 from rfwidget.torch.private import Private
@@ -44,6 +45,9 @@ _TOO_LONG = "takes more memory than a look may: ask about a shorter one, input_s
 
 _LOOKED_AT = 1 << 14
 """Values of a weight that its checksum looks at, about."""
+
+_SHORT = 100
+"""Tensors up to a layer of which a list of operations is made: that takes longer for more of them, and saves less."""
 
 _SMALLER = "ask for a smaller input_shape, or for an earlier layer"
 
@@ -76,7 +80,10 @@ class RealModule:
         self._grid_on = partial(layers.grid_on, target)
         self._others, self._asked, self._device = tuple(other_inputs), layers.lengths, device
         self._lock = threading.Lock()
-        self.backend = Eager(self.run, device, dtype_of(module))
+        unfit = self._others or layers.chooses or layers.writes or layers.unknown(target)
+        scripts = any(isinstance(part, torch.jit.ScriptModule) for part in module.modules())
+        self._listable = not (unfit or scripts) and self._layer.number <= _SHORT
+        self.backend = Eager(self.run, device, dtype_of(module), self.operations)
 
     @cached_property
     def _private(self) -> Private:
@@ -130,16 +137,54 @@ class RealModule:
     def release(self) -> None:
         """Forget the private copy; the next run makes another."""
         with self._lock:
-            for made in ("_private", "_until"):
-                self.__dict__.pop(made, None)
+            self._forget()
+
+    def _forget(self) -> None:
+        for made in ("_private", "_until"):
+            self.__dict__.pop(made, None)
+
+    def _take_over(self) -> None:
+        """Have the private copy be as the user's module is now."""
+        if not self._plain:
+            if not self._private.current:
+                self._forget()
+            self._private.refresh()
 
     def run(self, images: torch.Tensor) -> torch.Tensor:
         """Output ``[n, channels, *grid]`` for images ``[n, c, *lengths]`` of any size that the module takes."""
         with self._lock:
-            if not self._plain:
-                self._private.refresh()
+            self._take_over()
             others = [fitted(other, self._asked, images.shape[2:], self._device) for other in self._others]
             return self._as_grid(self._until.run(images, *others), images.shape[2:])
+
+    def operations(self, images: torch.Tensor, start: torch.Tensor) -> Operations | None:
+        """Forward and backward pass as one list of operations, of modules that are called for longer than they compute.
+
+        Args:
+            images: as large as all that will be given.
+            start: gradient of the output.
+
+        Returns:
+            What gives the gradient of images, or None where the user's module has other weights by now; None where the
+            module does not do the same operations every time.
+        """
+        if not self._listable:
+            return None
+        with self._lock:
+            private, until = self._private, self._until
+            moved = private.moved
+            found = listed(lambda x: self._as_grid(until.run(x), x.shape[2:]), images, start)
+        if found is None:
+            return None
+
+        def run(images: torch.Tensor, start: torch.Tensor) -> torch.Tensor | None:
+            with self._lock:
+                self._take_over()
+                if self._private is not private or private.moved != moved:
+                    return None
+                return found(images, start)
+
+        return run
 
     def attended(self, image: npt.NDArray[Any], check: Callable[[int], None]) -> Attended:
         """The attentions on the way to the layer, for one image ``(*lengths, c)``.
@@ -148,11 +193,10 @@ class RealModule:
             image: the image.
             check: called with how many numbers all weights together have; what it raises ends the run.
         """
-        until = Until(self._private.module, self._target, None, self._scripted)
-        mode = Attending(lambda: until.path, check)
         with self._lock, undisturbed(self._device), torch.inference_mode():
-            if not self._plain:
-                self._private.refresh()
+            self._take_over()
+            until = Until(self._private.module, self._target, None, self._scripted)
+            mode = Attending(lambda: until.path, check)
             images = self.backend.tensor(image[None])
             others = [fitted(other, self._asked, images.shape[2:], self._device) for other in self._others]
             mode.image(images, range(2, images.dim()))

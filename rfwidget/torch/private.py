@@ -28,6 +28,7 @@ _HOOKS = (
     "_backward_hooks",
 )
 
+_HOLDERS = ("_parameters", "_buffers", "_modules")
 
 _ATOMS = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size, torch.memory_format)
 _CONTAINERS = (list, tuple, set, dict, OrderedDict)
@@ -61,19 +62,28 @@ class Private:
     Attributes:
         module: the copy.
         guarded: storages that belong to the user, by address: nothing may write there.
+        moved: how often a weight was found at another address than before.
     """
+
+    moved = 0
 
     def __init__(self, module: nn.Module, device: torch.device, *, own_weights: bool = False) -> None:
         self._device, self._own = device, own_weights
         self._memo: dict[int, Any] = {}
         self._parameters: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self._buffers: list[tuple[torch.Tensor, torch.Tensor, int, int]] = []
+        self._buffers: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._theirs: list[torch.Tensor] = []
+        self._held: list[tuple[dict[str, Any], list[int]]] = []
         with torch.no_grad(), torch.inference_mode(False):
             self.module: nn.Module = self._value(module)
         for part in self.module.modules():
             _quieten(part)
         self.guarded = {t.untyped_storage()._cdata: t for t in self._theirs if _has_storage(t)}
+
+    @property
+    def current(self) -> bool:
+        """Whether the user's module still holds the same objects: parts, parameters and buffers."""
+        return all([*map(id, held.values())] == were for held, were in self._held)
 
     def refresh(self) -> None:
         """Take over the user's weights and buffers as they are now."""
@@ -83,10 +93,9 @@ class Private:
                     ours.copy_(theirs)
                 elif ours.data_ptr() != theirs.data_ptr():
                     ours.data = theirs.detach()
-            for place, (theirs, ours, version, own_version) in enumerate(self._buffers):
-                if _version(theirs) != version or ours._version != own_version:
-                    ours.copy_(theirs)
-                    self._buffers[place] = (theirs, ours, _version(theirs), ours._version)
+                    self.moved += 1
+            for theirs, ours in self._buffers:  # always: versions do not count what is written to a tensor's ``data``
+                ours.copy_(theirs)
 
     def _value(self, value: Any) -> Any:
         """The private copy of anything that a module holds."""
@@ -125,6 +134,8 @@ class Private:
         self._memo[id(module)] = made
         own = made.__dict__
         for name, value in vars(module).items():
+            if name in _HOLDERS:
+                self._held.append((value, [*map(id, value.values())]))
             own[name] = OrderedDict() if name in _HOOKS else self._value(value)
         made.__dict__["_compiled_call_impl"] = None
         return made
@@ -138,7 +149,7 @@ class Private:
             [*script.parameters(), *script.buffers()], [*made.parameters(), *made.buffers()], strict=True
         ):
             self._theirs.append(theirs)
-            self._buffers.append((theirs, ours, _version(theirs), _version(ours)))
+            self._buffers.append((theirs, ours))
         return Scripted(made)
 
     def _container(self, value: Any) -> Any:
@@ -167,7 +178,7 @@ class Private:
             self._parameters.append((theirs, ours))
         else:
             ours = theirs.detach().clone().to(self._device)
-            self._buffers.append((theirs, ours, _version(theirs), ours._version))
+            self._buffers.append((theirs, ours))
         return ours
 
 
@@ -201,10 +212,6 @@ def _quieten(module: nn.Module) -> None:
         module.eval()
     else:
         module.__dict__["training"] = False
-
-
-def _version(tensor: torch.Tensor) -> int:
-    return -1 if tensor.is_inference() else tensor._version
 
 
 def _has_storage(tensor: torch.Tensor) -> bool:

@@ -78,6 +78,7 @@ class Walker:
 
     Attributes:
         writes: whether the module's code writes to its own weights; known after a run.
+        asks: whether it asks for numbers that depend on the image; known after a run.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Walker:
         self._asked = tuple(asked)
         self._module, self._channels, self._others = module, channels, tuple(other_inputs)
         self._device, self._local, self._ticked = device, local, ticked
-        self._numbers = self.writes = False
+        self.asks = self.writes = False
         self._blur = len(self._asked) == 2
 
     def run(
@@ -118,7 +119,7 @@ class Walker:
             try:
                 return self._run(tuple(lengths), touched, sink)
             except NumbersNeededError:
-                self._numbers = True
+                self.asks = True
             except OwnWeightsNeededError:
                 if self.writes:
                     return Walk(tuple(lengths), failure=UnknownError("the code writes to tensors outside the module"))
@@ -134,7 +135,7 @@ class Walker:
         shape = (1, self._channels, *lengths)
         places = range(2, 2 + len(lengths))
         walk = Walk(lengths)
-        mode = Interpreter(RULES, self._device, guarded, numbers=self._numbers, blur=self._blur, sink=sink)
+        mode = Interpreter(RULES, self._device, guarded, numbers=self.asks, blur=self._blur, sink=sink)
         ended: list[BaseException] = []
 
         def tick() -> None:
@@ -184,13 +185,7 @@ def undisturbed(device: torch.device) -> Iterator[None]:
     """Neither the caller's modes matter to what runs here, nor does what runs here to the caller's random state."""
     states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     default = torch.get_default_dtype()
-    with ExitStack() as modes:
-        if torch.is_inference_mode_enabled():  # a click enters this too: modes that are not on cost nothing
-            modes.enter_context(torch.inference_mode(False))
-        modes.enter_context(torch.no_grad())
-        for kind in {"cpu", device.type} - {"meta"}:
-            if torch.is_autocast_enabled(kind):
-                modes.enter_context(torch.autocast(kind, enabled=False))
+    with modes_off(device):
         try:
             yield
         finally:
@@ -198,6 +193,19 @@ def undisturbed(device: torch.device) -> Iterator[None]:
             np.random.set_state(states[1])  # noqa: NPY002
             random.setstate(states[2])
             torch.set_default_dtype(default)
+
+
+@contextmanager
+def modes_off(device: torch.device) -> Iterator[None]:
+    """The caller's modes do not matter to what runs here; gradients are not recorded."""
+    with ExitStack() as modes:
+        if torch.is_inference_mode_enabled():  # a click enters this too: modes that are not on cost nothing
+            modes.enter_context(torch.inference_mode(False))
+        modes.enter_context(torch.no_grad())
+        for kind in {"cpu", device.type} - {"meta"}:
+            if torch.is_autocast_enabled(kind):
+                modes.enter_context(torch.autocast(kind, enabled=False))
+        yield
 
 
 def dtype_of(module: nn.Module) -> torch.dtype:

@@ -30,6 +30,9 @@ _OPAQUE = 0.6
 _SATURATED = 0.99
 """Part of the responding pixels that are not yet shown in the strongest colour."""
 
+_APART = 0.2
+"""Part of a colour bar of magnitudes below which the words of two ticks may touch where it also has signs."""
+
 _DECADES = 3
 """Powers of ten that the logarithmic scale tells apart."""
 
@@ -181,15 +184,26 @@ def _saturated(strong: npt.NDArray[np.floating]) -> float:
 
 def palette(colouring: Colouring) -> npt.NDArray[np.uint8]:
     """The colour of each byte of `Levels`, RGBA ``(256, 4)``; on the percentile scale, that of its share (`shares`)."""
-    byte = np.arange(256)
-    root = np.minimum(np.abs(byte - _ZERO) / _MOST, 1)
-    scale = _EVEN.get(colouring.scale)
-    level = root if scale is None else scale.place(root**2)
-    index = np.rint(127.5 + 127.5 * np.sign(byte - _ZERO) * level) if colouring.signed else np.rint(255 * level)
-    table = lookup_table(colouring.colormap)[index.astype(np.uint8)]
-    table[:, 3] = np.rint(255 * (_FAINTEST + (1 - _FAINTEST) * np.clip(level / _OPAQUE, 0, 1)))
+    index, opacity = places_in_table(signed=colouring.signed, scale=colouring.scale)
+    table = lookup_table(colouring.colormap)[index]
+    table[:, 3] = opacity
     table[0] = 0
     return table
+
+
+def places_in_table(*, signed: bool, scale: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """For each byte of `Levels` which of the 256 colours of a map it has, and how opaque it is, 0..255.
+
+    Neither depends on the colour map; the arguments are those of `Colouring`.
+    """
+    byte = np.arange(256)
+    root = np.minimum(np.abs(byte - _ZERO) / _MOST, 1)
+    even = _EVEN.get(scale)
+    level = root if even is None else even.place(root**2)
+    index = np.rint(127.5 + 127.5 * np.sign(byte - _ZERO) * level) if signed else np.rint(255 * level)
+    opacity = np.rint(255 * (_FAINTEST + (1 - _FAINTEST) * np.clip(level / _OPAQUE, 0, 1)))
+    opacity[0] = 0
+    return index.astype(np.uint8), opacity.astype(np.uint8)
 
 
 def shares(levels: Levels) -> npt.NDArray[np.uint8]:
@@ -236,6 +250,8 @@ def bar_ticks(colouring: Colouring) -> list[tuple[float, float | str]]:
         places = [(at, _EVEN[colouring.scale].value(at)) for at in (0.0, 0.5, 1.0)]
     if not colouring.signed:
         return places
+    # Half as far apart, those next to zero would lie on each other.
+    places = [(at, part) for at, part in places if not 0 < at < _APART]
     lower: list[tuple[float, float | str]] = [
         (0.5 - at / 2, f"\u2212{part}" if isinstance(part, str) else -part) for at, part in reversed(places[1:])
     ]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from rfwidget import _validation
@@ -28,8 +29,18 @@ from rfwidget._validation import cell_inside, series
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.estimator import ReceptiveField
 from rfwidget.types import GridPoint, Size
+from rfwidget.widget.controls import AUTOMATIC
 from rfwidget.widget.engine import levels_shown, named_shape
-from rfwidget.widget.heat import Colouring, Levels, colour_feature_map, value_range
+from rfwidget.widget.heat import (
+    HEAT_SCALES,
+    Colouring,
+    Levels,
+    colour_feature_map,
+    default_colormap,
+    lookup_table,
+    places_in_table,
+    value_range,
+)
 from rfwidget.widget.overlay import map_to_json, palette_to_json, read_built
 from rfwidget.widget.resident import nearest_first
 from rfwidget.widget.scene import Scene, marks_to_json
@@ -77,7 +88,6 @@ class Exhibit(NamedTuple):
         layers: names of the layers that can be chosen, the first one shown first.
         rows: all layers for the strip, `rfwidget.widget.scene.rows_to_json`; empty: no strip.
         opacity: of the gradient maps, 0..1.
-        colouring: of the gradient maps.
         scene_of: the layout and the marks of a view.
         controls_of: what the controls show of a view, `rfwidget.widget.controls.controls_to_json`.
         contours_of: outlines of the effective receptive field of a view's layer, measured with an estimator of it;
@@ -95,7 +105,6 @@ class Exhibit(NamedTuple):
     layers: tuple[str, ...]
     rows: list[dict[str, Any]]
     opacity: float
-    colouring: Colouring
     scene_of: Callable[[View], Scene]
     controls_of: Callable[[View], dict[str, Any]]
     contours_of: Callable[[ReceptiveField, View, Progress], dict[str, Any]] | None = None
@@ -175,17 +184,17 @@ def _build(
     _validation.whole("max_bytes", max_bytes, low=1)
     script, style = read_built(PAGE_SCRIPTS.get(exhibit.view.axes, "standalone.js")), read_built("overlay.css") + _STYLE
     beside = {} if inline else {_name(script, "js"): script.encode("utf-8"), _name(style, "css"): style.encode("utf-8")}
-    colours = palette_to_json(exhibit.colouring)
+    controls = exhibit.controls_of(exhibit.view)
     page = {
         "heat_opacity": exhibit.opacity,
-        "palette": {**colours, "rgba": base64.b64encode(colours["rgba"]).decode("ascii")},
+        "palettes": palettes_to_json(controls["colormaps"]),
         "layers": exhibit.rows,
         "compare": exhibit.compare,
         "query": exhibit.query,
         "asking": exhibit.asking,
         "height": exhibit.height,
         "controls": {
-            **exhibit.controls_of(exhibit.view),
+            **controls,
             "actions": False,
             "heat_map": "gradient",
             "heat_maps": ["gradient"],  # there is no kernel to run others
@@ -222,6 +231,29 @@ def _build(
     content = document(shown, [layer["layer"] for layer in shown])
     _Budget(max_bytes).spend(len(content) + files, "all of it together")
     return content, beside
+
+
+def palettes_to_json(colormaps: Sequence[str]) -> dict[str, Any]:
+    """All colours that a page can give its maps, as `Palettes` in js/hosts/page-host.ts; bytes are in base64.
+
+    Args:
+        colormaps: names of matplotlib's, and `AUTOMATIC`.
+    """
+
+    def text(table: npt.NDArray[np.uint8]) -> str:
+        return base64.b64encode(table.tobytes()).decode("ascii")
+
+    def ramp(scale: str, *, signed: bool) -> dict[str, Any]:
+        index, opacity = places_in_table(signed=signed, scale=scale)
+        told = palette_to_json(Colouring(default_colormap(signed), signed, scale))
+        return {"index": text(index), "opacity": text(opacity), "ranked": told["ranked"], "ticks": told["ticks"]}
+
+    named = dict.fromkeys([name for name in colormaps if name != AUTOMATIC] + [*map(default_colormap, (False, True))])
+    return {
+        "tables": {name: text(lookup_table(name)[:, :3]) for name in named},
+        "automatic": [default_colormap(signed) for signed in (False, True)],
+        "scales": {scale: [ramp(scale, signed=signed) for signed in (False, True)] for scale in HEAT_SCALES},
+    }
 
 
 _WIDE = 2048

@@ -516,7 +516,6 @@ class RFWidget(VBox):  # type: ignore[misc]
             layers=names,
             rows=rows_to_json(self._survey) if self._survey is not None else [],
             opacity=self.heat_opacity if self.show_heat else 0.0,
-            colouring=self._colouring,
             scene_of=self._whole_scene_of,
             controls_of=self._controls_of,
             contours_of=self._engine.contours if self.show_erf else None,

@@ -14,6 +14,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.browser.jupyter import LabPage, Server, serve_lab
+from tests.browser.second_try import pytest_configure, pytest_itemcollected, pytest_terminal_summary
+
+__all__ = ["pytest_configure", "pytest_itemcollected", "pytest_terminal_summary"]  # hooks
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",

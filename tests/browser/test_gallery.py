@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.browser.jupyter import ROOT
 from tests.browser.strict import serve_strictly
+from tests.browser.test_volumes import GAP
 
 CONFIG = """INHERIT: {root}/mkdocs.yml
 docs_dir: {root}/docs
@@ -33,11 +34,11 @@ nav: [index.md, gallery.md]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The front page and the gallery, with one exhibit."""
+    """The front page and the gallery, with two exhibits."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "mkdocs.yml").write_text(CONFIG.format(root=ROOT), encoding="utf-8")
     build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "-f", folder / "mkdocs.yml", "-d", folder / "site"]
-    environment = {**os.environ, "RFWIDGET_GALLERY": "readme", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "RFWIDGET_GALLERY": "readme,volume", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "site"
@@ -66,8 +67,11 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     assert foreign == []
 
 
+README = "iframe.rfwidget-live[name=readme]"
+
+
 def frame_of(page: Page) -> FrameLocator:
-    return page.frame_locator("iframe.rfwidget-live")
+    return page.frame_locator(README)
 
 
 def check_that_it_lives(frame: FrameLocator | Page) -> None:
@@ -92,7 +96,7 @@ def ground_of(frame: FrameLocator) -> str:
 @pytest.mark.parametrize("name", ["index.html", "gallery/index.html"])
 def test_the_docs_hold_a_live_page(page: Page, address: str, name: str, artifacts: Path) -> None:
     page.goto(f"{address}{name}")
-    shown = page.locator("iframe.rfwidget-live")
+    shown = page.locator(README)
     expect(shown).to_have_attribute("title", "The README model, live")
     expect(shown).to_have_attribute("loading", "lazy")
     shown.scroll_into_view_if_needed()
@@ -107,7 +111,7 @@ def test_the_docs_hold_a_live_page(page: Page, address: str, name: str, artifact
 def test_a_live_page_has_the_colours_of_the_docs_and_keeps_its_state_when_they_change(page: Page, address: str) -> None:
     page.goto(f"{address}gallery/index.html")
     page.evaluate("document.body.dataset.mdColorScheme = 'default'")
-    page.locator("iframe.rfwidget-live").scroll_into_view_if_needed()
+    page.locator(README).scroll_into_view_if_needed()
     frame = frame_of(page)
     check_that_it_lives(frame)
     for scheme, ground in (("slate", "rgb(18, 18, 18)"), ("default", "rgb(255, 255, 255)")):
@@ -126,3 +130,32 @@ def test_a_live_page_opened_alone_says_nothing_and_tells_of_its_weights(page: Pa
     expect(page.locator("h1 + p")).to_contain_text("The weights are random (seed 0)")
     check_that_it_lives(page)
     assert said == []
+
+
+@pytest.mark.parametrize("scheme", ["default", "slate"])
+def test_all_sections_of_a_live_volume_follow_a_click_in_one(
+    page: Page, address: str, scheme: str, artifacts: Path
+) -> None:
+    page.goto(f"{address}gallery/index.html")
+    page.evaluate(f"document.body.dataset.mdColorScheme = '{scheme}'")
+    expect(page.locator("#a-volume ~ p").filter(has_text="offset 7.5 x 7.5 x 7.5 voxels.")).to_be_visible()
+    shown = page.locator("iframe[name=volume]")
+    shown.scroll_into_view_if_needed()
+    frame = page.frame_locator("iframe[name=volume]")
+    overlay = frame.locator(".rfwidget-overlay")
+    expect(overlay).to_have_attribute("data-grid", "10x8x6")
+    expect(overlay).to_have_attribute("data-painted", "6,3,2")
+    cuts = frame.locator(".rfwidget-cut text")
+    expect(cuts).to_have_text([re.compile(cut) for cut in ("z = 23", "x = 55", "y = 31")])
+    box = overlay.bounding_box()
+    assert box is not None
+    # The second section, right of the first, shows z and y; the centre of cell (x, y, z) is 7.5 + 8 times each of them.
+    scale = box["width"] / (80 + GAP + 48)
+    overlay.click(position={"x": (80 + GAP + 39.5) * scale, "y": 15.5 * scale})
+    expect(overlay).to_have_attribute("data-painted", "6,1,4")  # every cell has its map in the page
+    expect(cuts).to_have_text([re.compile(cut) for cut in ("z = 39", "x = 55", "y = 15")])
+    overlay.press("PageDown")
+    expect(overlay).to_have_attribute("data-painted", "6,1,5")
+    height = int(frame.locator("body").evaluate("body => body.offsetHeight"))
+    expect(shown).to_have_css("height", f"{height}px")
+    page.screenshot(path=artifacts / f"gallery_volume_{scheme}.png")

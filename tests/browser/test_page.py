@@ -204,6 +204,29 @@ def test_chips_switch_the_marks(page: Page) -> None:
         (expect(marks).to_be_hidden if before else expect(marks).to_be_visible)()
 
 
+def test_sign_scale_and_colours_change_at_once(page: Page, artifacts: Path) -> None:
+    overlay = overlay_of(page)
+    overlay.click(position=at(30, 20))
+    canvas, card = page.locator("canvas.rfwidget-heat"), page.locator(".rfwidget-show")
+
+    def look() -> tuple[str, str | None]:
+        bar = card.locator(".rfwidget-colours").get_attribute("style")
+        return canvas.evaluate("canvas => canvas.toDataURL()"), bar
+
+    seen = {look()}
+    for name, value in (("Sign", "signed"), ("Colours", "viridis"), ("Colours", "PiYG")):
+        page.get_by_role("combobox", name=name, exact=True).select_option(value)
+        seen.add(look())
+    assert len({pixels for pixels, _ in seen}) == len({bar for _, bar in seen}) == 4
+    # All pixels of a mean respond alike: on any scale the strongest colour. The bar tells the scales apart.
+    expect(card.locator(".rfwidget-ticks")).not_to_contain_text("95 %")
+    page.get_by_role("combobox", name="Scale", exact=True).select_option("percentile")
+    expect(card.locator(".rfwidget-ticks")).to_contain_text("95 %")
+    assert look() in seen
+    page.get_by_role("slider", name="Opacity").fill("0.3")
+    page.screenshot(path=artifacts / f"page_colours_{scheme_of(page)}.png")
+
+
 def test_page_asks_from_the_start_what_the_widget_asked(asking_page: Page, artifacts: Path) -> None:
     page, overlay = asking_page, overlay_of(asking_page)
     expect(overlay).to_have_attribute("data-query", "30,20,31,21")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from rfwidget.network import Patch
 from rfwidget.widget.heat import (
     HEAT_SCALES,
     Colouring,
+    bar_ticks,
     colour,
     colour_feature_map,
     heat_map,
@@ -119,6 +122,10 @@ def test_the_bar_tells_the_values_at_its_places() -> None:
     assert [words for _, words in signed] == ["\u22124", "\u22122", "0", "2", "4"]
     assert [place for place, _ in signed] == [0, 0.25, 0.5, 0.75, 1]
     assert heat_map(patch_of(np.zeros((4, 6)))).ticks == ()
+    percentile = bar_ticks(Colouring("coolwarm", signed=True, scale="percentile"))
+    assert [words for _, words in percentile] == ["\u2212max", "\u221250 %", "0", "50 %", "max"]
+    places = [place for place, _ in percentile]
+    assert min(b - a for a, b in itertools.pairwise(places)) > 0.1  # nearer, their words would touch
 
 
 def test_the_boxes_hold_the_shares_of_the_mass_and_are_no_larger_than_they_must_be() -> None:

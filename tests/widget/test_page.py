@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ from rfwidget.types import GridPoint, Size
 from rfwidget.widget import engine
 from rfwidget.widget import page as page_module
 from rfwidget.widget import view as view_module
-from rfwidget.widget.heat import Colouring, levels_of, palette
+from rfwidget.widget.heat import HEAT_SCALES, Colouring, bar_ticks, levels_of, lookup_table, palette
 from rfwidget.widget.page import choose_cells
 from tests.box_filter import BoxReceptiveField
 from tests.widget.live_page import LivePage
@@ -87,13 +89,44 @@ def test_every_map_is_that_of_its_cell(widget: RFWidget, tmp_path: Path) -> None
         h, w = levels.values.shape
         np.testing.assert_array_equal(bytes_[top : top + h, :w], levels.values)
         top += h
-    np.testing.assert_array_equal(
-        np.frombuffer(base64.b64decode(page["palette"]["rgba"]), np.uint8).reshape(256, 4), palette(Colouring())
-    )
     np.testing.assert_array_equal(np.asarray(picture(page["pixels"])), as_picture(photo))
     assert page["photo"].startswith("data:image/jpeg;base64,")
     assert picture(layer["features"]).size == (14, 18)
     assert [row["name"] for row in page["layers"]] == ["wide", "tall"]
+
+
+def test_the_colours_of_a_page_are_those_of_the_widget_on_every_scale_with_and_without_signs(
+    widget: RFWidget, tmp_path: Path
+) -> None:
+    widget.to_html(tmp_path / "page.html", cells=1)
+    page = data_of(tmp_path / "page.html")
+    palettes, names = page["palettes"], page["controls"]["colormaps"]
+
+    def table(text: str, *shape: int) -> npt.NDArray[np.uint8]:
+        return np.frombuffer(base64.b64decode(text), np.uint8).reshape(shape)
+
+    assert (names[0], palettes["automatic"]) == ("automatic", ["magma", "coolwarm"])
+    assert sorted(palettes["tables"]) == sorted(names[1:])
+    assert sorted(palettes["scales"]) == sorted(HEAT_SCALES)
+    for name, scale, signed in itertools.product(names[1:], HEAT_SCALES, (False, True)):
+        ramp, colouring = palettes["scales"][scale][signed], Colouring(name, signed, scale)
+        colours = table(palettes["tables"][name], 256, 3)[table(ramp["index"], 256)]
+        expected = palette(colouring)
+        np.testing.assert_array_equal(colours[1:], expected[1:, :3])
+        np.testing.assert_array_equal(table(ramp["opacity"], 256), expected[:, 3])
+        assert ramp["ranked"] == (scale == "percentile")
+        assert ramp["ticks"] == [list(tick) for tick in bar_ticks(colouring)]
+
+
+def test_a_page_has_the_colour_map_of_its_widget_among_those_to_choose_from(tmp_path: Path) -> None:
+    widget = RFWidget(BoxReceptiveField(), input_shape=SHAPE, colormap="twilight", signed=True, heat_scale="log")
+    widget.to_html(tmp_path / "page.html", cells=1)
+    widget.close()
+    page = data_of(tmp_path / "page.html")
+    controls = page["controls"]
+    assert (controls["colormap"], controls["signed"], controls["heat_scale"]) == ("twilight", True, "log")
+    assert "twilight" in controls["colormaps"]
+    assert base64.b64decode(page["palettes"]["tables"]["twilight"]) == lookup_table("twilight")[:, :3].tobytes()
 
 
 def test_other_layers_are_measured_without_a_change_to_the_widget(widget: RFWidget, tmp_path: Path) -> None:
@@ -249,7 +282,7 @@ def test_names_are_text_wherever_they_stand(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         ({"max_bytes": 1000}, "larger than 1000 bytes: the image already"),
-        ({"max_bytes": 190_000, "cells": 200}, r"gradient map \d+ of \d+ of layer 'wide' already takes.*cells=25"),
+        ({"max_bytes": 200_000, "cells": 200}, r"gradient map \d+ of \d+ of layer 'wide' already takes.*cells=25"),
         ({"layers": ["tal"]}, "did you mean 'tall'"),
         ({"layers": []}, "name at least one"),
         ({"cells": 0}, "at least 1"),
