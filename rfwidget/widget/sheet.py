@@ -246,6 +246,8 @@ def _facts(sheet: Sheet) -> list[tuple[str, str, str]]:
         ("size", _sides(sheet, [_length(*pair) for pair in pairs]), "" if row is None else _stride(row)),
     ]
     inside = [min(high, side) - max(low, 0) for (low, high), side in zip(pairs, sheet.image, strict=True)]
+    if sheet.heat is not None and not sheet.heat.rgba.size:
+        facts.append(("gradient", "zero everywhere", ""))
     for share, box in sheet.heat.mass if sheet.heat is not None else ():
         sides = [last - first for first, last in Rect(*box).edges[: len(sheet.image)]]
         part = math.prod(sides) / max(math.prod(inside), 1)

@@ -93,6 +93,14 @@ class Writing(_Pen):
         return super().text(x, y, words, *how, **more)
 
 
+def written(sheet: Sheet) -> Writing:
+    """The column, written."""
+    column = Image.new("RGB", (330 * SHARPNESS, 800 * SHARPNESS), "white")
+    pen = Writing(ImageDraw.Draw(column))
+    _column(column, pen, sheet, 14, 10)
+    return pen
+
+
 @pytest.mark.parametrize(("sides", "whole", "below"), [((40, 64), "area", 0), ((1000, 1000, 1000), "volume", 18)])
 def test_a_remark_that_finds_no_room_stands_below(sides: tuple[int, ...], whole: str, below: float) -> None:
     box = Rect(*(0 for _ in sides), *sides)
@@ -113,9 +121,9 @@ def test_a_remark_that_finds_no_room_stands_below(sides: tuple[int, ...], whole:
         rows=(),
         image=sides,  # type: ignore[arg-type]
     )
-    column = Image.new("RGB", (330 * SHARPNESS, 800 * SHARPNESS), "white")
-    pen = Writing(ImageDraw.Draw(column))
-    _column(column, pen, sheet, 14, 10)
+    pen = written(sheet)
+    assert "zero everywhere" not in pen.heights
+    assert "zero everywhere" in written(sheet._replace(heat=Heat(0, 0, np.zeros((0, 0, 4), np.uint8)))).heights
     assert pen.heights[f"100 % of the {whole}"] == pen.heights["95 % within"] + below
 
 
