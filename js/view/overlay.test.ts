@@ -219,7 +219,7 @@ describe("what is shown", () => {
     expect(find(".rfwidget-detail").textContent).toBe("12 ms");
     expect(find(".rfwidget-cell").textContent).toBe("(20, 5)");
     expect(find(".rfwidget-readout dl").textContent).toBe(
-      "seesx 0 \u2013 10, y 0 \u2013 20size10 \u00d7 20 pxstride 4 \u00d7 5",
+      "seesx 0 \u2013 10, y 0 \u2013 20size10 \u00d7 20 pxstride 4 \u00d7 5gradientzero everywhere",
     );
   });
 
