@@ -77,8 +77,8 @@ window.frontEndBenchmark = {
    * Looks after every frame, until `stopFollowing`, whether the canvas shows the cell under the pointer, and counts
    * frames.
    *
-   * A frame counts if the pointer has come to another cell since the last one, and as live if the pixels around the
-   * pointer have changed with it and the overlay names that cell as painted.
+   * A frame counts if the pointer has come to another cell since the last one by the time when it is drawn, and as live
+   * if the pixels around that cell have changed with it and the overlay names it as painted.
    */
   follow(canvas, { left, top, width, side, offset, stride, cells }) {
     const target = document.querySelector(canvas);
@@ -93,6 +93,7 @@ window.frontEndBenchmark = {
     this.following = { drawn: 0, frames: 0, live: 0, on: true };
     let last = "";
     let lastPixels = null;
+    let at = null;
     const state = this.following;
     const check = () => {
       if (!state.on) {
@@ -100,8 +101,8 @@ window.frontEndBenchmark = {
         return;
       }
       state.drawn += 1;
-      if (pointer) {
-        const cell = `${cellAt(pointer.clientX - left)},${cellAt(pointer.clientY - top)}`;
+      if (at) {
+        const cell = `${cellAt(at.clientX - left)},${cellAt(at.clientY - top)}`;
         const [x, y] = cell.split(",").map((k) => (offset + stride * Number(k)) * scale);
         const pixels = readPixels(target, left + x, top + y, 16);
         if (cell !== last && lastPixels) {
@@ -114,8 +115,12 @@ window.frontEndBenchmark = {
     };
     const channel = new MessageChannel();
     channel.port1.onmessage = check;
-    // A message sent from a frame arrives after all that the frame has to draw.
-    const frame = () => requestAnimationFrame(() => channel.port2.postMessage(null));
+    // A message sent from a frame arrives after all that the frame has to draw; the pointer may have moved on by then.
+    const frame = () =>
+      requestAnimationFrame(() => {
+        at = pointer;
+        channel.port2.postMessage(null);
+      });
     frame();
   },
 
@@ -124,24 +129,34 @@ window.frontEndBenchmark = {
     return this.following;
   },
 
-  /** Counts how often an attribute of an element changes from now on, until `stop` gives the number. */
-  count(selector, attribute) {
-    this.changes = 0;
-    this.observer = new MutationObserver((records) => {
-      for (const { target, oldValue } of records) {
+  /**
+   * Moves the pressed pointer over an element, one move a frame, and gives frames and changes of an attribute a second.
+   *
+   * The moves are made here: those of a driver come one after the other, each with a round trip of its own. The pointer
+   * has been pressed for real before, for only such a one can be captured.
+   */
+  async drag(selector, attribute, seconds) {
+    const target = document.querySelector(selector);
+    const { left, top, width, height } = target.getBoundingClientRect();
+    let [frames, changes] = [0, 0];
+    const observer = new MutationObserver((records) => {
+      for (const { oldValue } of records) {
         const value = target.getAttribute(attribute);
-        if (value !== null && value !== oldValue) this.changes += 1;
+        if (value !== null && value !== oldValue) changes += 1;
       }
     });
-    this.observer.observe(document.querySelector(selector), {
-      attributes: true,
-      attributeFilter: [attribute],
-      attributeOldValue: true,
-    });
-  },
-
-  stop() {
-    this.observer.disconnect();
-    return this.changes;
+    observer.observe(target, { attributes: true, attributeFilter: [attribute], attributeOldValue: true });
+    const about = { bubbles: true, isPrimary: true, pointerId: 1, pointerType: "mouse", button: -1, buttons: 1 };
+    const began = performance.now();
+    while (performance.now() - began < 1000 * seconds) {
+      frames += 1;
+      // Well inside, where every move comes to another cell.
+      const [x, y] = [0.2 * width + ((23 * frames) % (0.6 * width)), 0.2 * height + ((17 * frames) % (0.6 * height))];
+      target.dispatchEvent(new PointerEvent("pointermove", { ...about, clientX: left + x, clientY: top + y }));
+      await new Promise(requestAnimationFrame);
+    }
+    const took = (performance.now() - began) / 1000;
+    observer.disconnect();
+    return { frames: frames / took, shown: changes / took };
   },
 };

@@ -318,8 +318,10 @@ export interface Hint {
   client: string;
   revision: number;
   cell: Cell;
-  /** Heat maps of that revision that are there. */
-  held: number;
+  /** Heat maps of that revision that have come unasked. */
+  came: number;
+  /** Whether the pointer is on the widget, or has just been: it may soon press. */
+  near: boolean;
   /** Whether somebody can see the widget. */
   shown: boolean;
 }

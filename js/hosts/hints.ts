@@ -45,9 +45,9 @@ export class Hints {
     this.#waiting = -1;
   }
 
-  /** Whether the widget can be seen has changed: that cannot wait. */
+  /** Whether the widget can be seen has changed, or somebody has come to it: that cannot wait. */
   hurry(): void {
-    if (this.#shown && !this.#options.shown()) this.#tell();
+    if (this.#shown) this.#tell();
     else this.look();
   }
 

@@ -1,5 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Cell } from "../protocol.js";
 import { FakeModel, placeAt, settled } from "../testing.js";
 import { layerPainter } from "../view/painter.js";
 import { APART } from "./hints.js";
@@ -711,7 +712,7 @@ describe("live", () => {
 
   it("tells where the pointer is while maps are missing, and nothing once all are there", async () => {
     await openLive({ grid: [2, 2], live_cells: 4 });
-    expect(model.hints).toMatchObject([{ cell: [1, 1], held: 0, shown: true, revision: 1 }]);
+    expect(model.hints).toMatchObject([{ cell: [1, 1], came: 0, near: false, shown: true, revision: 1 }]);
     model.heard();
     host.hover([0, 1]);
     vi.advanceTimersByTime(600);
@@ -741,7 +742,43 @@ describe("live", () => {
     vi.advanceTimersByTime(3000);
     expect(model.hints.length).toBe(count);
     host.hover([3, 3]);
-    expect(model.hints.at(-1)).toMatchObject({ cell: [3, 3], held: 2 });
+    expect(model.hints.at(-1)).toMatchObject({ cell: [3, 3], came: 2, near: true });
+  });
+
+  it("tells at once that somebody has come, and later that nobody is near any more", async () => {
+    await openLive();
+    model.heard();
+    expect(model.hints).toMatchObject([{ near: false }]);
+    host.hover([3, 3]);
+    host.hover([3, 4]);
+    expect(model.hints).toMatchObject([{ near: false }, { cell: [3, 3], near: true }]);
+    for (let k = 0; k < 10; k++) {
+      model.heard();
+      vi.advanceTimersByTime(APART);
+    }
+    expect(model.hints.at(-1)).toMatchObject({ near: true }); // it rests there
+    host.hover(null);
+    model.heard();
+    vi.advanceTimersByTime(APART);
+    expect(model.hints.at(-1)).toMatchObject({ near: true });
+    for (let k = 0; k < 5; k++) {
+      model.heard();
+      vi.advanceTimersByTime(APART);
+    }
+    expect(model.hints.at(-1)).toMatchObject({ near: false });
+  });
+
+  it("tells how many maps of a revision have come, wanted or not", async () => {
+    await openLive({ live_cells: 2 });
+    const cells: Cell[] = Array.from({ length: 30 }, (_, x) => [x, 0]);
+    model.sendMaps(cells);
+    model.heard();
+    host.hover([3, 9]);
+    expect(model.hints.at(-1)).toMatchObject({ came: 30 });
+    model.change({ revision: 2 });
+    model.heard();
+    vi.advanceTimersByTime(APART);
+    expect(model.hints.at(-1)).toMatchObject({ came: 0, revision: 2 });
   });
 
   it("says nothing where nobody can see the widget", async () => {

@@ -52,6 +52,9 @@ const PAINTED = [
 /** Milliseconds after which a canvas that has not come is done without: VS Code looks for its script for a minute. */
 export const LATE = 5_000;
 
+/** Milliseconds after which a pointer that has left the widget is not near any more. */
+const NEAR = 2_000;
+
 /** Milliseconds between two counts of the maps that have come. */
 const COUNT = 250;
 
@@ -72,6 +75,9 @@ export class KernelHost implements Host {
   readonly #hints: Hints;
   readonly #painterOn: typeof layerPainter | null;
   #counting = false;
+  #came = 0;
+  /** When the pointer has left the widget; infinite while it is there. */
+  #left = 0;
   /** There is no canvas: the photograph has been asked for. */
   #bare = false;
   #painter: Painter | null = null;
@@ -168,9 +174,11 @@ export class KernelHost implements Host {
   /** Shows the map of the cell under the pointer at once, if it is there. */
   hover(cell: Cell | null): void {
     const before = this.shown;
+    const arrives = cell && !this.#near;
     this.#hovered = cell;
+    this.#left = cell ? Infinity : Date.now();
     if (this.shown !== before) void this.#repaint();
-    this.#hints.look();
+    this.#hints[arrives ? "hurry" : "look"]();
   }
 
   request(cell: Cell): void {
@@ -270,6 +278,10 @@ export class KernelHost implements Host {
     return held < Math.min(wanted, cells) || !this.#maps.get(around) ? around : null;
   }
 
+  get #near(): boolean {
+    return Date.now() - this.#left < NEAR;
+  }
+
   /** Where the user is. */
   get #around(): Cell {
     return this.#hovered ?? this.#selected ?? middleOf(this.#model.get("grid"));
@@ -277,7 +289,15 @@ export class KernelHost implements Host {
 
   #hint(cell: Cell, shown: boolean): boolean {
     const revision = this.#model.get("revision");
-    const hint = { kind: "hint", client: this.#client, revision, cell, held: this.#maps.size, shown } as const;
+    const hint = {
+      kind: "hint",
+      client: this.#client,
+      revision,
+      cell,
+      came: this.#came,
+      near: this.#near,
+      shown,
+    } as const;
     try {
       this.#model.send(
         hint,
@@ -291,7 +311,9 @@ export class KernelHost implements Host {
 
   /** Keeps maps that nobody has asked for yet. */
   #hold({ revision, maps, levels }: Maps): void {
-    if (revision !== this.#model.get("revision") || !this.#isLive) return;
+    if (revision !== this.#model.get("revision")) return;
+    this.#came += maps.length;
+    if (!this.#isLive) return;
     const before = this.shown;
     let start = 0;
     for (const map of maps) {
@@ -412,6 +434,7 @@ export class KernelHost implements Host {
   /** Everything that is there belongs to what was shown before. */
   #dropAll(): void {
     this.#maps.clear();
+    this.#came = 0;
     this.#dropPicture();
     this.#hints.look();
   }
@@ -489,5 +512,5 @@ function isSeen(element: HTMLElement): boolean {
 
 /** A name that no other page has; also where the page is not served securely, as `randomUUID` demands. */
 function randomName(): string {
-  return [...crypto.getRandomValues(new Uint32Array(4))].map((word) => word.toString(36)).join("-");
+  return Math.random().toString(36).slice(2);
 }

@@ -399,7 +399,7 @@ class Engine:
             milliseconds=1000 * (time.perf_counter() - begin),
             levels=answered.levels,
         )
-        self._residents.keep(view, cell, answered.levels)
+        self._residents.keep(view, cell, answered.levels, asked_for=request is not None)
         self._main.post(partial(self._listener.on_answer, answered))
 
     def _send_maps(self, view: View, maps: Sequence[tuple[GridPoint, Levels]]) -> None:

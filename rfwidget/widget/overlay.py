@@ -117,14 +117,16 @@ class Hint(NamedTuple):
         client: name of the page.
         revision: the `Overlay.revision` that the page knew.
         cell: under the pointer, or the selected one; not yet checked against the grid.
-        held: maps of that revision that the page holds.
+        came: maps of that revision that have come unasked.
+        near: whether the pointer is on the widget, or has just been: a click may be near.
         shown: whether somebody can see the widget; False: nothing is to be made for this page.
     """
 
     client: str
     revision: int
     cell: GridPoint
-    held: int
+    came: int
+    near: bool
     shown: bool
 
 
@@ -430,13 +432,16 @@ def _magnified(content: dict[str, Any]) -> Magnified | None:
 
 
 def _hint(content: dict[str, Any]) -> Hint | None:
-    client, revision, held, shown = (content.get(name) for name in ("client", "revision", "held", "shown"))
+    client, revision, came = (content.get(name) for name in ("client", "revision", "came"))
+    near, shown = content.get("near"), content.get("shown")
     cell = _wholes(content.get("cell"), 2, 3)
     if not isinstance(client, str) or not _CLIENT.fullmatch(client):
         return None
-    if cell is None or not _is_whole(revision) or not _is_whole(held) or not isinstance(shown, bool):
+    if cell is None or not _is_whole(revision) or not _is_whole(came):
         return None
-    return Hint(client, revision, GridPoint(*cell), held, shown)
+    if not isinstance(near, bool) or not isinstance(shown, bool):
+        return None
+    return Hint(client, revision, GridPoint(*cell), came, near, shown)
 
 
 _PARSERS: Mapping[str, Callable[[dict[str, Any]], PageMessage | None]] = {

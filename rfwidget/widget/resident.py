@@ -30,6 +30,9 @@ _BATCH = 0.02
 _SINGLES = 2.5
 """Seconds that a batch takes at most, or so many times as long as one map alone: so long may a click have to wait."""
 
+_CALM = 0.25
+"""Seconds that a batch may take while no click is near: the larger, the less each of its maps takes."""
+
 _AT_BEST = 0.5
 """A batch that has not been tried may take so much less for each map than a smaller one."""
 
@@ -44,15 +47,19 @@ _BATCHES = (1, 4, 16)
 """Maps that are made together; each number may have to be compiled."""
 
 
-_SLICE = 2.0
+_SLICE = 4.0
 """Seconds after which other work that nobody waits for has its turn."""
 
 _PACK = 0.05
-_PACKED = 1 << 18
+_PACKED = 1 << 16
 """Seconds, and bytes, after which the maps that are ready are sent together."""
 
-_LOST = 2.0
-"""Seconds after which maps that have been sent and are not there count as lost."""
+_LOST = 5.0
+"""Seconds without any that comes after which maps that have been sent and have not come count as lost."""
+
+_AHEAD, _AHEAD_LEAST, _AHEAD_MOST = 1 << 19, 1 << 16, 1 << 20
+"""Bytes of maps that may be on their way to a page: at first, at least and at most. Over a slow connection all that is
+sent ahead stands before what somebody waits for."""
 
 _OVERHEAD = 256
 """Bytes of a map beside its pixels."""
@@ -112,16 +119,16 @@ class Pace:
     """How long maps take, and how many are to be made together: as many as a click may wait for.
 
     >>> pace = Pace()
-    >>> pace.batch
+    >>> pace.batch()
     1
     >>> for _ in range(2):
     ...     pace.note(1, 0.016)
-    >>> pace.batch, pace.slow
-    (4, True)
+    >>> pace.batch(), pace.batch(calm=True), pace.slow
+    (4, 16, True)
     >>> for _ in range(2):
     ...     pace.note(4, 0.015)
-    >>> pace.batch
-    1
+    >>> pace.batch(), pace.batch(calm=True)
+    (1, 16)
     """
 
     def __init__(self) -> None:
@@ -137,15 +144,14 @@ class Pace:
             self._known[together].append(seconds)
         self._tried.add(together)
 
-    @property
-    def batch(self) -> int:
-        """How many are to be made together."""
-        return self._fitting[0]
+    def batch(self, *, calm: bool = False) -> int:
+        """How many are to be made together; more while no click is near."""
+        return self._fitting(_CALM if calm else _BATCH)[0]
 
     @property
     def slow(self) -> bool:
         """Whether a click would notice that it waits for a batch."""
-        size, seconds = self._fitting
+        size, seconds = self._fitting(_BATCH)
         return _BATCH < size * seconds < math.inf
 
     @property
@@ -156,19 +162,57 @@ class Pace:
         seconds = min(self._last)
         return 0 if seconds > _SLOWEST else int(_WORK / seconds)
 
-    @property
-    def _fitting(self) -> tuple[int, float]:
-        """Maps that are made together, and the seconds that each of them takes."""
+    def _fitting(self, longest: float) -> tuple[int, float]:
+        """Maps that are made together in so many seconds, or a little more, and the seconds that each of them takes."""
         seconds = min(self._known[1], default=math.inf)
-        longest, found = max(_BATCH, _SINGLES * seconds), 1
+        longest, found = max(longest, _SINGLES * seconds), 1
         if seconds > _SLOWEST:  # none will be made, or nothing is known yet
             return found, seconds
         for size in _BATCHES[1:]:
             each = min(self._known[size], default=_AT_BEST * seconds)
-            if size * each > longest:
-                break
-            found, seconds = size, each
+            if size * each <= longest and each <= seconds:
+                found, seconds = size, each
         return found, seconds
+
+
+class _Page:
+    """What a page has told of itself, and how much is on its way to it.
+
+    Args:
+        told: maps that had been sent to all pages when it was first heard of.
+        came: as many had come there.
+    """
+
+    def __init__(self, told: int, came: int) -> None:
+        self.until = 0.0
+        self._before, self._came = told - came, came
+        self._grew = time.monotonic()
+        self._window = float(_AHEAD)
+
+    def hear(self, came: int, told: int, size: float) -> None:
+        """So many maps have come by now, of those that have been sent, which are so large on average."""
+        some, self._came = came - self._came, came
+        if some:
+            self._grew = time.monotonic()
+        if self.on_its_way(told) * size > self._window / 2:
+            self._window = min(max(2 * some * size, _AHEAD_LEAST), self._window)
+        elif some:
+            self._window = min(2 * self._window, _AHEAD_MOST)
+
+    def on_its_way(self, told: int) -> int:
+        """Maps that have been sent and have not come, as far as is known."""
+        return told - self._before - self._came
+
+    def has_room(self, told: int, size: float) -> bool:
+        """Whether more may be sent before it tells that some have come."""
+        return self.on_its_way(told) * size < self._window
+
+    def forget_lost(self, told: int, sent_at: float) -> bool:
+        """Whether what is on its way has been lost; it is not waited for any more."""
+        lost = self.on_its_way(told) > 0 and time.monotonic() - max(sent_at, self._grew) > _LOST
+        if lost:
+            self._before = told - self._came
+        return lost
 
 
 class Residents:
@@ -208,7 +252,9 @@ class Residents:
             self._sent_at = 0.0
             self._order: list[GridPoint] = []
             self._focus: GridPoint | None = None
-            self._leases: dict[str, float] = {}
+            self._pages: dict[str, _Page] = {}
+            self._near_until = 0.0
+            self._told, self._told_bytes = 0, 0
             self._mark: int | None = None
             self._marked = False
             self._pace = Pace()
@@ -225,13 +271,18 @@ class Residents:
             view = self._view
             if view is None or hint.revision != view.revision or not self._plan.cells:
                 return False
-            known = hint.client in self._leases
-            self._leases = {client: until for client, until in self._leases.items() if until > now - 60}
-            self._leases[hint.client] = now + LEASE if hint.shown else 0.0
+            page = self._pages.get(hint.client)
+            known = page is not None
+            page = page or _Page(self._told, hint.came)
+            self._pages = {client: one for client, one in self._pages.items() if one.until > now - 60}
+            self._pages[hint.client] = page
+            page.until = now + LEASE if hint.shown else 0.0
             if not hint.shown:
                 return False
-            lost = hint.held < len(self._sent) and now - self._sent_at > _LOST
-            if lost or not known:
+            if hint.near:
+                self._near_until = now + LEASE
+            page.hear(hint.came, self._told, self._size)
+            if page.forget_lost(self._told, self._sent_at) or not known:
                 self._sent.clear()
                 self._focus = None
             focus = GridPoint(min(hint.cell.x, int(view.grid.w) - 1), min(hint.cell.y, int(view.grid.h) - 1))
@@ -242,11 +293,18 @@ class Residents:
                     self._sent.intersection_update(self._order)  # pages drop the farthest themselves
             return True
 
-    def keep(self, view: View, cell: GridPoint, levels: Levels) -> None:
-        """An answer, which all pages have got, is a map like the others."""
+    @property
+    def _size(self) -> float:
+        """Bytes of a map that has been sent, on average."""
+        return self._told_bytes / max(self._told, 1)
+
+    def keep(self, view: View, cell: GridPoint, levels: Levels, *, asked_for: bool) -> None:
+        """An answer, which all pages have got, is a map like the others; where it was asked for, more may be soon."""
         with self._lock:
             if view is not self._view:
                 return
+            if asked_for:
+                self._near_until = time.monotonic() + LEASE
             mended, self._broken = self._broken, None
             self._plan = mended or self._plan
             if self._plan.cells:
@@ -310,11 +368,15 @@ class Residents:
         """The cells that are to be made together next."""
         if cell_runs():
             return []
+        now = time.monotonic()
         with self._lock:
-            if view is not self._view or max(self._leases.values(), default=0.0) < time.monotonic():
+            looking = [page for page in self._pages.values() if page.until >= now]
+            if view is not self._view or not looking:
                 return []
+            if not all(page.has_room(self._told, self._size) for page in looking):
+                return []  # until a page tells that some have come
             self._order = [cell for cell in self._order if cell not in self._sent]
-            return self._order[: self._pace.batch]
+            return self._order[: self._pace.batch(calm=now > self._near_until)]
 
     def _make(self, view: View, cells: Sequence[GridPoint]) -> list[tuple[GridPoint, Levels]]:
         """The maps of some cells, and note that they are sent."""
@@ -333,6 +395,8 @@ class Residents:
             self._sent.update(cells)
             self._sent_at = time.monotonic()
             maps = [(cell, self._maps[cell]) for cell in cells]
+            self._told += len(maps)
+            self._told_bytes += sum(levels.values.size + _OVERHEAD for _, levels in maps)
             if len(self._maps) > 1.2 * self._plan.cells + max(_BATCHES):
                 kept = set(nearest_first(view.grid, self._focus or cells[0], self._plan.cells))
                 self._maps = {cell: levels for cell, levels in self._maps.items() if cell in kept}

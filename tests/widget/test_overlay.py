@@ -280,12 +280,20 @@ def test_maps_of_many_cells_travel_in_one_buffer_in_their_order(sent):
     assert buffers == [bytes(range(15)) + bytes([9] * 6)]
 
 
-HINT = {"kind": "hint", "client": "page", "revision": 2, "cell": [5, 7], "held": 3, "shown": True}
+HINT = {"kind": "hint", "client": "page", "revision": 2, "cell": [5, 7], "came": 3, "near": False, "shown": True}
 
 
 def test_a_hint_arrives_as_a_value_and_a_malformed_one_not_at_all():
-    assert parse_message(HINT) == Hint("page", 2, GridPoint(5, 7), 3, True)
-    for change in ({"client": ""}, {"revision": -1}, {"cell": [1]}, {"cell": None}, {"held": 1.5}, {"shown": 1}):
+    assert parse_message(HINT) == Hint("page", 2, GridPoint(5, 7), 3, near=False, shown=True)
+    for change in (
+        {"client": ""},
+        {"revision": -1},
+        {"cell": [1]},
+        {"cell": None},
+        {"came": 1.5},
+        {"near": 0},
+        {"shown": 1},
+    ):
         assert parse_message({**HINT, **change}) is None
 
 

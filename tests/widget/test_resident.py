@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,11 @@ def page(widget: RFWidget) -> LivePage:
     return LivePage(widget)
 
 
-def hint(page: LivePage, *cell: int, held: int = 0, shown: bool = True, client: str = "page") -> None:
-    page.tell(kind="hint", client=client, revision=page.state.revision, cell=list(cell), held=held, shown=shown)
+def hint(
+    page: LivePage, *cell: int, came: int = 0, near: bool = False, shown: bool = True, client: str = "page"
+) -> None:
+    about = {"client": client, "revision": page.state.revision, "cell": list(cell)}
+    page.tell(kind="hint", **about, came=came, near=near, shown=shown)
 
 
 def maps(page: LivePage) -> list[tuple[tuple[int, ...], dict[str, Any], bytes]]:
@@ -84,12 +88,12 @@ def test_what_has_been_sent_is_not_sent_again_unless_it_was_lost(
 ) -> None:
     hint(page, 10, 2)
     assert widget.wait(20, background=True)
-    hint(page, 3, 3, held=CELLS)
+    hint(page, 3, 3, came=CELLS)
     assert widget.wait(20, background=True)
     assert len(maps(page)) == CELLS
-    monkeypatch.setattr(resident, "_LOST", 0.0)
+    monkeypatch.setattr(resident, "_LOST", -1.0)
     with_gradients(widget, monkeypatch, lambda _: pytest.fail("what is there is not made again"))
-    hint(page, 3, 3, held=CELLS - 1)
+    hint(page, 3, 3, came=CELLS - 1)
     assert widget.wait(20, background=True)
     assert len(maps(page)) == 2 * CELLS
 
@@ -104,6 +108,112 @@ def test_another_page_gets_what_is_there_without_another_gradient(
     hint(page, 0, 0, client="other")
     assert widget.wait(20, background=True)
     assert len(maps(page)) == CELLS
+
+
+ONE = 12 * 6 + resident._OVERHEAD
+"""Bytes of a map on its way."""
+
+
+def test_no_more_is_sent_ahead_than_a_limit_until_a_page_tells_that_some_has_come(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, many in (("_AHEAD", 30), ("_AHEAD_LEAST", 8), ("_AHEAD_MOST", 60)):
+        monkeypatch.setattr(resident, name, many * ONE)
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    first = len(maps(page))
+    assert 30 <= first < 30 + max(resident._BATCHES)
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) == first
+    rounds = 0
+    while (came := len(maps(page))) < CELLS:
+        rounds += 1
+        assert rounds < CELLS / 8
+        hint(page, 10, 2, came=came)
+        assert widget.wait(20, background=True)
+        assert came < len(maps(page)) < came + 60 + max(resident._BATCHES)
+    cells = [cell for cell, _, _ in maps(page)]
+    assert len(cells) == len(set(cells)) == CELLS
+
+
+def test_the_slowest_page_that_looks_sets_the_pace_and_one_that_does_not_look_sets_none(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_AHEAD", "_AHEAD_LEAST", "_AHEAD_MOST"):
+        monkeypatch.setattr(resident, name, 30 * ONE)
+    hint(page, 10, 2)
+    hint(page, 10, 2, client="slow")
+    assert widget.wait(20, background=True)
+    sent = len(maps(page))
+    hint(page, 10, 2, came=sent)
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) == sent < CELLS
+    hint(page, 10, 2, client="slow", shown=False)
+    hint(page, 10, 2, came=sent)
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) > sent
+
+
+def test_over_a_slow_connection_nothing_is_lost_as_long_as_something_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, told, size = [100.0], 500, 1000.0
+    monkeypatch.setattr(resident, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    slow = resident._Page(told=0, came=0)
+    for came in range(0, 100, 5):
+        now[0] += 1
+        slow.hear(came, told, size)
+        assert not slow.forget_lost(told, sent_at=100.0)
+    assert slow.on_its_way(told) == 405
+    assert not slow.has_room(told, size)
+    assert slow.has_room(120, size), "what comes in two rounds may be on its way, but not less than the least"
+    assert not slow.has_room(95 + 66, size)
+    now[0] += resident._LOST + 1
+    slow.hear(95, told, size)
+    assert slow.forget_lost(told, sent_at=100.0)
+    assert slow.on_its_way(told) == 0
+    assert not slow.forget_lost(told, sent_at=100.0)
+
+
+@pytest.mark.parametrize("near", [False, True])
+def test_batches_are_larger_while_no_click_is_near(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch, near: bool
+) -> None:
+    made: list[int] = []
+    patches = resident.heat_patches
+
+    def slowly(rf: Any, view: Any, cells: Any, at_once: int) -> list[Patch]:
+        made.append(at_once)
+        time.sleep(0.01 * len(cells))
+        return patches(rf, view, cells, at_once=at_once)
+
+    monkeypatch.setattr(resident, "heat_patches", slowly)
+    monkeypatch.setattr(resident, "_CALM", 10.0)  # also on a machine that is busy with other things
+    monkeypatch.setattr(resident, "LEASE", 60.0)
+    hint(page, 10, 2, near=near)
+    assert widget.wait(20, background=True)
+    assert len(maps(page)) == CELLS
+    assert (max(made) < 16) == near
+
+
+def test_a_click_that_has_been_tells_that_another_is_near(
+    widget: RFWidget, page: LivePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[bool] = []
+    batch = resident.Pace.batch
+    monkeypatch.setattr(resident.Pace, "batch", lambda pace, *, calm: noted.append(calm) or batch(pace, calm=calm))
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert noted
+    assert all(noted)
+    widget.channel = 1
+    assert widget.wait(20, background=True)
+    noted.clear()
+    page.request(1, 1)
+    assert widget.wait(20)
+    hint(page, 10, 2)
+    assert widget.wait(20, background=True)
+    assert noted
+    assert not any(noted)
 
 
 def with_gradients(widget: RFWidget, monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
@@ -232,7 +342,7 @@ def test_another_channel_begins_anew_and_other_colours_do_not(widget: RFWidget, 
 
 
 def test_a_hint_of_another_revision_or_beyond_the_grid_does_no_harm(widget: RFWidget, page: LivePage) -> None:
-    page.tell(kind="hint", client="page", revision=99, cell=[1, 1], held=0, shown=True)
+    page.tell(kind="hint", client="page", revision=99, cell=[1, 1], came=0, near=True, shown=True)
     assert widget.wait(20, background=True)
     assert page.got("maps") == []
     hint(page, 10**6, 10**6)
@@ -273,7 +383,7 @@ def test_errors_wait_for_somebody_who_asks(
     page.request(1, 1, seq=2)
     assert widget.wait(20)
     assert (page.state.live_cells, page.state.state) == (CELLS, "ready")
-    hint(page, 10, 2, held=1)
+    hint(page, 10, 2)
     assert widget.wait(20, background=True)
     assert len(maps(page)) >= CELLS - 1
 
