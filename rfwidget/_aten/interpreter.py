@@ -467,7 +467,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False  # else the first operation would load the whole compiler
 
     def watch(self, observer: Callable[[str, Tracked], None]) -> None:
-        """Call a function with the name and each result of every operation on the image."""
+        """Call a function with the name and the result of every operation on the image; of several, with the first."""
         self._observers.append(observer)
 
     def image(self, carried: Carried, dtype: torch.dtype) -> Tracked:
@@ -676,7 +676,7 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.need_numbers()
             raise
 
-    def _wrapped(self, plan: Plan, inner: Any, queue: Any, arguments: dict[str, Any]) -> Any:
+    def _wrapped(self, plan: Plan, inner: Any, queue: Any, arguments: dict[str, Any], *, told: bool = True) -> Any:
         if isinstance(inner, torch.Tensor):
             carried = next(queue)
             if carried is None:  # a constant, such as zeros_like(x)
@@ -685,11 +685,14 @@ class Interpreter(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 raise AssertionError(f"the rule of {plan.name} gives {carried.shape}, not {tuple(inner.shape)}")
             made = self._tracked(inner, carried, self._shared(inner, arguments))
             made.pooling = self.pooling
-            for observer in self._observers:
+            for observer in self._observers if told else ():
                 observer(plan.name, made)
             return made
         if isinstance(inner, (list, tuple)):
-            return type(inner)(self._wrapped(plan, part, queue, arguments) for part in inner)
+            return type(inner)(
+                self._wrapped(plan, part, queue, arguments, told=told and place == 0)
+                for place, part in enumerate(inner)
+            )
         return inner
 
     def _shared(self, inner: torch.Tensor, arguments: dict[str, Any]) -> Store | None:

@@ -65,10 +65,11 @@ def partial_words(layer: str, fields: Fields) -> str:
 
 
 def coupled_words(layer: str) -> str:
-    """What to say of a layer whose fields grow step by step."""
+    """What to say of a layer whose cells see something else along an axis where they stand elsewhere along another."""
     return (
-        f"what the cells of {layer!r} see along one axis grows step by step along another, as in a ConvLSTM: the "
-        "fields given are those of the last step; rect_at(point, clip=True) is exact for each cell"
+        f"what the cells of {layer!r} see along one axis depends on where they stand along another (it grows step by "
+        "step, as in a ConvLSTM, or lines are sheared or computed in other ways): the fields given hold those of all "
+        "cells in a line; rect_at(point, clip=True) is exact for each cell"
     )
 
 

@@ -88,6 +88,7 @@ class Line(NamedTuple):
         bordered: whether a border was met on the way to the cell.
         straight: whether all lines beside this one are alike.
         turned: whether it is the lines, and not the cells in them, that see different parts of this axis.
+        oblique: whether lines away from the middle reach further: then this one holds what the cells of all lines see.
     """
 
     first: Ints
@@ -95,6 +96,7 @@ class Line(NamedTuple):
     bordered: npt.NDArray[np.bool_]
     straight: bool
     turned: bool
+    oblique: bool = False
 
 
 class Seen:
@@ -127,6 +129,8 @@ class Seen:
     @cached_property
     def coupled(self) -> bool:
         """Whether what cells see along one axis depends on how far they are along another."""
+        if any(line.oblique for line in self.lines):
+            return True
         stepwise = self.marks.stepwise or len(self.lines) == _VOLUME
         return stepwise and not all(line.straight or line.turned for line in self.lines)
 
@@ -261,9 +265,18 @@ class _Lines:
 def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
     """The middle of a map, where the borders of the other axes are farthest away, its channels joined.
 
-    Of a volume, and behind a recurrence, it is all of the map: where fields grow step by step, the largest counts.
+    Of a volume, and behind a recurrence, it is all of the map: where fields grow step by step, the largest counts. It
+    is all of a map, too, in which lines reach further than those in the middle, that is sheared, say.
     """
-    plane, place, straight = tensor.planes[image_axis], places[image_axis], True
+    found, further = _joined_lines(tensor, image_axis, places, all_=len(places) == _VOLUME or tensor.marks.stepwise)
+    if not further or found.turned:
+        return found
+    return _joined_lines(tensor, image_axis, places, all_=True)[0]._replace(oblique=True)
+
+
+def _joined_lines(tensor: Carried, image_axis: int, places: Sequence[int], *, all_: bool) -> tuple[Line, bool]:
+    """All lines of a map, or those in its middle, as one; and whether others reach further that no border has cut."""
+    plane, place, straight, further = tensor.planes[image_axis], places[image_axis], True, False
     if math.prod(np.broadcast_shapes(*(factor.shape for factor in plane))) <= _JOINED:
         plane = (joined(plane),)
     rows: list[npt.NDArray[Any]] = []
@@ -274,14 +287,24 @@ def _line(tensor: Carried, image_axis: int, places: Sequence[int]) -> Line:
                 continue
             if axis in places:
                 straight = straight and _are_alike(factor, axis, _central(length, 2))
-                some = slice(None) if len(places) == _VOLUME or tensor.marks.stepwise else _central(length, 1)
-                factor = factor[(*(slice(None),) * (1 + axis), some)]
+                if not all_:
+                    further = further or _reach_further(factor, axis)
+                    factor = factor[(*(slice(None),) * (1 + axis), _central(length, 1))]
             factor = factor.max(axis=1 + axis, keepdims=True)
         rows.append(np.broadcast_to(factor.reshape(3, -1), (3, tensor.shape[place])))
     low, high, bordered = np.max(rows, axis=0)
     first, end = np.where(high == NOWHERE, 0, -low), np.where(high == NOWHERE, 0, high)
     alike = bool((first == first[:1]).all() and (end == end[:1]).all())
-    return Line(first, end, bordered > 0, straight, not straight and len(first) > 1 and alike)
+    return Line(first, end, bordered > 0, straight, not straight and len(first) > 1 and alike), further
+
+
+def _reach_further(factor: npt.NDArray[Any], axis: int) -> bool:
+    """Whether lines away from the middle of an axis see what those in the middle do not, and no border is to blame."""
+    lines = np.moveaxis(factor, 1 + axis, 0)
+    middle = lines[_central(len(lines), 1), :2].max(axis=0)
+    every = np.where(lines[:, 2:] > 0, NOWHERE, lines[:, :2]).max(axis=0)
+    both = (middle[1] != NOWHERE) & (every[1] != NOWHERE)
+    return bool(((every > middle) & both).any())
 
 
 def _central(length: int, least: int) -> slice:
@@ -316,8 +339,8 @@ class Fields(NamedTuple):
         partial: numbers of maps of which only the part inside the image is known, along some axis.
         margins: of every grid, along each image axis, how many cells at its first and at its last end meet a border.
         cut_short: whether more would be known of these if longer images did not cost too much to be looked at.
-        coupled: numbers of maps whose cells see the less along some axis the earlier they stand along another; of these
-            the fields are those of the cells that see most.
+        coupled: numbers of maps whose cells see something else along some axis where they stand elsewhere along
+            another; of these the fields hold what all cells in a line see.
     """
 
     axes: Mapping[int, tuple[AxisField, ...] | None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from PIL import Image
 from torch import nn
 
 from rfwidget import _validation as checks
+from rfwidget._aten.interpreter import UnknownError
 from rfwidget._measure.memory import article
 from rfwidget._measure.rolled import HOW_TO_SAY, check_said, is_candidate
 from rfwidget._measure.stretch import shortened
@@ -150,6 +152,7 @@ class TorchReceptiveField(ReceptiveField):
             if not layers.shown:
                 raise self._no_layer(layers)
             output_layer = _last(layers)
+            _tell(layers, output_layer)
         elif output_layer not in layers.all:
             raise self._no_such(layers, output_layer)
         real = RealModule(
@@ -222,6 +225,8 @@ class TorchReceptiveField(ReceptiveField):
 
 def _told(error: BaseException) -> str:
     """What somebody else's code raised, as the end of a sentence."""
+    if isinstance(error, UnknownError):
+        return in_words(error)
     return f"{type(error).__name__}: {in_words(error)}".removesuffix(": ")
 
 
@@ -294,12 +299,30 @@ def _hashable(value: Any) -> Any:
     return repr(value)
 
 
-def _last(layers: Layers) -> str:
-    """The last layer with more than a number for the whole image, whose grid grows with the image if that is known."""
+def _last(layers: Layers, *, followed: bool = True) -> str:
+    """The last layer with more than a number for the whole image, whose grid grows with the image if that is known.
+
+    Args:
+        layers: of the module; some are shown.
+        followed: leave out layers of which it is unknown what they see, if there are others.
+    """
     shown = layers.shown
-    several = [name for name, layer in shown.items() if math.prod(layer.grid) > 1]
+    some = [name for name in shown if not (followed and layers.unknown(name))] or list(shown)
+    several = [name for name in some if math.prod(shown[name].grid) > 1]
     growing = [name for name in several if shown[name].grows is not False]
-    return (growing or several or list(shown))[-1]
+    return (growing or several or some)[-1]
+
+
+def _tell(layers: Layers, chosen: str) -> None:
+    """Warn where the layer chosen is not the one that it would be, for a reason that is no choice."""
+    wanted, failure = _last(layers, followed=False), layers.walk.failure
+    if failure is not None:
+        reason = f"the module does not run to its end on this image: {_told(failure)}"
+    elif wanted != chosen:
+        reason = f"what {wanted!r} sees is unknown: {', '.join(layers.unknown(wanted))} cannot be followed"
+    else:
+        return
+    warnings.warn(f"{reason}. {chosen!r}, a layer before that, is measured instead", stacklevel=4)
 
 
 def _as_module(model: Any) -> nn.Module:

@@ -166,9 +166,10 @@ class RealModule:
 
         Returns:
             What gives the gradient of images, or None where the user's module has other weights by now; None where the
-            module does not do the same operations every time.
+            module does not do the same operations every time, and outside the main thread: PyTorch says to the whole
+            process that it lists operations, and refuses to run compiled modules of the user's meanwhile.
         """
-        if not self._listable:
+        if not self._listable or threading.current_thread() is not threading.main_thread():
             return None
         with self._lock:
             private, until = self._private, self._until

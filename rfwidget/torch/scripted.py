@@ -23,7 +23,7 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Args:
         image: what operations must depend on to be told of.
         began: called when an operation begins.
-        gave: called with the name and each result of an operation.
+        gave: called with the name and the result of an operation; of several, with the first.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **(kwargs or {}))
         name = plan_of(func, RULES).name
         if name not in CONSTANTS and any(id(leaf) in self._depending for leaf in leaves([args, kwargs or {}])):
-            for leaf in leaves(result):
-                if isinstance(leaf, torch.Tensor):
-                    self._depending[id(leaf)] = leaf
-                    self._gave(name, leaf)
+            given = [leaf for leaf in leaves(result) if isinstance(leaf, torch.Tensor)]
+            self._depending.update((id(leaf), leaf) for leaf in given)
+            if given:
+                self._gave(name, given[0])
         return result
 
 

@@ -2,7 +2,7 @@
 
 The letters are those of the kinds of fault: A the default layer, B masks on kernels, C other inputs, D code without a
 gradient, E mirrored and turned grids, F wrapped borders, G mixing at a fixed size, H errors in words, I layers that are
-called several times, J what has no size, K segmentation heads and windowed attention, L holes.
+called several times, J what has no size, K segmentation heads and windowed attention, L holes, M lines that differ.
 """
 
 from __future__ import annotations
@@ -414,6 +414,56 @@ def test_k_attention_inside_windows_of_four_cells() -> None:
     ]  # fmt: skip
     assert rf.uniform == (False, False)
     assert description(rf).size == (14, 14)  # the smallest box that, moved by 2, holds every cell's
+
+
+# -- M: lines that see different parts --------------------------------------------------------------------------------
+
+
+def _sheared(x: Tensor, layer: nn.Module) -> Tensor:
+    y = layer(x)
+    return torch.stack([F.pad(line, (place, y.shape[2] - place)) for place, line in enumerate(y.unbind(2))], 2)
+
+
+def _turned_a_little(x: Tensor, layer: nn.Module) -> Tensor:
+    y = layer(x)
+    turn = torch.tensor([[[0.5, 0.1, 0.1], [-0.1, 0.7, 0.0]]]).expand(len(y), -1, -1)
+    return F.grid_sample(y, F.affine_grid(turn, list(y.shape), align_corners=False), align_corners=False)
+
+
+def _other_lines_at_the_border(x: Tensor, layer: nn.Module, wide: nn.Module) -> Tensor:
+    return torch.cat([wide(x)[:, :, :1], layer(x)[:, :, 1:-1], wide(x)[:, :, -1:]], 2)
+
+
+@pytest.mark.parametrize("flat", [True, False])
+@pytest.mark.parametrize(
+    "function",
+    [(_sheared, 0), (_turned_a_little, 0), (_other_lines_at_the_border, 1)],
+    ids=lambda pair: pair[0].__name__,
+)
+def test_m_fields_hold_what_cells_of_all_lines_see(function: tuple[Callable[..., Tensor], int], flat: bool) -> None:
+    code, padding = function
+    layers = conv(3, 2, 3, padding=padding), conv(3, 2, (3, 9), padding=(1, 4))
+
+    def turned(x: Tensor, *parts: nn.Module) -> Tensor:
+        return code(x.mT, *parts).mT
+
+    rf = TorchReceptiveField(Code(code if flat else turned, *layers[: 1 + padding]))
+    with pytest.warns(UserWarning, match="depends on where they stand along another"):
+        rf.compute((3, 13, 18) if flat else (3, 18, 13))
+    for cell in np.ndindex(rf.output_shape.w, rf.output_shape.h):
+        seen, field = rf.rect_at(cell, clip=True), rf.rect_at(cell)
+        if seen != Rect(0, 0, 0, 0):
+            assert field.left <= seen.left < seen.right <= field.right
+            assert field.top <= seen.top < seen.bottom <= field.bottom
+
+
+def test_m_where_each_cell_of_a_sheared_map_looks() -> None:
+    rf = TorchReceptiveField(Code(_sheared, conv(3, 2, 3)))
+    with pytest.warns(UserWarning, match="rect_at"):
+        rf.compute((3, 13, 18))
+    assert [rf.rect_at((x, y), clip=True) for x, y in ((0, 0), (4, 4), (9, 4), (9, 8))] == [
+        Rect(0, 0, 3, 3), Rect(0, 4, 3, 7), Rect(5, 4, 8, 7), Rect(1, 8, 4, 11),
+    ]  # fmt: skip
 
 
 # -- L: holes --------------------------------------------------------------------------------------------------------

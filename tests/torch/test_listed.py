@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -209,6 +210,14 @@ def test_scripts_stay_eager() -> None:
     script = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
     rf = _estimator(nn.Sequential(script, nn.Conv2d(4, 2, 3)))
     assert not _is_listed(rf)
+
+
+def test_other_threads_stay_eager() -> None:
+    made: list[TorchReceptiveField] = []
+    thread = threading.Thread(target=lambda: made.append(_estimator(Code())))
+    thread.start()
+    thread.join()
+    assert not _is_listed(made[0])
 
 
 def test_long_modules_stay_eager() -> None:

@@ -90,3 +90,17 @@ def test_a_scripted_module_is_as_it_was_after_a_gradient_inside_it() -> None:
     assert torch._C._get_graph_executor_optimize() == was
     assert all(parameter.grad is None for parameter in script.parameters())
     assert all(torch.equal(tensor, before[name]) for name, tensor in script.state_dict().items())
+
+
+def test_an_operation_of_several_results_gives_its_first() -> None:
+    part = torch.jit.trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2)).eval(), torch.zeros(1, 3, 14, 18))
+    rf = TorchReceptiveField(part)
+    rf.compute((3, 14, 18))
+    assert [name for name in rf.layers if "max_pool" in name] == ["max_pool2d_with_indices"]  # no places of maxima
+    assert rf.gradient_at((3, 2)).any()
+
+
+def test_a_frozen_script_is_measured() -> None:
+    rf = TorchReceptiveField(torch.jit.freeze(torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, (3, 5))).eval())))
+    assert tuple(rf.compute((3, 14, 18)).size) == (5, 3)
+    assert rf.gradient_at((3, 2)).any()
