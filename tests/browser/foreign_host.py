@@ -134,10 +134,10 @@ class Kernel:
             return RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3), output_layer="wide")
 
         with mock.patch.object(comm, "create_comm", Wire):
-            self.widget: RFWidget = asyncio.run_coroutine_threadsafe(make(), self._loop).result(60)
+            self.widget: RFWidget = asyncio.run_coroutine_threadsafe(make(), self._loop).result(120)
         self._overlay = self.widget._overlay
         self._id = self._overlay.comm.comm_id
-        assert self.widget.wait(60)
+        assert self.widget.wait(120)
 
     def _keep(self, comm_id: str, data: dict[str, Any], buffers: list[bytes]) -> None:
         with self._said:
@@ -154,11 +154,11 @@ class Kernel:
         async def wrapped() -> T:
             return call()
 
-        return asyncio.run_coroutine_threadsafe(wrapped(), self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(wrapped(), self._loop).result(120)
 
     def expect(self, value: Callable[[], T], wanted: T) -> None:
         """Wait until a value where message handlers run is this one."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + 90
         while (found := self.run(value)) != wanted:
             assert time.monotonic() < until, f"{found} is not {wanted}"
             time.sleep(0.05)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -18,11 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+from tests.browser.waiting import passes
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120_000
@@ -85,6 +83,10 @@ def serve(folder: Path, *command: str, ready: str = "/api") -> Iterator[Server]:
     page_settings = settings / "labconfig" / "page_config.json"
     page_settings.parent.mkdir(parents=True)
     page_settings.write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}')
+    # A notebook is saved when a test says so, not when two minutes have passed on a slow machine.
+    documents = settings / "lab/@jupyterlab/docmanager-extension/plugin.jupyterlab-settings"
+    documents.parent.mkdir(parents=True)
+    documents.write_text('{"autosave": false}')
     log = (folder / "server.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", *command, f"--port={port}"],
@@ -156,7 +158,7 @@ class LabPage:
     def execute(self, code: str) -> str:
         """Run code in the notebook's kernel, beside its cells; what it prints."""
         printed: str = self.page.evaluate(
-            """async code => {
+            """async ([code, patience]) => {
                 const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
                 const future = kernel.requestExecute({ code });
                 let printed = "";
@@ -164,10 +166,14 @@ class LabPage:
                     if (header.msg_type === "stream") printed += content.text;
                     if (header.msg_type === "error") printed += content.traceback.join("\\n");
                 };
-                await future.done;
+                const late = new Promise((_, refuse) => {
+                    const error = new Error(`the kernel has not answered in ${patience} ms: ${code}`);
+                    setTimeout(() => refuse(error), patience);
+                });
+                await Promise.race([future.done, late]);
                 return printed;
             }""",
-            code,
+            [code, PATIENCE],
         )
         return printed.strip()
 
@@ -176,10 +182,12 @@ class LabPage:
 
         What the page sets may come later than code that is sent after it: a kernel with sub-shells takes both at once.
         """
-        end = time.monotonic() + PATIENCE / 4000
-        while (now := self.execute(f"print({expression})")) != printed and time.monotonic() < end:
-            self.page.wait_for_timeout(50)
-        assert now == printed, f"{expression} is {now}, not {printed}"
+
+        def prints() -> None:
+            now = self.execute(f"print({expression})")
+            assert now == printed, f"{expression} is {now}, not {printed}"
+
+        passes(self.page, prints, every=0.05)
 
     def save(self) -> None:
         """Save the notebook."""
@@ -230,11 +238,6 @@ def notebook_7(page: Page, folder: Path, name: str, cells: Sequence[str]) -> Ite
         page.close()
 
 
-def screenshot(target: Locator) -> npt.NDArray[np.uint8]:
-    """What an element shows, ``(h, w, 3)``."""
-    return np.asarray(Image.open(io.BytesIO(target.screenshot())).convert("RGB"))
-
-
 def click_cell(overlay: Locator, x: int, y: int, centre: tuple[float, float], scale: float) -> None:
     """Click where the receptive field of a cell is centred, and wait until its heat map is on the canvas.
 
@@ -246,7 +249,7 @@ def click_cell(overlay: Locator, x: int, y: int, centre: tuple[float, float], sc
         scale: CSS pixels per image pixel.
     """
     overlay.click(position={"x": centre[0] * scale, "y": centre[1] * scale})
-    expect(overlay).to_have_attribute("data-painted", f"{x},{y}", timeout=30_000)
+    expect(overlay).to_have_attribute("data-painted", f"{x},{y}")
 
 
 def choose_layer(page: Page, name: str) -> None:
@@ -274,7 +277,7 @@ def _free_port() -> int:
 
 
 def _wait_until_up(server: Server, path: str) -> None:
-    end = time.monotonic() + 90
+    end = time.monotonic() + PATIENCE / 1000
     while time.monotonic() < end:
         if server.process.poll() is not None:
             break

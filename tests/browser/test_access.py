@@ -14,6 +14,7 @@ from rfwidget.widget.scene import COMPARED, CONTOUR, CORNERS, NAIVE, QUERY, SELE
 from tests.box_filter import BoxReceptiveField
 from tests.browser.jupyter import PATIENCE, ROOT, LabPage, serve
 from tests.browser.test_hosts import SHOW, VOILA
+from tests.browser.waiting import two_frames
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 Scheme = Literal["light", "dark"]
@@ -26,6 +27,7 @@ FIND = """async () => {
 
 def violations(page: Page) -> list[str]:
     """What axe-core finds against the widget."""
+    two_frames(page)  # what is waited for is drawn with all that goes with it
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found: list[str] = page.evaluate(FIND)
     return found
@@ -34,7 +36,7 @@ def violations(page: Page) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_against_the_page(browser: Browser, tmp_path: Path, scheme: Scheme) -> None:
     widget = RFWidget(BoxReceptiveField(), input_shape=(40, 64, 3), query=(30, 20))
-    assert widget.wait(60, background=True)
+    assert widget.wait(120, background=True)
     widget.to_html(tmp_path / "page.html", layers=["wide", "tall"], cells=4, progress=False)
     widget.close()
     context = browser.new_context(viewport={"width": 1100, "height": 900}, color_scheme=scheme, bypass_csp=True)
@@ -43,9 +45,12 @@ def test_axe_finds_nothing_against_the_page(browser: Browser, tmp_path: Path, sc
     expect(page.locator(".rfwidget-overlay")).to_have_attribute("data-state", "ready")
     assert violations(page) == []
     page.get_by_role("button", name="Help").click()
+    expect(page.get_by_role("dialog", name="Help")).to_be_visible()
     assert violations(page) == []
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Help")).to_be_hidden()
     page.get_by_role("combobox", name="Layer").click()
+    expect(page.get_by_role("listbox", name="Layers").first.get_by_role("option")).to_have_count(2)
     assert violations(page) == []
     context.close()
 
@@ -57,6 +62,7 @@ def test_axe_finds_nothing_in_jupyterlab(lab_page: LabPage, theme: str) -> None:
         lab_page.open(lab_page.server.add_notebook("axe.ipynb", [SHOW]))
         lab_page.run_all()
         overlay = lab_page.overlay()
+        expect(page.locator(".rfwidget-bar")).to_have_count(2)
         assert violations(page) == []
         page.get_by_role("button", name="mean of 3").click()
         expect(page.get_by_role("button", name="Channel 2", exact=True)).to_be_visible()
@@ -64,6 +70,7 @@ def test_axe_finds_nothing_in_jupyterlab(lab_page: LabPage, theme: str) -> None:
         lab_page.execute("rf.broken = True")
         overlay.click(position={"x": 300, "y": 120})
         page.locator(".rfwidget-error summary").click()
+        expect(page.locator(".rfwidget-traceback")).to_be_visible()
         assert violations(page) == []
 
 
@@ -72,6 +79,7 @@ def test_axe_finds_nothing_in_voila(context: BrowserContext, tmp_path: Path) -> 
         page = context.new_page()
         page.goto(f"{server.url}/voila/render/{server.add_notebook('app.ipynb', [SHOW])}")
         expect(page.locator(".rfwidget-overlay")).to_have_attribute("data-painted", "7,9", timeout=PATIENCE)
+        expect(page.locator(".rfwidget-bar")).to_have_count(2)
         assert violations(page) == []
         page.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, expect
 
-from tests.browser.jupyter import LabPage, screenshot
+from tests.browser.jupyter import LabPage
+from tests.browser.waiting import screenshot, settled_screenshot, until
 
 SHOW = """
 from tests.browser.patient import PatientReceptiveField, show
@@ -70,20 +72,18 @@ def test_a_search_without_a_match_says_so_and_typing_leaves_the_notebook_alone(
 
 def test_what_is_shown_and_how(lab_page: LabPage, overlay: Locator) -> None:
     page = lab_page.page
-    shots = [screenshot(overlay)]
+    shots = [settled_screenshot(overlay)]
 
     def changes(trait: str, value: str) -> None:
         """The screen has changed, and so has the trait."""
         page.wait_for_function("() => document.querySelector('.rfwidget-overlay').dataset.state === 'ready'")
         lab_page.expect_in_kernel(f"widget.{trait}", value)
-        for _ in range(100):  # the picture may follow a little later
-            page.evaluate("() => new Promise(requestAnimationFrame)")
-            shot = screenshot(overlay)
-            if np.abs(shot.astype(int) - shots[-1]).max() > 40:
-                break
-        else:
-            pytest.fail(f"{trait} = {value} does not show")
-        shots.append(shot)
+
+        def shows() -> bool:  # the picture may follow a little later
+            return bool(np.abs(screenshot(overlay).astype(int) - shots[-1]).max() > 40)
+
+        until(page, shows, f"a picture of {trait} = {value}", every=0.02)
+        shots.append(settled_screenshot(overlay, every=0.1))
 
     for name, trait, value in [
         ("centres", "show_dots", "False"),
@@ -125,14 +125,13 @@ def test_what_is_shown_and_how(lab_page: LabPage, overlay: Locator) -> None:
 
 def coloured_anew(overlay: Locator, change: Callable[[], object]) -> None:
     """Make a change, and wait until the heat map has other colours; it is painted all the time."""
-    before, painted = screenshot(overlay).astype(int), overlay.get_attribute("data-painted")
+    before, painted = settled_screenshot(overlay).astype(int), overlay.get_attribute("data-painted")
     change()
-    for _ in range(100):
-        if (np.abs(screenshot(overlay) - before).max(axis=-1) > 8).mean() > 0.005:
-            break
-        overlay.page.wait_for_timeout(100)
-    else:
-        pytest.fail("the colours stay")
+
+    def is_other() -> bool:
+        return bool((np.abs(screenshot(overlay) - before).max(axis=-1) > 8).mean() > 0.005)
+
+    until(overlay.page, is_other, "other colours", every=0.1)
     expect(overlay).to_have_attribute("data-painted", painted or "")
 
 
@@ -140,18 +139,17 @@ def painted_anew(overlay: Locator, change: Callable[[], object]) -> None:
     """Make a change, and wait until the heat map of another revision is on the canvas."""
     overlay.evaluate(
         """overlay => {
-            window.paintedAnew = new Promise(resolve => {
-                let gone = false;
-                new MutationObserver((_, observer) => {
-                    const painted = overlay.hasAttribute("data-painted");
-                    gone ||= !painted;
-                    if (gone && painted) { observer.disconnect(); resolve(null); }
-                }).observe(overlay, { attributes: true, attributeFilter: ["data-painted"] });
-            });
+            window.paintedAnew = false;
+            let gone = false;
+            new MutationObserver((_, observer) => {
+                const painted = overlay.hasAttribute("data-painted");
+                gone ||= !painted;
+                if (gone && painted) { observer.disconnect(); window.paintedAnew = true; }
+            }).observe(overlay, { attributes: true, attributeFilter: ["data-painted"] });
         }"""
     )
     change()
-    overlay.page.evaluate("() => window.paintedAnew")
+    overlay.page.wait_for_function("() => window.paintedAnew")
 
 
 def test_images_are_chosen_and_uploaded(lab_page: LabPage, overlay: Locator, tmp_path: Path) -> None:
@@ -169,16 +167,20 @@ def test_images_are_chosen_and_uploaded(lab_page: LabPage, overlay: Locator, tmp
 
     painted_anew(overlay, lambda: upload(green))
     lab_page.expect_in_kernel("widget.image.shape, widget.image[3, 5]", "(40, 64, 3) [  0 160   0]")
-    assert (np.abs(screenshot(overlay).astype(int) - (0, 160, 0)).max(axis=-1) < 12).mean() > 0.5
-    assert page.get_by_label("Image", exact=True).input_value() == "green.png"
+
+    def is_green() -> bool:
+        return bool((np.abs(screenshot(overlay).astype(int) - (0, 160, 0)).max(axis=-1) < 12).mean() > 0.5)
+
+    until(page, is_green, "a green picture")
+    expect(page.get_by_label("Image", exact=True)).to_have_value("green.png")
     wrong = tmp_path / "wrong.png"
     wrong.write_text("<b>no</b> image")
     upload(wrong)
     expect(page.get_by_text("the uploaded file is no image")).to_be_visible()
     painted_anew(overlay, lambda: lab_page.execute("import numpy; widget.image = numpy.zeros((40, 64, 3), 'uint8')"))
     expect(page.get_by_text("the uploaded file is no image")).to_be_hidden()
-    assert page.get_by_label("Image", exact=True).input_value() == "your image"
-    assert (screenshot(overlay).max(axis=-1) < 12).mean() > 0.5
+    expect(page.get_by_label("Image", exact=True)).to_have_value("your image")
+    until(page, lambda: (screenshot(overlay).max(axis=-1) < 12).mean() > 0.5, "a black picture")
 
 
 def test_a_large_photograph_is_shrunk_in_the_page_and_what_cannot_be_is_refused_at_once(
@@ -252,4 +254,4 @@ def test_traits_set_in_python_show_and_clicks_are_observed(lab_page: LabPage, ov
     )
     lab_page.execute("widget.selected = None")
     expect(overlay).not_to_have_attribute("data-painted", "2,3")
-    assert overlay.get_attribute("data-selected") is None
+    expect(overlay).not_to_have_attribute("data-selected", re.compile(""))

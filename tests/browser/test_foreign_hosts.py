@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.browser.foreign_host import COLAB, STRICT, VSCODE, VSCODE_WITH_POLICY, Host, Kernel, hosted
-from tests.browser.waiting import until
+from tests.browser.waiting import settled_box, until
 
 COLOURED = """canvas => {
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -44,21 +44,23 @@ def test_without_a_canvas_the_overlay_shows_everything_and_takes_clicks(
         expect(overlay).to_have_attribute("data-painted", "7,9")
         photo = frame.locator(".rfwidget-photo")
         expect(photo).to_be_visible()
-        assert photo.evaluate("photo => photo.complete && photo.naturalWidth > 0")
-        assert {"first", "central", "last"} <= set(frame.locator(".rfwidget-tags text").all_text_contents())
-        assert frame.locator(".rfwidget-scene path").count() > 3
+        until(page, lambda: photo.evaluate("photo => photo.complete && photo.naturalWidth > 0"), "the photograph")
+        tags = frame.locator(".rfwidget-tags text")
+        until(page, lambda: {"first", "central", "last"} <= set(tags.all_text_contents()), "the tags of all corners")
+        until(page, lambda: frame.locator(".rfwidget-scene path").count() > 3, "the scene")
         marks_of_an_error = frame.get_by_text("Failed to load model class")
-        assert [mark.is_visible() for mark in marks_of_an_error.all()] == ([False] if host is COLAB else [])
-        box, around = overlay.bounding_box(), photo.bounding_box()
-        assert box is not None
-        assert around == pytest.approx(box, abs=0.5)
+        expect(marks_of_an_error).to_have_count(1 if host is COLAB else 0)
+        if host is COLAB:
+            expect(marks_of_an_error).to_be_hidden()
+        box = settled_box(overlay)
+        assert settled_box(photo) == pytest.approx(box, abs=0.5)
 
         scale = box["width"] / 64
         overlay.click(position={"x": scale * (4 * 3 + 6), "y": scale * (2 * 5 + 3)})
         expect(overlay).to_have_attribute("data-painted", "3,5")
         # What the kernel finds out beside it has the map drawn again: the last drawing counts.
         heat = frame.locator(".rfwidget-heat")
-        until(page, lambda: heat.evaluate(COLOURED) == FIELD)
+        until(page, lambda: heat.evaluate(COLOURED) == FIELD, "the map of one field alone")
         overlay.press("ArrowRight")
         expect(overlay).to_have_attribute("data-painted", "4,5")
         kernel.expect(lambda: tuple(kernel.widget.selected), (4, 5))  # told once the user has settled
@@ -88,6 +90,6 @@ def test_a_host_that_knows_no_kernel_says_what_may_have_gone(browser: Browser) -
 
 def test_a_policy_without_blob_scripts_keeps_every_anywidget_out(browser: Browser) -> None:
     with opened(browser, VSCODE_WITH_POLICY) as (_, page, frame, said):
-        page.wait_for_event("console", lambda message: "Content Security Policy" in message.text)
-        assert any("script-src" in words and "blob:" in words for words in said)
+        until(page, lambda: any("Content Security Policy" in words for words in said), "a word about the policy")
+        until(page, lambda: any("script-src" in words and "blob:" in words for words in said), "what was refused")
         assert frame.locator(".rfwidget-overlay").count() == 0

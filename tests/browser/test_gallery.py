@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Page, expect
+from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
 
 from tests.browser.jupyter import ROOT
 from tests.browser.strict import serve_strictly
 from tests.browser.test_volumes import GAP
+from tests.browser.waiting import passes, settled_box
 
 CONFIG = """INHERIT: {root}/mkdocs.yml
 docs_dir: {root}/docs
@@ -78,9 +79,7 @@ def check_that_it_lives(frame: FrameLocator | Page) -> None:
     """It hovers, it answers a click, and a key."""
     overlay = frame.locator(".rfwidget-overlay")
     expect(overlay).to_have_attribute("data-painted", "8,8")
-    box = overlay.bounding_box()
-    assert box is not None
-    scale = box["width"] / 96
+    scale = settled_box(overlay)["width"] / 96
     overlay.hover(position={"x": 17 * scale, "y": 41 * scale})  # the centre of the field of cell (0, 6)
     expect(frame.locator(".rfwidget-hovering")).to_contain_text("cell (0, 6): x 0 to 34, y 24 to 58")
     overlay.click(position={"x": 17 * scale, "y": 41 * scale})
@@ -89,8 +88,14 @@ def check_that_it_lives(frame: FrameLocator | Page) -> None:
     expect(overlay).to_have_attribute("data-painted", "1,6")
 
 
-def ground_of(frame: FrameLocator) -> str:
-    return str(frame.locator("body").evaluate("body => getComputedStyle(body).backgroundColor"))
+def expect_no_scrolling_inside(page: Page, shown: Locator, frame: FrameLocator) -> None:
+    """Wait until all of a live page is seen: it tells its height to the page around it."""
+    body = frame.locator("body")
+
+    def all_of_it_is_seen() -> None:
+        assert shown.evaluate("frame => getComputedStyle(frame).height") == f"{body.evaluate('b => b.offsetHeight')}px"
+
+    passes(page, all_of_it_is_seen)
 
 
 @pytest.mark.parametrize("name", ["index.html", "gallery/index.html"])
@@ -102,9 +107,7 @@ def test_the_docs_hold_a_live_page(page: Page, address: str, name: str, artifact
     shown.scroll_into_view_if_needed()
     frame = frame_of(page)
     check_that_it_lives(frame)
-    body = frame.locator("body")
-    height = int(body.evaluate("body => body.offsetHeight"))
-    expect(shown).to_have_css("height", f"{height}px")  # all of it is seen, and nothing scrolls inside
+    expect_no_scrolling_inside(page, shown, frame)
     page.screenshot(path=artifacts / f"gallery_{name.partition('/')[0].removesuffix('.html')}.png")
 
 
@@ -117,7 +120,7 @@ def test_a_live_page_has_the_colours_of_the_docs_and_keeps_its_state_when_they_c
     for scheme, ground in (("slate", "rgb(18, 18, 18)"), ("default", "rgb(255, 255, 255)")):
         page.evaluate(f"document.body.dataset.mdColorScheme = '{scheme}'")
         frame.locator(f"html[style*='{'dark' if scheme == 'slate' else 'light'}']").wait_for()
-        assert ground_of(frame) == ground
+        expect(frame.locator("body")).to_have_css("background-color", ground)
         expect(frame.locator(".rfwidget-overlay")).to_have_attribute("data-painted", "1,6")  # nothing was loaded again
 
 
@@ -147,15 +150,12 @@ def test_all_sections_of_a_live_volume_follow_a_click_in_one(
     expect(overlay).to_have_attribute("data-painted", "6,3,2")
     cuts = frame.locator(".rfwidget-cut text")
     expect(cuts).to_have_text([re.compile(cut) for cut in ("z = 23", "x = 55", "y = 31")])
-    box = overlay.bounding_box()
-    assert box is not None
     # The second section, right of the first, shows z and y; the centre of cell (x, y, z) is 7.5 + 8 times each of them.
-    scale = box["width"] / (80 + GAP + 48)
+    scale = settled_box(overlay)["width"] / (80 + GAP + 48)
     overlay.click(position={"x": (80 + GAP + 39.5) * scale, "y": 15.5 * scale})
     expect(overlay).to_have_attribute("data-painted", "6,1,4")  # every cell has its map in the page
     expect(cuts).to_have_text([re.compile(cut) for cut in ("z = 39", "x = 55", "y = 15")])
     overlay.press("PageDown")
     expect(overlay).to_have_attribute("data-painted", "6,1,5")
-    height = int(frame.locator("body").evaluate("body => body.offsetHeight"))
-    expect(shown).to_have_css("height", f"{height}px")
+    expect_no_scrolling_inside(page, shown, frame)
     page.screenshot(path=artifacts / f"gallery_volume_{scheme}.png")

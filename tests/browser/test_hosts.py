@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.browser.jupyter import PATIENCE, LabPage, notebook_7, serve
+from tests.browser.waiting import passes
 
 SHOW = "from tests.browser.patient import show\nwidget, rf = show()"
 VOILA = ("voila", "--no-browser", "--Voila.ip=127.0.0.1", "--show_tracebacks=True")
@@ -40,7 +41,7 @@ def test_voila_shows_the_widget_and_clicks_work(context: BrowserContext, tmp_pat
         page.close()
 
 
-CONTRAST = """element => {
+CONTRASTS = """elements => elements.map(element => {
     const numbers = colour => {
         const found = colour.match(/[\\d.]+/g).map(Number);
         return colour.startsWith("color(srgb") ? found.map((v, k) => k < 3 ? 255 * v : v) : found;
@@ -52,8 +53,14 @@ CONTRAST = """element => {
     const background = () => numbers(getComputedStyle(behind).backgroundColor);
     while (background().length === 4 && background()[3] === 0) behind = behind.parentElement;
     const [dark, light] = [luminance(numbers(getComputedStyle(element).color)), luminance(background())].sort();
-    return (light + 0.05) / (dark + 0.05);
-}"""
+    return [(light + 0.05) / (dark + 0.05), element.innerText];
+})"""
+
+
+def assert_readable(elements: Locator) -> None:
+    """All at once: what they are may change between two looks, and their colours while the mouse is over them."""
+    for contrast, words in elements.evaluate_all(CONTRASTS):
+        assert contrast >= 4.5, (str(elements), words)
 
 
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
@@ -66,13 +73,13 @@ def test_all_text_is_readable(lab_page: LabPage, artifacts: Path, theme: str) ->
         lab_page.execute("rf.broken = True")
         overlay.click(position={"x": 300, "y": 120})
         page.locator(".rfwidget-error summary").click()
+        expect(page.locator(".rfwidget-traceback")).to_be_visible()
         words = [*("selection", "message", "traceback", "hovering", "input", "cell", "facts dt", "facts dd", "title")]
         words += [*("caption", "gridline", "bracket", "button", "chip", "link", "line-of", "ticks span", "combo-note")]
         for selector in [*(f".rfwidget-{word}" for word in words), ".rfwidget-stage select", ".rfwidget-combo-field"]:
-            for element in page.locator(f"{selector}:visible").all():
-                assert element.evaluate(CONTRAST) >= 4.5, (selector, element.inner_text())
+            passes(page, lambda selector=selector: assert_readable(page.locator(f"{selector}:visible")))  # type: ignore[misc]
         lab_page.execute("rf.broken = False")
         overlay.click(position={"x": 120, "y": 200})
         expect(overlay).to_have_attribute("data-state", "ready")
-        page.mouse.move(300 + overlay.bounding_box()["x"], 100 + overlay.bounding_box()["y"])  # type: ignore[index]
+        overlay.hover(position={"x": 300, "y": 100})
         page.locator(".rfwidget").screenshot(path=artifacts / f"{theme.split()[1].lower()}.png")

@@ -14,7 +14,8 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.box_filter import BoxReceptiveField
-from tests.browser.jupyter import PATIENCE, LabPage, screenshot
+from tests.browser.jupyter import PATIENCE, LabPage
+from tests.browser.waiting import passes, screenshot, settled_screenshot, until
 
 SHOW = "from tests.browser.patient import show\nwidget, rf = show()"
 SCALE = 7
@@ -61,14 +62,15 @@ def heat_shows(overlay: Locator, x: int, y: int) -> bool:
     """Whether hiding the heat map changes the screen in the receptive field of a cell, and nowhere else."""
     page = overlay.page
     button = page.get_by_role("button", name="gradient map", exact=True)
-    on = screenshot(overlay)
+    on = settled_screenshot(overlay)
     button.click()
     expect(overlay).not_to_have_attribute("data-painted", re.compile(""))
     leave(page)
-    off = screenshot(overlay)
+    off = settled_screenshot(overlay)
     button.click()
     expect(overlay).to_have_attribute("data-painted", f"{x},{y}")
     rows, columns = np.nonzero(np.abs(on.astype(int) - off).max(axis=-1) > 20)
+    assert len(rows), "hiding the heat map changes nothing"
     return np.hypot(columns.min() / SCALE - x * STRIDE.w, rows.min() / SCALE - y * STRIDE.h) < 1
 
 
@@ -95,12 +97,12 @@ def test_reload_shows_the_same_as_before(lab_page: LabPage) -> None:
     page, overlay = lab_page.page, show(lab_page)
     click(overlay, 12, 6)
     leave(page)
-    before = screenshot(overlay)
+    before = settled_screenshot(overlay)
     lab_page.save()
     lab_page.open("lab.ipynb", reset=False)
     expect(overlay).to_have_attribute("data-painted", "12,6")
     overlay.scroll_into_view_if_needed()
-    assert same(screenshot(overlay), before)
+    until(page, lambda: same(screenshot(overlay), before), "the same picture as before")
     click(overlay, 2, 3)
 
 
@@ -115,8 +117,12 @@ def test_second_view_shows_the_same_and_a_click_in_either_shows_in_both(lab_page
         leave(page)
         for other in (0, 1):
             expect(page.locator(".rfwidget-overlay").nth(other)).to_have_attribute("data-painted", f"{x},{y}")
-        first, second = (screenshot(page.locator(".rfwidget-overlay").nth(k)) for k in (0, 1))
-        assert same(first, second)
+
+        def both_show_the_same() -> None:
+            first, second = (screenshot(page.locator(".rfwidget-overlay").nth(k)) for k in (0, 1))
+            assert same(first, second)
+
+        passes(page, both_show_the_same)
 
 
 @pytest.mark.parametrize("container", ["Tab", "Accordion"])
@@ -152,14 +158,14 @@ def test_scrolled_far_away_and_back_it_shows_the_same(lab_page: LabPage, mode: s
         page = lab_page.page
         click(overlay, 12, 6)
         leave(page)
-        before = screenshot(overlay)
+        before = settled_screenshot(overlay)
         for _ in range(2):
             page.evaluate("() => window.jupyterapp.shell.currentWidget.content.scrollToItem(12)")
             expect(page.locator(".jp-Notebook .jp-Cell").last).to_be_in_viewport()
             page.evaluate("() => window.jupyterapp.shell.currentWidget.content.scrollToItem(0)")
             expect(overlay).to_be_in_viewport(ratio=1)
             expect(overlay).to_have_attribute("data-painted", "12,6")
-            assert same(screenshot(overlay), before)
+            until(page, lambda: same(screenshot(overlay), before), "the same picture as before")
         click(overlay, 2, 3)
 
 
@@ -183,9 +189,21 @@ def test_saved_notebook_shows_the_last_picture_without_a_kernel(lab_page: LabPag
     expect(page.locator(STILL)).to_be_hidden()
     click(overlay, 12, 6)
     wait_for_still(page, first)
-    last = lasting_still(page)
     expect(page.locator(STILL)).to_be_hidden()
-    lab_page.save()
+
+    def read() -> nbformat.NotebookNode:
+        return nbformat.read(lab_page.server.folder / "saved.ipynb", as_version=4)
+
+    def saved_as_it_stays() -> str:
+        """The picture in the page, once that is the one in the file, too."""
+        now = lasting_still(page)
+        lab_page.save()
+        pictures = [output.get("data", {}).get("image/png", "") for cell in read().cells for output in cell.outputs]
+        assert now.split(",")[1] in [re.sub(r"\s", "", picture) for picture in pictures]
+        assert wait_for_still(page, None) == now
+        return now
+
+    last = passes(page, saved_as_it_stays)
     lab_page.shut_down_kernels()
     page.goto(f"{lab_page.server.url}/lab/workspaces/without?reset")
     page.wait_for_function("() => window.jupyterapp?.commands.hasCommand('docmanager:open')")
@@ -195,11 +213,10 @@ def test_saved_notebook_shows_the_last_picture_without_a_kernel(lab_page: LabPag
         }).then(() => null)"""
     )
     expect(page.locator(STILL)).to_be_visible()
-    assert page.locator(STILL).get_attribute("src") == last
+    expect(page.locator(STILL)).to_have_attribute("src", last)
     kernels = "jupyterapp.serviceManager.kernels"
     assert page.evaluate(f"async () => {{ await {kernels}.refreshRunning(); return {kernels}.runningCount; }}") == 0
-    notebook = nbformat.read(lab_page.server.folder / "saved.ipynb", as_version=4)
-    html, _ = HTMLExporter().from_notebook_node(notebook)
+    html, _ = HTMLExporter().from_notebook_node(read())
     assert last.split(",")[1] in re.sub(r"\s", "", html)
 
 
@@ -228,7 +245,7 @@ def test_click_beside_a_running_cell_is_answered_at_once_where_the_kernel_has_su
         run_beside(lab_page, RUN_UNTIL_TOLD)
         overlay.click(position={"x": centre(x, 6)[0] * SCALE, "y": centre(x, 6)[1] * SCALE})
         with suppress(AssertionError):
-            expect(overlay).to_have_attribute("data-painted", f"{x},6", timeout=2000)
+            expect(overlay).to_have_attribute("data-painted", f"{x},6", timeout=10_000)  # the cell runs on
             at_once += 1
         go.touch()
         lab_page.wait_for_kernel()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
-from tests.browser.jupyter import PATIENCE, LabPage, Server, screenshot
+from tests.browser.jupyter import PATIENCE, LabPage, Server
+from tests.browser.waiting import passes, settled_screenshot, until
+from tests.browser.waiting import settled_box as box_of
 
 ONE = "from tests.browser.patient import show\nwidget, rf = show()"
 TWO = """from ipywidgets import HBox
@@ -29,12 +32,6 @@ def sized(browser: Browser, lab: Server, request: pytest.FixtureRequest) -> Iter
     assert page.problems == []
 
 
-def box_of(locator: Locator) -> FloatRect:
-    box = locator.bounding_box()
-    assert box is not None
-    return box
-
-
 def show(lab: LabPage, cell: str, count: int = 1) -> None:
     lab.open(lab.server.add_notebook("layout.ipynb", [cell]))
     lab.run_all()
@@ -43,6 +40,10 @@ def show(lab: LabPage, cell: str, count: int = 1) -> None:
 
 def assert_nothing_is_cut_off(lab: LabPage, count: int = 1) -> None:
     """All parts lie inside their widget from left to right, and that inside the output."""
+    passes(lab.page, lambda: check_that_nothing_is_cut_off(lab, count))
+
+
+def check_that_nothing_is_cut_off(lab: LabPage, count: int) -> None:
     for index in range(count):
         stage = lab.page.locator(".rfwidget-stage").nth(index)
         outer, output = box_of(stage), box_of(lab.page.locator(".jp-OutputArea-output").first)
@@ -59,8 +60,8 @@ def assert_nothing_is_cut_off(lab: LabPage, count: int = 1) -> None:
 def test_all_of_it_is_on_one_screen_with_the_sidebar_open(sized: LabPage) -> None:
     show(sized, ONE)
     assert_nothing_is_cut_off(sized)
-    stage = box_of(sized.page.locator(".rfwidget-stage"))
-    assert stage["height"] <= 700
+    stage = sized.page.locator(".rfwidget-stage")
+    until(sized.page, lambda: box_of(stage)["height"] <= 700, "all of it on one screen")
     image, column = box_of(sized.overlay()), box_of(sized.page.locator(".rfwidget-column"))
     assert image["x"] + image["width"] <= column["x"]
 
@@ -73,7 +74,8 @@ def test_in_a_narrow_window_it_stacks_and_every_part_can_be_reached(sized: LabPa
     image, column = box_of(overlay), box_of(sized.page.locator(".rfwidget-column"))
     assert image["y"] + image["height"] <= column["y"]
     words, values = (sized.page.locator(f".rfwidget-facts {kind}") for kind in ("dt", "dd"))
-    assert words.count() == values.count() == 4
+    expect(words).to_have_count(4)
+    expect(values).to_have_count(4)
     for row in range(4):
         word, value = box_of(words.nth(row)), box_of(values.nth(row))
         assert (word["x"], word["y"]) == (box_of(words.first)["x"], value["y"]), f"line {row} of the read-out"
@@ -117,7 +119,7 @@ def test_zoomed_the_cells_are_where_they_look_and_the_wheel_alone_scrolls_the_pa
         "width => document.querySelector('.rfwidget-overlay').getBoundingClientRect().width === width",
         arg=before["width"],
     )
-    assert box_of(overlay) == before
+    until(page, lambda: box_of(overlay) == before, "the image where it was")
 
 
 def test_help_opens_with_a_key_and_closes_with_escape(lab_page: LabPage) -> None:
@@ -214,18 +216,25 @@ def test_lines_are_as_thin_as_ever_when_zoomed(lab_page: LabPage) -> None:
     expect(overlay).to_have_attribute("data-state", "ready")
     lab_page.execute("widget.selected = 0, 0")  # what the keys zoom to
     expect(overlay).to_have_attribute("data-selected", "0,0")
-    widths = []
+    widths, before = [], box_of(overlay)["width"]
     for key in ("", "+", "+", "0"):
         if key:
             overlay.press(key)
         expect(page.locator(".rfwidget-scene path")).to_have_count(6 if key == "+" else 0)
-        page.evaluate("() => new Promise(requestAnimationFrame)")
-        shot = screenshot(page.locator(".rfwidget-area")).astype(int)
-        red = (shot[:, :, 0] > 200) & (shot[:, :, 1:].max(axis=2) < 90)
-        # Across the upright line on the right of the first cell's field: runs of red in each row.
-        runs = [len(run) for row in red for run in "".join(np.where(row, "x", " ")).split()]
-        widths.append(int(np.median(runs)))
+        if key:
+            grown = box_of(overlay)["width"] / before
+            assert grown == 1 if key == "0" else grown > 1.05
+        widths.append(passes(page, lambda: width_of_red_lines(settled_screenshot(page.locator(".rfwidget-area")))))
     assert widths == [2, 2, 2, 2]
+
+
+def width_of_red_lines(shown: npt.NDArray[np.uint8]) -> int:
+    shot = shown.astype(int)
+    red = (shot[:, :, 0] > 200) & (shot[:, :, 1:].max(axis=2) < 90)
+    # Across the upright line on the right of the first cell's field: runs of red in each row.
+    runs = [len(run) for row in red for run in "".join(np.where(row, "x", " ")).split()]
+    assert runs, "no red line is seen"
+    return int(np.median(runs))
 
 
 DEEP = """import keras
@@ -246,20 +255,24 @@ def test_of_five_hundred_layers_each_can_be_pointed_at_and_keys_lead_to_the_next
     page, bars = sized.page, sized.page.locator(".rfwidget-bar")
     expect(bars).to_have_count(500, timeout=PATIENCE)
     overlay, caption = sized.overlay(), page.locator(".rfwidget-caption")
-    widths = bars.evaluate_all("bars => bars.map(bar => bar.getBoundingClientRect().width)")
-    assert min(widths) >= 3
+    narrowest = "bars => Math.min(...bars.map(bar => bar.getBoundingClientRect().width))"
+    until(page, lambda: bars.evaluate_all(narrowest) >= 3, "bars that are wide enough")
     assert_nothing_is_cut_off(sized)
-    assert box_of(page.locator(".rfwidget-stage"))["height"] <= 700
+    stage = page.locator(".rfwidget-stage")
+    until(page, lambda: box_of(stage)["height"] <= 700, "all of it on one screen")
     expect(caption).to_contain_text("relu30: 83 \u00d7 83 px, stride 2")  # 21 * 2 + 10 * 4 + 1
     chosen = page.locator(".rfwidget-bar[aria-selected=true]")
     strip = box_of(page.locator(".rfwidget-bars"))
-    assert strip["x"] <= box_of(chosen)["x"] <= strip["x"] + strip["width"]
+
+    def is_in_sight(bar: Locator) -> bool:
+        return strip["x"] <= box_of(bar)["x"] <= strip["x"] + strip["width"]
+
+    until(page, lambda: is_in_sight(chosen), "the chosen bar in sight")
     chosen.focus()
     page.keyboard.press("ArrowRight")
     expect(overlay).to_have_attribute("aria-label", "Receptive fields of layer conv31", timeout=PATIENCE)
     page.keyboard.press("End")
     expect(overlay).to_have_attribute("aria-label", "Receptive fields of layer relu249", timeout=PATIENCE)
-    last = bars.last
-    assert strip["x"] <= box_of(last)["x"] <= strip["x"] + strip["width"]
+    until(page, lambda: is_in_sight(bars.last), "the last bar in sight")
     bars.nth(480).hover()
     expect(caption).to_contain_text("conv240: ")

@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.jupyter import PATIENCE, serve
-from tests.browser.waiting import until
+from tests.browser.waiting import settled_box, until
 
 APP = """
 import marimo
@@ -62,14 +62,14 @@ def test_marimo_shows_the_whole_widget_and_state_goes_both_ways(
         overlay = page.locator(".rfwidget-overlay")
         expect(overlay).to_have_attribute("data-state", "ready", timeout=PATIENCE)
         expect(overlay).to_have_attribute("data-painted", "11,23")
-        assert page.locator(".rfwidget-photo").evaluate("photo => photo.complete && photo.naturalWidth > 0")
-        assert {"first", "central", "last"} <= set(page.locator(".rfwidget-tags text").all_text_contents())
-        assert page.locator(".rfwidget-scene line, .rfwidget-scene path").count() > 3
+        photo, tags = page.locator(".rfwidget-photo"), page.locator(".rfwidget-tags text")
+        until(page, lambda: photo.evaluate("photo => photo.complete && photo.naturalWidth > 0"), "the photograph")
+        until(page, lambda: {"first", "central", "last"} <= set(tags.all_text_contents()), "the tags of all corners")
+        until(page, lambda: page.locator(".rfwidget-scene line, .rfwidget-scene path").count() > 3, "the scene")
 
-        box = overlay.bounding_box()
-        assert box is not None
+        box = settled_box(overlay)
         overlay.click(position={"x": box["width"] * 0.2, "y": box["height"] * 0.2})
-        expect(overlay).not_to_have_attribute("data-painted", "11,23")
+        expect(overlay).not_to_have_attribute("data-selected", "11,23")
         x, y = str(overlay.get_attribute("data-selected")).split(",")
         expect(overlay).to_have_attribute("data-painted", f"{x},{y}")
 
@@ -78,7 +78,9 @@ def test_marimo_shows_the_whole_widget_and_state_goes_both_ways(
             page.wait_for_timeout(1000)
             return page.get_by_text(f"selected: GridPoint(x={x}, y={y})").is_visible()
 
-        until(page, told)  # where the map was there already, the kernel hears of the click afterwards
+        until(
+            page, told, "what the kernel knows"
+        )  # where the map was there already, the kernel hears of the click afterwards
 
         page.get_by_role("button", name="choose").click()
         expect(overlay).to_have_attribute("data-painted", "1,5")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, FloatRect, Locator, expect
 
-from rfwidget.types import GridPoint
+from rfwidget.types import GridPoint, Rect
 from tests.browser.jupyter import PATIENCE, LabPage, Server, drag_finger, notebook_7
 from tests.browser.stand_in import FIELD, IMAGE, MAGENTA, centre, inside
+from tests.browser.traffic import Traffic
+from tests.browser.waiting import passes, screenshot, settled_box, two_frames, until
 
 SHOW = """
 from IPython.display import display
@@ -48,10 +48,9 @@ def show(lab_page: LabPage) -> Locator:
     return lab_page.overlay()
 
 
-def on_screen(overlay: Locator, x: int, y: int) -> tuple[float, float]:
-    """Where a cell's receptive field is centred in the window."""
-    box = overlay.bounding_box()
-    assert box is not None
+def on_screen(overlay: Locator, x: int, y: int, box: FloatRect | None = None) -> tuple[float, float]:
+    """Where a cell's receptive field is centred in the window; the overlay's box may be known."""
+    box = box or settled_box(overlay)
     left, top = centre(x, y)
     return box["x"] + left * box["width"] / IMAGE.w, box["y"] + top * box["height"] / IMAGE.h
 
@@ -64,8 +63,9 @@ def click(overlay: Locator, x: int, y: int) -> None:
 
 def painted_box(overlay: Locator) -> list[float]:
     """Edges of what is magenta on the screen, in image pixels."""
-    pixels = np.asarray(Image.open(io.BytesIO(overlay.screenshot())).convert("RGB")).astype(int)
+    pixels = screenshot(overlay).astype(int)
     rows, columns = np.nonzero(np.abs(pixels - MAGENTA).max(axis=-1) < 60)
+    assert len(rows), "no heat map is on the screen"
     per_x, per_y = pixels.shape[1] / IMAGE.w, pixels.shape[0] / IMAGE.h
     return [columns.min() / per_x, rows.min() / per_y, (columns.max() + 1) / per_x, (rows.max() + 1) / per_y]
 
@@ -74,15 +74,13 @@ def test_hover_follows_the_mouse_and_sends_nothing(lab_page: LabPage, sent: list
     overlay = show(lab_page)
     click(overlay, 16, 8)
     sent.clear()
+    box = settled_box(overlay)
     for k in range(300):
-        lab_page.page.mouse.move(*on_screen(overlay, k % 32, k % 16))
-    lab_page.page.mouse.move(*on_screen(overlay, 0, 3))
+        lab_page.page.mouse.move(*on_screen(overlay, k % 32, k % 16, box))
+    lab_page.page.mouse.move(*on_screen(overlay, 0, 3, box))
     expect(lab_page.page.locator(".rfwidget-hovering")).to_contain_text("cell (0, 3)")
     assert sent == []
-    line = lab_page.page.locator(".rfwidget-hovered rect.rfwidget-overhang").first.bounding_box()
-    box = overlay.bounding_box()
-    assert line is not None
-    assert box is not None
+    line = settled_box(lab_page.page.locator(".rfwidget-hovered rect.rfwidget-overhang").first)
     assert line["x"] == pytest.approx(box["x"] - 10 * box["width"] / IMAGE.w, abs=2.5), "the overhang is not drawn"
 
 
@@ -90,14 +88,15 @@ def test_drag_scrubs_with_one_request_in_flight_and_ends_at_the_last_cell(
     lab_page: LabPage, sent: list[dict[str, object]]
 ) -> None:
     overlay = show(lab_page)
-    mouse = lab_page.page.mouse
-    mouse.move(*on_screen(overlay, 2, 5))
+    mouse, box = lab_page.page.mouse, settled_box(overlay)
+    mouse.move(*on_screen(overlay, 2, 5, box))
     sent.clear()
     mouse.down()
     for x in range(2, 31):
-        mouse.move(*on_screen(overlay, x, 5))
+        mouse.move(*on_screen(overlay, x, 5, box))
     mouse.up()
     expect(overlay).to_have_attribute("data-painted", "30,5")
+    until(lab_page.page, lambda: sent[-1:] and sent[-1].get("cell") == [30, 5], "a request for the last cell")
     expect(overlay).to_have_attribute("data-selected", "30,5")
     assert [message["kind"] for message in sent] == ["request"] * len(sent)
     cells = [message["cell"] for message in sent]
@@ -107,13 +106,16 @@ def test_drag_scrubs_with_one_request_in_flight_and_ends_at_the_last_cell(
     assert 2 <= len(sent) <= 29
 
 
-def test_same_cell_is_answered_every_time(lab_page: LabPage, sent: list[dict[str, object]]) -> None:
+def test_same_cell_is_answered_every_time(lab_page: LabPage) -> None:
+    traffic = Traffic(lab_page.page)
     overlay = show(lab_page)
-    sent.clear()
-    for _ in range(3):
-        click(overlay, 9, 9)
+    until(lab_page.page, lambda: len(traffic.answers()) == len(traffic.requests()), "an answer to the first request")
+    traffic.clear()
+    for count in (1, 2, 3):
+        click(overlay, 9, 9)  # after the first time, that is what is painted before as well
+        until(lab_page.page, lambda count=count: len(traffic.answers()) == count, f"answer {count}")  # type: ignore[misc]
         expect(overlay).to_have_attribute("data-state", "ready")
-    assert len(sent) == 3
+    assert [request["cell"] for request in traffic.requests()] == [[9, 9]] * 3
 
 
 def test_keys_move_the_cell_and_leave_the_notebook_alone(lab_page: LabPage) -> None:
@@ -155,9 +157,8 @@ def test_notebook_shortcuts_with_ctrl_work_on_the_overlay(lab_page: LabPage) -> 
 
 def test_wheel_scrolls_the_page(lab_page: LabPage) -> None:
     overlay = show(lab_page)
-    before = overlay.bounding_box()
-    assert before is not None
-    lab_page.page.mouse.move(*on_screen(overlay, 20, 4))
+    before = settled_box(overlay)
+    lab_page.page.mouse.move(*on_screen(overlay, 20, 4, before))
     lab_page.page.mouse.wheel(0, 60)
     lab_page.page.wait_for_function(
         "top => document.querySelector('.rfwidget-overlay').getBoundingClientRect().top < top - 30", arg=before["y"]
@@ -178,7 +179,13 @@ def test_cells_and_heat_map_are_where_they_look_at_any_device_scale_and_transfor
             lab_page.page.mouse.move(0, 0)
             expected = inside(FIELD.rect(GridPoint(x, y)))
             line = 2 * IMAGE.w / 480  # the selected cell's line covers the heat map's border
-            np.testing.assert_allclose(painted_box(overlay), expected, atol=0.5 + line, err_msg=style)
+
+            def lies_there(expected: Rect = expected, atol: float = 0.5 + line, style: str = style) -> None:
+                np.testing.assert_allclose(painted_box(overlay), expected, atol=atol, err_msg=style)
+
+            passes(lab_page.page, lies_there)  # the map is known to be painted before the screen shows it
+            two_frames(lab_page.page)
+            lies_there()
     context.close()
     assert lab_page.problems == []
 
@@ -189,15 +196,15 @@ def test_finger_taps_to_select_moves_up_to_scroll_and_sideways_to_scrub(browser:
     overlay = show(lab_page)
     lab_page.page.touchscreen.tap(*on_screen(overlay, 5, 9))
     expect(overlay).to_have_attribute("data-painted", "5,9")
-    before = overlay.bounding_box()
-    assert before is not None
-    drag_finger(lab_page.page, on_screen(overlay, 20, 12), 0, -100)
+    before = settled_box(overlay)
+    drag_finger(lab_page.page, on_screen(overlay, 20, 12, before), 0, -100)
     lab_page.page.wait_for_function(
         "top => document.querySelector('.rfwidget-overlay').getBoundingClientRect().top < top - 50", arg=before["y"]
     )
     expect(overlay).to_have_attribute("data-selected", "5,9")
     overlay.scroll_into_view_if_needed()
-    (x, y), (end, _) = on_screen(overlay, 4, 12), on_screen(overlay, 24, 12)
+    box = settled_box(overlay)
+    (x, y), (end, _) = on_screen(overlay, 4, 12, box), on_screen(overlay, 24, 12, box)
     drag_finger(lab_page.page, (x, y), end - x, 0)
     expect(overlay).to_have_attribute("data-painted", "24,12")
     context.close()

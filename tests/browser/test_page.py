@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from rfwidget import RFWidget
 from tests.box_filter import BoxReceptiveField
 from tests.browser.jupyter import drag_finger
 from tests.browser.strict import POLICY, serve_strictly
+from tests.browser.waiting import settled_box as box_of
+from tests.browser.waiting import two_frames, until
 
 EVIL = "</script><img src=x onerror=\"document.body.dataset.canary='dead'\">"
 SCALE = 7
@@ -30,7 +32,7 @@ class EvilReceptiveField(BoxReceptiveField):
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of an image of 64 x 40 pixels; fields of the first layer are 12 x 6 pixels, 4 x 2 apart."""
     widget = RFWidget(EvilReceptiveField(), input_shape=(40, 64, 3), output_layer=EVIL)
-    assert widget.wait(60, background=True)
+    assert widget.wait(120, background=True)
     path = tmp_path_factory.mktemp("page") / "page.html"
     size = widget.to_html(path, layers=[EVIL, "tall"], cells=12)
     widget.close()
@@ -99,15 +101,23 @@ def at(x: float, y: float) -> dict[str, float]:
     return {"x": x * SCALE, "y": y * SCALE}
 
 
+def clicked_map(overlay: Locator, x: float, y: float) -> str:
+    """The cell whose map a click shows."""
+    before = overlay.get_attribute("data-selected")
+    overlay.click(position=at(x, y))
+    expect(overlay).not_to_have_attribute("data-selected", before or "")
+    expect(overlay).to_have_attribute("data-painted", re.compile(r"^\d+,\d+$"))
+    two_frames(overlay.page)
+    return overlay.get_attribute("data-painted") or ""
+
+
 def test_page_shows_hovers_and_answers_clicks_with_the_nearest_map(page: Page, artifacts: Path) -> None:
     overlay = overlay_of(page)
     expect(overlay).to_have_attribute("data-grid", "14x18")
     overlay.hover(position=at(4 * 3 + 6, 2 * 5 + 3))
     expect(page.locator(".rfwidget-hovering")).to_contain_text("cell (3, 5): x 12 to 24, y 10 to 16")
-    overlay.click(position=at(6, 3))
-    first = overlay.get_attribute("data-painted")
-    overlay.click(position=at(58, 37))
-    expect(overlay).not_to_have_attribute("data-painted", first or "")
+    first = clicked_map(overlay, 6, 3)
+    assert clicked_map(overlay, 58, 37) != first
     page.screenshot(path=artifacts / f"page_{scheme_of(page)}.png")
 
 
@@ -136,8 +146,7 @@ def test_shift_asks_which_cells_see_a_pixel_or_a_box(page: Page, artifacts: Path
     expect(overlay).to_have_attribute("data-query", "30,20,31,21")
     # Columns 5, 6, 7 begin at 20, 24, 28; rows 8, 9, 10 at 16, 18, 20: their fields hold pixel (30, 20).
     expect(page.locator(".rfwidget-answer")).to_have_text(f"9 cells of layer {EVIL} see pixel (30, 20)")
-    box = overlay.bounding_box()
-    assert box is not None
+    box = box_of(overlay)
     page.keyboard.down("Shift")
     page.mouse.move(box["x"] + 20.5 * SCALE, box["y"] + 10.5 * SCALE)
     page.mouse.down()
@@ -176,9 +185,10 @@ def test_the_marks_are_drawn_over_the_photo_and_its_own_pixels_are_exact(page: P
     photo = page.locator(".rfwidget-photo")
     assert box_of(photo) == box
     shape = "path => { const { x, y, width, height } = path.getBBox(); return [x, y, width, height]; }"
-    first = page.locator('.rfwidget-scene [data-part="first"] path').last.evaluate(shape)
+    line = page.locator('.rfwidget-scene [data-part="first"] path').last
     # The line of the first field, 12 x 6 pixels from the corner behind the margin on, lies inside it.
-    assert first == pytest.approx([12 + 1, 12 + 1, 12 * SCALE - 2, 6 * SCALE - 2])
+    inside = [12 + 1, 12 + 1, 12 * SCALE - 2, 6 * SCALE - 2]
+    until(page, lambda: line.evaluate(shape) == pytest.approx(inside), "the line of the first field inside it")
     page_size, embedded = page.evaluate(
         """async () => {
             const data = JSON.parse(document.querySelector(".rfwidget-data").textContent);
@@ -255,6 +265,7 @@ def test_page_outlines_the_effective_field_of_the_layer_on_show(asking_page: Pag
     page = asking_page
     overlay_of(page)
     outline = page.locator('.rfwidget-contours path.rfwidget-line[data-share="0.95"]')
+    expect(outline).to_have_attribute("d", re.compile("M"))
     wide = outline.get_attribute("d")
     page.locator(".rfwidget-bar").nth(1).click()
     expect(outline).not_to_have_attribute("d", wide or "")
@@ -280,8 +291,8 @@ def test_a_page_with_files_beside_it_works_under_a_policy_that_allows_nothing_in
             first = overlay.get_attribute("data-painted")
             overlay.click(position=at(58, 37))
             expect(overlay).not_to_have_attribute("data-painted", first or "")
-            ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert ground == ("rgb(18, 18, 18)" if strict else "rgb(255, 255, 255)")  # as the fragment says
+            ground = "rgb(18, 18, 18)" if strict else "rgb(255, 255, 255)"  # as the fragment says
+            expect(page.locator("body")).to_have_css("background-color", ground)
 
 
 def test_the_strict_server_refuses_what_stands_inline(browser: Browser, file: Path) -> None:
@@ -293,11 +304,5 @@ def test_the_strict_server_refuses_what_stands_inline(browser: Browser, file: Pa
         assert response is not None
         assert response.headers["content-security-policy"] == POLICY
         assert page.locator(".rfwidget-overlay").count() == 0
+        until(page, lambda: any("inline script" in text for text in said), "a word about the script")
         page.close()
-    assert any("inline script" in text for text in said), said
-
-
-def box_of(locator: Locator) -> FloatRect:
-    box = locator.bounding_box()
-    assert box is not None
-    return box

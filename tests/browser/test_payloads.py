@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
 from rfwidget import RFWidget
 from tests.browser.jupyter import PATIENCE, LabPage
+from tests.browser.waiting import until
 from tests.payloads import PAYLOADS, HostileReceptiveField
 
 SHOW = """
@@ -61,7 +62,7 @@ def test_the_canary_would_sing(watched: Watched) -> None:
     page.set_content("<img src=x onerror=window.canary=1>")
     page.wait_for_function("window.canary === 1")
     page.set_content("<img src=http://evil.invalid/x.png>")
-    assert watched.foreign == ["http://evil.invalid/x.png"]
+    until(page, lambda: watched.foreign == ["http://evil.invalid/x.png"], "the one request for a picture of evil")
 
 
 class Watched:
@@ -110,17 +111,12 @@ def test_live_view_reload_and_saved_notebook_keep_names_and_errors_as_text(watch
             bar.dispatch_event(event)
     watched.assert_clean(page)
 
-    lab_page.command("docmanager:save")
-    expect(page.locator(".lm-TabBar-tab.lm-mod-current.jp-mod-dirty")).to_have_count(0)
+    lab_page.save()
     lab_page.open("payloads.ipynb", reset=False)
     lab_page.overlay()
     watched.assert_clean(page)
 
-    page.evaluate(
-        "code => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({ code }).done"
-        ".then(() => null)",
-        FAILS,
-    )
+    lab_page.execute(FAILS)
     expect(overlay).to_have_attribute("data-state", "error", timeout=PATIENCE)
     expect(page.locator(".rfwidget-message").first).to_contain_text(PAYLOADS[0])
     watched.assert_clean(page)
@@ -138,7 +134,7 @@ def test_live_view_reload_and_saved_notebook_keep_names_and_errors_as_text(watch
 
 def test_exported_page_keeps_names_as_text(watched: Watched, tmp_path: Path) -> None:
     widget = RFWidget(HostileReceptiveField(), input_shape=(40, 64, 3), selected=(3, 4))
-    assert widget.wait(60)
+    assert widget.wait(120)
     path = tmp_path / "page.html"
     widget.to_html(path, layers=[*PAYLOADS[:30], "".join(PAYLOADS)], cells=1)
     widget.close()
@@ -155,7 +151,7 @@ def test_exported_page_keeps_names_as_text(watched: Watched, tmp_path: Path) -> 
 
 def test_no_widget_shows_text_of_others_as_html() -> None:
     widget = RFWidget(HostileReceptiveField(), input_shape=(40, 64, 3))
-    assert widget.wait(60)
+    assert widget.wait(120)
     shown, waiting = [], [widget]
     while waiting:
         one = waiting.pop()

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.browser.jupyter import PATIENCE, LabPage, Server, drag_finger
+from tests.browser.waiting import settled_box
 
 SCALE = 7
 """CSS pixels per image pixel: 480 // 64."""
@@ -61,14 +62,13 @@ def test_without_shift_a_finger_asks_once_that_is_switched_on(browser: Browser, 
     switch.click()
     expect(overlay).to_have_attribute("data-asking", "")
     overlay.scroll_into_view_if_needed()
-    box = overlay.bounding_box()
-    assert box is not None
+    box = settled_box(overlay)
     page.touchscreen.tap(box["x"] + 30.5 * SCALE, box["y"] + 20.5 * SCALE)
     expect(overlay).to_have_attribute("data-query", "30,20,31,21")
     drag_finger(page, (box["x"] + 10.5 * SCALE, box["y"] + 10.5 * SCALE), 2 * SCALE, 9 * SCALE)
     expect(overlay).to_have_attribute("data-query", "10,10,13,20")
     expect(overlay).to_have_attribute("data-selected", "7,9")
-    assert overlay.bounding_box() == box, "the page has scrolled"
+    assert settled_box(overlay) == box, "the page has scrolled"
     lab_page.expect_in_kernel("widget.query", "Rect(left=10, top=10, right=13, bottom=20)")
     switch.click()
     expect(overlay).not_to_have_attribute("data-query", re.compile(""))
@@ -104,6 +104,7 @@ def test_effective_field_and_comparison_are_drawn_with_names(
     expect(labels).to_have_text(["50 %", "95 %"], timeout=PATIENCE)
     expect(page.locator(".rfwidget-compared .rfwidget-label")).to_have_text("tall")
     expect(page.locator(".rfwidget-selected .rfwidget-label")).to_have_text("wide")
+    expect(page.locator(".rfwidget-contours g")).to_have_attribute("transform", re.compile(r"\d"))
     before = page.locator(".rfwidget-contours g").get_attribute("transform")
     overlay.click(position={"x": 10 * SCALE, "y": 10 * SCALE})
     expect(page.locator(".rfwidget-contours g")).not_to_have_attribute("transform", before or "")

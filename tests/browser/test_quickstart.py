@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.jupyter import LabPage, click_cell
+from tests.browser.waiting import settled_box, settled_screenshot, until
 
 SCALE = 5
 """CSS pixels per image pixel: 480 / 96."""
-
-
-def screenshot(lab_page: LabPage, clip: dict[str, float]) -> npt.NDArray[np.uint8]:
-    png = lab_page.page.screenshot(clip=clip)  # type: ignore[arg-type]
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
 def rect_of(x: int, y: int) -> tuple[int, int, int, int]:
@@ -36,20 +30,18 @@ def test_quickstart_runs_and_clicks_show_what_the_clicked_cells_see(lab_page: La
     lab_page.run_all()
     overlay = lab_page.overlay()
     expect(overlay).to_have_attribute("data-grid", "16x16")
-    box = overlay.bounding_box()
-    assert box is not None
-    assert (box["width"], box["height"]) == (96 * SCALE, 96 * SCALE)
+    sides = (96 * SCALE, 96 * SCALE)
+    until(page, lambda: tuple(settled_box(overlay)[side] for side in ("width", "height")) == sides, "the size")  # type: ignore[literal-required]
 
     page.get_by_role("button", name="spotlight").click()  # it dims all around the fields
-    lab_page.expect_in_kernel("1", "1")
+    lab_page.expect_in_kernel("widget.spotlight", "False")
     seen = []
     for x, y in [(3, 12), (12, 3), (6, 6)]:
         click_cell(overlay, x, y, (4 * x + 17, 4 * y + 17), SCALE)
         page.mouse.move(2, 2)
         expect(overlay).to_have_attribute("data-selected", f"{x},{y}")
-        box = overlay.bounding_box()
-        assert box is not None
-        seen.append(((x, y), screenshot(lab_page, dict(box))))
+        expect(page.locator(".rfwidget-hovering").first).to_be_empty()
+        seen.append(((x, y), settled_screenshot(overlay)))
 
     marks = rect_pixels(seen[1][1])  # cell (12, 3) hides none of the places looked at
     assert has_colour(marks["first"], (229, 32, 43)), "no red line along the first cell's field"

