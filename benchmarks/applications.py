@@ -105,14 +105,22 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def _in_a_process(name: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.applications", "--only", name]
+def in_a_process(module: str, name: str, seconds: float, memory: int = resource.RLIM_INFINITY) -> dict[str, Any]:
+    """What a benchmark's module measures of one model, in a process of its own with at most so many bytes."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", "--only", name]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIME_LIMIT, env=environment)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env=environment,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory)),
+        )
         return json.loads(done.stdout.strip().splitlines()[-1])
     except subprocess.TimeoutExpired:
-        return {"model": name, "error": f"not finished within {TIME_LIMIT} s"}
+        return {"model": name, "error": f"not finished within {seconds} s"}
     except (IndexError, json.JSONDecodeError):
         return {"model": name, "error": (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]}
 
@@ -193,7 +201,7 @@ def main() -> int:
         return 0
     results = []
     for name in arguments.models.split(",") if arguments.models else model_names():
-        results.append(_in_a_process(name))
+        results.append(in_a_process("applications", name, TIME_LIMIT))
         print(*_row(results[-1]), sep="  ", flush=True)
     if not arguments.models:
         TABLE.parent.mkdir(exist_ok=True)

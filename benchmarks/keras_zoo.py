@@ -14,15 +14,13 @@ import argparse
 import json
 import math
 import os
-import resource
-import subprocess
 import sys
 import time
 import warnings
 from pathlib import Path
 from typing import Any
 
-from benchmarks.applications import _machine, _pair, _peak
+from benchmarks.applications import _machine, _pair, _peak, in_a_process
 
 TABLE = Path(__file__).resolve().parent.parent / "docs" / "models-of-others.md"
 MEMORY = 14 << 30  # bytes of address space for one model
@@ -148,25 +146,6 @@ def measure_sequence(name: str) -> dict[str, Any]:
     }
 
 
-def _in_a_process(name: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.keras_zoo", "--only", name]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=TIME_LIMIT,
-            env=environment,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
-        )
-        return json.loads(done.stdout.strip().splitlines()[-1])
-    except subprocess.TimeoutExpired:
-        return {"model": name, "error": f"not finished within {TIME_LIMIT} s"}
-    except (IndexError, json.JSONDecodeError):
-        return {"model": name, "error": (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]}
-
-
 def _numbers(values: list[float]) -> str:
     return _pair([values[0], values[-1]])
 
@@ -236,7 +215,7 @@ def main() -> int:
         return 0
     results = []
     for name in arguments.models.split(",") if arguments.models else [*RECIPES, *SEQUENCES]:
-        results.append(_in_a_process(name))
+        results.append(in_a_process("keras_zoo", name, TIME_LIMIT, MEMORY))
         print(*_row(results[-1]), sep="  ", flush=True)
     if not arguments.models:
         TABLE.write_text(page(results), encoding="utf-8")

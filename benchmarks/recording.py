@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import io
 import math
-import os
-import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import FloatRect, expect, sync_playwright
+from playwright.sync_api import FloatRect, expect
 
-from tests.browser.conftest import CHROMIUM_FLAGS
-from tests.browser.jupyter import PATIENCE, LabPage, serve_lab
+from benchmarks.lab import lab_and_browser
+from tests.browser.jupyter import PATIENCE, LabPage
 
 RECORDING = Path(__file__).resolve().parents[1] / "docs" / "images" / "live.webp"
 CELL = """import keras
@@ -101,14 +99,7 @@ def record(lab: LabPage) -> list[Image.Image]:
 
 def main() -> None:
     """Record and save."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serve_lab(Path(folder)) as server,
-        sync_playwright() as playwright,
-        playwright.chromium.launch(
-            executable_path=os.environ.get("RFWIDGET_CHROMIUM") or None, args=CHROMIUM_FLAGS
-        ) as browser,
-    ):
+    with lab_and_browser() as (server, browser):
         # As high as to need no scrolling: the toolbar would cover the picture.
         page = browser.new_page(viewport={"width": 1180, "height": 1600})
         first, *others = record(LabPage(page, server))

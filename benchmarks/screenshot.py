@@ -8,15 +8,13 @@ It shows VGG16 with the gradient map of one cell, and the pointer over another o
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import FloatRect, Locator, expect, sync_playwright
+from playwright.sync_api import FloatRect, Locator, expect
 
-from tests.browser.conftest import CHROMIUM_FLAGS
-from tests.browser.jupyter import PATIENCE, LabPage, serve_lab
+from benchmarks.lab import lab_and_browser
+from tests.browser.jupyter import PATIENCE, LabPage
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "images" / "widget.png"
 CELLS = (
@@ -61,14 +59,7 @@ def photograph(lab: LabPage) -> bytes:
 
 def main() -> None:
     """Take the picture and save it."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serve_lab(Path(folder)) as server,
-        sync_playwright() as playwright,
-        playwright.chromium.launch(
-            executable_path=os.environ.get("RFWIDGET_CHROMIUM") or None, args=CHROMIUM_FLAGS
-        ) as browser,
-    ):
+    with lab_and_browser() as (server, browser):
         page = browser.new_page(viewport={"width": 1240, "height": 1300}, device_scale_factor=1.5)
         shot = Image.open(io.BytesIO(photograph(LabPage(page, server)))).convert("RGB")
     shot.save(PICTURE, optimize=True)

@@ -8,15 +8,13 @@ JupyterLab stands with its sidebar open. The pictures are for looking at; nothin
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import CHROMIUM_FLAGS
-from tests.browser.jupyter import PATIENCE, LabPage, Server, serve_lab
+from benchmarks.lab import lab_and_browser
+from tests.browser.jupyter import PATIENCE, LabPage, Server
 
 SIZES = ((1440, 900), (1024, 768), (640, 900))
 """Width and height of the window in CSS pixels."""
@@ -142,14 +140,7 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     sizes, themes = (SIZES[:1], ["light"]) if options.quick else (SIZES, list(THEMES))
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        serve_lab(Path(folder)) as server,
-        sync_playwright() as playwright,
-        playwright.chromium.launch(
-            executable_path=os.environ.get("RFWIDGET_CHROMIUM") or None, args=CHROMIUM_FLAGS
-        ) as browser,
-    ):
+    with lab_and_browser() as (server, browser):
         for theme in themes:
             for width, height in sizes:
                 with server.settings("apputils-extension:themes", theme=THEMES[theme]):

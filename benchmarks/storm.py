@@ -9,16 +9,11 @@ painted over a newer one. Prints what was measured. Needs Chromium, as the brows
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import tempfile
-from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
+from benchmarks.lab import lab_and_browser
 from benchmarks.machine import describe_machine
-from tests.browser.conftest import CHROMIUM_FLAGS
-from tests.browser.jupyter import LabPage, serve_lab
+from tests.browser.jupyter import LabPage
 from tests.browser.test_storm import WATCH_PAINTED, rage, settle, show
 from tests.browser.traffic import Traffic, in_order_of
 
@@ -50,10 +45,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     options = parser.parse_args()
     print(describe_machine())
-    with tempfile.TemporaryDirectory() as folder, serve_lab(Path(folder)) as server, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=os.environ.get("RFWIDGET_CHROMIUM") or None, args=CHROMIUM_FLAGS
-        )
+    with lab_and_browser() as (server, chromium):
         for seed in range(options.first, options.first + options.seeds):
             page = chromium.new_page(viewport={"width": 1280, "height": 1000})
             lab_page = LabPage(page, server)
@@ -62,7 +54,6 @@ def main() -> None:
             if lab_page.problems:
                 raise SystemExit(f"seed {seed}: in the console: {lab_page.problems}")
             page.close()
-        chromium.close()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python -m benchmarks.versions --python 3.12
     python -m benchmarks.versions --python 3.11 --lowest
     python -m benchmarks.versions --python 3.11 --lowest --extras tensorflow,torch,pandas,dask --set numpy==1.26.0
-    python -m benchmarks.versions --table      # puts what has been run into docs/hosts.md
+    python -m benchmarks.versions --table      # puts what has been run into docs/hosts.md; other columns stay
 
 Each call makes an environment with uv (a wheel of this tree, its extras, the test group) and runs the tests there,
 without those that need a browser. What was run is kept beside the environment, file by file; a second call runs what is
@@ -21,6 +21,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,10 @@ def tools() -> list[str]:
 
 
 def uv(*arguments: str, **given: Any) -> str:
-    """Run uv; what it says."""
-    done = subprocess.run([sys.executable, "-m", "uv", *arguments], check=True, text=True, capture_output=True, **given)
+    """Run uv; what it gives. What it says stays on the terminal, for that is where an error is."""
+    done = subprocess.run(
+        [sys.executable, "-m", "uv", *arguments], check=True, text=True, stdout=subprocess.PIPE, **given
+    )
     return done.stdout
 
 
@@ -111,6 +114,7 @@ class Environment:
     def keep(self, counts: dict[str, Counter[str]] | None = None, ended: Sequence[str] = ()) -> None:
         """Write down what was run."""
         self.found["pieces"].update({piece: dict((counts or {})[piece]) for piece in ended})
+        self.found["day"] = date.today().isoformat()
         self.record.write_text(json.dumps(self.found, indent=1))
 
     def run(self, wanted: list[str]) -> None:
@@ -161,24 +165,52 @@ def said(line: str) -> tuple[str, str]:
     return (found[1] if found[1].startswith("tests/") else "rfwidget"), found[2].lower()
 
 
-def table(runs: list[Environment]) -> str:
-    """A column for each environment, and below it which files were run there."""
-    lines = ["| | " + " | ".join(run.folder.name.replace("-", " ") for run in runs) + " |"]
-    lines += ["| --- |" + " --- |" * len(runs)]
-    lines += ["| Python | " + " | ".join(run.found["versions"]["Python"] for run in runs) + " |"]
-    for name in map(name_of, declared(list(EXTRAS))):
-        got = [run.found["versions"].get(name, "") if is_wanted(run, name) else "" for run in runs]
-        lines.append(f"| {name} | " + " | ".join(got) + " |")
-    for what in ("passed", "failed", "error", "skipped", "xfail", "xpass"):
-        total = [sum(piece.get(what, 0) for piece in run.found["pieces"].values()) for run in runs]
-        if any(total):
-            lines.append(f"| tests {what} | " + " | ".join(map(str, total)) + " |")
-    every = list(pieces())
+def table(runs: list[Environment], before: str = "") -> str:
+    """A column for each environment, and below it which files were run there.
+
+    Args:
+        runs: environments of this machine.
+        before: a table that was written earlier: columns of environments that are not among ``runs`` stay as they are.
+
+    >>> told = "| | old |\\n| --- | --- |\\n| numpy | 1.26.0 |\\n\\nRun in old: `a`."
+    >>> table([], told) == told
+    True
+    """
+    columns, files = _read(before)
     for run in runs:
-        done, left = ([piece for piece in every if (piece in run.found["pieces"]) is ran] for ran in (True, False))
-        told = f"all files but {_listed(left)}" if len(left) < len(done) else f"{_listed(done)}"
-        lines += ["", f"Run in {run.folder.name.replace('-', ' ')}: {told}."]
-    return "\n".join(lines)
+        name = run.folder.name.replace("-", " ")
+        columns[name], files[name] = _column(run), _files(run)
+    shown = sorted(columns)
+    rows = dict.fromkeys(row for name in shown for row in columns[name])
+    lines = ["| | " + " | ".join(shown) + " |", "| --- |" + " --- |" * len(shown)]
+    lines += [f"| {row} | " + " | ".join(columns[name].get(row, "") for name in shown) + " |" for row in rows]
+    return "\n".join([*lines, *(line for name in shown for line in ("", f"Run in {name}: {files[name]}."))])
+
+
+def _column(run: Environment) -> dict[str, str]:
+    versions, pieces = run.found["versions"], run.found["pieces"].values()
+    column = {"run on": run.found["day"], "Python": versions["Python"]}
+    for name in map(name_of, declared(list(EXTRAS))):
+        column[name] = versions.get(name, "") if is_wanted(run, name) else ""
+    for what in ("passed", "failed", "error", "skipped", "xfail", "xpass"):
+        if total := sum(piece.get(what, 0) for piece in pieces):
+            column[f"tests {what}"] = str(total)
+    return column
+
+
+def _files(run: Environment) -> str:
+    done, left = ([piece for piece in pieces() if (piece in run.found["pieces"]) is ran] for ran in (True, False))
+    return f"all files but {_listed(left)}" if len(left) < len(done) else _listed(done)
+
+
+def _read(text: str) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """The columns of a table, and which files were run, both by the name of the environment."""
+    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in text.splitlines() if "|" in line]
+    if not rows:
+        return {}, {}
+    names = rows[0][1:]
+    columns = {name: {row: cells[k] for row, *cells in rows[2:] if cells[k]} for k, name in enumerate(names)}
+    return columns, dict(re.findall(r"^Run in (.+?): (.+)\.$", text, flags=re.M))
 
 
 def _listed(files: list[str]) -> str:
@@ -207,10 +239,12 @@ def main() -> None:
     options = parser.parse_args()
     options.at.mkdir(parents=True, exist_ok=True)
     if options.table:
-        made = table([Environment(path.parent) for path in sorted(options.at.glob("*/run.json"))])
-        print(made)
         before, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
-        PAGE.write_text(f"{before}{START}\n\n{made}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        old, _, after = rest.partition(END)
+        runs = [Environment(path.parent) for path in sorted(options.at.glob("*/run.json"))]
+        made = table([run for run in runs if run.found["pieces"]], old)
+        print(made)
+        PAGE.write_text(f"{before}{START}\n\n{made}\n\n{END}{after}", encoding="utf-8")
         return
     kind = "lowest" if options.lowest else "newest"
     environment = Environment(options.at / (options.name or f"{kind}-{Path(options.python).name}"))

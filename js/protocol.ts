@@ -300,10 +300,10 @@ export interface Upload {
   content: ArrayBuffer;
 }
 
-/** Browser to kernel: make something, as `ACTIONS` in rfwidget/widget/overlay.py. */
+/** Browser to kernel: make something, or that the last view is gone; as `ACTIONS` in rfwidget/widget/overlay.py. */
 export interface Action {
   kind: "act";
-  name: "png" | "code" | "page" | "channels" | "scene";
+  name: "png" | "code" | "page" | "channels" | "scene" | "gone";
 }
 
 /** Browser to kernel: whether the picture is magnified, and so the page draws what a canvas would draw too fat. */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -23,8 +24,16 @@ def build(
     return keras.Model(image, _apply(blueprint.layers, image, {"activation": activation, "dtype": dtype}))
 
 
-def randomise(model: keras.Model, rng: np.random.Generator) -> None:
-    """Random weights of both signs, none of them close to zero, that keep the size of the values."""
+def randomise(
+    model: keras.Model, rng: np.random.Generator, tensor: Callable[[Any], Any] = lambda values: values
+) -> None:
+    """Random weights of both signs, none of them close to zero, that keep the size of the values.
+
+    Args:
+        model: whose weights they become.
+        rng: draws them.
+        tensor: what becomes of an array before it is assigned.
+    """
     for weight in model.weights:
         if not weight.dtype.startswith("float"):
             continue  # the state of a dropout
@@ -33,7 +42,7 @@ def randomise(model: keras.Model, rng: np.random.Generator) -> None:
         shape = tuple(weight.shape)
         scale = 1 / math.sqrt(max(math.prod(shape[:-1]), 1))
         signs = 1 if weight.path.endswith("variance") else rng.choice([-1, 1], size=shape)
-        weight.assign(scale * rng.uniform(0.5, 1.5, size=shape) * signs)
+        weight.assign(tensor((scale * rng.uniform(0.5, 1.5, size=shape) * signs).astype(weight.dtype)))
 
 
 def _apply(layers: tuple[Layer, ...], x: Any, how: dict[str, str]) -> Any:

@@ -251,6 +251,16 @@ describe("the kernel's state", () => {
     expect(host.scene?.photo).toBe("data:,a");
   });
 
+  it("tells that the last view is gone, and not before", async () => {
+    await open();
+    const other = new AbortController();
+    host.shownIn(document.createElement("div"), other.signal);
+    other.abort();
+    expect(model.told).toEqual([]);
+    life.abort();
+    expect(model.told).toEqual([{ kind: "act", name: "gone" }]);
+  });
+
   it("asks for the photograph when nobody says what has become of the canvas, and drops it for a canvas that comes late", async () => {
     let arrive = (_canvas: unknown) => {};
     const pending = new Promise((resolve) => {

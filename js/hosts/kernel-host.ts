@@ -236,7 +236,10 @@ export class KernelHost implements Host {
   shownIn(element: HTMLElement, signal: AbortSignal): void {
     this.#elements.add(element);
     if (!this.#painter) void this.#findLayer(); // after a reload the canvas may have come after this model
-    signal.addEventListener("abort", () => this.#elements.delete(element));
+    signal.addEventListener("abort", () => {
+      this.#elements.delete(element);
+      if (!this.#elements.size) this.act("gone");
+    });
     if (hasLostKernel(element)) this.#checkConnection();
     else if (this.#selected && !this.#picture && this.#queue.phase === "idle") this.request(this.#selected);
     this.#hints.look();

@@ -4,7 +4,7 @@ import { STATE, WORDS } from "../testing.js";
 import { duration, reportOn } from "./cell-report.js";
 
 const { field, image_size: image } = STATE;
-const PICTURE = { serial: 1, revision: 1, cell: [0, 3], box: [0, 0, 0, 0], milliseconds: 1 } as const;
+const PICTURE = { serial: 1, revision: 1, cell: [0, 3], box: [0, 0, 0, 0], milliseconds: 1, levels: [200] } as const;
 
 it("tells what a cell sees, by how much that overhangs, and how large it is", () => {
   expect(reportOn([0, 0], field, null, image, WORDS)).toEqual({
@@ -42,6 +42,15 @@ it("tells in which box how much of the mass lies, as a part of the field inside 
   };
   const { lines } = reportOn([0, 3], field, picture as never, image, WORDS);
   expect(lines[2]).toEqual(["50 % within", "12 \u00d7 11 px", "17 % of the area"]); // 132 of 24 x 33
+});
+
+it("tells that nothing responds, and says no more where nobody asked", () => {
+  const told = (levels: number[]) => {
+    const picture = { ...PICTURE, rect: [0, 0, 9, 9], mass: [], levels };
+    return reportOn([0, 3], field, picture as never, image, WORDS).lines.slice(2);
+  };
+  expect(told([])).toEqual([["gradient", "zero everywhere", ""]]);
+  expect(told([200])).toEqual([]);
 });
 
 it("tells of an unbounded field, of one of padding alone, and of none", () => {

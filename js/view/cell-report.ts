@@ -29,8 +29,8 @@ export function reportOn(
       const [low, high] = pairs[k] ?? [0, 0];
       return (part * (last - first)) / Math.max(Math.min(high, lengths[k] ?? 0) - Math.max(low, 0), 1);
     }, 1);
-    const [within, of] = [share, part].map((part) => `${Math.round(part * 100)} %`);
-    return [`${within} within`, `${sizeInWords(sides)} ${unit}`, `${of} of the ${whole}`];
+    const of = part < 0.005 ? "< 1" : Math.round(part * 100);
+    return [`${Math.round(share * 100)} % within`, `${sizeInWords(sides)} ${unit}`, `${of} % of the ${whole}`];
   };
   return {
     name,
@@ -38,10 +38,13 @@ export function reportOn(
       ["sees", placeInWords(pairs, " \u2013 "), overhang(pairs, lengths)],
       ["size", `${sizeInWords(pairs)} ${unit}`, `stride ${stride}`],
       // The same lines before the map is there: what is below must not jump.
-      ...(picture?.mass.map(massLine) ?? SHARES.map(noMass)),
+      ...(picture?.levels.length === 0 ? [NOTHING] : (picture?.mass.map(massLine) ?? SHARES.map(noMass))),
     ],
   };
 }
+
+/** What there is to say of an empty map: as of the mean of channels that have been normalised. */
+const NOTHING = ["gradient", "zero everywhere", ""] as const;
 
 /** Shares of the mass that the kernel tells of, as `SHARES` in rfwidget/widget/heat.py. */
 const SHARES = [0.5, 0.95];

@@ -27,7 +27,7 @@ export class ColourBar {
     this.#bar.style.backgroundImage = `linear-gradient(${direction}, ${colours.join(", ")})`;
     this.#ticks.replaceChildren(
       ...ticks.map(([place, words]) => {
-        const tick = html("span", "", {}, [new Text(words)]);
+        const tick = html("span", "", {}, [words]);
         tick.style.setProperty(this.#upright ? "bottom" : "left", `${100 * place}%`);
         const edge = place < 0.02 ? "0" : place > 0.98 ? "100%" : "50%";
         tick.style.translate = this.#upright ? `0 ${edge}` : `-${edge} 0`;

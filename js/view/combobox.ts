@@ -83,8 +83,8 @@ export class Combobox {
     this.#list.replaceChildren(
       ...this.#shown.map(({ name, note }, index) =>
         html("li", "", { role: "option", id: `${this.#id}-${index}`, "data-index": index }, [
-          html("span", "", {}, [new Text(name)]),
-          html("span", "rfwidget-combo-note", {}, [new Text(note)]),
+          html("span", "", {}, [name]),
+          html("span", "rfwidget-combo-note", {}, [note]),
         ]),
       ),
     );

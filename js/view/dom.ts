@@ -9,7 +9,7 @@ export function html<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   className: string,
   attributes: Attributes = {},
-  children: readonly Node[] = [],
+  children: readonly (Node | string)[] = [],
 ): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   element.className = className;
@@ -22,12 +22,22 @@ export function html<K extends keyof HTMLElementTagNameMap>(
 export function svg<K extends keyof SVGElementTagNameMap>(
   tag: K,
   className: string,
-  children: readonly Node[] = [],
+  children: readonly (Node | string)[] = [],
 ): SVGElementTagNameMap[K] {
   const element = document.createElementNS(SVG, tag);
   element.setAttribute("class", className);
   element.append(...children);
   return element;
+}
+
+/** A button with words on it. */
+export function button(kind: string, words: string | Node, attributes: Attributes = {}): HTMLButtonElement {
+  return html("button", kind, { type: "button", ...attributes }, [words]);
+}
+
+/** The title of a part, for those who see it and those who hear it. */
+export function heading(...words: readonly (Node | string)[]): HTMLElement {
+  return html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, words);
 }
 
 /** Sets attributes, and touches only those that change. */
@@ -58,7 +68,7 @@ export function place(
 
 /** An entry of a list. */
 export function option(words: string, value = words): HTMLOptionElement {
-  return html("option", "", { value }, [new Text(words)]);
+  return html("option", "", { value }, [words]);
 }
 
 /** Gives a list these options, in words of their own, and shows the chosen one; touches only what changes. */

@@ -7,12 +7,12 @@ import { type Cells, cellAtFraction, clamp } from "../geometry.js";
 import type { Host } from "../hosts/host.js";
 import { bytesOf, type Cell, type FeatureMap, type SyncedState, type Thumbnails } from "../protocol.js";
 import { ColourBar, ticksOf } from "./colour-bar.js";
-import { assign, html, place, say, svg } from "./dom.js";
+import { assign, button, heading, html, place, say, svg } from "./dom.js";
 import { fillPixels } from "./painter.js";
 import { type PointerOptions, trackPointer } from "./pointer.js";
 
 /** CSS pixels: as wide and as high as the picture gets, and as large as one cell gets. */
-const ROOM: Cell = [240, 146];
+const ROOM: Cell = [216, 196];
 const LARGEST_CELL = 16;
 /** CSS pixels: height of the one row of a signal's cells. */
 const ROW = 28;
@@ -28,7 +28,7 @@ export class FeatureMapView {
   readonly #surface: HTMLElement;
   readonly #bar = new ColourBar(true);
   readonly #channel: HTMLElement;
-  readonly #which = html("button", "rfwidget-link", { type: "button", "aria-expanded": "false" });
+  readonly #which = button("rfwidget-link", "", { "aria-expanded": "false" });
   readonly #sheet = html("div", "rfwidget-sheet", { role: "group", "aria-label": "Channels" });
   readonly #number = html("input", "rfwidget-number", { type: "number", min: 0, "aria-label": "Channel" });
   #shown: FeatureMap | null = null;
@@ -40,20 +40,16 @@ export class FeatureMapView {
     this.#host = host;
     this.#surface = html("div", "rfwidget-map-surface", { role: "img" }, [this.#canvas, this.#marks]);
     const step = (words: string, title: string, by: number) => {
-      const attributes = { type: "button", title, "aria-label": title };
-      const button = html("button", "rfwidget-link", attributes, [new Text(words)]);
-      button.addEventListener("click", () => this.#step(by), { signal });
-      return button;
+      const made = button("rfwidget-link", words, { title, "aria-label": title });
+      made.addEventListener("click", () => this.#step(by), { signal });
+      return made;
     };
     this.#channel = html("span", "rfwidget-channel", {}, [
       step("\u2039", "Previous channel", -1),
       this.#which,
       step("\u203a", "Next channel", 1),
     ]);
-    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
-      html("span", "", {}, [new Text("Feature map")]),
-    ]);
-    const head = html("div", "rfwidget-head", {}, [title, this.#channel]);
+    const head = html("div", "rfwidget-head", {}, [heading("Feature map"), this.#channel]);
     const picture = html("div", "rfwidget-map-row", {}, [this.#surface, this.#bar.element]);
     this.element = html("div", "rfwidget-card rfwidget-map", {}, [head, picture, this.#sheet]);
     this.#sheet.hidden = true;
@@ -136,11 +132,11 @@ export class FeatureMapView {
     if (this.#sheet.hidden) return;
     if (pictures && pictures === this.#pictures) return;
     this.#pictures = pictures;
-    const mean = html("button", "rfwidget-link", { type: "button" }, [new Text("mean of all channels")]);
+    const mean = button("rfwidget-link", "mean of all channels");
     mean.addEventListener("click", () => this.#choose(null));
-    const close = html("button", "rfwidget-link", { type: "button", "aria-label": "Close" }, [new Text("\u2715")]);
+    const close = button("rfwidget-link", "\u2715", { "aria-label": "Close" });
     close.addEventListener("click", () => this.#toggleSheet());
-    const label = html("label", "", {}, [new Text("number "), this.#number]);
+    const label = html("label", "", {}, ["number ", this.#number]);
     const head = html("div", "rfwidget-head", {}, [mean, label, close]);
     const strongest = html(
       "div",
@@ -149,7 +145,7 @@ export class FeatureMapView {
       pictures ? thumbnails(pictures, (k) => this.#choose(k)) : [],
     );
     const words = pictures ? "strongest first" : "\u2026";
-    this.#sheet.replaceChildren(head, html("div", "rfwidget-remark", {}, [new Text(words)]), strongest);
+    this.#sheet.replaceChildren(head, html("div", "rfwidget-remark", {}, [words]), strongest);
     if (pictures && !this.#host.get("controls")) this.#sheet.hidden = true;
   }
 }
@@ -161,12 +157,10 @@ function thumbnails({ size, channels, rgba }: Thumbnails, choose: (channel: numb
   return channels.map((channel, k) => {
     const canvas = html("canvas", "");
     fillPixels(canvas, size, bytes.slice(k * length, (k + 1) * length));
-    const button = html("button", "", { type: "button", "aria-label": `Channel ${channel}` }, [
-      canvas,
-      new Text(`${channel}`),
-    ]);
-    button.addEventListener("click", () => choose(channel));
-    return button;
+    const made = button("", canvas, { "aria-label": `Channel ${channel}` });
+    made.append(`${channel}`);
+    made.addEventListener("click", () => choose(channel));
+    return made;
   });
 }
 

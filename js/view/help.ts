@@ -1,7 +1,7 @@
 /** The sheet with mouse, keys and colours. */
 
 import type { Words } from "../protocol.js";
-import { html } from "./dom.js";
+import { button, heading, html } from "./dom.js";
 
 export class HelpSheet {
   readonly element: HTMLElement;
@@ -9,14 +9,9 @@ export class HelpSheet {
   #before: Element | null = null;
 
   constructor(parts: Words["help"]) {
-    this.#close = html("button", "rfwidget-button", { type: "button", "aria-label": "Close help" }, [
-      new Text("\u2715"),
-    ]);
+    this.#close = button("rfwidget-button", "\u2715", { "aria-label": "Close help" });
     this.#close.addEventListener("click", () => this.toggle(false));
-    const head = html("div", "rfwidget-head", {}, [
-      html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [new Text("Mouse, keys and colours")]),
-      this.#close,
-    ]);
+    const head = html("div", "rfwidget-head", {}, [heading("Mouse, keys and colours"), this.#close]);
     const body = html(
       "div",
       "rfwidget-help-body",
@@ -43,7 +38,7 @@ export class HelpSheet {
 
 function table(title: string, rows: readonly (readonly [string, string])[]): HTMLElement {
   const lines = rows.map(([what, does]) =>
-    html("div", "rfwidget-help-row", {}, [html("b", "", {}, [new Text(what)]), html("span", "", {}, [new Text(does)])]),
+    html("div", "rfwidget-help-row", {}, [html("b", "", {}, [what]), html("span", "", {}, [does])]),
   );
-  return html("div", "rfwidget-help-part", {}, [html("div", "rfwidget-title", {}, [new Text(title)]), ...lines]);
+  return html("div", "rfwidget-help-part", {}, [html("div", "rfwidget-title", {}, [title]), ...lines]);
 }

@@ -219,7 +219,7 @@ describe("what is shown", () => {
     expect(find(".rfwidget-detail").textContent).toBe("12 ms");
     expect(find(".rfwidget-cell").textContent).toBe("(20, 5)");
     expect(find(".rfwidget-readout dl").textContent).toBe(
-      "seesx 0 \u2013 10, y 0 \u2013 20size10 \u00d7 20 pxstride 4 \u00d7 5",
+      "seesx 0 \u2013 10, y 0 \u2013 20size10 \u00d7 20 pxstride 4 \u00d7 5gradientzero everywhere",
     );
   });
 
@@ -545,7 +545,7 @@ it("chip, colours and list have the name of the heat map that is drawn", () => {
   const names = () => [
     find('[data-sets="show_heat"]').textContent,
     find('[data-sets="show_heat"]').title,
-    find<HTMLInputElement>('[aria-label="Opacity"]').parentElement?.firstChild?.textContent,
+    find(".rfwidget-colouring .rfwidget-title").textContent,
   ];
   const list = find<HTMLSelectElement>('[aria-label="Map"]');
   host.state.controls = CONTROLS;

@@ -102,7 +102,8 @@ class View {
     const under = [this.#heat.element, this.#scene.element];
     this.#sheet = html("div", "rfwidget-all", {}, [...under, ...this.#drawings.elements, this.#scene.tags, this.#root]);
     this.#area = html("div", "rfwidget-area", {}, [this.#sheet]);
-    const column = html("div", "rfwidget-column", {}, [this.#readout.element, this.#map.element, this.#show.element]);
+    const pair = html("div", "rfwidget-pair", {}, [this.#map.element, this.#show.colouring]);
+    const column = html("div", "rfwidget-column", {}, [this.#readout.element, pair, this.#show.element]);
     const parts = [
       this.#toolbar.element,
       this.#area,

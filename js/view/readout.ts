@@ -5,7 +5,7 @@
  * Screen readers hear selections and what is going on, not what the mouse passes over.
  */
 
-import { html, say } from "./dom.js";
+import { heading, html, say } from "./dom.js";
 
 /** What the card has to tell. */
 export interface Report {
@@ -45,7 +45,7 @@ export class Readout {
   readonly element: HTMLElement;
   /** Stands below the picture. */
   readonly foot: HTMLElement;
-  readonly #hint = html("span", "rfwidget-hint", { "aria-hidden": "true" }, [new Text(HINT)]);
+  readonly #hint = html("span", "rfwidget-hint", { "aria-hidden": "true" }, [HINT]);
   readonly #input = html("div", "rfwidget-input");
   readonly #name = html("div", "rfwidget-cell");
   readonly #facts = html("dl", "rfwidget-facts");
@@ -58,7 +58,7 @@ export class Readout {
   readonly #progress = html("progress", "rfwidget-progress", { max: 1, "aria-label": "Progress" });
   readonly #message = html("span", "rfwidget-message");
   readonly #details = html("pre", "rfwidget-traceback", { tabindex: 0 });
-  readonly #disclosure = html("details", "", {}, [html("summary", "", {}, [new Text("Details")]), this.#details]);
+  readonly #disclosure = html("details", "", {}, [html("summary", "", {}, ["Details"]), this.#details]);
   readonly #error = html("div", "rfwidget-error", { role: "alert" }, [this.#message, this.#disclosure]);
   readonly #notice = html("div", "rfwidget-notice", { role: "alert" });
 
@@ -69,12 +69,8 @@ export class Readout {
       this.#activity,
       this.#live,
     ]);
-    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
-      html("span", "", {}, [new Text("Selected cell")]),
-      this.#detail,
-    ]);
     const line = html("div", "rfwidget-status", {}, [this.#hovered, spoken, this.#progress]);
-    const parts = [title, this.#name, this.#facts, this.#error, this.#notice];
+    const parts = [heading("Selected cell", this.#detail), this.#name, this.#facts, this.#error, this.#notice];
     this.element = html("div", "rfwidget-card rfwidget-readout", {}, parts);
     this.foot = html("div", "rfwidget-foot", {}, [this.#hint, line, this.#input]);
   }

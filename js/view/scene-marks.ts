@@ -107,7 +107,7 @@ export function tagPlace(
 function tag({ text, width, height, colour }: Tag, [x, y]: readonly [number, number]): SVGElement[] {
   const ground = svg("rect", "");
   assign(ground, { x, y, width, height, fill: colour });
-  const words = svg("text", "rfwidget-tag", [new Text(text)]);
+  const words = svg("text", "rfwidget-tag", [text]);
   assign(words, { x: x + 4, y: y + height / 2 + 4 });
   return [ground, words];
 }

@@ -164,7 +164,7 @@ class SectionDrawings implements Drawings {
     this.#host = host;
     this.photo = new Slices();
     this.#panes = [0, 1, 2].map(() => new Pane());
-    this.below = html("label", "rfwidget-line-of rfwidget-through", {}, [new Text("z"), this.#slider, this.#at]);
+    this.below = html("label", "rfwidget-line-of rfwidget-through", {}, ["z", this.#slider, this.#at]);
     this.#slider.addEventListener("input", () => this.#move(2, Number(this.#slider.value), true));
   }
 

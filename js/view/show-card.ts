@@ -1,10 +1,10 @@
-/** The card of what is shown: chips that are legend and switch in one, and how the gradient map is coloured. */
+/** What is shown: chips that are legend and switch in one; and how the gradient map is coloured, with its values. */
 
 import type { Host } from "../hosts/host.js";
 import type { Live } from "../hosts/resident.js";
 import type { Controls, Tick } from "../protocol.js";
 import { ColourBar } from "./colour-bar.js";
-import { assign, choices, html, option, say } from "./dom.js";
+import { assign, button, choices, heading, html, option, say } from "./dom.js";
 
 /** The control that a chip sets; what it draws of it stands in overlay.css. */
 type Chip = "show_heat" | "asking" | { [K in keyof Controls]: Controls[K] extends boolean ? K : never }[keyof Controls];
@@ -28,6 +28,8 @@ const NO_LAYER = "no other layer";
 
 export class ShowCard {
   readonly element: HTMLElement;
+  /** How the gradient map is coloured: a card of its own, beside the feature map. */
+  readonly colouring: HTMLElement;
   readonly #host: Host;
   readonly #chips: readonly (readonly [Chip, HTMLButtonElement])[];
   readonly #opacity = html("input", "", { type: "range", min: 0, max: 1, step: 0.05, "aria-label": "Opacity" });
@@ -46,17 +48,16 @@ export class ShowCard {
   readonly #colours = html("select", "", { "aria-label": "Colours" });
   readonly #compare = html("select", "rfwidget-compare", { "aria-label": "Compare" });
   readonly #bands = html("input", "", { type: "text", size: 8, "aria-label": "Bands" });
-  readonly #bandRow = html("label", "rfwidget-line-of", {}, [new Text("bands shown "), this.#bands]);
-  readonly #compareRow = html("label", "rfwidget-line-of", {}, [new Text("compare with "), this.#compare]);
-  readonly #styleRow: HTMLElement;
+  readonly #bandRow = html("label", "rfwidget-line-of", {}, ["bands shown ", this.#bands]);
+  readonly #compareRow = html("label", "rfwidget-line-of", {}, ["compare with ", this.#compare]);
   readonly #bar = new ColourBar(false);
 
   constructor(host: Host, signal: AbortSignal) {
     this.#host = host;
     this.#chips = CHIPS.map((name) => [name, chipButton(name, host.get("words").labels[name])] as const);
-    for (const [name, button] of this.#chips) {
-      const press = () => host.set(name, button.getAttribute("aria-pressed") !== "true");
-      button.addEventListener("click", press, { signal });
+    for (const [name, chip] of this.#chips) {
+      const press = () => host.set(name, chip.getAttribute("aria-pressed") !== "true");
+      chip.addEventListener("click", press, { signal });
     }
     const on = (field: HTMLElement, set: () => void) => field.addEventListener("change", set, { signal });
     this.#opacity.addEventListener("input", () => host.set("heat_opacity", Number(this.#opacity.value)), { signal });
@@ -66,25 +67,18 @@ export class ShowCard {
     on(this.#colours, () => host.set("colormap", this.#colours.value));
     on(this.#compare, () => host.set("compare_layer", this.#compare.selectedIndex ? this.#compare.value : null));
     on(this.#bands, () => host.set("bands", this.#bands.value));
-    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
-      html("span", "", {}, [new Text("Show")]),
-    ]);
-    const head = html("div", "rfwidget-head", {}, [title, this.#map]);
+    const head = html("div", "rfwidget-head", {}, [heading("Show"), this.#map]);
     const chips = html(
       "div",
       "rfwidget-chips",
       {},
-      this.#chips.map(([, button]) => button),
+      this.#chips.map(([, chip]) => chip),
     );
-    this.#styleRow = html("div", "rfwidget-line-of", {}, [
-      this.#mapName,
-      this.#opacity,
-      this.#sign,
-      this.#scale,
-      this.#colours,
-    ]);
-    const rows = [this.#styleRow, this.#bar.element, this.#compareRow, this.#bandRow];
-    this.element = html("div", "rfwidget-card rfwidget-show", {}, [head, chips, ...rows]);
+    const opacity = html("div", "rfwidget-line-of", {}, ["opacity", this.#opacity]);
+    const fields = html("div", "rfwidget-line-of", {}, [this.#sign, this.#scale, this.#colours]);
+    const title = html("div", "rfwidget-head", {}, [heading(this.#mapName)]);
+    this.colouring = html("div", "rfwidget-card rfwidget-colouring", {}, [title, opacity, fields, this.#bar.element]);
+    this.element = html("div", "rfwidget-card rfwidget-show", {}, [head, chips, this.#compareRow, this.#bandRow]);
   }
 
   /** The colours of the heat map, with the values at these places; none: there is no map. */
@@ -96,18 +90,18 @@ export class ShowCard {
   draw(): void {
     const host = this.#host;
     const controls = host.get("controls");
-    this.element.hidden = !controls;
+    this.element.hidden = this.colouring.hidden = !controls;
     if (!controls) return;
-    for (const [name, button] of this.#chips) {
+    for (const [name, chip] of this.#chips) {
       const [words, title] = name === "show_heat" ? mapLabel(host, controls.heat_map) : labelOf(host, name);
       const on = name === "show_heat" || name === "asking" ? host.get(name) : controls[name];
-      assign(button, { "aria-pressed": `${on}`, title });
-      if (name === "show_dots") say(button.lastElementChild ?? button, dotsInWords(controls.dots_every, words));
-      if (name === "live") drawLive(button, host.live, controls.live, words);
-      if (name === "show_heat") say(button.lastElementChild ?? button, words);
-      if (name === "show_heat") button.style.setProperty("--rfwidget-heat", controls.colours.join());
+      assign(chip, { "aria-pressed": `${on}`, title });
+      if (name === "show_dots") say(chip.lastElementChild ?? chip, dotsInWords(controls.dots_every, words));
+      if (name === "live") drawLive(chip, host.live, controls.live, words);
+      if (name === "show_heat") say(chip.lastElementChild ?? chip, words);
+      if (name === "show_heat") chip.style.setProperty("--rfwidget-heat", controls.colours.join());
       const alone = !controls.actions && (name === "show_erf" || name === "show_pixels");
-      button.hidden = alone || !words;
+      chip.hidden = alone || !words;
     }
     const opacity = `${host.get("heat_opacity")}`;
     if (document.activeElement !== this.#opacity && this.#opacity.value !== opacity) this.#opacity.value = opacity;
@@ -134,20 +128,20 @@ const labelOf = (host: Host, name: string): Label => host.get("words").labels[na
 const mapLabel = (host: Host, name: string) => labelOf(host, name === "gradient" ? "show_heat" : name);
 
 function chipButton(name: Chip, [words, title] = ["", ""]): HTMLButtonElement {
-  const attributes = { type: "button", title, "aria-pressed": "false", "data-sets": name };
-  return html("button", "rfwidget-chip", attributes, [html("span", "", {}, [new Text(words)])]);
+  const attributes = { title, "aria-pressed": "false", "data-sets": name };
+  return button("rfwidget-chip", html("span", "", {}, [words]), attributes);
 }
 
 /** "live 64/256" while not all cells are, in few letters, so that nothing beside it moves. */
-function drawLive(button: HTMLElement, live: Live, on: boolean, all: string): void {
+function drawLive(chip: HTMLElement, live: Live, on: boolean, all: string): void {
   const { wanted, cells, coarse } = live;
   const held = wanted ? live.held : 0;
   const some = on && held < cells;
   const half = on && wanted > 0 && coarse;
   const words = `${all}${some ? ` ${held}/${cells}` : ""}${half ? " \u00bd" : ""}`;
-  say(button.lastElementChild ?? button, words);
+  say(chip.lastElementChild ?? chip, words);
   // It begins with what is seen: people who speak to their computer say that.
-  assign(button, { "aria-label": `${words}${some ? " cells" : ""}${half ? ", at half the resolution" : ""}` });
+  assign(chip, { "aria-label": `${words}${some ? " cells" : ""}${half ? ", at half the resolution" : ""}` });
 }
 
 /** Said once, when all gradient maps are there that there are going to be. */

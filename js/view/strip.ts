@@ -8,7 +8,7 @@
 
 import { axesOf, countOf, covering, formatNumber } from "../geometry.js";
 import type { Edges, LayerRow, Words } from "../protocol.js";
-import { assign, html, say } from "./dom.js";
+import { assign, heading, html, say } from "./dom.js";
 import { trackKeys } from "./keys.js";
 
 /** What the strip needs to know. */
@@ -59,10 +59,7 @@ export class LayerStrip {
 
   constructor(choose: (name: string) => void, signal: AbortSignal) {
     this.#choose = choose;
-    const title = html("div", "rfwidget-title", { role: "heading", "aria-level": 2 }, [
-      new Text("Receptive field of every layer, in "),
-      this.#unit,
-    ]);
+    const title = heading("Receptive field of every layer, in ", this.#unit);
     const line = html("div", "rfwidget-caption-line", {}, [title, this.#background, this.#caption]);
     this.element = html("div", "rfwidget-strip", {}, [line, this.#plot]);
     this.#bars.addEventListener("click", (event) => this.#pick(indexOf(event.target)), { signal });
@@ -260,7 +257,7 @@ export function ticksFor({ top }: LogScale): number[] {
 
 function gridlines(scale: LogScale, image: readonly number[], { thing }: StripWords): HTMLElement[] {
   const line = (pixels: number, words: string, kind: string) => {
-    const made = html("div", `rfwidget-gridline ${kind}`, {}, [html("span", "", {}, [new Text(words)])]);
+    const made = html("div", `rfwidget-gridline ${kind}`, {}, [html("span", "", {}, [words])]);
     made.style.bottom = `${100 * scale.place(pixels)}%`;
     return made;
   };
@@ -283,7 +280,7 @@ function brackets(words: readonly string[], count: number, row: number): HTMLEle
   return found
     .filter(({ words }) => words)
     .map(({ words, start, end }) => {
-      const made = html("div", "rfwidget-bracket", { title: words }, [html("span", "", {}, [new Text(words)])]);
+      const made = html("div", "rfwidget-bracket", { title: words }, [html("span", "", {}, [words])]);
       Object.assign(made.style, { left: `${(100 * start) / count}%`, width: `${(100 * (end - start)) / count}%` });
       made.style.top = `${18 * row}px`;
       return made;

@@ -3,7 +3,7 @@
 import type { Host } from "../hosts/host.js";
 import type { SyncedState } from "../protocol.js";
 import { Combobox, type Entry } from "./combobox.js";
-import { assign, choices, html, say, svg } from "./dom.js";
+import { assign, button, choices, html, say, svg } from "./dom.js";
 
 export interface ToolbarOptions {
   /** The bytes of an image file as they travel; null: what is shown comes from no file. */
@@ -40,7 +40,7 @@ export class Toolbar {
     this.layers = new Combobox("Layer", (name) => host.choose(name), signal);
     this.#images.addEventListener("change", () => host.set("image", this.#images.value), { signal });
     const labels = host.get("words").labels;
-    const labelled = (name: string, click: () => void) => button(labels[name], click);
+    const labelled = (name: string, click: () => void) => toolButton(labels[name], click);
     this.#open = labelled("open", () => this.#file.click());
     const picked = () => {
       const file = this.#file.files?.[0];
@@ -61,7 +61,7 @@ export class Toolbar {
     screen.append(icon("M1 5V1H5M9 1H13V5M13 9V13H9M5 13H1V9"));
     const help = labelled("help", options.help);
     this.element = html("div", "rfwidget-toolbar", {}, [
-      html("span", "rfwidget-name", { "aria-hidden": "true" }, [new Text("Layer")]),
+      html("span", "rfwidget-name", { "aria-hidden": "true" }, ["Layer"]),
       this.layers.element,
       html("span", "rfwidget-name", { "aria-hidden": "true" }, [this.#thing]),
       this.#images,
@@ -120,10 +120,8 @@ export class Toolbar {
   }
 }
 
-function button([words, title] = ["", ""], click: () => void): HTMLButtonElement {
-  const made = html("button", "rfwidget-button", { type: "button", title, "aria-label": labelOf(words, title) }, [
-    new Text(words),
-  ]);
+function toolButton([words, title] = ["", ""], click: () => void): HTMLButtonElement {
+  const made = button("rfwidget-button", words, { title, "aria-label": labelOf(words, title) });
   made.addEventListener("click", click);
   return made;
 }

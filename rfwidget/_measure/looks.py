@@ -283,6 +283,8 @@ def _joined_lines(tensor: Carried, image_axis: int, places: Sequence[int], *, al
             if axis == place or length == 1:
                 continue
             if axis in places:
+                factor = _not_empty(factor, axis)
+                length = factor.shape[1 + axis]
                 straight = straight and _are_alike(factor, axis, _central(length, 2))
                 if not all_:
                     further = further or _reach_further(factor, axis)
@@ -293,6 +295,12 @@ def _joined_lines(tensor: Carried, image_axis: int, places: Sequence[int], *, al
     first, end = np.where(high == NOWHERE, 0, -low), np.where(high == NOWHERE, 0, high)
     alike = bool((first == first[:1]).all() and (end == end[:1]).all())
     return Line(first, end, bordered > 0, straight, not straight and len(first) > 1 and alike), further
+
+
+def _not_empty(factor: npt.NDArray[Any], axis: int) -> npt.NDArray[Any]:
+    """The lines along an axis that see anything: those that lie in padding say nothing of the others."""
+    seeing = np.moveaxis(factor[1] != NOWHERE, axis, 0).reshape(factor.shape[1 + axis], -1).any(axis=1)
+    return factor if seeing.all() or not seeing.any() else factor.compress(seeing, 1 + axis)
 
 
 def _reach_further(factor: npt.NDArray[Any], axis: int) -> bool:

@@ -151,9 +151,9 @@ SETTABLE = (
 )
 """What the controls of a page set."""
 
-ACTIONS = ("png", "code", "page", "channels", "scene")
+ACTIONS = ("png", "code", "page", "channels", "scene", "gone")
 """What a page can have made: the picture, the line of Python, the standalone page, the sheet of channels, and the
-photograph where no canvas shows it."""
+photograph where no canvas shows it; and that its last view is gone."""
 
 _LONGEST_TEXT = 1000
 """Characters of a text that a page sends."""

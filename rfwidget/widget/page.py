@@ -74,9 +74,8 @@ _STYLE = (
 )
 
 _HELP = (
-    "Move over the {} to see receptive fields and gradient maps; click to keep the nearest cell that has one in this"
-    " file. Click a {}, or draw {}, with Shift or with \u201cwho sees it?\u201d switched on, to mark the cells that see"
-    " it; Escape ends that."
+    "Click a {}, or draw {}, with Shift or with \u201cwho sees it?\u201d switched on, to mark the cells that see it;"
+    " Escape ends that."
 )
 
 
@@ -491,7 +490,7 @@ def _document(
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{title}</title>\n{look}\n</head>\n<body>\n<h1>{title}</h1>\n{said}"
-        f"<p>{_HELP.format(*TERMS[axes])}</p>\n"
+        f"<p>{_hover(axes)} {_HELP.format(TERMS[axes].element, TERMS[axes].part)}</p>\n"
         f'<script type="application/json" class="rfwidget-data">{data}</script>\n{code}\n</body>\n</html>\n'
     )
 
@@ -515,3 +514,11 @@ def png_file(image: Image.Image) -> bytes:
 def address(file: bytes, kind: str = "png") -> str:
     """A picture file as an address that holds it."""
     return f"data:image/{kind};base64," + base64.b64encode(file).decode("ascii")
+
+
+def _hover(axes: int) -> str:
+    """What a page does under the mouse: of a volume the gradient map is that of the selected cell."""
+    thing, hovered = TERMS[axes].thing, "receptive fields" if axes == 3 else "receptive fields and gradient maps"
+    clicked = "the gradient map of the nearest cell" if axes == 3 else "the nearest cell"
+    verb = "see" if axes == 3 else "keep"
+    return f"Move over the {thing} to see {hovered}; click to {verb} {clicked} that has one in this file."

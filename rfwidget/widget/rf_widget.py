@@ -189,6 +189,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         init_weights: use constant positive weights for the gradient maps as well.
         preprocess: called with the float32 image ``(height, width, channels)`` before it goes into the model; of a
             PyTorch module with a tensor ``(channels, height, width)`` in 0..1.
+        grid: cells ``(height, width)`` of layers that give tokens, where nothing else tells the shape of their grid.
         **view: any of the other traits, such as ``selected=(8, 8)`` or ``show_dots=False``.
 
     Raises:
@@ -253,6 +254,7 @@ class RFWidget(VBox):  # type: ignore[misc]
         image: Any = None,
         init_weights: bool = False,
         preprocess: Preprocess | None = None,
+        grid: Sequence[int] | None = None,
         **view: Any,
     ) -> None:
         _validation.function("preprocess", preprocess, "the image")
@@ -261,8 +263,14 @@ class RFWidget(VBox):  # type: ignore[misc]
             raise ReceptiveFieldError(
                 f"RFWidget has no {name!r}{suggest(name, self._PICTURE_TRAITS)}; see help(RFWidget)"
             )
-        self.rf = _estimator(model, init_weights)
-        self._untold = {"input_shape": input_shape, "input_layer": input_layer, "init_weights": init_weights}
+        said = _validation.grid_lengths(grid)
+        self.rf = _estimator(model, init_weights, said)
+        self._untold = {
+            "input_shape": input_shape,
+            "input_layer": input_layer,
+            "init_weights": init_weights,
+            "grid": said,
+        }
         self._preprocess = preprocess
         self._fixed_shape = input_shape is not None or _has_own_size(model)
         own = _wanted_shape(input_shape, image, self.rf, fixed=self._fixed_shape)
@@ -618,23 +626,13 @@ class RFWidget(VBox):  # type: ignore[misc]
         lookup_table(proposal["value"])
         return str(proposal["value"])
 
-    @traitlets.validate("heat_scale")
-    def _check_heat_scale(self, proposal: dict[str, Any]) -> str:
-        value = proposal["value"]
-        if not isinstance(value, str) or value not in HEAT_SCALES:
+    @traitlets.validate("heat_scale", "heat_map")
+    def _check_choice(self, proposal: dict[str, Any]) -> str:
+        name, value = proposal["trait"].name, proposal["value"]
+        known = HEAT_SCALES if name == "heat_scale" else HEAT_MAPS
+        if not isinstance(value, str) or value not in known:
             raise ReceptiveFieldError(
-                f"heat_scale is {_validation.brief(value)}{suggest(str(value), HEAT_SCALES)}: expected one of"
-                f" {', '.join(HEAT_SCALES)}"
-            )
-        return value
-
-    @traitlets.validate("heat_map")
-    def _check_heat_map(self, proposal: dict[str, Any]) -> str:
-        value = proposal["value"]
-        if not isinstance(value, str) or value not in HEAT_MAPS:
-            raise ReceptiveFieldError(
-                f"heat_map is {_validation.brief(value)}{suggest(str(value), HEAT_MAPS)}: expected one of"
-                f" {', '.join(HEAT_MAPS)}"
+                f"{name} is {_validation.brief(value)}{suggest(str(value), known)}: expected one of {', '.join(known)}"
             )
         return value
 
@@ -858,6 +856,8 @@ class RFWidget(VBox):  # type: ignore[misc]
             case "scene":
                 self._without_canvas = True
                 self._show_scene()
+            case "gone":  # if another page shows the widget, its next click starts the thread again
+                self._engine.worker.leave()
             case "channels" if self._view is not None:
                 self._engine.channels(self._view)
 
@@ -1288,16 +1288,21 @@ def _has_own_size(model: Any) -> bool:
     return isinstance(shape, tuple) and len(shape) in (3, 4, 5) and None not in shape[1:]
 
 
-def _estimator(model: Any, init_weights: bool) -> ReceptiveField:
+def _estimator(model: Any, init_weights: bool, grid: tuple[int, ...] | None) -> ReceptiveField:
     if isinstance(model, ReceptiveField):
+        if grid is not None:
+            raise ReceptiveFieldError(
+                f"grid is {grid}, but the model is a {type(model).__name__}, which has been made without it: give grid="
+                " to that, or the model itself to RFWidget"
+            )
         return model
     if _validation.framework_of(model) == "torch":
         from rfwidget.torch import TorchReceptiveField
 
-        return TorchReceptiveField(model, init_weights=init_weights)
+        return TorchReceptiveField(model, init_weights=init_weights, grid=grid)
     from rfwidget.keras import KerasReceptiveField
 
-    rf = KerasReceptiveField(model, init_weights=init_weights)
+    rf = KerasReceptiveField(model, init_weights=init_weights, grid=grid)
     _check_keras_model(model)
     return rf
 

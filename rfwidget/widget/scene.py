@@ -152,6 +152,9 @@ _TICK = (6.0, 13.0)
 EDGE = 12.0
 """Least margin around the image in CSS pixels: room for strokes and the focus ring."""
 
+_LEAST = (150, 4 * TAG_HEIGHT)
+"""CSS pixels that a stage is wide and high at least: an image of one row has room for tags beside it."""
+
 _MOST_OVERHANG = 0.25
 """Margin for overhanging fields, as a part of the image's longer side; what is farther out fades away."""
 
@@ -285,8 +288,12 @@ def plan_layout(
     scale = height / max(sides[0] + image.w + sides[2], sides[1] + image.h + sides[3])
     if scale >= 1 and math.floor(scale) >= _WHOLE_ENOUGH * scale:
         scale = float(math.floor(scale))
-    margin = Margin(*(math.ceil(EDGE + side * scale) for side in sides))
-    return StageLayout(Size(image.w, image.h), scale, margin)
+    edges = [math.ceil(EDGE + side * scale) for side in sides]
+    for axis, least in enumerate(_LEAST):
+        room = min(least, height) - (edges[axis] + image.size[axis] * scale + edges[axis + 2])
+        for edge in (axis, axis + 2):
+            edges[edge] += max(0, math.ceil(room / 2))
+    return StageLayout(Size(image.w, image.h), scale, Margin(*edges))
 
 
 def _beyond(rect: Rect, image: GridShape) -> tuple[float, float, float, float]:
@@ -322,7 +329,8 @@ def build_scene(
     """
     layout = plan_layout(image, field, grid, height, signal=signal)
     marks: list[SceneMark] = []
-    tags: list[SceneMark] = []
+    tags: list[Tag] = []
+    seen: list[Rect] = []
     if field is not None and grid is not None:
         if dots:
             centres = dots_of(field, image, grid, layout)
@@ -335,11 +343,20 @@ def build_scene(
                 rect = layout.place(finite_rect(field.rect(point), image))
                 if signal:  # intervals lie on each other: each begins lower
                     rect = rect._replace(top=rect.top + lane * _LANE, bottom=rect.bottom - lane * look.halo_width)
-                marks.append(outline_within(rect, look))
+                marks.append(outline_within(nested(rect, seen, look), look))
+                seen.append(rect)
                 tags.append(
                     tag_of(f"{word}{cut_off(field.rect(point), image, signal=signal)}", rect, layout, look.colour)
                 )
-    return Scene(layout, picture, (*marks, *tags))
+    return Scene(layout, picture, (*marks, *tags_apart(tags, layout.size)))
+
+
+def nested(rect: Rect, seen: Sequence[Rect], look: Look) -> Rect:
+    """Where a rectangle is drawn that may be the same as some before it: inside those, for three lines on each other
+    are one. Fields that are unbounded all cover the whole image.
+    """
+    by = look.halo_width * seen.count(rect)
+    return rect if 2 * by > min(rect.size) else _grown(rect, -by)
 
 
 def outline_within(rect: Rect, look: Look) -> Line:
@@ -394,6 +411,36 @@ def tag_of(text: str, rect: Rect, layout: StageLayout, colour: str) -> Tag:
         left, top = max(left, FADE), max(top, FADE)
     left, top = min(left, size.w - width - FADE), min(top, size.h - TAG_HEIGHT - FADE)
     return Tag(text, max(0.0, left), max(0.0, top), colour, rect)
+
+
+def tags_apart(tags: Iterable[Tag], size: Size) -> list[Tag]:
+    """The tags, none on another: one that would be stands in the nearest free place at one of those before it, below
+    or beside rather than above.
+
+    Args:
+        tags: the first ones stay where they are.
+        size: of the stage, which holds them all.
+    """
+    placed: list[Tag] = []
+    for tag in tags:
+        width, ways = tag_width(tag.text), [(tag.x, tag.y)]
+        for other in placed:
+            beside = (other.x - width - 1, other.x + tag_width(other.text) + 1)
+            ways += [
+                (tag.x, other.y + TAG_HEIGHT + 1),
+                (tag.x, other.y - TAG_HEIGHT - 1),
+                *((x, tag.y) for x in beside),
+            ]
+        moved = (tag._replace(x=x, y=y) for x, y in ways if 0 <= x <= size.w - width and 0 <= y <= size.h - TAG_HEIGHT)
+        free = (at for at in moved if not any(_meet(at, other) for other in placed))
+        near = min(free, key=lambda at: (at.y < tag.y, math.dist((at.x, at.y), (tag.x, tag.y))), default=tag)
+        placed.append(near)
+    return placed
+
+
+def _meet(one: Tag, other: Tag) -> bool:
+    across = one.x < other.x + tag_width(other.text) and other.x < one.x + tag_width(one.text)
+    return across and abs(one.y - other.y) < TAG_HEIGHT
 
 
 def dots_of(field: FieldGeometry, image: GridShape, grid: Size, layout: StageLayout) -> npt.NDArray[np.float64]:

@@ -33,12 +33,15 @@ from rfwidget.widget.scene import (
     Scene,
     SceneMark,
     StageLayout,
+    Tag,
     compared_cell,
     cut_off,
     dots_of,
     found_cells,
     marked_cell,
+    nested,
     tag_of,
+    tags_apart,
 )
 from rfwidget.widget.sections import Section, Voxel, cut_through, picture_of, picture_size, sections_of
 
@@ -102,27 +105,31 @@ def build_section_scene(
     size = shape.size
     layout, cut = plan_sections(size, height), _cut(field, cell, size)
     marks: list[SceneMark] = []
-    tags: list[SceneMark] = []
+    tags: list[Tag] = []
     if field is not None and grid is not None:
         for section in sections_of(size):
             own, flat = section_layout(layout, section, size), GridShape(None, *section.shape(size), shape.c)
             room = room_of(layout, section, size)
+            seen: list[Rect] = []
             if dots:
                 marks.append(Dots(dots_of(section.fields(field), flat, Size(*section.shape(grid)), own)))
             for point, (word, look), stretched in zip(corner_cells(grid), CORNERS.items(), NAIVE, strict=True):
                 if naive:
-                    marks.append(_outline(naive_rect(point, shape, grid), section, own, room, stretched))
+                    box = naive_rect(point, shape, grid)
+                    marks.append(_outline(own.place(section.flat(box)), room, stretched, section, box))
                 if word not in rectangles:
                     continue
                 box = field.rect(point)
                 if box.is_empty:
                     continue
-                marks.append(_outline(finite_rect(box, shape), section, own, room, look))
+                finite = finite_rect(box, shape)
+                rect = own.place(section.flat(finite))
+                marks.append(_outline(nested(rect, seen, look), room, look, section, finite))
+                seen.append(rect)
                 if section.through == 2:
-                    rect = own.place(section.flat(finite_rect(box, shape)))
                     words = f"{word}{cut_off(section.flat(box), flat)}"
                     tags.append(tag_of(words, rect, layout, look.colour))
-    return Scene(layout, picture_of(volume, cut, 255), (*marks, *tags), cut)
+    return Scene(layout, picture_of(volume, cut, 255), (*marks, *tags_apart(tags, layout.size)), cut)
 
 
 def _cut(field: FieldGeometry | None, cell: GridPoint | None, size: Size) -> Voxel:
@@ -132,12 +139,12 @@ def _cut(field: FieldGeometry | None, cell: GridPoint | None, size: Size) -> Vox
     return x, y, z
 
 
-def _outline(box: Rect, section: Section, own: StageLayout, room: Rect, look: Look) -> Line:
-    """A box as a section shows it, its line inside, cut off at the section's room."""
+def _outline(rect: Rect, room: Rect, look: Look, section: Section, box: Rect) -> Line:
+    """The rectangle of a box in a section, its line inside, cut off at the section's room."""
     low, high = box.edges[section.through]
-    half, (left, top, right, bottom) = look.width / 2, own.place(section.flat(box))
-    rect = Rect(left + half, top + half, right - half, bottom - half)
-    return Line(visible_sides(rect, room), look, through=(section.through, low, high))
+    half, (left, top, right, bottom) = look.width / 2, rect
+    inside = Rect(left + half, top + half, right - half, bottom - half)
+    return Line(visible_sides(inside, room), look, through=(section.through, low, high))
 
 
 def visible_sides(rect: Rect, room: Rect) -> tuple[Path, ...]:

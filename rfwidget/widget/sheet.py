@@ -18,8 +18,11 @@ from rfwidget.widget.png import SHARPNESS, font
 from rfwidget.widget.scene import CORNERS
 from rfwidget.widget.words import TERMS, Terms
 
-_PAD, _COLUMN, _BAR, _STRIP, _MAP = 14, 330, 40, 126, 146
+_PAD, _COLUMN, _BAR, _STRIP, _MAP = 14, 330, 40, 126, 196
 """Room around text, width of the column, heights of bar and strip, side of the feature map, in CSS pixels."""
+
+_TALLEST = 800
+"""Height that the column never has, in CSS pixels."""
 
 _ROW = 28
 """Height of the one row of a signal's cells, in CSS pixels."""
@@ -73,19 +76,24 @@ def paint_sheet(picture: Image.Image, sheet: Sheet) -> Image.Image:
         sheet: what stands around it.
     """
     wide, high = picture.width / SHARPNESS, picture.height / SHARPNESS
-    body = max(high + 24, 420)
+    said = _Pen(ImageDraw.Draw(picture)).lines(sheet.said, 11, wide - 2 * _PAD)
+    foot = 10 + 14 * len(said)
+    column = Image.new("RGB", (_COLUMN * SHARPNESS, _TALLEST * SHARPNESS), "white")
+    body = max(high + foot, math.ceil(_column(column, _Pen(ImageDraw.Draw(column)), sheet, _PAD, 10)))
     width, height = wide + _COLUMN, _BAR + body + (_STRIP if sheet.rows else 0)
     whole = Image.new("RGB", (round(width * SHARPNESS), round(height * SHARPNESS)), "white")
     pen = _Pen(ImageDraw.Draw(whole))
     pen.box(0, 0, width, _BAR, _GROUND)
     end = pen.text(_PAD, _BAR / 2, sheet.layer, bold=True, middle=True, room=width - 120)
     pen.text(end + 10, _BAR / 2, _by(sheet.grid[: len(sheet.image)]), colour=_DIM, middle=True)
-    whole.paste(picture, (0, round((_BAR + (body - 24 - high) / 2) * SHARPNESS)))
-    pen.text(_PAD, _BAR + body - 20, sheet.said, 11, _DIM, room=wide - 2 * _PAD)
+    whole.paste(picture, (0, round((_BAR + (body - foot - high) / 2) * SHARPNESS)))
+    for number, words in enumerate(said):
+        pen.text(_PAD, _BAR + body - foot + 4 + 14 * number, words, 11, _DIM)
+    column = column.crop((0, 0, column.width, round(body * SHARPNESS)))
+    whole.paste(column, (round(wide * SHARPNESS), _BAR * SHARPNESS))
     low = _BAR + body
     for line in ((0, _BAR, width, _BAR + 1), (wide, _BAR, wide + 1, low), (0, low, width, low + 1)):
         pen.box(line[0], line[1], line[2], line[3], _RULE)
-    _column(whole, pen, sheet, wide + _PAD, _BAR + 10)
     if sheet.rows:
         _strip(pen, sheet, width, _BAR + body + 8)
     return whole
@@ -119,6 +127,17 @@ class _Pen:
         self._draw.text((x * SHARPNESS, y * SHARPNESS), words, font=face, fill=colour, anchor=anchor)
         return x if to_left else x + float(self._draw.textlength(words, font=face)) / SHARPNESS
 
+    def lines(self, words: str, size: float, room: float) -> list[str]:
+        """Lines of text that fit into a width, broken between words."""
+        lines: list[str] = []
+        for word in words.split():
+            longer = f"{lines[-1]} {word}" if lines else word
+            if lines and self.width(longer, size) <= room:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        return lines
+
     def width(self, words: str, size: float) -> float:
         """Width of a line of text."""
         return float(self._draw.textlength(words, font=font(size, bold=False))) / SHARPNESS
@@ -139,8 +158,8 @@ class _Pen:
             self._draw.rectangle((edges[0], edges[1], edges[2] - 1, edges[3] - 1), fill=colour)
 
 
-def _column(whole: Image.Image, pen: _Pen, sheet: Sheet, x: float, y: float) -> None:
-    """The selected cell in numbers, the feature map, and what the colours mean."""
+def _column(whole: Image.Image, pen: _Pen, sheet: Sheet, x: float, y: float) -> float:
+    """The selected cell in numbers, the feature map, and what the colours mean; where all that ends."""
     right = x + _COLUMN - 2 * _PAD
     pen.text(x, y, "SELECTED CELL", 10, _DIM, bold=True)
     pen.text(x, y + 17, "\u2013" if sheet.cell is None else _cell(sheet), 19, bold=True)
@@ -148,6 +167,8 @@ def _column(whole: Image.Image, pen: _Pen, sheet: Sheet, x: float, y: float) -> 
     for word, value, remark in _facts(sheet):
         pen.text(x, y, word, 12, _DIM)
         end = pen.text(x + 88, y, value, 12)
+        if pen.width(remark, 12) > right - end - 8:  # as in browsers, below it
+            end, y = x + 80, y + 18
         pen.text(end + 8, y, remark, 12, _DIM, room=right - end - 8)
         y += 18
     if sheet.features is not None:
@@ -162,7 +183,8 @@ def _column(whole: Image.Image, pen: _Pen, sheet: Sheet, x: float, y: float) -> 
         whole.paste(small, (round(x * SHARPNESS), round((y + 18) * SHARPNESS)))
         long = max(high, 40)
         _ramp(pen, x + w * zoom + 12, y + 18, 10, long, MAP_COLOURS)
-        for at, limit in ((0.0, sheet.reach[1]), (0.5, sum(sheet.reach) / 2), (1.0, sheet.reach[0])):
+        ticks = ((1.0, sheet.reach[0]), (0.5, sum(sheet.reach) / 2), (0.0, sheet.reach[1]))
+        for at, limit in ticks if sheet.reach[0] < sheet.reach[1] else ticks[:1]:
             words = f"{limit:.3g}".replace("-", "\u2212")
             pen.text(x + w * zoom + 28, y + 18 + at * (long - 12), words, 10, _DIM)
         y += 18 + long
@@ -180,6 +202,8 @@ def _column(whole: Image.Image, pen: _Pen, sheet: Sheet, x: float, y: float) -> 
             half = pen.width(words, 10) / 2
             middle = min(max(x + place * (right - x), x + half), right - half)
             pen.text(middle - half, y + 30, words, 10, _DIM)
+        y += 22
+    return y + 34
 
 
 def _rule(pen: _Pen, x: float, y: float) -> float:
@@ -222,11 +246,18 @@ def _facts(sheet: Sheet) -> list[tuple[str, str, str]]:
         ("size", _sides(sheet, [_length(*pair) for pair in pairs]), "" if row is None else _stride(row)),
     ]
     inside = [min(high, side) - max(low, 0) for (low, high), side in zip(pairs, sheet.image, strict=True)]
+    if sheet.heat is not None and not sheet.heat.rgba.size:
+        facts.append(("gradient", "zero everywhere", ""))
     for share, box in sheet.heat.mass if sheet.heat is not None else ():
         sides = [last - first for first, last in Rect(*box).edges[: len(sheet.image)]]
-        part = f"{math.prod(sides) / max(math.prod(inside), 1):.0%} of the {_terms(sheet).whole}".replace("%", " %")
-        facts.append((f"{share:.0%} within".replace("%", " %"), _sides(sheet, sides), part))
+        part = math.prod(sides) / max(math.prod(inside), 1)
+        remark = f"{_percent(part) if part >= 0.005 else '< 1 %'} of the {_terms(sheet).whole}"
+        facts.append((f"{_percent(share)} within", _sides(sheet, sides), remark))
     return facts
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")
 
 
 def _stride(row: Mapping[str, Any]) -> str:

@@ -54,11 +54,12 @@ class _Job(NamedTuple):
 class Worker:
     """A daemon thread with a one-slot mailbox per kind of job.
 
-    It starts with a job, ends when there has been none for a while, and starts anew with the next one.
+    It starts with a job, ends when there has been none for a while or nobody looks any more, and starts anew with the
+    next one.
 
     Args:
         name: of the thread.
-        ended: called on the thread when it ends for want of jobs.
+        ended: called on the thread when it ends for want of jobs or of anybody who looks.
         rest: seconds without a job after which it ends.
     """
 
@@ -71,6 +72,7 @@ class Worker:
         self._running: Urgency | None = None
         self._stale = False
         self._stopped = False
+        self._leaving = False
         self._thread: threading.Thread | None = None
 
     def submit(
@@ -93,6 +95,8 @@ class Worker:
             if self._stopped:
                 over.set()
                 return over
+            if urgency is not Urgency.IDLE:
+                self._leaving = False
             before = self._slots.get(urgency)
             self._slots[urgency] = _Job(run, dropped, over)
             if self._running == urgency and urgency is not Urgency.REQUEST:
@@ -143,6 +147,12 @@ class Worker:
         with self._changed:
             return self._changed.wait_for(lambda: self._running is None and not self._slots, timeout)
 
+    def leave(self) -> None:
+        """End the thread as soon as there is nothing left to do, without a rest; unless somebody wants more first."""
+        with self._changed:
+            self._leaving = True
+            self._changed.notify_all()
+
     def stop(self) -> None:
         """Drop what waits, tell a running job to stop, and end the thread."""
         with self._changed:
@@ -173,7 +183,7 @@ class Worker:
             with self._changed:
                 self._running, self._stale = None, False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._stopped or bool(self._slots), self._rest)
+                self._changed.wait_for(lambda: self._stopped or self._leaving or bool(self._slots), self._rest)
                 if self._stopped or not self._slots:
                     atexit.unregister(self._end)
                     self._thread = self._thread if self._stopped else None

@@ -14,6 +14,7 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 from unittest.mock import patch
 
@@ -286,9 +287,11 @@ def networks(first: int, end: int) -> Iterator[tuple[str, Subject]]:
 def report(subject: Subject) -> tuple[dict[str, Any], np.ndarray]:
     """Everything that must be the same, and the gradient map of the central cell."""
     keras.backend.clear_session(free_memory=False)
-    with patch.object(keras.initializers.VarianceScaling, "__call__", _zeros):  # drawing is compiled for each shape
+    with ExitStack() as uncompiled:  # on JAX, Keras' own initializers are compiled for each shape
+        for initializer, values in INITIALIZERS.items():
+            uncompiled.enter_context(patch.object(initializer, "__call__", values))
         model = subject.build()
-    blueprint_models.randomise(model, np.random.default_rng(7))
+    blueprint_models.randomise(model, np.random.default_rng(7), _tensor)
     rf: ReceptiveField = KerasReceptiveField(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -311,7 +314,27 @@ def report(subject: Subject) -> tuple[dict[str, Any], np.ndarray]:
 
 
 def _zeros(self: Any, shape: Any, dtype: Any = None, **named: Any) -> Any:  # noqa: ARG001 - as initializers are called
-    return ops.convert_to_tensor(np.zeros(shape, dtype))
+    return _tensor(np.zeros(shape, dtype or "float32"))
+
+
+def _ones(self: Any, shape: Any, dtype: Any = None, **named: Any) -> Any:  # noqa: ARG001
+    return _tensor(np.ones(shape, dtype or "float32"))
+
+
+INITIALIZERS = {
+    keras.initializers.VarianceScaling: _zeros,
+    keras.initializers.Zeros: _zeros,
+    keras.initializers.Ones: _ones,
+}
+
+
+def _tensor(values: np.ndarray) -> Any:
+    """An array as a tensor. Keras has JAX compile a conversion for each shape."""
+    if keras.backend.backend() != "jax":
+        return ops.convert_to_tensor(values)
+    import jax
+
+    return jax.device_put(values)
 
 
 def _plain(values: Any) -> Any:

@@ -1,6 +1,6 @@
 """Keras on TensorFlow, JAX and PyTorch: the same numbers on all of them.
 
-Each backend runs in a process of its own (`tests.keras.same_everywhere`), JAX and PyTorch where TensorFlow is not
+Each backend runs in a process of its own (`tests.keras.same_everywhere`), JAX and PyTorch where no other framework is
 installed; TensorFlow's numbers, which all other tests are about, are what theirs are compared with.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from tests.without_tensorflow import python_without_tensorflow
+from tests.keras.only_with import python_with
 
 PARTS = ("cases", "applications", "0:40")
 OTHERS = ("jax", "torch")
@@ -59,8 +59,8 @@ def read(out: Path) -> Said:
 
 
 def python_for(backend: str) -> str:
-    """The others run where TensorFlow is not installed."""
-    return sys.executable if backend == "tensorflow" else str(python_without_tensorflow())
+    """The others run where TensorFlow is not installed, nor any framework but their own."""
+    return sys.executable if backend == "tensorflow" else str(python_with(backend))
 
 
 def run(backend: str, *arguments: str, python: str = sys.executable) -> str:
@@ -137,9 +137,37 @@ def test_what_keras_cannot_run_on_is_told_in_a_sentence(backend: str, code: str,
 
 
 @pytest.mark.parametrize("backend", OTHERS)
-def test_where_the_others_run_tensorflow_is_not_installed(backend: str) -> None:
-    program = "from importlib.util import find_spec; print(find_spec('tensorflow'))"
-    assert run(backend, "-c", program, python=python_for(backend)).strip() == "None"
+def test_where_the_others_run_no_framework_but_theirs_is_installed(backend: str) -> None:
+    program = (
+        "from importlib.util import find_spec\n"
+        "print([name for name in ('tensorflow', 'jax', 'torch') if find_spec(name) is not None])"
+    )
+    assert run(backend, "-c", program, python=python_for(backend)).strip() == f"[{backend!r}]"
+
+
+INSTALL = """no module named {0!r}: install the framework with `pip install "rfwidget[{0}]"`"""
+INSTEAD = ", or let Keras run on {0}, which is installed: set KERAS_BACKEND={0}"
+
+
+@pytest.mark.parametrize(
+    ("backend", "installed", "words"),
+    [
+        ("torch", "jax", INSTALL.format("torch")),
+        ("jax", "torch", INSTALL.format("jax")),
+        ("tensorflow", "jax", INSTALL.format("tensorflow") + INSTEAD.format("jax")),
+        ("tensorflow", "torch", INSTALL.format("tensorflow") + INSTEAD.format("torch")),
+    ],
+)
+def test_where_the_package_of_a_backend_is_not_installed_a_sentence_says_so(
+    backend: str, installed: str, words: str
+) -> None:
+    program = (
+        "import rfwidget\n"
+        "for ask in (lambda: rfwidget.KerasReceptiveField, lambda: rfwidget.RFWidget(object())):\n"
+        "    try:\n        ask()\n"
+        "    except rfwidget.ReceptiveFieldError as error:\n        print(error)"
+    )
+    assert run(backend, "-c", program, python=str(python_with(installed))).splitlines() == [words, words]
 
 
 @pytest.mark.parametrize("backend", OTHERS)

@@ -911,3 +911,26 @@ def test_a_small_map_that_one_window_happens_to_cover_is_pooled_locally() -> Non
     for _ in range(2):
         x = layers.MaxPooling2D(2)(layers.Conv2D(2, 3, padding="same")(x))
     assert KerasReceptiveField(keras.Model(image, layers.MaxPooling2D(2)(x))).compute().size == (14, 14)
+
+
+@pytest.mark.parametrize("flat", [True, False])
+@pytest.mark.parametrize("padding", [(3, 0), (0, 3), (5, 1)])
+def test_lines_that_lie_in_padding_say_nothing_of_a_map(padding: tuple[int, int], flat: bool) -> None:
+    """Of an image one pixel thin, most lines of cells see padding alone, those in the middle too."""
+
+    def swapped(pair: Any) -> Any:
+        return tuple(reversed(pair)) if flat else tuple(pair)
+
+    model = keras.Sequential(
+        [
+            keras.Input((*swapped((15, 1)), 3)),
+            layers.ZeroPadding2D(swapped(((1, 3), padding))),
+            layers.Conv2D(2, 2, strides=swapped((3, 1)), name="conv"),
+        ]
+    )
+    rf = KerasReceptiveField(model)
+    found = rf.compute(output_layer="conv")
+    assert (swapped(found.offset), swapped(found.stride), found.size) == ((1 - padding[0], 0), (1, 3), (2, 2))
+    for along, thin in np.ndindex(6, 1 + sum(padding) - 1):
+        seen = rf.rect_at(swapped((thin, along)), clip=True)
+        assert ((seen.left, seen.top) != (seen.right, seen.bottom)) == (thin in (padding[0] - 1, padding[0]))

@@ -11,7 +11,7 @@ import pytest
 from keras import layers as L  # noqa: N812
 from keras import ops
 
-from rfwidget import KerasReceptiveField
+from rfwidget import KerasReceptiveField, RFWidget
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import Rect, Size
 
@@ -118,6 +118,10 @@ def test_a_grid_that_nothing_tells_can_be_said() -> None:
     rf = KerasReceptiveField(model)
     with pytest.raises(ReceptiveFieldError, match=r"'mix' gives .* no two-dimensional grid .*grid=\(height, width\)"):
         rf.compute(output_layer="mix")
+    widget = RFWidget(model, output_layer="mix", grid=(5, 6))
+    assert widget.wait(60)
+    assert (widget.error, widget.view.grid) == (None, Size(w=6, h=5))
+    widget.close()
     rf = KerasReceptiveField(model, grid=Size(w=6, h=5))
     assert rf.compute(output_layer="mix").size == Size(inf, inf)
     assert rf.output_shape.size == Size(w=6, h=5)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from rfwidget import TorchReceptiveField
+from rfwidget import RFWidget, TorchReceptiveField
 from rfwidget.errors import ReceptiveFieldError
 from rfwidget.types import Rect, Size
 from tests.torch.oracle import Oracle
@@ -202,6 +202,11 @@ def test_a_grid_that_nothing_tells_can_be_said() -> None:
         ReceptiveFieldError, match=r"'transpose' gives .* no two-dimensional grid.*grid=\(height, width\)"
     ):
         rf.compute(SHAPE, output_layer="transpose")
+    widget = RFWidget(model, SHAPE, output_layer="transpose", grid=Size(w=6, h=5))
+    assert widget.wait(60)
+    assert (widget.error, widget.view.grid) == (None, Size(w=6, h=5))
+    assert "grid=(5, 6)" in widget.code()
+    widget.close()
     rf = TorchReceptiveField(model, grid=(5, 6))  # height before width
     assert rf.compute(SHAPE, output_layer="transpose").size == Size(inf, inf)
     assert rf.output_shape.size == Size(w=6, h=5)

@@ -305,6 +305,8 @@ def test_a_wrong_value_is_refused_and_nothing_changes(
         ({"preprocess": 3}, "expected a function of the image"),
         ({"image": "lena"}, "no sample image"),
         ({"show_dot": False}, "did you mean 'show_dots'"),
+        ({"grid": (3, 4)}, r"grid is \(3, 4\), but the model is a BoxReceptiveField.*give grid= to that"),
+        ({"grid": 3}, "grid is 3: expected the cells of a grid of tokens"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: dict[str, Any], words: str) -> None:
@@ -354,6 +356,17 @@ def test_the_first_layer_shown_is_the_last_whose_field_fits_the_image(monkeypatc
     assert asked.wait(20)
     assert asked.output_layer == "wide"
     asked.close()
+
+
+def test_a_page_whose_last_view_is_gone_lets_the_worker_end(widget: RFWidget, page: LivePage) -> None:
+    """Not after a rest: twenty runs of a cell would leave twenty threads and what they hold."""
+    thread = widget._engine.worker._thread
+    assert thread is not None
+    page.tell(kind="act", name="gone")
+    assert all_ended({thread})
+    page.request(3, 4)  # another page still shows it
+    assert widget.wait(20)
+    assert page.got("answer")[-1]["cell"] == [3, 4]
 
 
 def test_models_that_can_never_be_measured_are_refused_at_once() -> None:

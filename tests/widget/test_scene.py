@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
@@ -130,6 +131,60 @@ def test_tags_stand_on_the_stage_and_hide_no_small_field(low: int, high: int) ->
         rect = scene.layout.place(field.rect(point))
         apart = tag.y + TAG_HEIGHT <= rect.top or tag.y >= rect.bottom
         assert apart or high - low > 3
+
+
+UNBOUNDED = AxisField(1, 4, ((-math.inf, math.inf),))
+
+
+@pytest.mark.parametrize(
+    ("field", "grid", "signal"),
+    [
+        (FieldGeometry(UNBOUNDED, UNBOUNDED), Size(40, 16), False),
+        (FieldGeometry(UNBOUNDED, UNBOUNDED), Size(40, 1), True),
+        (FieldGeometry(UNBOUNDED, AxisField(1, 5, ((0, 22),))), Size(40, 16), False),
+        (FIELD, Size(1, 1), False),
+        (FieldGeometry(AxisField(1, 4, ((0, 3),)), AxisField(1, 5, ((0, 3),))), Size(3, 2), False),
+        (FieldGeometry(AxisField(1, 1, ((-60, 64),)), AxisField(1, 1, ((-60, 64),))), Size(3, 3), False),
+    ],
+)
+@pytest.mark.parametrize("height", [120, STAGE_SIDE])
+def test_tags_never_lie_on_each_other(field: FieldGeometry, grid: Size, signal: bool, height: float) -> None:
+    shape = GridShape(None, 160, 1, 1) if signal else IMAGE
+    scene = build_scene(PICTURE, shape, field, grid, height=height, signal=signal)
+    tags, size = of(Tag, scene.marks), scene.layout.size
+    assert [tag.text.split()[0] for tag in tags] == ["first", "central", "last"]
+    for one, other in combinations(tags, 2):
+        across = one.x + tag_width(one.text) <= other.x or other.x + tag_width(other.text) <= one.x
+        assert across or abs(one.y - other.y) >= TAG_HEIGHT
+    assert all(0 <= tag.x <= size.w - tag_width(tag.text) and 0 <= tag.y <= size.h - TAG_HEIGHT for tag in tags)
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 1), (1, 40), (40, 3), (2, 2)])
+def test_the_stage_of_a_flat_image_has_room_for_tags(width: int, height: int) -> None:
+    field = FieldGeometry(AxisField(1, 1, ((0, 1),)), AxisField(1, 1, ((0, 1),)))
+    pixels = np.zeros((height, width, 3), np.uint8)
+    scene = build_scene(pixels, GridShape(None, width, height, 3), field, Size(width, height))
+    image = scene.layout.place(Rect(0, 0, width, height))
+    assert scene.layout.size.w >= 150
+    if height == 1:
+        assert all(tag.y + TAG_HEIGHT <= image.top or tag.y >= image.bottom for tag in of(Tag, scene.marks))
+    middle = ((image.left + image.right) / 2, (image.top + image.bottom) / 2)
+    np.testing.assert_allclose(middle, [side / 2 for side in scene.layout.size], atol=0.6)
+
+
+def test_the_lines_of_fields_that_are_the_same_lie_inside_each_other() -> None:
+    """Three lines on each other would be one, of the last colour."""
+    scene = build_scene(PICTURE, IMAGE, FieldGeometry(UNBOUNDED, UNBOUNDED), GRID)
+    first, central, last = of(Line, scene.marks)
+    image = scene.layout.place(Rect(0, 0, 160, 96))
+    for number, line in enumerate((first, central, last)):
+        inset = line.look.width / 2 + number * line.look.halo_width
+        edges = Rect(image.left + inset, image.top + inset, image.right - inset, image.bottom - inset)
+        assert line.paths == (around(edges),)
+    tiny = build_scene(
+        PICTURE, IMAGE, FieldGeometry(AxisField(1, 1, ((0, 1),)), AxisField(1, 1, ((0, 1),))), Size(1, 1)
+    )
+    assert len({line.paths for line in of(Line, tiny.marks)}) == 1  # there is no inside
 
 
 def test_the_margin_of_a_huge_field_is_bounded() -> None:

@@ -213,7 +213,7 @@ def test_pictures_and_pages_have_the_signal_and_its_gradient_maps(tmp_path: Path
     assert [layer["axes"] for layer in page["shown"]] == [1, 1]
     assert [layer["grid"] for layer in page["shown"]] == [[50, 1], [200, 1]]
     assert page["layers"][-1]["size"] == [10]
-    assert "Move over the signal" in text
+    assert "Move over the signal to see receptive fields and gradient maps; click to keep the nearest cell" in text
     assert widget.rf.output_layer == "pool"  # other layers are measured beside
     widget.show_erf = True
     assert widget.wait(60, background=True)

@@ -212,6 +212,7 @@ def test_the_saved_picture_shows_the_sections_and_the_page_holds_the_volume(tmp_
     assert (layer["volume"]["size"], layer["grid"], data["query"]) == ([24, 16, 10], [9, 6, 8], [3, 4, 5, 4, 5, 6])
     maps = [map_ for sheet in layer["sheets"] for map_ in sheet["maps"]]
     assert 1 <= len(maps) <= 6
+    assert "to see receptive fields; click to see the gradient map of the nearest cell" in text
     assert all(len(map_["cell"]) == 3 and all(len(box) == 6 for _, box in map_["mass"]) for map_ in maps)
     widget.close()
 

@@ -37,6 +37,35 @@ def held(worker: Worker, urgency: Urgency = Urgency.REQUEST) -> threading.Event:
     return release
 
 
+def test_who_leaves_does_what_waits_and_no_more() -> None:
+    ended = threading.Event()
+    worker = Worker("test", ended.set, rest=1e6)
+    release, done = held(worker), []
+    worker.submit(Urgency.IDLE, lambda: done.append("idle"))
+    thread = worker._thread
+    assert thread is not None
+    worker.leave()
+    release.set()
+    thread.join(5)
+    assert (thread.is_alive(), done, ended.wait(5)) == (False, ["idle"], True)
+    worker.submit(Urgency.REQUEST, lambda: done.append("again")).wait(5)
+    assert done == ["idle", "again"]
+    assert worker._thread is not None  # somebody looks again: it stays for a while
+    assert worker._thread.is_alive()
+    worker.stop()
+
+
+def test_somebody_who_comes_back_in_time_keeps_the_thread(worker: Worker) -> None:
+    release, thread = held(worker), worker._thread
+    worker.leave()
+    over = worker.submit(Urgency.REQUEST, lambda: None)
+    release.set()
+    assert over.wait(5)
+    assert worker.wait_idle(5)
+    worker.submit(Urgency.REQUEST, lambda: None).wait(5)
+    assert worker._thread is thread
+
+
 def test_the_newest_job_of_a_kind_takes_the_place_of_one_that_waits(worker: Worker) -> None:
     release = held(worker)
     done, dropped = [], []

@@ -1,4 +1,4 @@
-"""An environment with Keras, JAX and PyTorch, and without TensorFlow: links to what is installed here."""
+"""Environments in which Keras finds the frameworks asked for and no others: links to what is installed here."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from pathlib import Path, PurePath
 
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # they go with the process
 
 
 @cache
-def python_without_tensorflow() -> Path:
-    """Its Python. It holds what `pyproject.toml` asks for and what that needs in turn, but not this package itself."""
-    _FOLDERS.append(tempfile.TemporaryDirectory(prefix="without-tensorflow-"))
+def python_with(*extras: str) -> Path:
+    """The Python of an environment with Keras, what `pyproject.toml` asks for with these extras, and what that needs in
+    turn, but not this package itself.
+    """
+    _FOLDERS.append(tempfile.TemporaryDirectory(prefix="_".join(("only", *extras, ""))))
     place = Path(_FOLDERS[-1].name)
     venv.create(place, symlinks=True)
     (packages,) = place.glob("lib/python3*/site-packages")
     owners = Counter(top for one in distributions() for top in {path.parts[0] for path in _installed(one)})
-    for one in _with_what_they_need(_requirements()):
+    for one in _with_what_they_need(_requirements(extras)):
         for path in _installed(one):
             # A folder as a whole where nothing of others lies in it, such as of a namespace package.
             part = PurePath(path.parts[0]) if owners[path.parts[0]] == 1 else path
@@ -37,13 +39,10 @@ def python_without_tensorflow() -> Path:
     return place / "bin" / "python"
 
 
-def _requirements() -> list[Requirement]:
-    """What rfwidget with ``jax`` and ``torch`` needs, and the models of its tests: as `pyproject.toml` says."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    extras, test = project["project"]["optional-dependencies"], project["dependency-groups"]["test"]
-    wanted = [line for line in test if isinstance(line, str) and line.startswith("hypothesis")]
-    lines = [*project["project"]["dependencies"], *extras["jax"], *extras["torch"], *wanted]
-    return [Requirement(line) for line in lines]
+def _requirements(extras: tuple[str, ...]) -> list[Requirement]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    chosen = [line for extra in extras for line in project["optional-dependencies"][extra]]
+    return [Requirement(line) for line in (*project["dependencies"], *chosen, "keras")]
 
 
 def _with_what_they_need(wanted: list[Requirement]) -> Iterator[Distribution]:
