@@ -96,8 +96,10 @@ def by_pixels(network: Network) -> tuple[str, bool]:
     seen = {(axis, k): network.response(_mask(image, axis, k)[None])[0] != 0 for axis, k in changed}
     for (axis, k), cells in changed.items():
         more = cells & ~seen[axis, k]
+        if not more.any():
+            continue
         # Large changes get past masks of scores, and show rounding errors of weights that are zero (Lanczos, say).
-        surplus = np.argwhere(more & _changed(network, axis, k, 1.0, _ROUNDING)) if more.any() else ()
+        surplus = np.argwhere(more & _changed(network, axis, k, 1.0, _ROUNDING))
         if len(surplus):
             cell = tuple(int(n) for n in reversed(surplus[0]))
             return f"differs: cell {cell} changes with {_LINES[axis]} {k}", True
