@@ -30,9 +30,6 @@ _OPAQUE = 0.6
 _SATURATED = 0.99
 """Part of the responding pixels that are not yet shown in the strongest colour."""
 
-_APART = 0.2
-"""Part of a colour bar of magnitudes below which the words of two ticks may touch where it also has signs."""
-
 _DECADES = 3
 """Powers of ten that the logarithmic scale tells apart."""
 
@@ -245,13 +242,12 @@ def bar_ticks(colouring: Colouring) -> list[tuple[float, float | str]]:
     """
     places: list[tuple[float, float | str]]
     if colouring.scale == "percentile":
-        places = [(0.0, "0"), (0.05, "95 %"), (0.5, "50 %"), (1.0, "max")]
+        # There is room for one of the two beside zero: 5 % of the bar apart, or half as far if it is signed.
+        places = [(0.0, "0") if colouring.signed else (0.05, "95 %"), (0.5, "50 %"), (1.0, "max")]
     else:
         places = [(at, _EVEN[colouring.scale].value(at)) for at in (0.0, 0.5, 1.0)]
     if not colouring.signed:
         return places
-    # Half as far apart, those next to zero would lie on each other.
-    places = [(at, part) for at, part in places if not 0 < at < _APART]
     lower: list[tuple[float, float | str]] = [
         (0.5 - at / 2, f"\u2212{part}" if isinstance(part, str) else -part) for at, part in reversed(places[1:])
     ]

@@ -30,7 +30,7 @@ _BATCH = 0.02
 _SINGLES = 2.5
 """Seconds that a batch takes at most, or so many times as long as one map alone: so long may a click have to wait."""
 
-_CALM = 0.25
+_CALM = 0.15
 """Seconds that a batch may take while no click is near: the larger, the less each of its maps takes."""
 
 _AT_BEST = 0.5

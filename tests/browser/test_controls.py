@@ -105,7 +105,7 @@ def test_what_is_shown_and_how(lab_page: LabPage, overlay: Locator) -> None:
 
     coloured_anew(overlay, lambda: page.get_by_label("Colours").select_option("viridis"))
     changes("colormap", "viridis")
-    ticks = page.locator(".rfwidget-show .rfwidget-ticks").first
+    ticks = page.locator(".rfwidget-colouring .rfwidget-ticks")
     page.get_by_label("Sign").select_option("signed")
     expect(ticks).to_contain_text("\u2212")
     lab_page.expect_in_kernel("widget.signed", "True")

@@ -214,10 +214,18 @@ def test_chips_switch_the_marks(page: Page) -> None:
         (expect(marks).to_be_hidden if before else expect(marks).to_be_visible)()
 
 
+def test_a_long_name_of_a_layer_ends_before_its_grid(page: Page) -> None:
+    overlay_of(page)
+    field, grid = page.locator(".rfwidget-combo-field"), page.locator(".rfwidget-combo > .rfwidget-combo-note")
+    expect(grid).to_have_text("14 × 18")
+    kept = field.evaluate("field => Number.parseFloat(getComputedStyle(field).paddingRight)")
+    assert box_of(field)["x"] + box_of(field)["width"] - kept <= box_of(grid)["x"]
+
+
 def test_sign_scale_and_colours_change_at_once(page: Page, artifacts: Path) -> None:
     overlay = overlay_of(page)
     overlay.click(position=at(30, 20))
-    canvas, card = page.locator("canvas.rfwidget-heat"), page.locator(".rfwidget-show")
+    canvas, card = page.locator("canvas.rfwidget-heat"), page.locator(".rfwidget-colouring")
 
     def look() -> tuple[str, str | None]:
         bar = card.locator(".rfwidget-colours").get_attribute("style")
@@ -229,9 +237,9 @@ def test_sign_scale_and_colours_change_at_once(page: Page, artifacts: Path) -> N
         seen.add(look())
     assert len({pixels for pixels, _ in seen}) == len({bar for _, bar in seen}) == 4
     # All pixels of a mean respond alike: on any scale the strongest colour. The bar tells the scales apart.
-    expect(card.locator(".rfwidget-ticks")).not_to_contain_text("95 %")
+    expect(card.locator(".rfwidget-ticks")).not_to_contain_text("%")
     page.get_by_role("combobox", name="Scale", exact=True).select_option("percentile")
-    expect(card.locator(".rfwidget-ticks")).to_contain_text("95 %")
+    expect(card.locator(".rfwidget-ticks")).to_contain_text("50 %")
     assert look() in seen
     page.get_by_role("slider", name="Opacity").fill("0.3")
     page.screenshot(path=artifacts / f"page_colours_{scheme_of(page)}.png")
