@@ -217,7 +217,7 @@ def test_chips_switch_the_marks(page: Page) -> None:
 def test_a_long_name_of_a_layer_ends_before_its_grid(page: Page) -> None:
     overlay_of(page)
     field, grid = page.locator(".rfwidget-combo-field"), page.locator(".rfwidget-combo > .rfwidget-combo-note")
-    expect(grid).to_have_text("14 × 18")
+    expect(grid).to_have_text("14 \u00d7 18")
     kept = field.evaluate("field => Number.parseFloat(getComputedStyle(field).paddingRight)")
     assert box_of(field)["x"] + box_of(field)["width"] - kept <= box_of(grid)["x"]
 
