@@ -129,7 +129,10 @@ class Seen:
     @cached_property
     def coupled(self) -> bool:
         """Whether what cells see along one axis depends on where they stand along another."""
-        return any(line.oblique or not (line.straight or line.turned) for line in self.lines)
+        if any(line.oblique for line in self.lines):
+            return True
+        stepwise = self.marks.stepwise or len(self.lines) == _VOLUME
+        return stepwise and not all(line.straight or line.turned for line in self.lines)
 
     @cached_property
     def extents(self) -> tuple[float, ...]:

@@ -229,7 +229,7 @@ def test_picture_is_downloaded_and_code_copied(lab_page: LabPage, overlay: Locat
         page.get_by_role("button", name="PNG").click()
     picture = Image.open(io.BytesIO(Path(download.value.path()).read_bytes()))
     assert picture.format == "PNG"
-    assert picture.size == (2 * (64 * 7 + 24 + 330), 2 * (40 + 420 + 126))  # with bar, column and strip
+    assert picture.size == (2 * (64 * 7 + 24 + 330), 2 * (40 + 460 + 126))  # with bar, column and strip
     lab_page.execute("widget.selected = (3, 4)")
     page.evaluate("() => navigator.clipboard.writeText('before')")
     page.get_by_role("button", name="Code").click()

@@ -20,8 +20,8 @@ _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # they go with the proces
 
 @cache
 def python_with(*extras: str) -> Path:
-    """The Python of an environment with Keras, what `pyproject.toml` asks for with these extras, and what that needs in
-    turn, but not this package itself.
+    """The Python of an environment with Keras, hypothesis (it draws our random networks), what `pyproject.toml` asks
+    for with these extras, and what all that needs in turn, but not this package itself.
     """
     _FOLDERS.append(tempfile.TemporaryDirectory(prefix="_".join(("only", *extras, ""))))
     place = Path(_FOLDERS[-1].name)
@@ -42,7 +42,7 @@ def python_with(*extras: str) -> Path:
 def _requirements(extras: tuple[str, ...]) -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     chosen = [line for extra in extras for line in project["optional-dependencies"][extra]]
-    return [Requirement(line) for line in (*project["dependencies"], *chosen, "keras")]
+    return [Requirement(line) for line in (*project["dependencies"], *chosen, "keras", "hypothesis")]
 
 
 def _with_what_they_need(wanted: list[Requirement]) -> Iterator[Distribution]:
