@@ -439,7 +439,8 @@ class TorchNetwork(Network):
         self, image: npt.NDArray[Any], points: Sequence[GridPoint], channel: int | None, at_once: int | None = None
     ) -> Iterator[Patch]:
         """Windows by the batch."""
-        return self.patches.many(image, points, channel, at_once)
+        with self._explained():
+            yield from self.patches.many(image, points, channel, at_once)
 
     def weights_mark(self) -> int:
         """Of the module's own weights."""
@@ -447,7 +448,8 @@ class TorchNetwork(Network):
 
     def prepare(self, image: npt.NDArray[Any]) -> None:
         """See whether windows will do."""
-        self.patches.prepare(image)
+        with self._explained():
+            self.patches.prepare(image)
 
     def release(self) -> None:
         """Forget the private copy of the module."""

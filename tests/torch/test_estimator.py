@@ -222,6 +222,24 @@ def test_cells_that_see_all_stand_as_far_apart_as_those_before_them(
     assert found.offset == (strides[1] / 2, strides[0] / 2)
 
 
+def test_a_module_that_takes_one_image_at_a_time_fails_in_words_on_a_batch() -> None:
+    class Lonely(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, (3, 5))
+
+        def forward(self, x: Tensor) -> Tensor:
+            if len(x) > 1:
+                raise RuntimeError("one at a time")
+            return self.conv(x)
+
+    rf = TorchReceptiveField(Lonely())
+    rf.compute((3, 20, 30))
+    with pytest.raises(ReceptiveFieldError, match="fails on the way to 'conv': RuntimeError: one at a time"):
+        rf.gradients_at([(x, y) for x in range(8) for y in range(8)])
+    assert np.count_nonzero(rf.gradient_at((3, 4)).any(axis=-1)) == 15
+
+
 def test_the_widget_takes_modules() -> None:
     widget = rfwidget.RFWidget(readme_model(), input_shape=(3, 48, 64))
     try:
