@@ -234,6 +234,19 @@ def test_verify_agrees(network: Any) -> None:
     assert verified.agree, verified
 
 
+def test_verify_says_that_huge_pixels_get_past_a_mask() -> None:
+    """A score 100 below another counts for nothing, until a pixel is larger than that."""
+
+    def masked(x: Any) -> Any:
+        both = ops.stack([x, ops.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0)))[:, :, 1:]], -1)
+        return ops.sum(ops.softmax(both + np.array([0, -100], np.float32), -1) * both, -1)
+
+    rf = KerasReceptiveField(model_of(masked))
+    assert rf.compute().size == (1, 1)
+    (check,) = rf.verify()
+    assert (check.pixels, check.wrong) == ("none contradicts (huge pixels reach further)", False)
+
+
 @pytest.mark.parametrize("network", [
     lambda x: same((3, 4))(ops.flip(x, 2)),
     lambda x: layers.Conv2D(2, 3, strides=(2, 1))(x[:, ::-1, ::-2]),
