@@ -28,7 +28,10 @@ widget = RFWidget(model, output_layer="block4_conv2", init_weights=True, selecte
 widget"""
 
 PAIR = """from ipywidgets import HBox
-HBox([RFWidget(model, output_layer="block3_conv1"), RFWidget(model, output_layer="block4_conv1")])"""
+import rfwidget
+pair = [RFWidget(model, output_layer=name, init_weights=True) for name in ("block3_conv1", "block4_conv1")]
+rfwidget.link(*pair)
+HBox(pair)"""
 
 _QUIET = "() => [...document.querySelectorAll('.rfwidget-background')].every((words) => !words.textContent)"
 """Nothing is computed in the background any more."""
@@ -100,33 +103,46 @@ STATES: dict[str, tuple[State, ...]] = {
 """What is done before a picture is taken; what a state has changed is set back by a fresh widget."""
 
 
+def _run(page: Page, cell: int) -> None:
+    """Run a cell of the notebook."""
+    page.evaluate("cell => window.jupyterapp.shell.currentWidget.content.activeCellIndex = cell", cell)
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-cell')")
+
+
+def _take(page: Page, widget: Locator, file: Path) -> None:
+    """The window, with a widget at its top, when nothing is on its way any more."""
+    page.wait_for_timeout(700)
+    page.wait_for_function(_QUIET, timeout=PATIENCE)
+    widget.evaluate(
+        """widget => {
+            const scroller = widget.closest(".jp-WindowedPanel-outer");
+            scroller?.scrollBy(0, widget.getBoundingClientRect().top - scroller.getBoundingClientRect().top - 10);
+        }"""
+    )
+    page.wait_for_timeout(200)
+    page.screenshot(path=file)
+    box = widget.bounding_box()
+    print(file.name, box and f"{box['width']:.0f} x {box['height']:.0f}", flush=True)
+
+
 def photograph(server: Server, page: Page, states: list[str], file: Callable[[str], Path]) -> None:
     """One notebook in one window: every state, then two widgets side by side."""
     lab = LabPage(page, server)
     lab.open(server.add_notebook("states.ipynb", [MODEL, PAIR]))
     lab.command("notebook:move-cursor-up")
     for number, name in enumerate(states):
-        page.evaluate("() => window.jupyterapp.shell.currentWidget.content.activeCellIndex = 0")
-        page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-cell')")
+        _run(page, 0)
         if number:
             page.wait_for_timeout(600)  # the old view goes
         overlay = lab.overlay()
         page.locator(".rfwidget-strip [aria-selected=true]").first.wait_for(timeout=PATIENCE)
         for step in STATES[name]:
             step(page, overlay)
-        page.wait_for_timeout(700)
-        page.wait_for_function(_QUIET, timeout=PATIENCE)
-        page.evaluate(
-            """() => {
-                const widget = document.querySelector(".rfwidget-stage");
-                const scroller = widget.closest(".jp-WindowedPanel-outer");
-                scroller?.scrollBy(0, widget.getBoundingClientRect().top - scroller.getBoundingClientRect().top - 10);
-            }"""
-        )
-        page.wait_for_timeout(200)
-        page.screenshot(path=file(name))
-        box = page.locator(".rfwidget-stage").first.bounding_box()
-        print(file(name).name, box and f"{box['width']:.0f} x {box['height']:.0f}", flush=True)
+        _take(page, page.locator(".rfwidget-stage").first, file(name))
+    _run(page, 1)
+    pair = page.locator(".jp-Cell", has_text="HBox").locator(".rfwidget-stage")
+    pair.nth(1).locator(".rfwidget-overlay[data-painted]").wait_for(timeout=PATIENCE)
+    _take(page, pair.first, file("pair"))
     lab.shut_down_kernels()
     page.close()
 
