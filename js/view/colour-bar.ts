@@ -29,7 +29,7 @@ export class ColourBar {
       ...ticks.map(([place, words]) => {
         const tick = html("span", "", {}, [words]);
         tick.style.setProperty(this.#upright ? "bottom" : "left", `${100 * place}%`);
-        const edge = place < 0.02 ? "0" : place > 0.98 ? "100%" : "50%";
+        const edge = place < 0.1 ? "0" : place > 0.98 ? "100%" : "50%";
         tick.style.translate = this.#upright ? `0 ${edge}` : `-${edge} 0`;
         return tick;
       }),
