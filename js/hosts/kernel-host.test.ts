@@ -55,7 +55,7 @@ describe("a click", () => {
     expect(host.activity.state).toBe("ready");
   });
 
-  it("tells every view", async () => {
+  it("tells every view, with the next frame", async () => {
     await open();
     const first = vi.fn();
     const second = vi.fn();
@@ -63,7 +63,8 @@ describe("a click", () => {
     const other = new AbortController();
     host.watch(second, other.signal);
     host.request([20, 5]);
-    await Promise.resolve();
+    expect(second).not.toHaveBeenCalled();
+    vi.advanceTimersToNextFrame();
     other.abort();
     model.answer(1);
     expect(second).toHaveBeenCalledTimes(1);

@@ -75,6 +75,8 @@ export class KernelHost implements Host {
   readonly #hints: Hints;
   readonly #painterOn: typeof layerPainter | null;
   #counting = false;
+  /** The frame in which the watchers are told of a request. */
+  #telling = 0;
   #came = 0;
   /** When the pointer has left the widget; infinite while it is there. */
   #left = 0;
@@ -190,8 +192,9 @@ export class KernelHost implements Host {
     this.#picture = map ?? this.#picture;
     if (this.shown !== before) void this.#repaint();
     this.#queue.ask(cell, map !== null);
-    // After the press has been dealt with: giving the focus lays out the page, which is slow where much has changed.
-    queueMicrotask(() => this.#watchers.notify());
+    // With the next frame: dealing with the press lays out the page, which is slow where much has changed.
+    cancelAnimationFrame(this.#telling);
+    this.#telling = requestAnimationFrame(() => this.#watchers.notify());
   }
 
   get query(): Edges | null {
@@ -247,6 +250,7 @@ export class KernelHost implements Host {
 
   close(): void {
     this.#life.abort();
+    cancelAnimationFrame(this.#telling);
     this.#queue.reset();
     this.#hints.reset();
     this.#painter?.close();

@@ -36,9 +36,11 @@ export function trackBox(element: HTMLElement, options: BoxOptions, signal: Abor
     press = null;
   };
   const down = (event: PointerEvent) => {
-    const { width, height } = element.getBoundingClientRect();
     if (!event.isPrimary) cancel(); // two fingers zoom
-    if (!event.isPrimary || event.button !== 0 || !options.asks(event) || event.ctrlKey || !width || !height) return;
+    if (!event.isPrimary || event.button !== 0 || !options.asks(event) || event.ctrlKey) return;
+    // Not before: after a press that selects, the browser would lay out the page for an answer.
+    const { width, height } = element.getBoundingClientRect();
+    if (!width || !height) return;
     press = { id: event.pointerId, x: event.clientX, y: event.clientY };
     element.setPointerCapture(event.pointerId);
     element.focus({ preventScroll: true });

@@ -1,7 +1,7 @@
 /** A bar of colours with the values at some of its places. */
 
 import type { Tick } from "../protocol.js";
-import { html } from "./dom.js";
+import { html, show } from "./dom.js";
 
 export class ColourBar {
   readonly element: HTMLElement;
@@ -19,7 +19,7 @@ export class ColourBar {
 
   /** Colours without ticks are those of a map that is not there yet: the bar keeps its place. */
   show(colours: readonly string[], ticks: readonly Tick[]): void {
-    this.element.hidden = colours.length === 0;
+    show(this.element, colours.length > 0);
     const shown = JSON.stringify([colours, ticks]);
     if (this.element.hidden || shown === this.#shown) return;
     this.#shown = shown;

@@ -133,7 +133,7 @@ export class Combobox {
 
   #rest(): void {
     this.#field.value = this.#chosen;
-    this.#field.title = this.#chosen;
+    assign(this.#field, { title: this.#chosen });
     say(this.#note, this.#entries.find(({ name }) => name === this.#chosen)?.note ?? "");
   }
 }

@@ -1,7 +1,7 @@
 /** Draws the outlines of the effective receptive field at the selected cell: each share with a dash pattern and a label. */
 
 import type { Cell, Contours } from "../protocol.js";
-import { assign, place, svg } from "./dom.js";
+import { assign, place, show, svg } from "./dom.js";
 import { type Stage, scalesOf, stageExtent } from "./stage.js";
 
 type Level = Contours["levels"][number];
@@ -22,7 +22,7 @@ export class ContourMarks {
   }
 
   draw(stage: Stage, contours: Contours | null, cell: Cell | null): void {
-    for (const element of [this.element, this.labels]) element.style.display = contours && cell ? "" : "none";
+    for (const element of [this.element, this.labels]) show(element, contours !== null && cell !== null);
     if (!contours || !cell) return;
     const { margin } = stage;
     const scales = scalesOf(stage);

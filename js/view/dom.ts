@@ -53,9 +53,30 @@ export function toggle(element: Element, name: string, value: string | null): vo
   else assign(element, { [name]: value });
 }
 
-/** Sets an element's text, if it changes: a live region speaks at every change. */
-export function say(element: Element, text: string): void {
-  if (element.textContent !== text) element.textContent = text;
+/**
+ * Sets a text, or that of an element, if it changes: a live region speaks at every change.
+ *
+ * A text that is there is changed, not replaced: of another node the browser works out the style of much around it.
+ */
+export function say(where: Element | Text, text: string): void {
+  if (where.textContent === text) return;
+  const { firstChild } = where;
+  if (where instanceof Text) where.data = text;
+  else if (text && firstChild instanceof Text && !firstChild.nextSibling) firstChild.data = text;
+  else where.textContent = text;
+}
+
+/** Shows an element, or hides it; the browser would work out its style anew if it were told what is so already. */
+export function show(element: HTMLElement | SVGElement, shown: boolean): void {
+  if (element instanceof SVGElement) style(element, { display: shown ? "" : "none" });
+  else if (element.hidden === shown) element.hidden = !shown;
+}
+
+/** Sets properties of an element's style, and touches only those that change. */
+export function style(element: HTMLElement | SVGElement, properties: Record<string, string>): void {
+  for (const [name, value] of Object.entries(properties)) {
+    if (element.style.getPropertyValue(name) !== value) element.style.setProperty(name, value);
+  }
 }
 
 /** Gives an element a size and a place in CSS pixels. */
@@ -63,7 +84,7 @@ export function place(
   element: HTMLElement | SVGElement,
   { left = 0, top = 0, width, height }: { left?: number; top?: number; width: number; height: number },
 ): void {
-  Object.assign(element.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+  style(element, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
 }
 
 /** An entry of a list. */

@@ -7,7 +7,7 @@ import { type Cells, cellAtFraction, clamp } from "../geometry.js";
 import type { Host } from "../hosts/host.js";
 import { bytesOf, type Cell, type FeatureMap, type SyncedState, type Thumbnails } from "../protocol.js";
 import { ColourBar, ticksOf } from "./colour-bar.js";
-import { assign, button, heading, html, place, say, svg } from "./dom.js";
+import { assign, button, heading, html, place, say, show, style, svg } from "./dom.js";
 import { fillPixels } from "./painter.js";
 import { type PointerOptions, trackPointer } from "./pointer.js";
 
@@ -21,10 +21,10 @@ export class FeatureMapView {
   readonly element: HTMLElement;
   readonly #host: Host;
   readonly #canvas = html("canvas", "rfwidget-map-picture");
-  readonly #selected = svg("rect", "rfwidget-map-selected");
-  readonly #hovered = svg("rect", "rfwidget-map-hovered");
+  readonly #selected = frame("rfwidget-map-selected");
+  readonly #hovered = frame("rfwidget-map-hovered");
   readonly #found = svg("path", "rfwidget-map-found");
-  readonly #marks = svg("svg", "rfwidget-map-marks", [this.#found, this.#hovered, this.#selected]);
+  readonly #marks = svg("svg", "rfwidget-map-marks", [this.#found, ...this.#hovered, ...this.#selected]);
   readonly #surface: HTMLElement;
   readonly #bar = new ColourBar(true);
   readonly #channel: HTMLElement;
@@ -61,7 +61,7 @@ export class FeatureMapView {
 
   /** Of a volume's map it shows a plane. */
   draw(map: SyncedState["feature_map"], layer: string, plane: number): void {
-    this.element.hidden = map === null;
+    show(this.element, map !== null);
     if (!map) return;
     const controls = this.#host.get("controls");
     this.#grid = map.size;
@@ -79,8 +79,8 @@ export class FeatureMapView {
     }
     [this.#shown, this.#plane] = [map, plane];
     this.#bar.show(controls?.map_colours ?? [], ticksOf(map.range));
-    this.#bar.element.style.height = `${Math.max(high, 60)}px`;
-    this.#channel.hidden = !controls?.actions;
+    style(this.#bar.element, { height: `${Math.max(high, 60)}px` });
+    show(this.#channel, controls?.actions ?? false);
     if (controls) {
       const { channel, channels } = controls;
       say(this.#which, `${channel === null ? `mean of ${channels}` : `channel ${channel} of ${channels}`} \u25be`);
@@ -164,11 +164,18 @@ function thumbnails({ size, channels, rgba }: Thumbnails, choose: (channel: numb
   });
 }
 
-function outline(rectangle: SVGRectElement, cell: Cell | null, grid: Cell): void {
-  rectangle.style.display = cell ? "" : "none";
-  if (!cell) return;
-  const [x, y] = [clamp(cell[0], 0, grid[0] - 1), clamp(cell[1], 0, grid[1] - 1)];
-  assign(rectangle, { x, y, width: 1, height: 1 });
+/** The frame of a cell: a halo under a line, for a shadow would be drawn anew, and slowly, for every cell. */
+function frame(name: string): SVGRectElement[] {
+  return ["rfwidget-halo", "rfwidget-line"].map((layer) => svg("rect", `${name} ${layer}`));
+}
+
+function outline(frame: readonly SVGRectElement[], cell: Cell | null, grid: Cell): void {
+  for (const rectangle of frame) {
+    show(rectangle, cell !== null);
+    if (!cell) continue;
+    const [x, y] = [clamp(cell[0], 0, grid[0] - 1), clamp(cell[1], 0, grid[1] - 1)];
+    assign(rectangle, { x, y, width: 1, height: 1 });
+  }
 }
 
 /** Runs of neighbours among ascending whole numbers, each as its first and the one after its last. */

@@ -2,7 +2,7 @@
 
 import type { Host } from "../hosts/host.js";
 import type { Cell, Picture } from "../protocol.js";
-import { html, place } from "./dom.js";
+import { html, place, show } from "./dom.js";
 import { CanvasPainter, type Look, lookOf, type Spot } from "./painter.js";
 import { imageExtent, type Stage } from "./stage.js";
 
@@ -21,7 +21,7 @@ export class HeatCanvas {
     const [left, top] = stage.margin;
     place(this.element, { left, top, ...imageExtent(stage) });
     const mine = host.painted === undefined;
-    this.element.hidden = !mine;
+    show(this.element, mine);
     const picture = mine ? shown : null;
     const look = lookOf(host);
     const before = this.#shown;

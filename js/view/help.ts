@@ -1,7 +1,7 @@
 /** The sheet with mouse, keys and colours. */
 
 import type { Words } from "../protocol.js";
-import { button, heading, html } from "./dom.js";
+import { button, heading, html, show } from "./dom.js";
 
 export class HelpSheet {
   readonly element: HTMLElement;
@@ -24,7 +24,7 @@ export class HelpSheet {
 
   toggle(open = this.element.hidden === true): void {
     if (open === !this.element.hidden) return;
-    this.element.hidden = !open;
+    show(this.element, open);
     if (open) {
       this.#before = document.activeElement;
       this.#close.focus();

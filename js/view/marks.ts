@@ -9,7 +9,7 @@
 
 import { centreOf, clamp, type Point, rectOf } from "../geometry.js";
 import type { Cell, Edges, Field } from "../protocol.js";
-import { assign, place, say, svg } from "./dom.js";
+import { assign, place, say, show, svg } from "./dom.js";
 import { imageExtent, type Stage, scalesOf, stageExtent } from "./stage.js";
 
 /** CSS pixels by which an outline lies outside its field, beside that of a corner cell; as in widget/scene.py. */
@@ -103,7 +103,7 @@ class Mark {
   }
 
   draw(stage: Stage, at: Whereabouts | null, label = ""): void {
-    this.element.style.display = at ? "" : "none";
+    show(this.element, at !== null);
     if (!at) return;
     const { margin } = stage;
     const [across, down] = scalesOf(stage);

@@ -109,6 +109,16 @@ describe("the overlay root", () => {
     expect(overlay().dataset).not.toHaveProperty("painted");
   });
 
+  it("touches nothing where nothing has changed: a pointer that moves brings news in every frame", () => {
+    Object.assign(host, { selected: [20, 5], painted: [20, 5] });
+    host.changed();
+    const observer = new MutationObserver(() => {});
+    observer.observe(element, { attributes: true, characterData: true, childList: true, subtree: true });
+    host.changed();
+    const touched = observer.takeRecords().map(({ target, attributeName }) => [target, attributeName]);
+    expect(touched).toEqual([]);
+  });
+
   it("has a name, a role and a place in the tab order", () => {
     expect(overlay().getAttribute("aria-label")).toBe("Receptive fields of layer feature_grid");
     expect(overlay().getAttribute("role")).toBe("application");

@@ -11,7 +11,7 @@ import type { Host } from "../hosts/host.js";
 import type { Cell, Edges, Picture } from "../protocol.js";
 import { trackBox } from "./box-pointer.js";
 import { duration, reportOn } from "./cell-report.js";
-import { assign, html, place, toggle } from "./dom.js";
+import { assign, html, place, style, toggle } from "./dom.js";
 import { FeatureMapView } from "./feature-map.js";
 import { HeatCanvas } from "./heat.js";
 import { HelpSheet } from "./help.js";
@@ -65,6 +65,8 @@ class View {
   #zoom: Zoom = WHOLE;
   /** As measured last: reading sizes makes the browser lay out the whole page, too slow for every move of the mouse. */
   #layout: Layout;
+  /** Of the widget in CSS pixels, as the browser has told of it last; null: it has not yet. */
+  #width: number | null = null;
   /** What went wrong in the page, before the host could hear of it, while which revision was on show. */
   #complaint = { words: "", revision: 0 };
 
@@ -100,7 +102,9 @@ class View {
     this.#strip = new LayerStrip((name) => host.choose(name), signal);
     if (this.#drawings.below) this.#map.element.append(this.#drawings.below);
     const under = [this.#heat.element, this.#scene.element];
-    this.#sheet = html("div", "rfwidget-all", {}, [...under, ...this.#drawings.elements, this.#scene.tags, this.#root]);
+    const fade = html("div", "rfwidget-fade");
+    const over = [...this.#drawings.elements, fade, this.#scene.tags, this.#root];
+    this.#sheet = html("div", "rfwidget-all", {}, [...under, ...over]);
     this.#area = html("div", "rfwidget-area", {}, [this.#sheet]);
     const pair = html("div", "rfwidget-pair", {}, [this.#map.element, this.#show.colouring]);
     const column = html("div", "rfwidget-column", {}, [this.#readout.element, pair, this.#show.element]);
@@ -152,11 +156,11 @@ class View {
 
   /** Lays out anew when the widget gets another width, or fills the screen, until the signal aborts. */
   #watchSize(signal: AbortSignal): void {
-    let width = -1;
     const resized = new ResizeObserver(() => {
       const now = this.#widget?.clientWidth ?? 0;
-      if (now !== width) this.#update();
-      width = now;
+      if (now === this.#width) return;
+      this.#width = now;
+      this.#update();
     });
     // The element has no box of its own; the bar has one as soon as it is in the page.
     const arrival = new ResizeObserver(() => {
@@ -336,7 +340,7 @@ class View {
       "sheet-top": y,
     };
     for (const [name, value] of Object.entries(lengths)) {
-      widget.style.setProperty(`--rfwidget-${name}`, `${Math.round(value * 100) / 100}px`);
+      style(widget, { [`--rfwidget-${name}`]: `${Math.round(value * 100) / 100}px` });
     }
   }
 
@@ -450,7 +454,7 @@ class View {
     const widget = this.#widget;
     const stage = stageOf(this.#host);
     if (!widget || document.fullscreenElement !== widget) {
-      return layOut(stage, widget?.clientWidth ?? 0, this.#host.get("height"));
+      return layOut(stage, this.#width ?? widget?.clientWidth ?? 0, this.#host.get("height"));
     }
     const taken = this.#toolbar.element.offsetHeight + this.#strip.element.offsetHeight;
     return layOut(stage, widget.clientWidth, Infinity, widget.clientHeight - taken);

@@ -75,6 +75,21 @@ describe("a mouse", () => {
     expect(hover).toHaveBeenLastCalledWith(null);
   });
 
+  it("asks once a frame where the element is: the page is laid out anew for every answer", () => {
+    const timeline = { currentTime: 16 };
+    Object.defineProperty(document, "timeline", { value: timeline, configurable: true });
+    const asked = vi.spyOn(element, "getBoundingClientRect");
+    pointer("pointerdown", [20, 5]);
+    pointer("pointermove", [21, 5]);
+    frames.pop()?.();
+    expect(asked).toHaveBeenCalledTimes(1);
+    timeline.currentTime = 33;
+    placeAt(element, 100 + 15, 50, 32 * 15, 16 * 18); // the page has scrolled
+    pointer("pointermove", [24, 5]);
+    Reflect.deleteProperty(document, "timeline");
+    expect(scrub.mock.calls).toEqual([[[21, 5]], [[23, 5]]]);
+  });
+
   it("that loses its capture no longer scrubs", () => {
     pointer("pointerdown", [20, 5]);
     pointer("lostpointercapture", [20, 5]);

@@ -41,10 +41,10 @@ export function trackPointer(element: HTMLElement, options: PointerOptions, sign
   let pressed: Press | null = null;
   let frame = 0;
 
+  const box = boxInFrames(element);
   const selects = options.selects ?? ((event) => !event.shiftKey);
   const cellAt = ({ clientX, clientY }: PointerEvent): Cell | null => {
-    // The bounding box already holds every transform, zoom and scroll; the element itself has no border.
-    const { left, top, width, height } = element.getBoundingClientRect();
+    const { left, top, width, height } = box();
     return width && height ? options.cellAt([(clientX - left) / width, (clientY - top) / height]) : null;
   };
   const hover = (event: PointerEvent | null) => {
@@ -97,6 +97,21 @@ export function trackPointer(element: HTMLElement, options: PointerOptions, sign
   element.addEventListener("lostpointercapture", () => (pressed = null), { signal });
   element.addEventListener("pointerleave", () => pressed || hover(null), { signal });
   signal.addEventListener("abort", () => cancelAnimationFrame(frame));
+}
+
+/**
+ * Tells where an element is in the window, as it was when first asked for in this frame: after each change the browser has
+ * to lay out the page for an answer, and a pointer that moves changes it.
+ *
+ * The bounding box already holds every transform, zoom and scroll; the element is to have no border.
+ */
+function boxInFrames(element: HTMLElement): () => DOMRect {
+  let [frame, box]: [unknown, DOMRect | null] = [null, null];
+  return () => {
+    const now = document.timeline?.currentTime ?? null;
+    if (!box || now === null || now !== frame) [frame, box] = [now, element.getBoundingClientRect()];
+    return box;
+  };
 }
 
 /** How far a pointer has come from where it was pressed, in CSS pixels. */

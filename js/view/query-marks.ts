@@ -2,7 +2,7 @@
 
 import { type Cells, centreAt } from "../geometry.js";
 import type { AxisField, Edges, Field } from "../protocol.js";
-import { assign, place, svg } from "./dom.js";
+import { assign, place, show, svg } from "./dom.js";
 import { type Stage, scalesOf, stageExtent } from "./stage.js";
 
 /** Least CSS pixels between two drawn centres; of denser ones every second, third, ... is drawn. */
@@ -22,7 +22,7 @@ export class QueryMarks {
 
   /** Draws a box and the cells that hold it; null: nothing. */
   draw(stage: Stage, field: Field | null, asked: { box: Edges; cells: Cells } | null): void {
-    this.element.style.display = asked ? "" : "none";
+    show(this.element, asked !== null);
     if (!asked) return;
     const { margin } = stage;
     const [across, down] = scalesOf(stage);

@@ -5,7 +5,7 @@
  * Screen readers hear selections and what is going on, not what the mouse passes over.
  */
 
-import { heading, html, say } from "./dom.js";
+import { assign, heading, html, say, show } from "./dom.js";
 
 /** What the card has to tell. */
 export interface Report {
@@ -82,9 +82,10 @@ export class Readout {
 
   show(report: Report): void {
     const { cell, hovered, selected, detail, answer, activity, progress, error, notice } = report;
-    this.#hint.hidden = hovered !== "" || answer !== "" || activity !== "" || progress >= 0;
+    show(this.#hint, !hovered && !answer && !activity && progress < 0);
+    show(this.#input, answer === ""); // two lines are enough: what was asked about is of more interest
     say(this.#input, report.input);
-    this.#input.title = report.input;
+    assign(this.#input, { title: report.input });
     say(this.#name, cell?.name ?? "\u2013");
     this.#tell(cell?.lines ?? []);
     say(this.#hovered, hovered);
@@ -93,13 +94,13 @@ export class Readout {
     say(this.#answer, answer);
     say(this.#activity, activity);
     say(this.#live, report.live);
-    this.#progress.hidden = progress < 0;
+    show(this.#progress, progress >= 0);
     if (progress >= 0) this.#progress.value = progress;
-    this.#error.hidden = error === null;
+    show(this.#error, error !== null);
     say(this.#message, error?.message ?? "");
     say(this.#details, error?.details ?? "");
-    this.#disclosure.hidden = !error?.details;
-    this.#notice.hidden = notice === "";
+    show(this.#disclosure, Boolean(error?.details));
+    show(this.#notice, notice !== "");
     say(this.#notice, notice);
   }
 

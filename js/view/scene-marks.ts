@@ -7,7 +7,7 @@
 import { clamp } from "../geometry.js";
 import type { Host } from "../hosts/host.js";
 import type { SceneMark } from "../protocol.js";
-import { assign, html, place, svg } from "./dom.js";
+import { assign, html, place, show, svg } from "./dom.js";
 import { imageExtent, type Stage, stageExtent } from "./stage.js";
 
 type Dots = SceneMark & { kind: "dots" };
@@ -38,7 +38,7 @@ export class SceneMarks {
     }
     [this.#drawn, this.#factor] = [marks, factor];
     for (const child of [...this.element.children, ...this.tags.children]) {
-      if (child instanceof SVGElement) child.style.display = isOn(child.getAttribute("data-part") ?? "") ? "" : "none";
+      if (child instanceof SVGElement) show(child, isOn(child.getAttribute("data-part") ?? ""));
     }
   }
 }

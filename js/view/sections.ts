@@ -21,7 +21,7 @@ import {
 import { type Decode, decodePicture } from "../hosts/decode.js";
 import type { Host } from "../hosts/host.js";
 import type { Cell, Edges, Field, Rect, Scene, Section, Volume } from "../protocol.js";
-import { assign, html, place, say, svg } from "./dom.js";
+import { assign, html, place, say, show, svg } from "./dom.js";
 import type { Asked, Drawings, Kind, Place } from "./kind.js";
 import { type Compared, Marks } from "./marks.js";
 import { fillPixels, type Spot } from "./painter.js";
@@ -258,7 +258,7 @@ class SectionDrawings implements Drawings {
   #drawSlider(): void {
     const count = this.#host.get("grid")[2] ?? 1;
     const at = this.#host.selected?.[2];
-    this.below.hidden = count < 2;
+    show(this.below, count > 1);
     assign(this.#slider, { max: count - 1 });
     if (at !== undefined && this.#slider.value !== `${at}`) this.#slider.value = `${at}`;
     say(this.#at, at === undefined ? "" : `${at} of ${count}`);

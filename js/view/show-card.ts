@@ -4,7 +4,7 @@ import type { Host } from "../hosts/host.js";
 import type { Live } from "../hosts/resident.js";
 import type { Controls, Tick } from "../protocol.js";
 import { ColourBar } from "./colour-bar.js";
-import { assign, button, choices, heading, html, option, say } from "./dom.js";
+import { assign, button, choices, heading, html, option, say, show, style } from "./dom.js";
 
 /** The control that a chip sets; what it draws of it stands in overlay.css. */
 type Chip = "show_heat" | "asking" | { [K in keyof Controls]: Controls[K] extends boolean ? K : never }[keyof Controls];
@@ -90,7 +90,7 @@ export class ShowCard {
   draw(): void {
     const host = this.#host;
     const controls = host.get("controls");
-    this.element.hidden = this.colouring.hidden = !controls;
+    for (const card of [this.element, this.colouring]) show(card, controls !== null);
     if (!controls) return;
     for (const [name, chip] of this.#chips) {
       const [words, title] = name === "show_heat" ? mapLabel(host, controls.heat_map) : labelOf(host, name);
@@ -99,24 +99,24 @@ export class ShowCard {
       if (name === "show_dots") say(chip.lastElementChild ?? chip, dotsInWords(controls.dots_every, words));
       if (name === "live") drawLive(chip, host.live, controls.live, words);
       if (name === "show_heat") say(chip.lastElementChild ?? chip, words);
-      if (name === "show_heat") chip.style.setProperty("--rfwidget-heat", controls.colours.join());
+      if (name === "show_heat") style(chip, { "--rfwidget-heat": controls.colours.join() });
       const alone = !controls.actions && (name === "show_erf" || name === "show_pixels");
-      chip.hidden = alone || !words;
+      show(chip, !alone && words !== "");
     }
     const opacity = `${host.get("heat_opacity")}`;
     if (document.activeElement !== this.#opacity && this.#opacity.value !== opacity) this.#opacity.value = opacity;
     this.#sign.value = controls.signed ? "signed" : "magnitude";
     this.#scale.value = controls.heat_scale;
-    this.#map.hidden = controls.heat_maps.length < 2;
-    [this.#mapName.data] = mapLabel(host, controls.heat_map);
+    show(this.#map, controls.heat_maps.length > 1);
+    say(this.#mapName, mapLabel(host, controls.heat_map)[0]);
     choices(this.#map, controls.heat_maps, controls.heat_map, (name) => mapLabel(host, name)[0]);
     choices(this.#colours, controls.colormaps, controls.colormap, (name) =>
       name === AUTOMATIC ? "auto colours" : name,
     );
     const names = host.get("choices").map(([name]) => name);
     choices(this.#compare, [NO_LAYER, ...names], host.get("compare") || NO_LAYER);
-    this.#compareRow.hidden = !controls.actions || names.length < 2;
-    this.#bandRow.hidden = controls.band_count <= 3 || !controls.actions;
+    show(this.#compareRow, controls.actions && names.length > 1);
+    show(this.#bandRow, controls.actions && controls.band_count > 3);
     if (document.activeElement !== this.#bands) this.#bands.value = controls.bands;
   }
 }

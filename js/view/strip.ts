@@ -8,7 +8,7 @@
 
 import { axesOf, countOf, covering, formatNumber } from "../geometry.js";
 import type { Edges, LayerRow, Words } from "../protocol.js";
-import { assign, heading, html, say } from "./dom.js";
+import { assign, heading, html, say, show } from "./dom.js";
 import { trackKeys } from "./keys.js";
 
 /** What the strip needs to know. */
@@ -80,8 +80,8 @@ export class LayerStrip {
     if (moved) this.#chosen = state.layer;
     this.#state = state;
     if (changed) this.#build();
-    this.#plot.hidden = state.layers.length < 2;
-    this.element.hidden = this.#plot.hidden && !state.background;
+    show(this.#plot, state.layers.length > 1);
+    show(this.element, !this.#plot.hidden || state.background !== "");
     if (moved || state.offered !== offered) this.#mark();
     if (moved) this.#reveal();
     this.#report();
@@ -90,7 +90,7 @@ export class LayerStrip {
   #build(): void {
     const { layers, image, words } = this.#state;
     this.#hovered = null;
-    this.#unit.data = `${words.element}s`;
+    say(this.#unit, `${words.element}s`);
     const scale = scaleFor(layers, image);
     this.#items = layers.map((row, index) => bar(row, index, image, scale, words));
     const count = layers.length;

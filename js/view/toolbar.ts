@@ -3,7 +3,7 @@
 import type { Host } from "../hosts/host.js";
 import type { SyncedState } from "../protocol.js";
 import { Combobox, type Entry } from "./combobox.js";
-import { assign, button, choices, html, say, svg } from "./dom.js";
+import { assign, button, choices, html, say, show, svg } from "./dom.js";
 
 export interface ToolbarOptions {
   /** The bytes of an image file as they travel; null: what is shown comes from no file. */
@@ -26,6 +26,8 @@ export class Toolbar {
   readonly #images = html("select", "rfwidget-images", { "aria-label": "Image" });
   readonly #file = html("input", "rfwidget-file", { type: "file", accept: "image/*", tabindex: -1, hidden: "" });
   readonly #thing = new Text("");
+  readonly #layerName = html("span", "rfwidget-name", { "aria-hidden": "true" }, ["Layer"]);
+  readonly #thingName = html("span", "rfwidget-name", { "aria-hidden": "true" }, [this.#thing]);
   readonly #open: HTMLButtonElement;
   readonly #actions: HTMLButtonElement[];
   readonly #code: HTMLButtonElement;
@@ -61,9 +63,9 @@ export class Toolbar {
     screen.append(icon("M1 5V1H5M9 1H13V5M13 9V13H9M5 13H1V9"));
     const help = labelled("help", options.help);
     this.element = html("div", "rfwidget-toolbar", {}, [
-      html("span", "rfwidget-name", { "aria-hidden": "true" }, ["Layer"]),
+      this.#layerName,
       this.layers.element,
-      html("span", "rfwidget-name", { "aria-hidden": "true" }, [this.#thing]),
+      this.#thingName,
       this.#images,
       this.#open,
       this.#file,
@@ -90,8 +92,9 @@ export class Toolbar {
   draw(): void {
     const host = this.#host;
     const controls = host.get("controls");
+    const actions = controls?.actions ?? false;
     const signal = host.get("axes") === 1;
-    this.#thing.data = host.get("words").thing;
+    say(this.#thing, host.get("words").thing);
     if (host.get("choices") !== this.#choices) {
       this.#choices = host.get("choices");
       this.#entries = this.#choices.map(([name, ...grid]) => ({
@@ -105,18 +108,13 @@ export class Toolbar {
     }
     this.layers.show(this.#entries, host.get("layer"));
     const alone = this.#entries.length === 0;
-    this.layers.element.hidden = alone;
+    show(this.layers.element, !alone);
     choices(this.#images, controls?.images ?? [], controls?.image ?? "");
-    this.#images.hidden = !controls?.actions;
-    for (const [name, hidden] of [
-      [0, alone],
-      [1, !controls?.actions],
-    ] as const) {
-      const label = this.element.querySelectorAll<HTMLElement>(".rfwidget-name")[name];
-      if (label) label.hidden = hidden;
-    }
-    for (const action of [this.#open, ...this.#actions]) action.hidden = !controls?.actions;
-    this.#open.hidden ||= signal || !this.#options.read; // signals come as arrays
+    show(this.#images, actions);
+    show(this.#layerName, !alone);
+    show(this.#thingName, actions);
+    for (const action of this.#actions) show(action, actions);
+    show(this.#open, actions && !signal && this.#options.read !== null); // signals come as arrays
   }
 }
 
