@@ -48,6 +48,9 @@ describe("a message of the kernel", () => {
     expect(parseMessage(failure)).toEqual(failure);
   });
 
+  it("says that no maps are made for a while", () =>
+    expect(parseMessage({ kind: "pause", on: true })).toEqual({ kind: "pause", on: true }));
+
   it("asks for what only a page can do: saving a file, copying a text", () => {
     const content = pixels(8);
     const download = { kind: "download", name: "field.png" };
@@ -71,6 +74,7 @@ describe("a message of the kernel", () => {
     ["no client", { kind: "ack", seq: 1 }, []],
     ["no name", { kind: "download", name: 3 }, [pixels(6)]],
     ["no file", { kind: "download", name: "field.png" }, []],
+    ["no word of whether it begins or ends", { kind: "pause", on: "yes" }, []],
     ["no text", { kind: "copy" }, []],
     ["a kind that every object has", { kind: "toString", client: "a", seq: 1 }, []],
     ["a kind that is no word", { kind: ["ack"], client: "a", seq: 1 }, []],

@@ -385,6 +385,12 @@ export interface Maps {
   levels: Uint8ClampedArray<ArrayBuffer>;
 }
 
+/** Kernel to browser: a cell of the notebook runs, and no maps are made meanwhile; or it has ended. */
+export interface Pause {
+  kind: "pause";
+  on: boolean;
+}
+
 /** Kernel to browser: a heat map could not be made. */
 export interface Failure extends Addressed {
   kind: "failure";
@@ -410,7 +416,7 @@ export interface Copy {
   text: string;
 }
 
-export type KernelMessage = Ack | Superseded | Answer | Maps | Failure | Download | Copy;
+export type KernelMessage = Ack | Superseded | Answer | Maps | Pause | Failure | Download | Copy;
 
 type Content = Record<string, unknown>;
 type Parser<M> = (content: Content, buffer: DataView | undefined) => M | null;
@@ -429,6 +435,7 @@ const PARSERS: { [K in KernelMessage["kind"]]: Parser<Extract<KernelMessage, { k
     if (!isWhole(revision) || size !== levels.length) return null;
     return { kind: "maps", revision, maps: heads.flatMap((head) => (head ? [head.map] : [])), levels };
   },
+  pause: ({ on }) => (typeof on === "boolean" ? { kind: "pause", on } : null),
   failure: (content) => {
     const { serial, revision, message, details } = content;
     if (!isWhole(serial) || !isWhole(revision)) return null;

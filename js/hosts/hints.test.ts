@@ -60,6 +60,35 @@ describe("hints", () => {
     expect(sent.length).toBe(2);
   });
 
+  it("rest while a cell runs, but for the word that nobody can see the widget, and go out at once when it has ended", () => {
+    hints.look();
+    hints.pause(true);
+    hints.heard();
+    for (let k = 0; k < 5; k++) later();
+    expect(sent.length).toBe(1);
+    shown = false;
+    hints.hurry();
+    expect(sent.at(-1)).toEqual([[3, 2], false]);
+    hints.heard();
+    shown = true;
+    later();
+    expect(sent.at(-1)).toEqual([[3, 2], true]);
+    hints.heard();
+    later();
+    expect(sent.length).toBe(3);
+    hints.pause(false);
+    later();
+    expect(sent.length).toBe(4);
+  });
+
+  it("go out again in the end where the end of a pause is lost", () => {
+    hints.look();
+    hints.heard();
+    hints.pause(true);
+    for (let k = 0; k < 40; k++) later();
+    expect(sent.length).toBe(2);
+  });
+
   it("go out again in the end where one is lost", () => {
     hints.look();
     for (let k = 0; k < 40; k++) later();

@@ -1,6 +1,6 @@
 /**
  * Tells the kernel where heat maps are missing: at most twice a second, one message under way, and none at all where
- * nothing is missing. Where nobody can see the widget it says so once, and then nothing.
+ * nothing is missing. Where nobody can see the widget it says so once, and then nothing; and nothing while a cell runs.
  *
  * No DOM and no kernel here; time and the way out are given.
  */
@@ -29,6 +29,8 @@ export class Hints {
   #waiting = -1;
   #cooling = false;
   #shown = false;
+  /** While the kernel runs a cell: how many looks have waited for its end; -1: it runs none. */
+  #paused = -1;
   #cancel = () => {};
 
   constructor(options: HintOptions) {
@@ -45,6 +47,12 @@ export class Hints {
     this.#waiting = -1;
   }
 
+  /** A cell of the notebook runs: every message would take from it, and no map is made; or it has ended. */
+  pause(on: boolean): void {
+    this.#paused = on ? 0 : -1;
+    if (!on) this.look();
+  }
+
   /** Whether the widget can be seen has changed, or somebody has come to it: that cannot wait. */
   hurry(): void {
     if (this.#shown) this.#tell();
@@ -55,7 +63,7 @@ export class Hints {
   reset(): void {
     this.#cancel();
     this.#cooling = false;
-    this.#waiting = -1;
+    this.#waiting = this.#paused = -1;
   }
 
   #tell(): void {
@@ -70,6 +78,8 @@ export class Hints {
     if (this.#waiting >= 0 && ++this.#waiting < PATIENT) return;
     const shown = this.#options.shown();
     if (!shown && !this.#shown) return;
+    // That nobody looks any more is told in any case; the end of a pause may have been lost.
+    if (this.#paused >= 0 && shown === this.#shown && ++this.#paused < PATIENT) return;
     this.#shown = shown;
     this.#waiting = this.#options.send(cell, shown) ? 0 : -1;
   }

@@ -365,7 +365,12 @@ export class KernelHost implements Host {
     this.#connected = true;
     if (message.kind === "maps") {
       this.#hints.heard();
+      this.#hints.pause(false);
       this.#hold(message);
+      return;
+    }
+    if (message.kind === "pause") {
+      this.#hints.pause(message.on);
       return;
     }
     this.#queue.alive();

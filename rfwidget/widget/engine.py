@@ -28,6 +28,7 @@ from rfwidget.network import Patch
 from rfwidget.survey import Survey
 from rfwidget.types import GridPoint, GridShape, ImageShape, Rect, Size
 from rfwidget.widget.heat import Levels, colour_feature_map, levels_of, value_range
+from rfwidget.widget.notebook import cell_runs
 from rfwidget.widget.overlay import Hint, Overlay, Request
 from rfwidget.widget.photograph import ShownImage, SignalImage, VolumeImage, sample_inputs
 from rfwidget.widget.resident import Plan, Residents, plan
@@ -185,6 +186,8 @@ class Engine:
         self._listener = listener
         self._serial = 0
         self._survey: Survey | None = None
+        self._pausing = threading.Lock()
+        self._paused = False  # pages have been told that a cell runs
         self.worker = Worker(name="rfwidget", ended=rf.release)
         self._residents = Residents(rf, self._send_maps, self._replan, self._weights_changed)
         self.background = BackgroundTasks(self, rf, self._residents, main, listener)
@@ -220,12 +223,22 @@ class Engine:
 
     def hint(self, hint: Hint) -> None:
         """A page tells where its pointer is."""
-        if self._residents.hint(hint):
+        if not self._residents.hint(hint):
+            return
+        with self._pausing:
+            self._paused = paused = cell_runs()
+            if paused:  # all that a page says takes from the cell
+                self._overlay.pause(on=True)
+        if not paused:
             self.background.maps()
 
     def cell_ended(self) -> None:
-        """A cell of the notebook has run: the weights may be others by now."""
-        if self._residents.recheck():
+        """A cell of the notebook has run: the weights may be others by now, and maps that were missing can be made."""
+        with self._pausing:
+            paused, self._paused = self._paused, False
+            if paused:
+                self._overlay.pause(on=False)
+        if self._residents.recheck() or paused:
             self.background.maps()
 
     def prepare(self, pixels: npt.NDArray[Any], shape: GridShape) -> npt.NDArray[np.float32]:

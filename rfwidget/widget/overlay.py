@@ -318,6 +318,10 @@ class Overlay(anywidget.AnyWidget):
         content = {"kind": "maps", "revision": revision, "maps": [map_to_json(cell, levels) for cell, levels in maps]}
         self.send(content, [b"".join(levels.values.tobytes() for _, levels in maps)])
 
+    def pause(self, *, on: bool) -> None:
+        """Tell all pages that no maps are made for a while, or that it is over; until then they need not ask."""
+        self.send({"kind": "pause", "on": on})
+
     def fail(self, request: Request | None, *, serial: int, revision: int, message: str, details: str = "") -> None:
         """Tell all pages that a heat map could not be made: in words for the user, with a traceback to unfold."""
         failure = {"serial": serial, "revision": revision, "message": message, "details": details}

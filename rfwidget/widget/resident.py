@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rfwidget.estimator import ReceptiveField
-from rfwidget.types import GridPoint, Size
+from rfwidget.types import GridPoint, GridShape, Size
 from rfwidget.widget.heat import Levels, levels_of
 from rfwidget.widget.notebook import cell_runs
 from rfwidget.widget.overlay import Hint
@@ -35,6 +35,9 @@ _CALM = 0.15
 
 _AT_BEST = 0.5
 """A batch that has not been tried may take so much less for each map than a smaller one."""
+
+_WORTH = 0.8
+"""So much less it has to take for a click to wait longer: nothing is gained where one map keeps all cores busy."""
 
 _SLOWEST = 0.25
 """Seconds for one map above which none is computed before it is asked for."""
@@ -170,7 +173,7 @@ class Pace:
             return found, seconds
         for size in _BATCHES[1:]:
             each = min(self._known[size], default=_AT_BEST * seconds)
-            if size * each <= longest and each <= seconds:
+            if size * each <= longest and each <= _WORTH * seconds:
                 found, seconds = size, each
         return found, seconds
 
@@ -236,6 +239,8 @@ class Residents:
         self._send, self._replan, self._changed = send, replan, changed
         self._lock = threading.Lock()
         self._view: View | None = None
+        self._pace = Pace()
+        self._paced: tuple[str, GridShape, str] | None = None  # another image or channel takes as long
         self.forget()
 
     def forget(self) -> None:
@@ -257,7 +262,9 @@ class Residents:
             self._told, self._told_bytes = 0, 0
             self._mark: int | None = None
             self._marked = False
-            self._pace = Pace()
+            work = None if view is None else (view.layer, view.input_shape, view.heat)
+            if work not in (None, self._paced):
+                self._paced, self._pace = work, Pace()
 
     @property
     def slow(self) -> bool:

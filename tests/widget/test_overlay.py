@@ -80,6 +80,7 @@ def test_what_the_kernel_says_has_the_fields_that_the_page_reads_in_the_same_ord
     overlay.supersede(REQUEST)
     overlay.answer(REQUEST, rect=Rect(0, 0, 1, 1), levels=LEVELS, **ANSWER)
     overlay.send_maps(2, [(GridPoint(1, 2), LEVELS)])
+    overlay.pause(on=True)
     overlay.fail(REQUEST, serial=9, revision=2, message="", details="")
     overlay.download("field.png", b"png")
     overlay.copy("text")

@@ -408,6 +408,42 @@ def test_when_a_cell_of_the_notebook_has_changed_the_weights_everything_is_shown
     assert len(maps(page)) == CELLS
 
 
+def test_a_page_that_asks_while_a_cell_runs_is_told_to_rest_and_gets_its_maps_when_the_cell_has_ended(
+    widget: RFWidget, page: LivePage
+) -> None:
+    notebook._CELLS._begin(None)
+    try:
+        for _ in range(3):
+            hint(page, 10, 2)
+        assert widget.wait(20, background=True)
+        assert {content["on"] for content in page.got("pause")} == {True}
+        assert maps(page) == []
+    finally:
+        notebook._CELLS._end(None)
+    assert widget.wait(20, background=True)
+    assert page.got("pause")[-1]["on"] is False
+    assert len(maps(page)) == CELLS
+    page.messages.clear()
+    end_of_cell()
+    assert page.got("pause") == [], "no page has asked since"
+
+
+def test_how_long_maps_take_is_known_of_a_layer_whatever_its_image_and_channel(widget: RFWidget) -> None:
+    residents = widget._engine._residents
+    first = residents._pace
+    first.note(1, 0.01)
+    widget.channel = 1
+    widget.image = np.zeros((40, 64, 3), np.uint8)
+    assert widget.wait(20, background=True)
+    assert residents._pace is first
+    view = widget.view
+    assert view is not None
+    for other in (view._replace(layer="another"), view._replace(heat="attention")):
+        before = residents._pace
+        residents.show(other, resident.Plan(3))
+        assert residents._pace is not before
+
+
 def end_of_cell() -> None:
     notebook._CELLS._begin(None)
     notebook._CELLS._end(None)
