@@ -494,8 +494,10 @@ class BackgroundTasks:
 
     def maps(self) -> None:
         """Make maps, before the other tasks and in turns with them."""
-        quiet = _QUIET_FOR_SLOW if self._residents.slow else _QUIET
-        self._tasks.want("maps", self._residents.produce, first=True, quiet=quiet)
+        self._tasks.want("maps", self._residents.produce, first=True, quiet=self._quiet)
+
+    def _quiet(self) -> float:
+        return _QUIET_FOR_SLOW if self._residents.slow else _QUIET
 
     def survey(self, view: View) -> None:
         """Measure all layers at the size of a view's image."""

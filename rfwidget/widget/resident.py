@@ -153,9 +153,8 @@ class Pace:
 
     @property
     def slow(self) -> bool:
-        """Whether a click would notice that it waits for a batch."""
-        size, seconds = self._fitting(_BATCH)
-        return _BATCH < size * seconds < math.inf
+        """Whether a click would notice that it waits for even one map."""
+        return _BATCH / 2 < min(self._known[1], default=0)
 
     @property
     def most(self) -> int:
@@ -268,7 +267,7 @@ class Residents:
 
     @property
     def slow(self) -> bool:
-        """Whether a click would notice that it waits for a batch."""
+        """Whether a click would notice that it waits for even one map."""
         return self._pace.slow
 
     def hint(self, hint: Hint) -> bool:

@@ -206,7 +206,7 @@ class _Task(NamedTuple):
     """What is to be done in idle time, and after how many quiet seconds."""
 
     run: Callable[[Check], bool | None]
-    quiet: float
+    quiet: Callable[[], float]
 
 
 class IdleTasks:
@@ -230,7 +230,12 @@ class IdleTasks:
         self._waiting = False
 
     def want(
-        self, name: str, run: Callable[[Check], bool | None], *, first: bool = False, quiet: float | None = None
+        self,
+        name: str,
+        run: Callable[[Check], bool | None],
+        *,
+        first: bool = False,
+        quiet: Callable[[], float] | None = None,
     ) -> None:
         """Have a task done, in place of another one of that name.
 
@@ -239,13 +244,13 @@ class IdleTasks:
             run: called on the worker's thread with a `Check`; it handles its own errors. Where it returns True there is
                 more to do, after the other tasks that wait.
             first: before the others that wait.
-            quiet: seconds without anything urgent before it begins, if it may be sooner than usual.
+            quiet: seconds without anything urgent before it begins, if not the usual ones; asked each time it is to begin.
         """
         with self._lock:
             known = self._tasks.get(name)
             if known is not None and known.run == run:
                 return
-            task = _Task(run, self._quiet if quiet is None else quiet)
+            task = _Task(run, quiet or (lambda: self._quiet))
             others = {other: waiting for other, waiting in self._tasks.items() if other != name}
             self._tasks = {name: task, **others} if first else {**self._tasks, name: task}
             if self._busy and not (first and self._waiting):
@@ -264,7 +269,7 @@ class IdleTasks:
                 name, task = found
                 self._waiting = True
                 try:
-                    self._worker.pause(task.quiet)
+                    self._worker.pause(task.quiet())
                 finally:
                     self._waiting = False
                 self._do(name, task)

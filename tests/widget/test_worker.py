@@ -262,6 +262,18 @@ def test_a_task_waits_for_quiet_and_a_request_does_not_wait_for_it(worker: Worke
     assert task.begun == 0
 
 
+def test_how_long_a_task_waits_for_quiet_is_asked_each_time_it_is_to_begin(worker: Worker) -> None:
+    tasks, task, quiet = IdleTasks(worker), Task(), [0.0]
+    tasks.want("task", task, quiet=lambda: quiet[0])
+    assert task.started.wait(5)
+    quiet[0] = 60.0  # it has been found to be slow
+    tasks.want("task", task, quiet=lambda: 0)
+    answered = worker.submit(Urgency.REQUEST, lambda: None)
+    assert answered.wait(5)
+    time.sleep(0.2)
+    assert (task.begun, task.done) == (1, 0)
+
+
 def test_the_newest_task_of_a_name_takes_the_place_of_one_that_runs(worker: Worker) -> None:
     tasks, old, new = IdleTasks(worker, quiet=0), Task(), Task()
     tasks.want("task", old)
@@ -301,7 +313,7 @@ def test_a_task_that_is_to_be_first_does_not_wait_out_the_quiet_of_another(worke
     tasks, done = IdleTasks(worker, quiet=60), threading.Event()
     tasks.want("patient", lambda _: None)
     time.sleep(0.1)
-    tasks.want("first", lambda _: done.set(), first=True, quiet=0)
+    tasks.want("first", lambda _: done.set(), first=True, quiet=lambda: 0)
     assert done.wait(5)
 
 
