@@ -154,7 +154,7 @@ class Pace:
     @property
     def slow(self) -> bool:
         """Whether a click would notice that it waits for even one map."""
-        return _BATCH / 2 < min(self._known[1], default=0)
+        return min(self._known[1], default=0) > _BATCH / 2
 
     @property
     def most(self) -> int:

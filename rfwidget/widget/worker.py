@@ -244,7 +244,8 @@ class IdleTasks:
             run: called on the worker's thread with a `Check`; it handles its own errors. Where it returns True there is
                 more to do, after the other tasks that wait.
             first: before the others that wait.
-            quiet: seconds without anything urgent before it begins, if not the usual ones; asked each time it is to begin.
+            quiet: seconds without anything urgent before it begins, if not the usual ones; asked each time that it is
+                to begin.
         """
         with self._lock:
             known = self._tasks.get(name)
