@@ -20,6 +20,24 @@ OWN = "tensorflow."
 """Functions of modules with such names are the framework's own."""
 
 
+_NOT_ON_THIS_CPU = "CPU implementation"
+"""Of TensorFlow's own words where it has no operation for a processor: the gradient of a dilated convolution needs
+oneDNN, which is on by default only where there is AVX-512. XLA compiles it for any."""
+
+
+def _or_by_xla(run: Callable[[bool], Any]) -> Any:
+    """What ``run(False)`` returns; ``run(True)``, by XLA, where TensorFlow has no operation for this processor."""
+    try:
+        return run(False)
+    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+        if _NOT_ON_THIS_CPU not in str(error):
+            raise
+        try:
+            return run(True)
+        except tf.errors.OpError:
+            raise error from None
+
+
 def sensitivity(function: Callable[[Any], Any], images: Floats, places: Sequence[tuple[int, ...]]) -> Floats:
     """Gradient of one output place per image.
 
@@ -31,13 +49,22 @@ def sensitivity(function: Callable[[Any], Any], images: Floats, places: Sequence
     Returns:
         ``[n, h, w]``, the absolute gradient summed over the image's channels.
     """
-    with tf.device("CPU"), tf.GradientTape(watch_accessed_variables=False) as tape:
-        x = tf.constant(images)
-        tape.watch(x)
-        y = function(x)
-        chosen = tf.gather_nd(y, [(k, *place) for k, place in enumerate(places)])
-    gradient = tape.gradient(chosen, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    result: Floats = tf.reduce_sum(tf.abs(gradient), axis=-1).numpy()
+
+    def backward(x: Any) -> Any:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            y = function(x)
+            chosen = tf.gather_nd(y, [(k, *place) for k, place in enumerate(places)])
+        gradient = tape.gradient(chosen, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return tf.reduce_sum(tf.abs(gradient), axis=-1)
+
+    def run(by_xla: bool) -> Any:
+        with tf.device("CPU"):
+            return (tf.function(backward, autograph=False, jit_compile=True) if by_xla else backward)(
+                tf.constant(images)
+            )
+
+    result: Floats = _or_by_xla(run).numpy()
     return result
 
 
@@ -79,15 +106,13 @@ class CompiledGradient:
                 chosen = chosen * hot[(slice(None), *(slice(None) if k == axis else None for k in range(rank)), None)]
             return tape.gradient(y, images, chosen, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
-        self._backward = tf.function(
-            backward,
-            input_signature=[
-                tf.TensorSpec(shape, tf.float32),
-                tf.TensorSpec((shape[0], rank), tf.int32),
-                tf.TensorSpec((None,), tf.float32),
-            ],
-            autograph=False,
-        )
+        self._backward = backward
+        self._signature = [
+            tf.TensorSpec(shape, tf.float32),
+            tf.TensorSpec((shape[0], rank), tf.int32),
+            tf.TensorSpec((None,), tf.float32),
+        ]
+        self._by_xla = False
 
     def __call__(self, images: Singles, places: Sequence[tuple[int, ...]], channels: Singles) -> Singles:
         """Gradients ``[n, h, w, c]`` of the weighted sum of each cell's channels.
@@ -97,14 +122,24 @@ class CompiledGradient:
             places: ``(y, x)`` of the output, one for each image; all zeros is the answer to a place that is not there.
             channels: weight of each channel.
         """
-        gradients = self._traced(tf.constant(images), tf.constant(places, tf.int32), tf.constant(channels))
-        result: Singles = gradients.numpy()
+        inputs = tf.constant(images), tf.constant(places, tf.int32), tf.constant(channels)
+
+        def run(by_xla: bool) -> Any:
+            if by_xla and not self._by_xla:
+                self._by_xla = True
+                self.__dict__.pop("_traced")
+            return self._traced(*inputs)
+
+        result: Singles = _or_by_xla(run).numpy()
         return result
 
     @cached_property
     def _traced(self) -> Any:
         """The one trace: called directly, it does not look for a matching one first."""
-        return self._backward.get_concrete_function()
+        compiled = {"jit_compile": True} if self._by_xla else {}
+        return tf.function(
+            self._backward, input_signature=self._signature, autograph=False, **compiled
+        ).get_concrete_function()
 
 
 class Compiled:
