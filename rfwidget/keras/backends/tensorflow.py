@@ -20,22 +20,48 @@ OWN = "tensorflow."
 """Functions of modules with such names are the framework's own."""
 
 
-_NOT_ON_THIS_CPU = "CPU implementation"
-"""Of TensorFlow's own words where it has no operation for a processor: the gradient of a dilated convolution needs
-oneDNN, which is on by default only where there is AVX-512. XLA compiles it for any."""
+_NOT_ON_THIS_CPU = ("CPU implementation", "supported on CPU")
+"""Of TensorFlow's own words where it has no operation for a processor: the gradient of a convolution that is dilated or
+has groups needs oneDNN, which is on by default only where there is AVX-512. XLA compiles it for any."""
 
 
-def _or_by_xla(run: Callable[[bool], Any]) -> Any:
-    """What ``run(False)`` returns; ``run(True)``, by XLA, where TensorFlow has no operation for this processor."""
-    try:
-        return run(False)
-    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-        if _NOT_ON_THIS_CPU not in str(error):
-            raise
+class _Traced:
+    """A function that is traced once, for inputs of one shape.
+
+    Called directly, it looks for no matching trace, nor does it count as one of many that TensorFlow would warn about.
+    XLA compiles it where TensorFlow cannot run it on this processor.
+
+    Args:
+        function: of tensors.
+        signature: of its inputs; None: it is called eagerly, and traced for XLA alone.
+    """
+
+    def __init__(self, function: Callable[..., Any], signature: Sequence[tf.TensorSpec] | None = None) -> None:
+        self._function = function
+        self._signature = signature
+        self._by_xla = False
+
+    def __call__(self, *inputs: Any) -> Any:
         try:
-            return run(True)
-        except tf.errors.OpError:
-            raise error from None
+            return self.run(*inputs)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+            if self._by_xla or not any(words in str(error) for words in _NOT_ON_THIS_CPU):
+                raise
+            self._by_xla = True
+            self.__dict__.pop("run", None)
+            try:
+                return self.run(*inputs)
+            except tf.errors.OpError:
+                raise error from None
+
+    @cached_property
+    def run(self) -> Any:
+        """What is called."""
+        jit = True if self._by_xla else None  # False would forbid it, whatever the user has set
+        if self._signature is not None:
+            made = tf.function(self._function, input_signature=self._signature, autograph=False, jit_compile=jit)
+            return made.get_concrete_function()
+        return tf.function(self._function, autograph=False, jit_compile=jit) if jit else self._function
 
 
 def sensitivity(function: Callable[[Any], Any], images: Floats, places: Sequence[tuple[int, ...]]) -> Floats:
@@ -58,20 +84,15 @@ def sensitivity(function: Callable[[Any], Any], images: Floats, places: Sequence
         gradient = tape.gradient(chosen, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return tf.reduce_sum(tf.abs(gradient), axis=-1)
 
-    def run(by_xla: bool) -> Any:
-        with tf.device("CPU"):
-            return (tf.function(backward, autograph=False, jit_compile=True) if by_xla else backward)(
-                tf.constant(images)
-            )
-
-    result: Floats = _or_by_xla(run).numpy()
+    with tf.device("CPU"):
+        result: Floats = _Traced(backward)(tf.constant(images)).numpy()
     return result
 
 
 def evaluate(function: Callable[[Any], Any], images: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Values of a function of images, on the CPU."""
     with tf.device("CPU"):
-        return np.asarray(function(tf.constant(images)))
+        return np.asarray(_Traced(function)(tf.constant(images)))
 
 
 class CompiledGradient:
@@ -106,13 +127,12 @@ class CompiledGradient:
                 chosen = chosen * hot[(slice(None), *(slice(None) if k == axis else None for k in range(rank)), None)]
             return tape.gradient(y, images, chosen, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
-        self._backward = backward
-        self._signature = [
+        signature = [
             tf.TensorSpec(shape, tf.float32),
             tf.TensorSpec((shape[0], rank), tf.int32),
             tf.TensorSpec((None,), tf.float32),
         ]
-        self._by_xla = False
+        self._backward = _Traced(backward, signature)
 
     def __call__(self, images: Singles, places: Sequence[tuple[int, ...]], channels: Singles) -> Singles:
         """Gradients ``[n, h, w, c]`` of the weighted sum of each cell's channels.
@@ -122,24 +142,9 @@ class CompiledGradient:
             places: ``(y, x)`` of the output, one for each image; all zeros is the answer to a place that is not there.
             channels: weight of each channel.
         """
-        inputs = tf.constant(images), tf.constant(places, tf.int32), tf.constant(channels)
-
-        def run(by_xla: bool) -> Any:
-            if by_xla and not self._by_xla:
-                self._by_xla = True
-                self.__dict__.pop("_traced")
-            return self._traced(*inputs)
-
-        result: Singles = _or_by_xla(run).numpy()
+        gradients = self._backward(tf.constant(images), tf.constant(places, tf.int32), tf.constant(channels))
+        result: Singles = gradients.numpy()
         return result
-
-    @cached_property
-    def _traced(self) -> Any:
-        """The one trace: called directly, it does not look for a matching one first."""
-        compiled = {"jit_compile": True} if self._by_xla else {}
-        return tf.function(
-            self._backward, input_signature=self._signature, autograph=False, **compiled
-        ).get_concrete_function()
 
 
 class Compiled:
@@ -172,26 +177,18 @@ class CompiledNetwork:
     """
 
     def __init__(self, function: Callable[[Any], Any], shape: tuple[int, ...], weights: Any = None) -> None:  # noqa: ARG002
-        self._forward = tf.function(
-            lambda image: tf.cast(function(image), tf.float32),
-            input_signature=[tf.TensorSpec((1, *shape), tf.float32)],
-            autograph=False,
-        )
+        signature = [tf.TensorSpec((1, *shape), tf.float32)]
+        self._forward = _Traced(lambda image: tf.cast(function(image), tf.float32), signature)
 
     @property
     def channels(self) -> int:
         """Channels of the layer."""
-        return int(self._traced.output_shapes[-1])
+        return int(self._forward.run.output_shapes[-1])
 
     def feature_map(self, image: npt.NDArray[Any]) -> Singles:
         """Output ``[gh, gw, channels]`` for an image ``[h, w, c]``."""
-        result: Singles = self._traced(tf.constant(image[None], tf.float32))[0].numpy()
+        result: Singles = self._forward(tf.constant(image[None], tf.float32))[0].numpy()
         return result
-
-    @cached_property
-    def _traced(self) -> Any:
-        """The one trace: called directly, it does not count as one of many that TensorFlow would warn about."""
-        return self._forward.get_concrete_function()
 
 
 def follower() -> Follower:
