@@ -213,4 +213,4 @@ def traced_functions(network: KerasNetwork) -> list[Any]:
     ready = network.patches._ready
     assert ready is not None
     holders = [ready.one, network.__dict__.get("_compiled")]
-    return [holder.__dict__["_traced"] for holder in holders if holder is not None]
+    return [holder._traced.run for holder in holders if holder is not None]

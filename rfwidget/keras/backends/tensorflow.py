@@ -132,7 +132,7 @@ class CompiledGradient:
             tf.TensorSpec((shape[0], rank), tf.int32),
             tf.TensorSpec((None,), tf.float32),
         ]
-        self._backward = _Traced(backward, signature)
+        self._traced = _Traced(backward, signature)
 
     def __call__(self, images: Singles, places: Sequence[tuple[int, ...]], channels: Singles) -> Singles:
         """Gradients ``[n, h, w, c]`` of the weighted sum of each cell's channels.
@@ -142,7 +142,7 @@ class CompiledGradient:
             places: ``(y, x)`` of the output, one for each image; all zeros is the answer to a place that is not there.
             channels: weight of each channel.
         """
-        gradients = self._backward(tf.constant(images), tf.constant(places, tf.int32), tf.constant(channels))
+        gradients = self._traced(tf.constant(images), tf.constant(places, tf.int32), tf.constant(channels))
         result: Singles = gradients.numpy()
         return result
 
@@ -178,16 +178,16 @@ class CompiledNetwork:
 
     def __init__(self, function: Callable[[Any], Any], shape: tuple[int, ...], weights: Any = None) -> None:  # noqa: ARG002
         signature = [tf.TensorSpec((1, *shape), tf.float32)]
-        self._forward = _Traced(lambda image: tf.cast(function(image), tf.float32), signature)
+        self._traced = _Traced(lambda image: tf.cast(function(image), tf.float32), signature)
 
     @property
     def channels(self) -> int:
         """Channels of the layer."""
-        return int(self._forward.run.output_shapes[-1])
+        return int(self._traced.run.output_shapes[-1])
 
     def feature_map(self, image: npt.NDArray[Any]) -> Singles:
         """Output ``[gh, gw, channels]`` for an image ``[h, w, c]``."""
-        result: Singles = self._forward(tf.constant(image[None], tf.float32))[0].numpy()
+        result: Singles = self._traced(tf.constant(image[None], tf.float32))[0].numpy()
         return result
 
 
