@@ -32,6 +32,11 @@ print(rf.verify())
 CALLS = {
     "dilated": ("tf.nn.conv2d(x, kernel(3, 2, 1, 1), 1, 'VALID', dilations=(2, 3))", (17, 21, 1), (4, 6)),
     "grouped": ("tf.nn.conv2d(x, kernel(3, 2, 1, 2), 1, 'VALID')", (17, 21, 2), (4, 6)),
+    "depthwise": (
+        "tf.nn.depthwise_conv2d(x, kernel(3, 2, 1, 1), [1, 1, 2, 1], 'VALID')[:, :, ::2]",
+        (17, 21, 1),
+        (4, 6),
+    ),
     # Of unequal dilations along rows and columns TensorFlow 2.21 tells a shape that is not the result's.
     "volumes": (
         "tf.nn.conv3d(x, kernel(3, 1, 2, 1, 1), [1] * 5, 'VALID', dilations=[1, 2, 3, 3, 1])",
@@ -40,6 +45,7 @@ CALLS = {
     ),
 }
 EXPECTED = {
+    "depthwise": ["Size(w=2, h=3)", "[1, 2, 3, 4, 5, 6] [6, 7, 8] [16, 17] [0]"],
     "dilated": ["Size(w=4, h=5)", "[1, 2, 3, 4, 5, 6] [6, 8, 10] [4, 7] [0]"],
     "grouped": ["Size(w=2, h=3)", "[1, 3, 5, 7, 9, 11] [6, 7, 8] [4, 5] [0]"],
     "volumes": ["Size(w=4, h=1, d=5)", "[1, 2, 3, 4, 5, 6] [2, 4, 6] [3] [4, 7] [0]"],

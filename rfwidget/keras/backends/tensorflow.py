@@ -20,9 +20,10 @@ OWN = "tensorflow."
 """Functions of modules with such names are the framework's own."""
 
 
-_NOT_ON_THIS_CPU = ("CPU implementation", "supported on CPU")
-"""Of TensorFlow's own words where it has no operation for a processor: the gradient of a convolution that is dilated or
-has groups needs oneDNN, which is on by default only where there is AVX-512. XLA compiles it for any."""
+_NOT_ON_THIS_CPU = ("CPU implementation", "supported on CPU", "implementation only supports")
+"""Of TensorFlow's own words where it has no operation for a processor: gradients of a convolution that is dilated or has
+groups, and a depthwise one with unequal strides, need oneDNN, which is on by default only where there is AVX-512. XLA
+compiles them for any."""
 
 
 class _Traced:
