@@ -21,9 +21,9 @@ OWN = "tensorflow."
 
 
 _NOT_ON_THIS_CPU = ("CPU implementation", "supported on CPU", "implementation only supports")
-"""Of TensorFlow's own words where it has no operation for a processor: gradients of a convolution that is dilated or has
-groups, and a depthwise one with unequal strides, need oneDNN, which is on by default only where there is AVX-512. XLA
-compiles them for any."""
+"""Of TensorFlow's own words where it has no operation for a processor: gradients of a convolution that is dilated or
+has groups, and a depthwise one with unequal strides, need oneDNN, which is on by default only where there is AVX-512.
+XLA compiles them for any."""
 
 
 class _Traced:
