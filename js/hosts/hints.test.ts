@@ -60,7 +60,7 @@ describe("hints", () => {
     expect(sent.length).toBe(2);
   });
 
-  it("rest while a cell runs, but for the word that nobody can see the widget, and go out at once when it has ended", () => {
+  it("rest while a cell runs, but for the word that nobody can see the widget, and go on when it has ended", () => {
     hints.look();
     hints.pause(true);
     hints.heard();
